@@ -1,0 +1,26 @@
+"""Checks of constructor parameters, shared by every unit."""
+
+import operator
+
+__all__ = ["integer", "one_of"]
+
+
+def integer(name, value, low, high):
+    """``value`` as a plain :class:`int` within ``low..high``.
+
+    Raises :exc:`TypeError` for anything that is not an integer (``True``, ``4.0`` and ``"4"`` are
+    not; NumPy's integers are) and :exc:`ValueError` for one out of range.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer, not {value!r}")
+    value = operator.index(value)
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be between {low} and {high}, not {value}")
+    return value
+
+
+def one_of(name, value, choices):
+    """``value``, if it is one of ``choices``; :exc:`ValueError` otherwise."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}")
+    return value

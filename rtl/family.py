@@ -1,0 +1,23 @@
+"""Which vendor's primitives a design may use, told by the platform it is elaborated for."""
+
+__all__ = ["FAMILIES", "family_of"]
+
+#: ``generic`` has no primitive at all: it is what simulates and what any tool accepts.
+FAMILIES = ("generic", "ice40", "ecp5")
+
+
+def family_of(platform):
+    """Name of the family behind ``platform``.
+
+    ``platform`` is :data:`None` (generic), the name of a family, or one of Amaranth's platforms.
+    """
+    if platform is None:
+        return "generic"
+    if isinstance(platform, str) and platform in FAMILIES:
+        return platform
+    match getattr(platform, "device", ""):
+        case str(device) if device.startswith("iCE40"):
+            return "ice40"
+        case str(device) if device.startswith("LFE5"):
+            return "ecp5"
+    raise NotImplementedError(f"no primitives are known for {platform!r}")

@@ -1,0 +1,35 @@
+"""Payloads that two or more units exchange."""
+
+from amaranth import *
+from amaranth.lib import data
+
+__all__ = ["bytes_of", "ChannelParams", "OutputRange", "MULTIPLIER_WIDTH", "SHIFT_WIDTH"]
+
+#: ``M << e`` of the fixed-point multiplier: 31 bits, and up to 4 places of left shift.
+MULTIPLIER_WIDTH = 35
+SHIFT_WIDTH = 5
+
+
+def bytes_of(lanes):
+    """Layout of ``lanes`` int8; lane 0 in the low bits."""
+    return data.ArrayLayout(signed(8), lanes)
+
+
+class ChannelParams(data.Struct):
+    """What requantises one output channel.
+
+    ``bias`` is added to the accumulator first; the sum times ``multiplier``, an unsigned fixed-point
+    number with 31 fractional bits, is rounded and shifted right by ``shift`` with rounding.
+    """
+
+    bias: signed(32)
+    multiplier: MULTIPLIER_WIDTH
+    shift: SHIFT_WIDTH
+
+
+class OutputRange(data.Struct):
+    """What the outputs of one tensor share: zero point, and the clamp of its activation."""
+
+    zero_point: signed(8)
+    low: signed(8)
+    high: signed(8)

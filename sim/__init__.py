@@ -1,0 +1,1 @@
+"""Simulation: golden models, benches, compiled cores."""

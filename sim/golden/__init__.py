@@ -1,0 +1,1 @@
+"""NumPy models of every unit; they know nothing of the RTL."""
