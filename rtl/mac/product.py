@@ -1,0 +1,120 @@
+"""What every kind of product has in common."""
+
+from amaranth import *
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.check import integer
+from rtl.family import family_of
+from rtl.layouts import bytes_of
+
+__all__ = ["Product"]
+
+
+class Product(wiring.Component):
+    """Products of int8 activations and stationary int8 weights, ``lanes`` of them per cycle.
+
+    The lanes are neighbouring columns in one row of a weight-stationary array. An activation and
+    the weight in use are registered by the same clock edge: in a cycle with ``swap`` high, the
+    weights in use become ``w``, and the ``x`` of that very cycle is already multiplied by them.
+
+    ``x`` presented in cycle ``t`` appears as ``p`` in cycle ``t + latency``; one product per lane
+    per cycle, no handshake. Nothing on the data path has a reset: until the first ``swap`` the
+    weight in use is whatever the registers woke up with.
+
+    This class is both the contract and, where no vendor primitive may be used, the circuit. A
+    kind of its own sets the class attributes and implements :meth:`multiply`.
+
+    Parameters
+    ----------
+    lanes : :class:`int`
+        Products side by side, ``min_lanes`` to ``max_lanes``.
+    latency : :class:`int`
+        Cycles from ``x`` to ``p``, at least ``min_latency``, which is the default. Registers of
+        the primitive make up for a longer one first, registers in fabric then.
+
+    Attributes
+    ----------
+    min_latency, min_lanes, max_lanes : :class:`int`
+        Limits of the parameters.
+    shares_x : :class:`bool`
+        Whether all lanes take the activation ``x[0]``; the others are ignored then.
+    family : :class:`str` or :data:`None`
+        The only family with the primitive, or :data:`None` if any family will do.
+
+    Members
+    -------
+    x : ``In(ArrayLayout(signed(8), lanes))``
+        Activations.
+    w : ``In(ArrayLayout(signed(8), lanes))``
+        The next weights.
+    swap : ``In(1)``
+        Makes the next weights the ones in use.
+    p : ``Out(ArrayLayout(signed(16), lanes))``
+        Products.
+
+    Raises
+    ------
+    :exc:`TypeError`
+        If a parameter is not an integer.
+    :exc:`ValueError`
+        If a parameter is out of range.
+    :exc:`NotImplementedError`
+        On elaboration for a family other than ``family``.
+    """
+
+    min_latency = 1
+    min_lanes = 1
+    max_lanes = 2
+    shares_x = False
+    family = None
+
+    def __init__(self, *, lanes=None, latency=None):
+        self.lanes = integer("lanes", self.max_lanes if lanes is None else lanes,
+                             self.min_lanes, self.max_lanes)
+        self.latency = integer("latency", self.min_latency if latency is None else latency,
+                               self.min_latency, 16)
+        super().__init__({
+            "x": In(bytes_of(self.lanes)),
+            "w": In(bytes_of(self.lanes)),
+            "swap": In(1),
+            "p": Out(data.ArrayLayout(signed(16), self.lanes)),
+        })
+
+    def multiply(self, m, family):
+        """Build the product out of what ``family`` has.
+
+        Returns a list of signed values, one per lane, and the latency at which they come: at
+        most ``self.latency``.
+        """
+        x, w = self.operands(m)
+        return [a * b for a, b in zip(x, w, strict=True)], 1
+
+    def operands(self, m):
+        """Activations and the weights in use, each in a register, as two lists of a lane each."""
+        x = [Signal(signed(8), name=f"x_{lane}", reset_less=True) for lane in range(self.lanes)]
+        w = [Signal(signed(8), name=f"w_{lane}", reset_less=True) for lane in range(self.lanes)]
+        for lane in range(self.lanes):
+            m.d.sync += x[lane].eq(self.x[0 if self.shares_x else lane])
+            with m.If(self.swap):
+                m.d.sync += w[lane].eq(self.w[lane])
+        return x, w
+
+    def elaborate(self, platform):
+        family = family_of(platform)
+        m = Module()
+        if family == "generic":
+            products, latency = Product.multiply(self, m, family)
+        elif self.family in (None, family):
+            products, latency = self.multiply(m, family)
+        else:
+            raise NotImplementedError(
+                f"{type(self).__name__} needs {self.family} primitives, which {family} has not")
+
+        for stage in range(latency, self.latency):
+            late = [Signal(signed(16), name=f"p_{stage}_{lane}", reset_less=True)
+                    for lane in range(self.lanes)]
+            m.d.sync += [to.eq(value) for to, value in zip(late, products, strict=True)]
+            products = late
+        m.d.comb += [self.p[lane].eq(products[lane]) for lane in range(self.lanes)]
+        return m
