@@ -18,8 +18,8 @@ def bytes_of(lanes):
 class ChannelParams(data.Struct):
     """What requantises one output channel.
 
-    ``bias`` is added to the accumulator first; the sum times ``multiplier``, an unsigned fixed-point
-    number with 31 fractional bits, is rounded and shifted right by ``shift`` with rounding.
+    ``bias`` is added to the accumulator; the sum times ``multiplier``, an unsigned number with 31
+    fractional bits, is rounded to an integer, and that is shifted right by ``shift`` with rounding.
     """
 
     bias: signed(32)

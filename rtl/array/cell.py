@@ -1,0 +1,84 @@
+from amaranth import *
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.layouts import bytes_of
+from rtl.mac import KINDS
+
+__all__ = ["Cell"]
+
+
+class Cell(wiring.Component):
+    """Processing elements of one row and one skew stage: one or two neighbouring columns.
+
+    Each lane multiplies an activation by its stationary weight and adds the product to the sum that
+    comes from the row above. The weight to come waits in a register of its own until ``swap``.
+
+    An activation taken in cycle ``t`` leaves on ``right`` in ``t + 1``, its product joins the sum
+    that stands on ``above`` in cycle ``t + latency``, and leaves on ``below`` one cycle later.
+
+    Parameters
+    ----------
+    params : :class:`ArrayParams`
+    row, stage : :class:`int`
+        Place in the array; they decide the kind of product and the width of the sums.
+
+    Members
+    -------
+    left, right : ``In(signed(8))``, ``Out(signed(8))``
+        The activation of the row, and the same a cycle later for the next stage.
+    swap : ``In(1)``
+        The activation of this cycle is the first to meet the waiting weights.
+    fir, top : ``In(1)``, ``In(bytes_of(lanes))``
+        FIR rows only: in cycles with ``fir`` each lane takes its own activation from ``top``.
+    weights, load : ``In(bytes_of(lanes))``, ``In(1)``
+        Weights to wait for the next ``swap``, taken in cycles with ``load``.
+    above, below : sums of ``lanes`` columns
+        Row 0 has no ``above``.
+    """
+
+    def __init__(self, params, *, row, stage):
+        self.lanes = params.stage_lanes(stage)
+        self.has_fir = row < params.fir_rows
+        self.latency = params.product_latency
+        self.kind = params.kind(row, stage)
+
+        def sums(row):
+            return data.ArrayLayout(signed(params.sum_width(row)), self.lanes)
+
+        members = {
+            "left": In(signed(8)),
+            "right": Out(signed(8)),
+            "swap": In(1),
+            "weights": In(bytes_of(self.lanes)),
+            "load": In(1),
+            "below": Out(sums(row)),
+        }
+        if row > 0:
+            members["above"] = In(sums(row - 1))
+        if self.has_fir:
+            members |= {"fir": In(1), "top": In(bytes_of(self.lanes))}
+        super().__init__(members)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.product = product = KINDS[self.kind](lanes=self.lanes, latency=self.latency)
+
+        waiting = Signal(bytes_of(self.lanes), reset_less=True)
+        right = Signal(signed(8), reset_less=True)
+        below = Signal.like(self.below, reset_less=True)
+        with m.If(self.load):
+            m.d.sync += waiting.eq(self.weights)
+        m.d.sync += right.eq(self.left)
+        m.d.comb += [
+            product.w.eq(waiting),
+            product.swap.eq(self.swap),
+            self.right.eq(right),
+            self.below.eq(below),
+        ]
+        for lane in range(self.lanes):
+            x = Mux(self.fir, self.top[lane], self.left) if self.has_fir else self.left
+            m.d.comb += product.x[lane].eq(x)
+            above = self.above[lane] if hasattr(self, "above") else 0
+            m.d.sync += below[lane].eq(above + product.p[lane])
+        return m

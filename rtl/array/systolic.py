@@ -1,0 +1,153 @@
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.array.cell import Cell
+from rtl.array.delay import Delay
+from rtl.check import integer
+from rtl.layouts import bytes_of
+from rtl.params import LANES
+
+__all__ = ["SystolicArray", "vector_of"]
+
+
+def vector_of(lanes, tag_shape):
+    """Layout of one input vector of the array."""
+    return data.StructLayout({
+        "data": bytes_of(lanes),  #: One activation a row or, in a FIR tile, one a column.
+        "first": 1,               #: First vector of a tile: the loaded weights come into use.
+        "fir": 1,                 #: The tile is a depthwise FIR.
+        "tag": tag_shape,         #: Anything; it leaves with the sums of this vector.
+    })
+
+
+class SystolicArray(wiring.Component):
+    """Weight-stationary systolic array of int8 products with exact sums.
+
+    A tile is ``rows x cols`` weights and the vectors that meet them. In an ordinary tile every
+    vector ``x`` gives ``sums[c] = sum(w[r][c] * x[r] for r in rows)``. In a FIR tile (a build
+    option) column ``c`` filters its own channel along the vectors instead: ``sums[c]`` of vector
+    ``n`` is ``sum(w[k][c] * x_n+k[c] for k in fir_rows)``; rows from ``fir_rows`` on must hold zero
+    weights, and each line of vectors must come without a gap and ends with ``taps - 1`` vectors
+    whose own sums mean nothing.
+
+    Sums leave ``latency`` cycles after their vector, one vector a cycle. Weights are double
+    buffered: tiles follow each other without a bubble as long as each has at least ``min_tile``
+    vectors and the weights come one row a cycle. ``i.ready`` is low only before the first vector of
+    a tile whose weights are not all loaded, and depends combinationally on ``i.payload.first``.
+
+    Parameters
+    ----------
+    params : :class:`ArrayParams`
+    tag_shape : shape-like
+        Shape of the tag that travels with each vector.
+    lead : :class:`int`
+        Cycles by which ``tags`` runs ahead of ``o``; at most ``latency``.
+    min_tile : :class:`int`
+        Lower bound of the number of cycles between the first vectors of two tiles, for a consumer
+        that asks for one.
+
+    Members
+    -------
+    i : ``In(stream.Signature(vector_of(lanes, tag_shape)))``
+    weights : ``In(stream.Signature(bytes_of(cols)))``
+        Rows of a tile, row 0 first.
+    tags : ``Out(stream.Signature(tag_shape, always_ready=True))``
+        Tag of each vector, ``lead`` cycles before its sums.
+    o : ``Out(stream.Signature(ArrayLayout(signed(sum_width), cols), always_ready=True))``
+    """
+
+    def __init__(self, params, *, tag_shape=1, lead=0, min_tile=1):
+        self.params = params
+        self.tag_shape = tag_shape
+        self.latency = params.rows + params.stages - 1 + params.product_latency
+        self.lead = integer("lead", lead, 0, self.latency)
+        # The last stage swaps `stages - 1` cycles after the first, then the rows are loaded.
+        self.hold = max(params.stages - 1, 1, integer("min_tile", min_tile, 1, 64) - params.rows)
+        self.min_tile = params.rows + self.hold
+        sums = data.ArrayLayout(signed(params.sum_width(params.rows - 1)), params.cols)
+        super().__init__({
+            "i": In(stream.Signature(vector_of(params.lanes, tag_shape))),
+            "weights": In(stream.Signature(bytes_of(params.cols))),
+            "tags": Out(stream.Signature(tag_shape, always_ready=True)),
+            "o": Out(stream.Signature(sums, always_ready=True)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        rows, stages = self.params.rows, self.params.stages
+
+        accepted = Signal()
+        swap = Signal()
+        loads = self._elaborate_loading(m, swap)
+        m.d.comb += [
+            accepted.eq(self.i.valid & self.i.ready),
+            swap.eq(accepted & self.i.payload.first),
+        ]
+
+        # Everything that is not data meets row r and stage p after r + p cycles.
+        m.submodules.swaps = swaps = Delay(1, rows + stages - 2, reset_less=False)
+        m.submodules.firs = firs = Delay(1, rows + stages - 2)
+        m.d.comb += [swaps.i.eq(swap), firs.i.eq(self.i.payload.fir)]
+
+        m.submodules.valid = valid = Delay(1, self.latency, reset_less=False)
+        m.submodules.tag = tag = Delay(self.tag_shape, self.latency - self.lead)
+        m.d.comb += [
+            valid.i.eq(accepted),
+            tag.i.eq(self.i.payload.tag),
+            self.tags.valid.eq(valid.taps[self.latency - self.lead]),
+            self.tags.payload.eq(tag.o),
+            self.o.valid.eq(valid.o),
+        ]
+
+        skews = []
+        for lane in range(self.params.lanes):
+            cycles = lane if lane < rows else lane // LANES
+            m.submodules[f"skew_{lane}"] = skew = Delay(signed(8), cycles)
+            m.d.comb += skew.i.eq(self.i.payload.data[lane])
+            skews.append(skew)
+
+        cells = {}
+        for stage in range(stages):
+            columns = range(LANES * stage, min(LANES * stage + LANES, self.params.cols))
+            for row in range(rows):
+                cell = Cell(self.params, row=row, stage=stage)
+                m.submodules[f"cell_{row}_{stage}"] = cells[row, stage] = cell
+                m.d.comb += [
+                    cell.left.eq(cells[row, stage - 1].right if stage else skews[row].o),
+                    cell.swap.eq(swaps.taps[row + stage]),
+                    cell.load.eq(loads[row]),
+                    *(cell.weights[lane].eq(self.weights.payload[column])
+                      for lane, column in enumerate(columns)),
+                ]
+                if row > 0:
+                    m.d.comb += cell.above.eq(cells[row - 1, stage].below)
+                if cell.has_fir:
+                    m.d.comb += cell.fir.eq(firs.taps[row + stage])
+                    m.d.comb += [cell.top[lane].eq(skews[column].taps[stage])
+                                 for lane, column in enumerate(columns)]
+            m.submodules[f"deskew_{stage}"] = deskew = Delay(cell.below.shape(), stages - 1 - stage)
+            m.d.comb += deskew.i.eq(cell.below)
+            m.d.comb += [self.o.payload[column].eq(deskew.o[lane])
+                         for lane, column in enumerate(columns)]
+        return m
+
+    def _elaborate_loading(self, m, swap):
+        """Take weights row by row into the waiting registers; one strobe for each row."""
+        row = Signal(self.params.rows, init=1)  # one-hot
+        full = Signal()
+        hold = Signal(range(self.hold))
+        load = Signal()
+        m.d.comb += [
+            self.weights.ready.eq(~full & (hold == 0)),
+            load.eq(self.weights.valid & self.weights.ready),
+            self.i.ready.eq(~self.i.payload.first | full),
+        ]
+        with m.If(hold != 0):
+            m.d.sync += hold.eq(hold - 1)
+        with m.If(load):
+            m.d.sync += row.eq(row.rotate_left(1))
+            m.d.sync += full.eq(row[-1])
+        with m.If(swap):
+            m.d.sync += [full.eq(0), hold.eq(self.hold - 1)]
+        return row & load.replicate(self.params.rows)

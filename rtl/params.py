@@ -1,0 +1,95 @@
+"""Parameters of the array and the core around it: one frozen dataclass each, refusing what cannot
+work."""
+
+from dataclasses import dataclass
+
+from rtl.check import integer
+from rtl.mac import KINDS
+
+__all__ = ["ArrayParams", "LANES"]
+
+#: Neighbouring columns that share a skew stage, and may share one DSP.
+LANES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayParams:
+    """Shape of a systolic array, and what its products are made of.
+
+    Parameters
+    ----------
+    rows, cols : :class:`int`
+        Taps and filters of one tile; 1 to 32 each.
+    fir_rows : :class:`int`
+        Rows, from the top, that can form a depthwise FIR down each column; 0 leaves that out.
+    products : tuple of (kind, count)
+        Kinds of :data:`rtl.mac.KINDS` in order of preference, each with the number of products
+        there are of it, or :data:`None` for as many as are wanted.
+
+    Raises
+    ------
+    :exc:`TypeError`, :exc:`ValueError`
+        If a parameter is not an integer, out of range, or the products do not fill the array.
+    """
+
+    rows: int
+    cols: int
+    fir_rows: int = 0
+    products: tuple = (("generic", None),)
+
+    def __post_init__(self):
+        for name, low, high in (("rows", 1, 32), ("cols", 1, 32), ("fir_rows", 0, self.rows)):
+            object.__setattr__(self, name, integer(name, getattr(self, name), low, high))
+        for kind, count in self.products:
+            if kind not in KINDS:
+                raise ValueError(f"products must be of the kinds {', '.join(KINDS)}, not {kind!r}")
+            if count is not None:
+                integer(f"the number of {kind} products", count, 0, self.rows * self.cols)
+        object.__setattr__(self, "_kinds", self._place())
+
+    @property
+    def stages(self):
+        """Skew stages across the columns: pairs of columns, rounded up."""
+        return -(-self.cols // LANES)
+
+    @property
+    def lanes(self):
+        """Bytes of an input vector: a tap for each row or, for the FIR, a channel a column."""
+        return max(self.rows, self.cols) if self.fir_rows else self.rows
+
+    def stage_lanes(self, stage):
+        """Columns in ``stage``: 2, or 1 in the last one of an odd number."""
+        return min(LANES, self.cols - LANES * stage)
+
+    def kind(self, row, stage):
+        """Name of the kind of product at ``row`` and ``stage``."""
+        return self._kinds[row, stage]
+
+    @property
+    def product_latency(self):
+        """Cycles from activation to product: the longest of the kinds in use."""
+        return max(KINDS[kind].min_latency for kind in self._kinds.values())
+
+    def sum_width(self, row):
+        """Bits of the signed sum of the products of rows 0 to ``row``, exact for any int8."""
+        return ((row + 1) << 14).bit_length() + 1
+
+    def _place(self):
+        # From the bottom up, so that kinds whose lanes share an activation, which a FIR row cannot
+        # use, meet the rows that can take them first.
+        cells = [(row, stage) for row in reversed(range(self.rows)) for stage in range(self.stages)]
+        kinds = {}
+        for kind, count in self.products:
+            for row, stage in cells:
+                lanes = self.stage_lanes(stage)
+                fits = (KINDS[kind].min_lanes <= lanes <= KINDS[kind].max_lanes
+                        and not (KINDS[kind].shares_x and row < self.fir_rows))
+                if (row, stage) in kinds or not fits or (count is not None and count < lanes):
+                    continue
+                kinds[row, stage] = kind
+                count = None if count is None else count - lanes
+        if len(kinds) < len(cells):
+            row, stage = next(cell for cell in cells if cell not in kinds)
+            raise ValueError(f"products must fill {self.rows} x {self.cols} with {self.fir_rows} "
+                             f"FIR rows; none is left for row {row}, column {LANES * stage}")
+        return kinds
