@@ -46,10 +46,11 @@ async def check_held(ctx, stream):
         held = payload if valid and not ready else None
 
 
-def simulate(dut, *benches, watch=(), cycles=20_000, vcd=None):
+def simulate(dut, *benches, watch=(), background=(), cycles=20_000, vcd=None):
     """Run ``benches`` to their ends, holding the streams in ``watch`` to their contract.
 
-    Raises :exc:`TimeoutError` after ``cycles`` clock cycles. ``vcd`` names a file for waveforms.
+    Benches in ``background`` go on until the others have ended. Raises :exc:`TimeoutError` after
+    ``cycles`` clock cycles. ``vcd`` names a file for waveforms.
     """
     async def watchdog(ctx):
         for _ in range(cycles):
@@ -60,8 +61,8 @@ def simulate(dut, *benches, watch=(), cycles=20_000, vcd=None):
     sim.add_clock(1e-6)
     for bench in benches:
         sim.add_testbench(bench)
-    for background in (watchdog, *(partial(check_held, stream=stream) for stream in watch)):
-        sim.add_testbench(background, background=True)
+    for bench in (watchdog, *background, *(partial(check_held, stream=stream) for stream in watch)):
+        sim.add_testbench(bench, background=True)
     if vcd is None:
         sim.run()
     else:

@@ -1,0 +1,127 @@
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.array import SystolicArray
+from rtl.check import integer
+from rtl.im2col.im2col import patch_of
+from rtl.layouts import ChannelParams, OutputRange, bytes_of
+from rtl.params import ArrayParams
+from rtl.postprocess import Accumulators, AccumulatorTag, Requantizer, Sums
+
+__all__ = ["Gemm"]
+
+
+class Gemm(wiring.Component):
+    """Matrix products of any size: array, accumulators and, as a build option, a requantizer.
+
+    A product is computed in passes: up to ``depth`` vectors by ``cols`` columns. For each pass, and
+    in it for each row tile of ``rows`` taps, the tile's weights come on ``weights`` and its vectors
+    on ``i``: ``first`` and ``last`` frame the tile, ``start`` marks all vectors of the first tile
+    of the pass and ``done`` those of its last. The sums of a pass then leave by channel groups,
+    ``lanes`` channels at a time, and in a group vector by vector, while the next pass is computed.
+    One vector a cycle, unless weights or parameters are late, a drain takes longer than the
+    pass after it, or a tile has fewer than ``min_tile`` vectors.
+
+    Parameters
+    ----------
+    array : :class:`ArrayParams`
+    depth : :class:`int`
+        Vectors of a pass at the most.
+    lanes : :class:`int`
+        Channels that drain at once; a divisor of the columns.
+    requantize : :class:`int`
+        Cycles of an output in the requantizer; 0 leaves it out, and ``o`` carries int32 sums.
+    rounding : :class:`str`
+        Rounding modes of the requantizer.
+    output_register : :class:`bool`
+        Use the output registers of block RAM.
+
+    Members
+    -------
+    i : ``In(stream.Signature(patch_of(array.lanes)))``
+    weights : ``In(stream.Signature(bytes_of(cols)))``
+        Rows of a tile, row 0 first.
+    params : ``In(stream.Signature(ArrayLayout(ChannelParams, lanes)))``
+        With a requantizer: a beat for each channel group, in the order of their drains.
+    range : ``In(OutputRange)``
+        With a requantizer: holds while anything is under way.
+    float32 : ``In(1)``
+        With ``rounding="both"``: the mode.
+    idle : ``Out(1)``
+        Nothing is under way.
+    o : ``Out(stream)``
+        ``data``, ``lanes`` int8, or ``acc``, ``lanes`` int32; ``last`` ends a channel group.
+    """
+
+    def __init__(self, array, *, depth=256, lanes=1, requantize=1, rounding="tflm",
+                 output_register=False):
+        if not isinstance(array, ArrayParams):
+            raise TypeError(f"array must be ArrayParams, not {array!r}")
+        self.array = array
+        self.requantize = integer("requantize", requantize, 0, 6)
+        last_sum = data.ArrayLayout(signed(array.sum_width(array.rows - 1)), array.cols)
+        self.accumulators = Accumulators(cols=array.cols, depth=depth, sums=last_sum, lanes=lanes,
+                                         output_register=output_register)
+        self.systolic = SystolicArray(array, tag_shape=AccumulatorTag, lead=self.accumulators.lead,
+                                      min_tile=self.accumulators.min_tile)
+        self.min_tile = self.systolic.min_tile
+        members = {
+            "i": In(stream.Signature(patch_of(array.lanes))),
+            "weights": In(stream.Signature(bytes_of(array.cols))),
+            "idle": Out(1),
+        }
+        if requantize:
+            self.requantizer = Requantizer(lanes=lanes, cycles=requantize, rounding=rounding)
+            members |= {
+                "params": In(stream.Signature(data.ArrayLayout(ChannelParams, lanes))),
+                "range": In(OutputRange),
+                "o": Out(self.requantizer.o.signature),
+            }
+            if rounding == "both":
+                members["float32"] = In(1)
+        else:
+            members["o"] = Out(stream.Signature(Sums(lanes)))
+        super().__init__(members)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.array = array = self.systolic
+        m.submodules.accumulators = accumulators = self.accumulators
+
+        # A pass enters the array only when half of the accumulators is free for it.
+        vector, enter, go = self.i.payload, Signal(), Signal()
+        m.d.comb += [
+            enter.eq(vector.first & vector.start),
+            go.eq(~enter | accumulators.free),
+            array.i.valid.eq(self.i.valid & go),
+            self.i.ready.eq(array.i.ready & go),
+            accumulators.claim.eq(self.i.valid & self.i.ready & enter),
+            array.i.payload.data.eq(vector.data),
+            array.i.payload.first.eq(vector.first),
+            array.i.payload.fir.eq(vector.fir),
+            *(array.i.payload.tag[name].eq(vector[name])
+              for name in ("keep", "start", "last", "done")),
+        ]
+        # A half is claimed until its last beat has left the accumulators.
+        under_way = Signal(range(64))  # beats in the requantizer
+        m.d.sync += under_way.eq(under_way
+                                 + (accumulators.o.valid & accumulators.o.ready)
+                                 - (self.o.valid & self.o.ready))
+        m.d.comb += self.idle.eq(accumulators.idle & (under_way == 0))
+
+        connect(m, flipped(self.weights), array.weights)
+        connect(m, array.tags, accumulators.tags)
+        connect(m, array.o, accumulators.i)
+
+        if self.requantize:
+            m.submodules.requantizer = requantizer = self.requantizer
+            connect(m, accumulators.o, requantizer.i)
+            connect(m, flipped(self.params), requantizer.params)
+            m.d.comb += requantizer.range.eq(self.range)
+            if hasattr(self, "float32"):
+                m.d.comb += requantizer.float32.eq(self.float32)
+            connect(m, requantizer.o, flipped(self.o))
+        else:
+            connect(m, accumulators.o, flipped(self.o))
+        return m

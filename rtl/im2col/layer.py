@@ -1,0 +1,183 @@
+from dataclasses import dataclass
+
+from rtl.im2col.params import MAX_CHANNELS, MAX_KERNEL
+
+__all__ = ["ConvShape"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvShape:
+    """Geometry of one convolution over pictures in NHWC order.
+
+    Parameters
+    ----------
+    height, width, channels : :class:`int`
+        Of an input picture.
+    kernel, stride, dilation : pair of :class:`int`
+        Along the height and the width.
+    padding : pair of pairs
+        ``((top, bottom), (left, right))``.
+    groups : :class:`int`
+        Groups of channels that are convolved apart. ``channels`` groups are a depthwise layer.
+    pictures : :class:`int`
+    """
+
+    height: int
+    width: int
+    channels: int
+    kernel: tuple = (1, 1)
+    stride: tuple = (1, 1)
+    dilation: tuple = (1, 1)
+    padding: tuple = ((0, 0), (0, 0))
+    groups: int = 1
+    pictures: int = 1
+
+    def __post_init__(self):
+        def check(name, value, low, high):
+            if not low <= value <= high:
+                raise ValueError(f"{name} must be between {low} and {high}, not {value}")
+
+        check("height", self.height, 1, 1 << 16)
+        check("width", self.width, 1, 1 << 16)
+        check("channels", self.channels, 1, MAX_CHANNELS)
+        for axis, name in enumerate(("height", "width")):
+            check(f"kernel {name}", self.kernel[axis], 1, MAX_KERNEL)
+            check(f"stride along the {name}", self.stride[axis], 1, 64)
+            check(f"dilation along the {name}", self.dilation[axis], 1, 64)
+            for side in self.padding[axis]:
+                check(f"padding along the {name}", side, 0, 255)
+            if self._output(axis) < 1:
+                raise ValueError(f"the kernel spans {self.span(axis)} pixels of {name}, but the "
+                                 f"padded picture has only {self._padded(axis)}")
+        if self.groups < 1 or self.channels % self.groups:
+            raise ValueError(f"groups must divide the {self.channels} channels, not be "
+                             f"{self.groups}")
+        check("pictures", self.pictures, 1, 1 << 16)
+
+    def span(self, axis):
+        """Pixels from the first to the last tap, both included."""
+        return (self.kernel[axis] - 1) * self.dilation[axis] + 1
+
+    def _padded(self, axis):
+        return (self.height, self.width)[axis] + sum(self.padding[axis])
+
+    def _output(self, axis):
+        return (self._padded(axis) - self.span(axis)) // self.stride[axis] + 1
+
+    @property
+    def out_height(self):
+        return self._output(0)
+
+    @property
+    def out_width(self):
+        return self._output(1)
+
+    @property
+    def runs(self):
+        """Contiguous runs of bytes in a kernel line, and the length of each."""
+        channels = self.channels // self.groups
+        if self.kernel[1] == 1 or (self.dilation[1] == 1 and self.groups == 1):
+            return 1, self.kernel[1] * channels
+        return self.kernel[1], channels
+
+    def row_tiles(self, rows):
+        """Row tiles of a pass."""
+        runs, length = self.runs
+        return self.kernel[0] * runs * -(-length // rows)
+
+    def fir_phases(self, taps):
+        """How a FIR of ``taps`` taps covers a kernel line: phases, chunks and trailing vectors.
+
+        With a stride the outputs need every ``stride``-th pixel: kernel columns fall into
+        ``stride`` phases, each a filter over its own pixels. A filter longer than ``taps`` is
+        run in chunks. Returns ``(phases, chunks, trail)``.
+        """
+        stride, span = self.stride[1], self.span(1)
+        length = -(-span // stride)
+        return min(stride, span), -(-length // taps), min(length, taps) - 1
+
+    def line_words(self, word_bytes):
+        """Words of an input line; each line begins with a new word."""
+        return -(-self.width * self.channels // word_bytes)
+
+    def config(self, params, *, band, tiles=1, pad=0, fir_taps=0, cols=1):
+        """Values for the fields of ``params.config``.
+
+        ``band`` output lines are computed at a time, in ``tiles`` passes over each group of
+        channels. With ``fir_taps`` the layer, which must be depthwise, runs as FIR filters of that
+        many taps over ``cols`` channels at a time.
+
+        Raises :exc:`ValueError` if the layer exceeds a limit of the build: which, and by how much.
+        """
+        words = params.words
+        line_words = self.line_words(params.word_bytes)
+        band = min(band, self.out_height)
+        lines = min((band - 1) * self.stride[0] + self.span(0), self.height)
+        runs, length = self.runs
+        limits = [
+            ("height", self.height, params.max_lines),
+            ("padded height", self._padded(0), (1 << params.line.width - 1) - 1),
+            ("pictures", self.pictures, params.max_pictures),
+            (f"line buffer bytes ({lines} lines for a band of {band})",
+             lines * line_words * params.word_bytes, params.buffer_bytes),
+            ("padded line bytes", self._padded(1) * self.channels, 2 * params.buffer_bytes),
+        ]
+        for what, value, limit in limits:
+            if value > limit:
+                raise ValueError(f"{what} must be at most {limit} in this build; the layer needs "
+                                 f"{value}, {value - limit} too many")
+        chunks = -(-length // params.rows)
+        (top, _), (left, _) = self.padding
+        # A step that is never taken may be more than its field can hold.
+        y_step = self.stride[0] if self.out_height > 1 else 0
+        band_step = band * y_step if self.out_height > band else 0
+        kh_step = self.dilation[0] if self.kernel[0] > 1 else 0
+        fields = {
+            "pad": pad,
+            "pictures": self.pictures - 1,
+            "lines": self.height,
+            "line_words": line_words,
+            "line_bytes": self.width * self.channels,
+            "picture_words": self.height * line_words % words,
+            "x_origin": -left * self.channels,
+            "x_step": self.stride[1] * self.channels if self.out_width > 1 else 0,
+            "x_count": self.out_width - 1,
+            "y_origin": -top,
+            "y_origin_words": -top * line_words % words,
+            "y_step": y_step,
+            "y_step_words": y_step * line_words % words,
+            "y_count": self.out_height - 1,
+            "band": band - 1,
+            "band_step": band_step,
+            "band_step_words": band_step * line_words % words,
+            "kh_count": self.kernel[0] - 1,
+            "kh_step": kh_step,
+            "kh_step_words": kh_step * line_words % words,
+            "kw_count": runs - 1,
+            "kw_step": self.dilation[1] * self.channels if runs > 1 else 0,
+            "chunks": chunks - 1,
+            "tail": length - (chunks - 1) * params.rows,
+            "tiles": tiles - 1,
+            "groups": self.groups - 1,
+            "group_step": self.channels // self.groups,
+        }
+        if fir_taps:
+            if not params.fir:
+                raise ValueError("this build has no FIR for depthwise layers")
+            phases, chunks, trail = self.fir_phases(fir_taps)
+            fields |= {
+                "fir": 1,
+                "trail": trail,
+                "x_count": self.out_width + trail - 1,
+                "kw_count": phases - 1,
+                "x_step": self.stride[1] * self.channels,
+                "kw_step": self.channels,
+                "chunks": chunks - 1,
+                "chunk_step": fir_taps * self.stride[1] * self.channels if chunks > 1 else 0,
+                "tail": cols,
+                "groups": -(-self.channels // cols) - 1,
+                "group_step": cols,
+            }
+        elif params.fir:
+            fields |= {"fir": 0, "trail": 0, "chunk_step": params.rows}
+        return fields

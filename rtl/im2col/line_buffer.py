@@ -1,0 +1,133 @@
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from rtl.layouts import bytes_of
+from rtl.memory import BlockRam
+
+__all__ = ["LineBuffer"]
+
+
+class LineBuffer(wiring.Component):
+    """A ring of input words that is read as ``lanes`` consecutive bytes from any byte address.
+
+    Words come in raster order, each line beginning with a new word. One bank of block RAM for each
+    byte of a word, so that consecutive bytes lie in different banks; a rotator puts them in order.
+    A line is kept until ``keep_from`` has passed it, and its room is freed one line each cycle.
+    Words are taken one each cycle while there is room, and not beyond the end of the last picture.
+
+    Parameters
+    ----------
+    params : :class:`Im2colParams`
+
+    Members
+    -------
+    i : ``In(stream.Signature(bytes_of(word_bytes)))``
+    init : ``In(1)``
+        Forget everything; the fields of the layer hold from now on.
+    lines, line_words, pictures : ``In``
+        Fields of the layer.
+    keep_from : ``In``
+        First line of the picture that is still needed; ``lines`` when there is none.
+    present : ``Out``
+        Lines of the picture that have come.
+    rolled : ``Out(1)``
+        A strobe: the picture is over, and lines are counted for the next one.
+    address, read_en : ``In``
+        Byte address of the first byte of a vector.
+    vector : ``Out(bytes_of(lanes))``
+        The bytes, ``latency`` enabled cycles later.
+    """
+
+    def __init__(self, params):
+        self.params = params
+        self.latency = 2 if params.output_register else 1
+        config = params.config
+        # Ahead of its time a word may belong to the next picture.
+        self._lines = range(2 * params.max_lines + 2)
+        super().__init__({
+            "i": In(stream.Signature(bytes_of(params.word_bytes))),
+            "init": In(1),
+            "lines": In(config["lines"].shape),
+            "line_words": In(config["line_words"].shape),
+            "pictures": In(config["pictures"].shape),
+            "keep_from": In(config["lines"].shape),
+            "present": Out(self._lines),
+            "rolled": Out(1),
+            "address": In(range(params.buffer_bytes)),
+            "read_en": In(1),
+            "vector": Out(bytes_of(params.lanes)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        write, address = self._elaborate_account(m)
+        self._elaborate_banks(m, write, address)
+        return m
+
+    def _elaborate_account(self, m):
+        address = Signal(range(self.params.words))
+        used = Signal(range(self.params.words + 1))
+        column = Signal(range(self.params.words))    # word in the line that comes
+        freed = Signal.like(self.lines)              # lines of the picture whose room is free
+        left = Signal.like(self.pictures)            # pictures after this one
+        limit = Signal(self._lines)                  # lines that may come before the next roll
+        write = Signal()
+        line_end = Signal()
+        free = Signal()
+        m.d.comb += [
+            limit.eq(Mux(left == 0, self.lines, self.lines << 1)),
+            self.i.ready.eq((used != self.params.words) & (self.present != limit) & ~self.init),
+            write.eq(self.i.valid & self.i.ready),
+            line_end.eq(write & (column == self.line_words - 1)),
+            free.eq((freed != self.keep_from) & (freed < self.present)),
+            self.rolled.eq((freed == self.lines) & (self.keep_from == self.lines)),
+        ]
+        m.d.sync += [
+            address.eq(address + write),
+            used.eq(used + write - Mux(free, self.line_words, 0)),
+            freed.eq(freed + free),
+            self.present.eq(self.present + line_end - Mux(self.rolled, self.lines, 0)),
+        ]
+        with m.If(write):
+            m.d.sync += column.eq(Mux(line_end, 0, column + 1))
+        with m.If(self.rolled):
+            m.d.sync += [freed.eq(0), left.eq(left - 1)]
+        with m.If(self.init):
+            m.d.sync += [address.eq(0), used.eq(0), column.eq(0), freed.eq(0),
+                         self.present.eq(0), left.eq(self.pictures)]
+        return write, address
+
+    def _elaborate_banks(self, m, write, write_address):
+        count = self.params.word_bytes
+        bits = ceil_log2(count)
+        word, offset = self.address[bits:], self.address[:bits]
+        after = Signal.like(write_address)
+        m.d.comb += after.eq(word + 1)
+        banks = []
+        for index in range(count):
+            bank = BlockRam(width=8, depth=self.params.words,
+                            output_register=self.params.output_register)
+            m.submodules[f"bank_{index}"] = bank
+            m.d.comb += [
+                bank.write_en.eq(write),
+                bank.write_addr.eq(write_address),
+                bank.write_data.eq(self.i.payload[index]),
+                bank.read_en.eq(self.read_en),
+                bank.read_addr.eq(Mux(index < offset, after, word)),
+            ]
+            banks.append(bank.read_data)
+
+        turn = offset
+        for stage in range(self.latency):
+            late = Signal(bits, name=f"turn_{stage}", reset_less=True)
+            with m.If(self.read_en):
+                m.d.sync += late.eq(turn)
+            turn = late
+        rotated = Cat(*banks)
+        for bit in range(bits):
+            turned = Signal(8 * count, name=f"turned_{1 << bit}")
+            m.d.comb += turned.eq(Mux(turn[bit], rotated.rotate_right(8 << bit), rotated))
+            rotated = turned
+        m.d.comb += self.vector.as_value().eq(rotated[:8 * self.params.lanes])

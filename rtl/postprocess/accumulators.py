@@ -1,0 +1,210 @@
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from rtl.postprocess.requantizer import Sums
+
+from rtl.array.delay import Delay
+from rtl.check import integer
+from rtl.memory import BlockRam
+
+__all__ = ["AccumulatorTag", "Accumulators"]
+
+
+class AccumulatorTag(data.Struct):
+    """What becomes of the sums of one vector."""
+
+    keep: 1   #: They count; otherwise they are passed over.
+    start: 1  #: They replace what was accumulated, rather than add to it.
+    last: 1   #: Last vector of a tile: the next one is pixel 0 again.
+    done: 1   #: With ``last``: the sums of the whole pass are complete.
+
+
+class Accumulators(wiring.Component):
+    """Accumulates the tiles of a pass for up to ``depth`` pixels, while the last pass drains.
+
+    Two halves of block RAM: one takes a read-modify-write per cycle and per column, the other is
+    drained channel group by channel group, pixel by pixel, ``lanes`` channels at a time. A tag
+    comes ``lead`` cycles before its sums. A pixel must not come twice in ``min_tile`` cycles.
+
+    A half is taken by ``claim`` when a pass enters the array, and freed when its last beat has left
+    on ``o``; ``free`` tells whether a claim is possible. The first beat of a drain comes
+    ``2 * memory latency + 3`` cycles after the tag that completed the pass, then one each cycle.
+
+    Parameters
+    ----------
+    cols : :class:`int`
+        Columns; a memory 32 bits wide for each, twice.
+    depth : :class:`int`
+        Pixels of a pass at the most.
+    sums : shape-like
+        Layout of the incoming sums.
+    lanes : :class:`int`
+        Channels that drain at once; a divisor of ``cols``.
+    output_register : :class:`bool`
+        Use the memories' output registers: a cycle more, for a much faster clock on ECP5.
+
+    Members
+    -------
+    tags, i : tags and the sums ``lead`` cycles later; always ready
+    claim, free, idle : ``In(1)``, ``Out(1)``, ``Out(1)``
+        A pass begins; one may begin; no half is taken.
+    o : ``Out(stream.Signature(Sums(lanes)))``
+        ``last`` marks the last pixel of a channel group.
+    """
+
+    def __init__(self, *, cols, depth, sums, lanes=1, output_register=False):
+        self.cols = integer("cols", cols, 1, 32)
+        self.depth = integer("depth", depth, 2, 4096)
+        self.lanes = integer("lanes", lanes, 1, cols)
+        if cols % lanes:
+            raise ValueError(f"lanes must divide the {cols} columns, not be {lanes}")
+        self.output_register = bool(output_register)
+        self.lead = 2 if output_register else 1
+        self.min_tile = self.lead + 2
+        super().__init__({
+            "tags": In(stream.Signature(AccumulatorTag, always_ready=True)),
+            "i": In(stream.Signature(sums, always_ready=True)),
+            "claim": In(1),
+            "free": Out(1),
+            "idle": Out(1),
+            "o": Out(stream.Signature(Sums(lanes))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        halves = []
+        for half in range(2):
+            memories = []
+            for column in range(self.cols):
+                memory = BlockRam(width=32, depth=self.depth, output_register=self.output_register)
+                m.submodules[f"half_{half}_{column}"] = memory
+                memories.append(memory)
+            halves.append(memories)
+
+        self._elaborate_drain(m, halves, *self._elaborate_fill(m, halves))
+        return m
+
+    def _elaborate_fill(self, m, halves):
+        """Read, add, write back. Returns the pixel that is read, and the end of a pass with the
+        number of its pixels."""
+        pixel = Signal(range(self.depth))        # read side, moves with the tags
+        tag = self.tags.payload
+        with m.If(self.tags.valid):
+            with m.If(tag.keep):
+                m.d.sync += pixel.eq(pixel + 1)
+            with m.If(tag.last):
+                m.d.sync += pixel.eq(0)
+
+        m.submodules.arriving = arriving = Delay(AccumulatorTag, self.lead, reset_less=False)
+        with m.If(self.tags.valid):
+            m.d.comb += arriving.i.eq(tag)
+        now = arriving.o
+
+        adding = Signal()                        # half whose word meets its sum in this cycle
+        with m.If(now.last & now.done):
+            m.d.sync += adding.eq(~adding)
+
+        writing = Signal()
+        written = Signal(range(self.depth))      # write side of `pixel`, one cycle after the sum
+        write_half = Signal(reset_less=True)
+        write_last = Signal()
+        complete = Signal()
+        m.d.sync += [
+            writing.eq(now.keep),
+            write_half.eq(adding),
+            write_last.eq(now.last),
+            complete.eq(now.last & now.done),
+        ]
+        with m.If(writing):
+            m.d.sync += written.eq(written + 1)
+        with m.If(write_last):
+            m.d.sync += written.eq(0)
+
+        for column in range(self.cols):
+            word = Signal(signed(32), name=f"word_{column}")
+            sum_ = Signal(signed(32), name=f"sum_{column}", reset_less=True)
+            low, high = (half[column].read_data for half in halves)
+            m.d.comb += word.eq(Mux(now.start, 0, Mux(adding, high, low)))
+            m.d.sync += sum_.eq(word + self.i.payload[column])
+            for half, memories in enumerate(halves):
+                m.d.comb += [
+                    memories[column].write_en.eq(writing & (write_half == half)),
+                    memories[column].write_addr.eq(written),
+                    memories[column].write_data.eq(sum_),
+                ]
+        # The last write may be a vector that is not kept: the count is what was written.
+        count = Signal(range(self.depth + 1))
+        m.d.comb += count.eq(written + writing)
+        return pixel, complete, count
+
+    def _elaborate_drain(self, m, halves, fill_pixel, complete, count):
+        groups = self.cols // self.lanes
+        claimed = Signal(range(3))
+        released = Signal()
+        m.d.comb += [self.free.eq(~claimed[1]), self.idle.eq(claimed == 0)]
+        m.d.sync += claimed.eq(claimed + self.claim - released)
+
+        # One finished half may wait while the other is drained.
+        last_pixel = Signal(range(self.depth))
+        waiting_last = Signal(range(self.depth))
+        waiting = Signal()
+        busy = Signal()
+        drain = Signal()                         # half being drained
+        start = Signal()
+        m.d.comb += start.eq(waiting & ~busy)
+        with m.If(start):
+            m.d.sync += [waiting.eq(0), busy.eq(1), last_pixel.eq(waiting_last)]
+        with m.If(complete):
+            m.d.sync += [waiting.eq(1), waiting_last.eq(count - 1)]
+
+        pixel = Signal(range(self.depth))
+        group = Signal(range(groups))
+        issuing = Signal()
+        advance = Signal()
+        m.d.comb += advance.eq(~self.o.valid | self.o.ready)
+        with m.If(start):
+            m.d.sync += issuing.eq(1)
+        last = Signal()
+        final = Signal()
+        m.d.comb += [last.eq(pixel == last_pixel), final.eq(last & (group == groups - 1))]
+        with m.If(issuing & advance):
+            m.d.sync += pixel.eq(pixel + 1)
+            with m.If(last):
+                m.d.sync += [pixel.eq(0), group.eq(group + 1)]
+            with m.If(final):
+                m.d.sync += [group.eq(0), issuing.eq(0)]
+
+        # Beats travel with the memory's latency, all of them halting together.
+        beat = data.StructLayout({"valid": 1, "last": 1, "final": 1, "group": range(groups)})
+        stages = [Signal(beat, name=f"beat_{n}") for n in range(self.lead + 1)]
+        m.d.comb += [
+            stages[0].valid.eq(issuing),
+            stages[0].last.eq(last),
+            stages[0].final.eq(final),
+            stages[0].group.eq(group),
+        ]
+        final_out = Signal()
+        with m.If(advance):
+            for before, after in zip(stages, stages[1:], strict=False):
+                m.d.sync += after.eq(before)
+            m.d.sync += [
+                self.o.valid.eq(stages[-1].valid),
+                self.o.payload.last.eq(stages[-1].last),
+                final_out.eq(stages[-1].final),
+            ]
+            for lane in range(self.lanes):
+                words = Array(Mux(drain, halves[1][column].read_data, halves[0][column].read_data)
+                              for column in range(lane, self.cols, self.lanes))
+                m.d.sync += self.o.payload.acc[lane].eq(words[stages[-1].group])
+        m.d.comb += released.eq(self.o.valid & self.o.ready & final_out)
+        with m.If(released):
+            m.d.sync += [busy.eq(0), drain.eq(~drain)]
+
+        for half, memories in enumerate(halves):
+            drained = Signal(name=f"drained_{half}")
+            m.d.comb += drained.eq(busy & (drain == half))
+            for memory in memories:
+                m.d.comb += [
+                    memory.read_en.eq(~drained | advance),
+                    memory.read_addr.eq(Mux(drained, pixel, fill_pixel)),
+                ]
