@@ -1,10 +1,49 @@
 """One ECP5 multiplier per product."""
 
+from amaranth import *
+
 from rtl.mac.product import Product
 
-__all__ = ["DspProduct"]
+__all__ = ["DspProduct", "mult18x18d"]
+
+
+def mult18x18d(m, name, *, x, w, swap, pipelined):
+    """A ``MULT18X18D`` with registers at its inputs and its output: ``x`` times the last ``w``.
+
+    The weight in use is held by the register that ``w`` enters with ``swap``. The product of an
+    ``x`` comes two cycles after it, three if ``pipelined``.
+
+    Returns the product of the two signed operands, of up to 18 bits each.
+    """
+    # Ref: FPGA-TN-02205, ECP5 and ECP5-5G sysDSP Usage Guide: ports and attributes of MULT18X18D
+    product = Signal(signed(36), name=f"{name}_product")
+    a, b = Signal(signed(18), name=f"{name}_x"), Signal(signed(18), name=f"{name}_w")
+    m.d.comb += [a.eq(x), b.eq(w)]
+    registers = ["INPUTA", "INPUTB", "OUTPUT", *["PIPELINE"] * pipelined]
+    m.submodules[name] = Instance(
+        "MULT18X18D",
+        *(("p", f"REG_{register}_CLK", "CLK0") for register in registers),
+        *(("i", f"A{bit}", a[bit]) for bit in range(18)),
+        *(("i", f"B{bit}", b[bit]) for bit in range(18)),
+        *(("o", f"P{bit}", product[bit]) for bit in range(36)),
+        p_REG_INPUTB_CE="CE1", p_GSR="DISABLED",  # the other registers keep to CE0
+        i_SIGNEDA=1, i_SIGNEDB=1, i_SOURCEA=0, i_SOURCEB=0,
+        i_CLK0=ClockSignal(), i_CE0=1, i_CE1=swap, i_RST0=0)
+    return product
 
 
 class DspProduct(Product):
+    """One ``MULT18X18D`` per product; its input register is what holds the weight in use.
+
+    A latency of 3 or more puts the pipeline register of the multiplier to use.
+
+    See :class:`~rtl.mac.product.Product` for parameters, members and timing.
+    """
+
     min_latency = 2
     family = "ecp5"
+
+    def multiply(self, m, family):
+        pipelined = self.latency > 2
+        return [mult18x18d(m, f"multiplier_{lane}", x=self.x[lane], w=self.w[lane], swap=self.swap,
+                           pipelined=pipelined) for lane in range(self.lanes)], 2 + pipelined

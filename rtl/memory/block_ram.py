@@ -1,13 +1,74 @@
 """Simple dual-port memory in block RAM."""
 
+from functools import partial
+from math import prod
+
 from amaranth import *
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from rtl.check import integer
 from rtl.family import family_of
 
 __all__ = ["BlockRam"]
+
+
+#: Widths and depths that a block can take, the deepest first.
+ECP5_SHAPES = (1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512)
+ICE40_SHAPES = (2, 2048), (4, 1024), (8, 512), (16, 256)
+
+
+def ecp5_block(m, name, width, *, write_en, write_addr, write_data, read_en, read_addr,
+               output_register):
+    """The word read from a ``DP16KD`` of that width, which writes at port A and reads at port B.
+
+    Words of 36 bits take the data pins of both ports, those of A for the low half.
+    """
+    # Ref: FPGA-TN-02204, ECP5 and ECP5-5G Memory Usage Guide: RAM_DP, and Appendix A (attributes)
+    data, word = Signal(36, name=f"{name}_data"), Signal(36, name=f"{name}_word")
+    m.d.comb += data.eq(write_data)
+    # Addresses count bits; in the places below a word of 18 or 36 bits, port A has byte enables.
+    shift = width.bit_length() - 1
+    bytes_enabled = (1 << width // 9) - 1 if width > 9 else 0
+    address_a, address_b = Signal(14, name=f"{name}_write"), Signal(14, name=f"{name}_read")
+    m.d.comb += [
+        address_a.eq(write_addr << shift | bytes_enabled),
+        address_b.eq(read_addr << shift),
+    ]
+    pins = {"ADA": address_a, "ADB": address_b, "DIA": data[:18], "DIB": data[18:],
+            "CSA": Const(0, 3), "CSB": Const(0, 3)}
+    regmode = "OUTREG" if output_register else "NOREG"
+    m.submodules[name] = Instance(
+        "DP16KD",
+        *(("i", f"{pin}{bit}", value) for pin, bits in pins.items()
+          for bit, value in enumerate(bits)),
+        *(("o", f"DOA{bit}", word[bit]) for bit in range(18)),
+        *(("o", f"DOB{bit}", word[18 + bit]) for bit in range(18)),
+        p_DATA_WIDTH_A=width, p_DATA_WIDTH_B=width, p_REGMODE_A=regmode, p_REGMODE_B=regmode,
+        p_GSR="DISABLED",
+        i_CLKA=ClockSignal(), i_CEA=write_en, i_WEA=1, i_OCEA=read_en, i_RSTA=0,
+        i_CLKB=ClockSignal(), i_CEB=read_en, i_WEB=0, i_OCEB=read_en, i_RSTB=0)
+    return word if width == 36 else word[18:18 + width]
+
+
+def ice40_block(m, name, width, *, write_en, write_addr, write_data, read_en, read_addr):
+    """The word read from an ``SB_RAM40_4K`` of that width."""
+    # Ref: FPGA-TN-02002, Memory Usage Guide for iCE40 Devices: words below 16 bits skip data pins
+    mode = exact_log2(16 // width)
+    used = slice((1 << mode) // 2 - (mode > 0), 16, 1 << mode)
+    data, word = Signal(16, name=f"{name}_data"), Signal(16, name=f"{name}_word")
+    address_w, address_r = Signal(11, name=f"{name}_write"), Signal(11, name=f"{name}_read")
+    m.d.comb += [
+        Cat(list(data)[used]).eq(write_data),
+        address_w.eq(write_addr),
+        address_r.eq(read_addr),
+    ]
+    m.submodules[name] = Instance(
+        "SB_RAM40_4K", p_WRITE_MODE=mode, p_READ_MODE=mode, i_MASK=Const(0, 16),
+        i_WCLK=ClockSignal(), i_WCLKE=1, i_WE=write_en, i_WADDR=address_w, i_WDATA=data,
+        i_RCLK=ClockSignal(), i_RCLKE=1, i_RE=read_en, i_RADDR=address_r, o_RDATA=word)
+    return Cat(list(word)[used])
 
 
 class BlockRam(wiring.Component):
@@ -16,26 +77,30 @@ class BlockRam(wiring.Component):
     A word whose address is on ``read_addr`` in a cycle with ``read_en`` high is on ``read_data``
     in the next cycle, and stays there until the next cycle with ``read_en`` high. With
     ``output_register``, a second register follows, which ``read_en`` enables too: both stages
-    move together in cycles with ``read_en`` high and hold in all others, so ``n`` enabled cycles
-    after its address, a word has moved by ``n`` stages.
+    move together in cycles with ``read_en`` high and hold in all others. So a word has arrived
+    after ``latency`` cycles with ``read_en`` high, the one with its address among them.
 
-    A word read in the cycle that writes it is **unspecified**; so no family spends logic on
-    bypassing it. The generic twin delivers the old word's complement in that case, so that a
-    design which relies on either word fails in simulation.
+    A word read in the very cycle that writes it is **unspecified**, so that no family spends logic
+    on a bypass. The generic twin delivers the complement of the old word then: a design that
+    relies on either of them fails in simulation.
+
+    On a family with block RAM the memory is tiled with as few blocks as can be, in as few rows as
+    that allows. Several rows cost a multiplexer behind the blocks.
 
     Parameters
     ----------
     width : :class:`int`
         Bits in a word.
     depth : :class:`int`
-        Words. An address at or beyond it must not be used.
+        Words. Addresses at or beyond it must not be used.
     output_register : :class:`bool`
-        Whether the read data pass a second register.
+        Whether the data read pass a second register, on ECP5 that of the block.
 
     Attributes
     ----------
     latency : :class:`int`
-        Enabled cycles from ``read_addr`` to ``read_data``: 1, or 2 with ``output_register``.
+        Cycles with ``read_en`` from ``read_addr`` to ``read_data``: 1, or 2 with
+        ``output_register``.
 
     Members
     -------
@@ -44,7 +109,7 @@ class BlockRam(wiring.Component):
     write_addr : ``In(range(depth))``
     write_data : ``In(width)``
     read_en : ``In(1)``
-        Advances the read data.
+        Advances the data read.
     read_addr : ``In(range(depth))``
     read_data : ``Out(width)``
 
@@ -58,7 +123,7 @@ class BlockRam(wiring.Component):
 
     def __init__(self, *, width, depth, output_register=False):
         self.width = integer("width", width, 1, 4096)
-        self.depth = integer("depth", depth, 2, 1 << 20)
+        self.depth = integer("depth", depth, 1, 1 << 20)
         if not isinstance(output_register, bool):
             raise TypeError(f"output_register must be a boolean, not {output_register!r}")
         self.output_register = output_register
@@ -74,9 +139,29 @@ class BlockRam(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        family_of(platform)
+        match family_of(platform):
+            case "generic":
+                word, latency = self._words(m), 1
+            case "ecp5":
+                block = partial(ecp5_block, output_register=self.output_register)
+                word, latency = self._tiles(m, ECP5_SHAPES, block, self.latency), self.latency
+            case "ice40":
+                word, latency = self._tiles(m, ICE40_SHAPES, ice40_block, 1), 1
+
+        if latency < self.latency:
+            late = Signal(self.width, reset_less=True)
+            with m.If(self.read_en):
+                m.d.sync += late.eq(word)
+            word = late
+        m.d.comb += self.read_data.eq(word)
+        return m
+
+    def _words(self, m):
         m.submodules.words = words = memory.Memory(shape=self.width, depth=self.depth, init=[])
         write, read = words.write_port(), words.read_port()
+        collided = Signal()
+        with m.If(self.read_en):
+            m.d.sync += collided.eq(self.write_en & (self.write_addr == self.read_addr))
         m.d.comb += [
             write.en.eq(self.write_en),
             write.addr.eq(self.write_addr),
@@ -84,17 +169,31 @@ class BlockRam(wiring.Component):
             read.en.eq(self.read_en),
             read.addr.eq(self.read_addr),
         ]
+        return read.data ^ collided.replicate(self.width)
 
-        collided = Signal()
-        word = Signal(self.width)
-        m.d.comb += word.eq(read.data ^ collided.replicate(self.width))
-        with m.If(self.read_en):
-            m.d.sync += collided.eq(self.write_en & (self.write_addr == self.read_addr))
+    def _tiles(self, m, shapes, block, latency):
+        """The word read from as few blocks as can be, ``latency`` enabled cycles after its address.
 
-        if self.output_register:
-            late = Signal(self.width, reset_less=True)
+        ``block`` builds one of them.
+        """
+        def tiling(shape):
+            return -(-self.width // shape[0]), -(-self.depth // shape[1])
+
+        width, depth = min(shapes, key=lambda shape: (prod(tiling(shape)), tiling(shape)[1]))
+        columns, rows = tiling((width, depth))
+        inside = exact_log2(depth)
+        write_row, read_row = self.write_addr[inside:], self.read_addr[inside:]
+        words = Array(Cat(
+            block(m, f"block_{row}_{column}", width,
+                  write_en=self.write_en & (write_row == row),
+                  write_addr=self.write_addr[:inside],
+                  write_data=self.write_data.word_select(column, width),
+                  read_en=self.read_en, read_addr=self.read_addr[:inside])
+            for column in range(columns)) for row in range(rows))
+
+        for stage in range(latency):
+            late = Signal.like(read_row, name=f"row_{stage}", reset_less=True)
             with m.If(self.read_en):
-                m.d.sync += late.eq(word)
-            word = late
-        m.d.comb += self.read_data.eq(word)
-        return m
+                m.d.sync += late.eq(read_row)
+            read_row = late
+        return words[read_row]

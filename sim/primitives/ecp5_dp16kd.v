@@ -1,0 +1,95 @@
+// Model of the ECP5's DP16KD as this project uses it, written from Lattice's documents:
+//
+//   [MEM] FPGA-TN-02204, ECP5 and ECP5-5G Memory Usage Guide: RAM_DP_TRUE and RAM_DP (ports, and
+//         timing with and without output registers), Appendix A (attributes)
+//   [DS]  FPGA-DS-02012, ECP5 and ECP5-5G Family Data Sheet: section 2.8, sysMEM Memory
+//
+// 18432 bits, as words of 1, 2, 4, 9, 18 or 36 bits; port A writes and port B reads. Addresses
+// count bits, and the lowest are of no account to wide words. Words of 36 bits, the mode that
+// Lattice's primitive PDPW16KD stands for, take the data pins of both ports, A for the low half.
+// Each cycle of latency is a register of its own:
+//
+//   always            CEB takes the address; DOB is the word after that edge    1 cycle
+//   REGMODE_B OUTREG  DOB passes a second register, which OCEB enables          1 cycle
+//
+// Both registers keep their values in cycles in which their enable is low. CEA and WEA together
+// write. Of words of 18 and 36 bits they write the bytes, of 9 bits, that ADA0 to ADA3 enable.
+//
+// A word read in the cycle that writes it is unspecified ([MEM]), so X here. The contents wake up
+// as zeros, the default of INITVAL_00 to INITVAL_3F.
+//
+// Not modelled, and refused or without effect here: reading at A and writing at B, two clocks, the
+// chip selects and the resets (all tied low), INITVAL_xx, and widths that differ between the ports.
+
+module DP16KD (
+	input DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9,
+	input DIA8, DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1, DIA0,
+	input DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9,
+	input DIB8, DIB7, DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0,
+	input ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0,
+	input ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3, ADB2, ADB1, ADB0,
+	input CLKA, CEA, OCEA, WEA, RSTA, CSA2, CSA1, CSA0,
+	input CLKB, CEB, OCEB, WEB, RSTB, CSB2, CSB1, CSB0,
+	output DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9,
+	output DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0,
+	output DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9,
+	output DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0
+);
+	parameter DATA_WIDTH_A = 18;
+	parameter DATA_WIDTH_B = 18;
+	parameter REGMODE_A = "NOREG";
+	parameter REGMODE_B = "NOREG";
+	parameter GSR = "ENABLED";
+
+	localparam WIDTH = DATA_WIDTH_B;
+	localparam SHIFT = $clog2(WIDTH + 1) - 1;
+	localparam DEPTH = 1 << 14 - SHIFT;
+
+	generate
+		if (DATA_WIDTH_A != DATA_WIDTH_B || REGMODE_A != REGMODE_B)
+			ports_that_differ_are_not_modelled error ();
+	endgenerate
+
+	wire [13:0] address_a = {
+		ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0};
+	wire [13:0] address_b = {
+		ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3, ADB2, ADB1, ADB0};
+	wire [13-SHIFT:0] word_a = address_a[13:SHIFT];
+	wire [13-SHIFT:0] word_b = address_b[13:SHIFT];
+	wire [35:0] data = {
+		DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9,
+		DIB8, DIB7, DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0,
+		DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9,
+		DIA8, DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1, DIA0};
+	wire [3:0] bytes = WIDTH == 36 ? address_a[3:0] : WIDTH == 18 ? {2'b00, address_a[1:0]} : 4'b0001;
+	wire [35:0] mask = {{9{bytes[3]}}, {9{bytes[2]}}, {9{bytes[1]}}, {9{bytes[0]}}};
+
+	reg [WIDTH-1:0] memory [0:DEPTH-1];
+	integer word;
+	initial
+		for (word = 0; word < DEPTH; word = word + 1)
+			memory[word] = 0;
+
+	wire write = CEA & WEA;
+	integer lane;
+	always @(posedge CLKA)
+		for (lane = 0; lane < WIDTH; lane = lane + 1)
+			if (write & mask[lane])
+				memory[word_a][lane] <= data[lane];
+
+	reg [WIDTH-1:0] first, second;
+	always @(posedge CLKB) begin
+		if (CEB)
+			first <= write && word_a == word_b ? {WIDTH{1'bx}} : memory[word_b];
+		if (OCEB)
+			second <= first;
+	end
+
+	wire [WIDTH-1:0] read = REGMODE_B == "OUTREG" ? second : first;
+	wire [35:0] pins = WIDTH == 36 ? read : {read, 18'b0};
+	assign {
+		DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9,
+		DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0,
+		DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9,
+		DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} = pins;
+endmodule
