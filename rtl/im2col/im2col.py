@@ -72,7 +72,7 @@ class Im2col(wiring.Component):
         running, init = Signal(), Signal()
         pictures_left = Signal.like(config.pictures)
         over = Signal()  # the last picture has rolled, so its words are taken
-        keep_from = Signal.like(vectors.keep_from)
+        keep_from, picture_over = Signal.like(vectors.keep_from), Signal()
         m.d.comb += init.eq(self.config.valid & ~running)
 
         connect(m, tiles.o, vectors.tiles)
@@ -83,6 +83,7 @@ class Im2col(wiring.Component):
             buffer.init.eq(init | ~running | over),
             buffer.lines.eq(config.lines), buffer.line_words.eq(config.line_words),
             buffer.pictures.eq(config.pictures), buffer.keep_from.eq(keep_from),
+            buffer.picture_over.eq(picture_over),
         ]
         connect(m, flipped(self.i), buffer.i)
 
@@ -98,9 +99,9 @@ class Im2col(wiring.Component):
         m.d.comb += [buffer.address.eq(orders[1].read.address), buffer.read_en.eq(advance)]
         # Lines are given up only when the last read of the band is under way.
         with m.If(advance & orders[1].valid & orders[1].read.release):
-            m.d.sync += keep_from.eq(vectors.keep_from)
+            m.d.sync += [keep_from.eq(vectors.keep_from), picture_over.eq(vectors.waiting)]
         with m.If(init | buffer.rolled):
-            m.d.sync += keep_from.eq(0)
+            m.d.sync += [keep_from.eq(0), picture_over.eq(0)]
 
         ready = orders[-1]
         with m.If(advance):

@@ -28,8 +28,8 @@ class LineBuffer(wiring.Component):
         Forget everything; the fields of the layer hold from now on.
     lines, line_words, pictures : ``In``
         Fields of the layer.
-    keep_from : ``In``
-        First line of the picture that is still needed; ``lines`` when there is none.
+    keep_from, picture_over : ``In``
+        First line of the picture that is still needed, at most ``lines``; no line is.
     present : ``Out``
         Lines of the picture that have come.
     rolled : ``Out(1)``
@@ -53,6 +53,7 @@ class LineBuffer(wiring.Component):
             "line_words": In(config["line_words"].shape),
             "pictures": In(config["pictures"].shape),
             "keep_from": In(config["lines"].shape),
+            "picture_over": In(1),
             "present": Out(self._lines),
             "rolled": Out(1),
             "address": In(range(params.buffer_bytes)),
@@ -82,7 +83,7 @@ class LineBuffer(wiring.Component):
             write.eq(self.i.valid & self.i.ready),
             line_end.eq(write & (column == self.line_words - 1)),
             free.eq((freed != self.keep_from) & (freed < self.present)),
-            self.rolled.eq((freed == self.lines) & (self.keep_from == self.lines)),
+            self.rolled.eq(self.picture_over & (freed == self.lines)),
         ]
         m.d.sync += [
             address.eq(address + write),

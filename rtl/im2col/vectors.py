@@ -40,8 +40,8 @@ class VectorWalker(wiring.Component):
         ``present`` counts lines of the next picture from now on.
     keep_from : ``Out``
         First line of the picture that is needed after the last vector with ``release``.
-    active : ``Out(1)``
-        There is a vector to come.
+    waiting : ``Out(1)``
+        That vector was the last of the picture: nothing more until ``rolled``.
     o : ``Out(stream.Signature(read_of(params)))``
     """
 
@@ -54,7 +54,7 @@ class VectorWalker(wiring.Component):
             "present": In(present),
             "rolled": In(1),
             "keep_from": Out(params.config["lines"].shape),
-            "active": Out(1),
+            "waiting": Out(1),
             "o": Out(stream.Signature(read_of(params))),
         })
 
@@ -67,18 +67,18 @@ class VectorWalker(wiring.Component):
                                 Signal.like(tile.base))
         x_left, rows_left = Signal.like(config.x_count), Signal.like(tile.rows)
         first = Signal()
-        waiting = Signal()  # for the lines of the next picture
+        active = Signal()
 
         in_picture = Signal()
         line_end, tile_end = Signal(), Signal()
         step = Signal()
         m.d.comb += [
             in_picture.eq((line >= 0) & (line < config.lines)),
-            self.o.valid.eq(self.active & ~waiting & (~in_picture | (line < self.present))),
+            self.o.valid.eq(active & ~self.waiting & (~in_picture | (line < self.present))),
             line_end.eq(x_left == 0),
             tile_end.eq(line_end & (rows_left == 0)),
             step.eq(self.o.valid & self.o.ready),
-            self.tiles.ready.eq(~self.active | (step & tile_end)),
+            self.tiles.ready.eq(~active | (step & tile_end)),
         ]
 
         with m.If(step):
@@ -95,7 +95,7 @@ class VectorWalker(wiring.Component):
                 ]
         with m.If(self.tiles.ready):
             m.d.sync += [
-                self.active.eq(self.tiles.valid),
+                active.eq(self.tiles.valid),
                 tile.eq(coming),
                 position.eq(coming.position),
                 line.eq(coming.line),
@@ -109,11 +109,13 @@ class VectorWalker(wiring.Component):
         picture_end = Signal()
         m.d.comb += picture_end.eq(~self.tiles.valid | coming.new_picture)
         with m.If(step & read.release):
-            m.d.sync += self.keep_from.eq(Mux(picture_end, config.lines,
-                                              Mux(coming.line < 0, 0, coming.line)))
-            m.d.sync += waiting.eq(picture_end)
+            m.d.sync += self.waiting.eq(picture_end)
+            with m.If(picture_end | (coming.line > config.lines)):
+                m.d.sync += self.keep_from.eq(config.lines)
+            with m.Else():
+                m.d.sync += self.keep_from.eq(Mux(coming.line < 0, 0, coming.line))
         with m.If(self.rolled | self.init):
-            m.d.sync += waiting.eq(0)
+            m.d.sync += self.waiting.eq(0)
 
         m.d.comb += [
             read.address.eq((base << self._word_bits) + position),

