@@ -63,7 +63,7 @@ class Product(wiring.Component):
         On elaboration for a family other than ``family``.
     """
 
-    min_latency = 1
+    min_latency = 2
     min_lanes = 1
     max_lanes = 2
     shares_x = False
@@ -102,15 +102,15 @@ class Product(wiring.Component):
 
     def elaborate(self, platform):
         family = family_of(platform)
-        m = Module()
-        if family == "generic":
-            products, latency = Product.multiply(self, m, family)
-        elif self.family in (None, family):
-            products, latency = self.multiply(m, family)
-        else:
+        if self.family not in (None, family) and family != "generic":
             raise NotImplementedError(
                 f"{type(self).__name__} needs {self.family} primitives, which {family} has not")
 
+        m = Module()
+        if family == "generic":
+            products, latency = Product.multiply(self, m, family)
+        else:
+            products, latency = self.multiply(m, family)
         for stage in range(latency, self.latency):
             late = [Signal(signed(16), name=f"p_{stage}_{lane}", reset_less=True)
                     for lane in range(self.lanes)]

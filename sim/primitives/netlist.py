@@ -19,17 +19,20 @@ def models(family):
     Yosys has models of its own, but none of the multiplier and of the block RAM of ECP5.
     """
     shipped = Path(pyosys.__file__).parent / "share" / family / "cells_sim.v"
-    return [*sorted(Path(__file__).parent.glob(f"{family}_*.v")), shipped]
+    return [*sorted((Path(__file__).parent / family).glob("*.v")), shipped]
 
 
-def load(top, family, *, ports):
-    """``top``, elaborated for ``family``, as a flat Yosys design that needs no other cells."""
-    text = rtlil.convert(top, platform=family, name="top", ports=ports)
+def load(top, family, *, ports=None, netlists=()):
+    """``top``, elaborated for ``family``, as a flat Yosys design that needs no other cells.
+
+    ``netlists`` are RTLIL texts of modules that ``top`` instantiates.
+    """
     design = libyosys.Design()
-    with tempfile.NamedTemporaryFile("w", suffix=".il") as file:
-        file.write(text)
-        file.flush()
-        design.run_pass(f"read_rtlil {file.name}")
+    for text in rtlil.convert(top, platform=family, name="top", ports=ports), *netlists:
+        with tempfile.NamedTemporaryFile("w", suffix=".il") as file:
+            file.write(text)
+            file.flush()
+            design.run_pass(f"read_rtlil {file.name}")
     if family != "generic":
         for path in models(family):
             design.run_pass(f"read_verilog -defer -nooverwrite -I {path.parent} {path}")
@@ -63,16 +66,16 @@ class Bench(Elaboratable):
         return m
 
 
-def run(component, family, stimulus):
+def run(component, family, stimulus, *, netlists=()):
     """What ``component`` gives in each cycle, elaborated for ``family``.
 
     ``stimulus`` has the inputs of each cycle, and the result its outputs: both as one number, with
     the members in the order of the signature from the lowest bit on. Registers that nothing has
     set yet are unknown, except for those to which Amaranth gives an initial value; a result with
-    an unknown bit is :data:`None`.
+    an unknown bit is :data:`None`. ``netlists`` are RTLIL texts of modules it instantiates.
     """
     bench = Bench(component, stimulus)
-    design = load(bench, family, ports=[bench.sync.clk, bench.o])
+    design = load(bench, family, ports=[bench.sync.clk, bench.o], netlists=netlists)
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "trace.vcd"
         design.run_pass(f"sim -q -clock clk -n {len(stimulus)} -vcd {trace}")

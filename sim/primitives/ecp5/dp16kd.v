@@ -18,8 +18,9 @@
 // A word read in the cycle that writes it is unspecified ([MEM]), so X here. The contents wake up
 // as zeros, the default of INITVAL_00 to INITVAL_3F.
 //
-// Not modelled, and refused or without effect here: reading at A and writing at B, two clocks, the
-// chip selects and the resets (all tied low), INITVAL_xx, and widths that differ between the ports.
+// Refused here: shapes and registers that differ between the ports, clocks that are inverted. Without
+// effect here: reading at A and writing at B, WRITEMODE_x (what a port reads of its own writing),
+// CSx and CSDECODE_x, RSTx and how they reset, INITVAL_xx. The project ties those pins low.
 
 module DP16KD (
 	input DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9,
@@ -39,15 +40,33 @@ module DP16KD (
 	parameter DATA_WIDTH_B = 18;
 	parameter REGMODE_A = "NOREG";
 	parameter REGMODE_B = "NOREG";
+	parameter WRITEMODE_A = "NORMAL";
+	parameter WRITEMODE_B = "NORMAL";
+	parameter CLKAMUX = "CLKA";
+	parameter CLKBMUX = "CLKB";
+	parameter CSDECODE_A = "0b000";
+	parameter CSDECODE_B = "0b000";
+	parameter RESETMODE = "SYNC";
+	parameter ASYNC_RESET_RELEASE = "SYNC";
 	parameter GSR = "ENABLED";
+	parameter [319:0]
+		INITVAL_00 = 0, INITVAL_01 = 0, INITVAL_02 = 0, INITVAL_03 = 0, INITVAL_04 = 0, INITVAL_05 = 0, INITVAL_06 = 0, INITVAL_07 = 0,
+		INITVAL_08 = 0, INITVAL_09 = 0, INITVAL_0A = 0, INITVAL_0B = 0, INITVAL_0C = 0, INITVAL_0D = 0, INITVAL_0E = 0, INITVAL_0F = 0,
+		INITVAL_10 = 0, INITVAL_11 = 0, INITVAL_12 = 0, INITVAL_13 = 0, INITVAL_14 = 0, INITVAL_15 = 0, INITVAL_16 = 0, INITVAL_17 = 0,
+		INITVAL_18 = 0, INITVAL_19 = 0, INITVAL_1A = 0, INITVAL_1B = 0, INITVAL_1C = 0, INITVAL_1D = 0, INITVAL_1E = 0, INITVAL_1F = 0,
+		INITVAL_20 = 0, INITVAL_21 = 0, INITVAL_22 = 0, INITVAL_23 = 0, INITVAL_24 = 0, INITVAL_25 = 0, INITVAL_26 = 0, INITVAL_27 = 0,
+		INITVAL_28 = 0, INITVAL_29 = 0, INITVAL_2A = 0, INITVAL_2B = 0, INITVAL_2C = 0, INITVAL_2D = 0, INITVAL_2E = 0, INITVAL_2F = 0,
+		INITVAL_30 = 0, INITVAL_31 = 0, INITVAL_32 = 0, INITVAL_33 = 0, INITVAL_34 = 0, INITVAL_35 = 0, INITVAL_36 = 0, INITVAL_37 = 0,
+		INITVAL_38 = 0, INITVAL_39 = 0, INITVAL_3A = 0, INITVAL_3B = 0, INITVAL_3C = 0, INITVAL_3D = 0, INITVAL_3E = 0, INITVAL_3F = 0;
 
 	localparam WIDTH = DATA_WIDTH_B;
 	localparam SHIFT = $clog2(WIDTH + 1) - 1;
 	localparam DEPTH = 1 << 14 - SHIFT;
 
 	generate
-		if (DATA_WIDTH_A != DATA_WIDTH_B || REGMODE_A != REGMODE_B)
-			ports_that_differ_are_not_modelled error ();
+		if (DATA_WIDTH_A != DATA_WIDTH_B || REGMODE_A != REGMODE_B
+				|| CLKAMUX != "CLKA" || CLKBMUX != "CLKB")
+			not_modelled error ();
 	endgenerate
 
 	wire [13:0] address_a = {

@@ -16,12 +16,14 @@
 // A value of "NONE", the default, leaves the register out; CLK0 to CLK3 pick its clock. REG_*_CE
 // picks one of CE0 to CE3: the register keeps its value in cycles with that input low ([DS] 2.9.2).
 //
-// Not modelled, and refused or without effect here: clocks other than CLK0, the resets (tied low),
-// input C and the chains SRIA, SRIB, SROA, SROB, ROA, ROB, ROC, and SIGNEDP.
+// Refused here: clocks other than CLK0, and the pins of the chains (SRIA, SRIB, SROA, SROB, ROA, ROB,
+// ROC) and SIGNEDP, which this model has not. Without effect here: SOURCEA and SOURCEB (high, they
+// take the operands from the chains), C, RST0 and GSR. The project ties those pins low.
 
 module MULT18X18D (
 	input A17, A16, A15, A14, A13, A12, A11, A10, A9, A8, A7, A6, A5, A4, A3, A2, A1, A0,
 	input B17, B16, B15, B14, B13, B12, B11, B10, B9, B8, B7, B6, B5, B4, B3, B2, B1, B0,
+	input C17, C16, C15, C14, C13, C12, C11, C10, C9, C8, C7, C6, C5, C4, C3, C2, C1, C0,
 	input SIGNEDA, SIGNEDB, SOURCEA, SOURCEB,
 	input CLK0, CE0, CE1, CE2, CE3, RST0,
 	output P35, P34, P33, P32, P31, P30, P29, P28, P27, P26, P25, P24, P23, P22, P21, P20, P19, P18,
@@ -82,7 +84,7 @@ module mult18x18d_register #(
 					held <= d;
 			assign q = held;
 		end else begin : refused
-			clock_is_not_modelled error ();
+			not_modelled error ();
 		end
 	endgenerate
 endmodule
