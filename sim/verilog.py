@@ -5,13 +5,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from amaranth.back import rtlil
-from amaranth.hdl import Shape, Signal, Value
-from amaranth.hdl._ir import PortDirection
+from amaranth.hdl import Shape
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In
 
 import rtl
+from rtl.netlist import emit_rtlil, ports_of
 
 YOSYS = """
 import sys
@@ -22,24 +21,6 @@ for command in sys.argv[1:]:
 """
 
 __all__ = ["emit_rtlil", "emit_verilog", "ports_of"]
-
-
-def ports_of(component):
-    """Ports of ``component``: name -> (signal, member, path); streams that are always ready or
-    always valid have no port for it."""
-    ports = {}
-    for path, member, value in component.signature.flatten(component):
-        value = Value.cast(value)
-        if isinstance(value, Signal) and len(value):
-            ports["__".join(map(str, path))] = (value, member, path)
-    return ports
-
-
-def emit_rtlil(component, name="top", platform=None):
-    """RTLIL of ``component``, elaborated for ``platform`` (a family's name, or None)."""
-    ports = {name: (value, PortDirection.Input if member.flow == In else PortDirection.Output)
-             for name, (value, member, _) in ports_of(component).items()}
-    return rtlil.convert(component, name=name, platform=platform, ports=ports, emit_src=False)
 
 
 def emit_verilog(component, name="top", platform=None):
