@@ -160,7 +160,6 @@ int main() {{
 """
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("kind, family, lanes", [
     ("dsp2", "ecp5", 2), ("lut", "ecp5", 1), ("lut", "ice40", 1), ("dsp", "ecp5", 1),
     ("mac16", "ice40", 2)])

@@ -18,7 +18,7 @@
 // A word read in the cycle that writes it is unspecified ([MEM]), so X here. The contents wake up
 // as zeros, the default of INITVAL_00 to INITVAL_3F.
 //
-// Refused here: shapes and registers that differ between the ports, clocks that are inverted. Without
+// Refused here: shapes and registers that differ between the ports, and inverted clocks. Without
 // effect here: reading at A and writing at B, WRITEMODE_x (what a port reads of its own writing),
 // CSx and CSDECODE_x, RSTx and how they reset, INITVAL_xx. The project ties those pins low.
 
@@ -50,18 +50,21 @@ module DP16KD (
 	parameter ASYNC_RESET_RELEASE = "SYNC";
 	parameter GSR = "ENABLED";
 	parameter [319:0]
-		INITVAL_00 = 0, INITVAL_01 = 0, INITVAL_02 = 0, INITVAL_03 = 0, INITVAL_04 = 0, INITVAL_05 = 0, INITVAL_06 = 0, INITVAL_07 = 0,
-		INITVAL_08 = 0, INITVAL_09 = 0, INITVAL_0A = 0, INITVAL_0B = 0, INITVAL_0C = 0, INITVAL_0D = 0, INITVAL_0E = 0, INITVAL_0F = 0,
-		INITVAL_10 = 0, INITVAL_11 = 0, INITVAL_12 = 0, INITVAL_13 = 0, INITVAL_14 = 0, INITVAL_15 = 0, INITVAL_16 = 0, INITVAL_17 = 0,
-		INITVAL_18 = 0, INITVAL_19 = 0, INITVAL_1A = 0, INITVAL_1B = 0, INITVAL_1C = 0, INITVAL_1D = 0, INITVAL_1E = 0, INITVAL_1F = 0,
-		INITVAL_20 = 0, INITVAL_21 = 0, INITVAL_22 = 0, INITVAL_23 = 0, INITVAL_24 = 0, INITVAL_25 = 0, INITVAL_26 = 0, INITVAL_27 = 0,
-		INITVAL_28 = 0, INITVAL_29 = 0, INITVAL_2A = 0, INITVAL_2B = 0, INITVAL_2C = 0, INITVAL_2D = 0, INITVAL_2E = 0, INITVAL_2F = 0,
-		INITVAL_30 = 0, INITVAL_31 = 0, INITVAL_32 = 0, INITVAL_33 = 0, INITVAL_34 = 0, INITVAL_35 = 0, INITVAL_36 = 0, INITVAL_37 = 0,
-		INITVAL_38 = 0, INITVAL_39 = 0, INITVAL_3A = 0, INITVAL_3B = 0, INITVAL_3C = 0, INITVAL_3D = 0, INITVAL_3E = 0, INITVAL_3F = 0;
+		INITVAL_00 = 0, INITVAL_01 = 0, INITVAL_02 = 0, INITVAL_03 = 0, INITVAL_04 = 0, INITVAL_05 = 0,
+		INITVAL_06 = 0, INITVAL_07 = 0, INITVAL_08 = 0, INITVAL_09 = 0, INITVAL_0A = 0, INITVAL_0B = 0,
+		INITVAL_0C = 0, INITVAL_0D = 0, INITVAL_0E = 0, INITVAL_0F = 0, INITVAL_10 = 0, INITVAL_11 = 0,
+		INITVAL_12 = 0, INITVAL_13 = 0, INITVAL_14 = 0, INITVAL_15 = 0, INITVAL_16 = 0, INITVAL_17 = 0,
+		INITVAL_18 = 0, INITVAL_19 = 0, INITVAL_1A = 0, INITVAL_1B = 0, INITVAL_1C = 0, INITVAL_1D = 0,
+		INITVAL_1E = 0, INITVAL_1F = 0, INITVAL_20 = 0, INITVAL_21 = 0, INITVAL_22 = 0, INITVAL_23 = 0,
+		INITVAL_24 = 0, INITVAL_25 = 0, INITVAL_26 = 0, INITVAL_27 = 0, INITVAL_28 = 0, INITVAL_29 = 0,
+		INITVAL_2A = 0, INITVAL_2B = 0, INITVAL_2C = 0, INITVAL_2D = 0, INITVAL_2E = 0, INITVAL_2F = 0,
+		INITVAL_30 = 0, INITVAL_31 = 0, INITVAL_32 = 0, INITVAL_33 = 0, INITVAL_34 = 0, INITVAL_35 = 0,
+		INITVAL_36 = 0, INITVAL_37 = 0, INITVAL_38 = 0, INITVAL_39 = 0, INITVAL_3A = 0, INITVAL_3B = 0,
+		INITVAL_3C = 0, INITVAL_3D = 0, INITVAL_3E = 0, INITVAL_3F = 0;
 
 	localparam WIDTH = DATA_WIDTH_B;
 	localparam SHIFT = $clog2(WIDTH + 1) - 1;
-	localparam DEPTH = 1 << 14 - SHIFT;
+	localparam WORDS = 32 >> SHIFT;  // in a row of 36 bits, of which narrow words leave 4 unused
 
 	generate
 		if (DATA_WIDTH_A != DATA_WIDTH_B || REGMODE_A != REGMODE_B
@@ -73,8 +76,10 @@ module DP16KD (
 		ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0};
 	wire [13:0] address_b = {
 		ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3, ADB2, ADB1, ADB0};
-	wire [13-SHIFT:0] word_a = address_a[13:SHIFT];
-	wire [13-SHIFT:0] word_b = address_b[13:SHIFT];
+	wire [8:0] row_a = address_a[13:5];
+	wire [8:0] row_b = address_b[13:5];
+	wire [4:0] word_a = address_a[4:0] >> SHIFT;
+	wire [4:0] word_b = address_b[4:0] >> SHIFT;
 	wire [35:0] data = {
 		DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9,
 		DIB8, DIB7, DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0,
@@ -83,23 +88,25 @@ module DP16KD (
 	wire [3:0] bytes = WIDTH == 36 ? address_a[3:0] : WIDTH == 18 ? {2'b00, address_a[1:0]} : 4'b0001;
 	wire [35:0] mask = {{9{bytes[3]}}, {9{bytes[2]}}, {9{bytes[1]}}, {9{bytes[0]}}};
 
-	reg [WIDTH-1:0] memory [0:DEPTH-1];
-	integer word;
+	reg [35:0] memory [0:511];
+	integer row;
 	initial
-		for (word = 0; word < DEPTH; word = word + 1)
-			memory[word] = 0;
+		for (row = 0; row < 512; row = row + 1)
+			memory[row] = 0;
 
-	wire write = CEA & WEA;
-	integer lane;
+	wire write = CEA & WEA & |bytes;
+	integer place;
 	always @(posedge CLKA)
-		for (lane = 0; lane < WIDTH; lane = lane + 1)
-			if (write & mask[lane])
-				memory[word_a][lane] <= data[lane];
+		for (place = 0; place < WORDS * WIDTH; place = place + 1)
+			if (write && word_a == place / WIDTH && mask[place % WIDTH])
+				memory[row_a][place] <= data[place % WIDTH];
 
+	wire collides = write && row_a == row_b && word_a == word_b;
+	wire [35:0] shifted = memory[row_b] >> word_b * WIDTH;
 	reg [WIDTH-1:0] first, second;
 	always @(posedge CLKB) begin
 		if (CEB)
-			first <= write && word_a == word_b ? {WIDTH{1'bx}} : memory[word_b];
+			first <= collides ? {WIDTH{1'bx}} : shifted[WIDTH-1:0];
 		if (OCEB)
 			second <= first;
 	end

@@ -16,9 +16,9 @@
 // A value of "NONE", the default, leaves the register out; CLK0 to CLK3 pick its clock. REG_*_CE
 // picks one of CE0 to CE3: the register keeps its value in cycles with that input low ([DS] 2.9.2).
 //
-// Refused here: clocks other than CLK0, and the pins of the chains (SRIA, SRIB, SROA, SROB, ROA, ROB,
-// ROC) and SIGNEDP, which this model has not. Without effect here: SOURCEA and SOURCEB (high, they
-// take the operands from the chains), C, RST0 and GSR. The project ties those pins low.
+// Refused here: clocks other than CLK0, and the pins of the chains (SRIA, SRIB, SROA, SROB, ROA,
+// ROB, ROC) and SIGNEDP, which this model has not. Without effect here: SOURCEA and SOURCEB (high,
+// they take the operands from the chains), C, RST0 and GSR. The project ties those pins low.
 
 module MULT18X18D (
 	input A17, A16, A15, A14, A13, A12, A11, A10, A9, A8, A7, A6, A5, A4, A3, A2, A1, A0,
