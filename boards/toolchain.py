@@ -1,0 +1,216 @@
+"""Yosys and nextpnr: from a component to a placed core, each result computed once.
+
+Cells of the core are told by their names, which begin with ``core.``: Yosys keeps the core's
+boundary until everything is mapped and only then flattens it, so no cell belongs to both sides.
+nextpnr names a packed cell after the LUT in it, or after the flip-flop where there is none. As no
+LUT of the harness drives a register of the core, a packed cell is the core's exactly if it holds
+anything of the core's, and the packed cells add up to what nextpnr says it used.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from boards.harness import Harness
+from rtl.netlist import emit_rtlil
+
+__all__ = ["CORE", "Netlist", "Placement", "ToolError", "place_and_route", "synthesise",
+           "tool_versions"]
+
+BUILD = Path(__file__).parents[1] / "build" / "report"
+
+#: Name of the core within the harness, and how the names of its cells begin.
+CORE = "core."
+
+YOSYS = """
+import sys
+from pyosys import libyosys
+design = libyosys.Design()
+for command in sys.argv[1:]:
+    libyosys.run_pass(command, design)
+"""
+NEXTPNR = """
+import sys
+import yowasp_nextpnr_{family} as tool
+sys.exit(tool.run_nextpnr_{family}(sys.argv[1:]))
+"""
+
+#: Packed cells that hold one LUT each.
+LUT_CELLS = {"ice40": "ICESTORM_LC", "ecp5": "TRELLIS_COMB"}
+#: Packed cells that are registers, named best by what they drive.
+REGISTERS = {"ICESTORM_LC": "O", "TRELLIS_FF": "Q"}
+
+
+class ToolError(RuntimeError):
+    """Synthesis, or place and route, failed; the message holds the tool's own words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Netlist:
+    """A synthesised core in its harness.
+
+    ``cells`` counts the core's cells by type; ``multipliers`` has the parameters of each of its
+    ``SB_MAC16``; ``seconds`` is what synthesis took.
+    """
+
+    folder: str
+    cells: dict
+    multipliers: list
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """A core placed and routed from one seed.
+
+    ``mhz`` is nextpnr's clock. ``luts`` counts packed LUTs of the core and ``total_luts`` those of
+    the device, harness included. The critical path runs from ``source`` to ``sink`` (names of
+    signals; those of the core begin with ``core.``) through ``levels`` cells, and takes
+    ``logic_ns`` in cells and ``routing_ns`` between them.
+    """
+
+    seed: int
+    mhz: float
+    luts: int
+    total_luts: int
+    source: str
+    sink: str
+    levels: int
+    logic_ns: float
+    routing_ns: float
+    seconds: float
+
+
+def tool_versions(device):
+    """Version of each tool behind a result: name -> version."""
+    names = "amaranth", "pyosys", f"yowasp-nextpnr-{device.family}"
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def synthesise(component, device, workdir=BUILD, *, timeout=1800):
+    """Synthesise ``component`` in a :class:`~boards.harness.Harness` for ``device``.
+
+    Returns a :class:`Netlist`, kept in a folder of its own under ``workdir``.
+
+    Raises :exc:`ToolError` if Yosys fails or is not done in ``timeout`` seconds.
+    """
+    rtlil = emit_rtlil(Harness(component), platform=device.family)
+    passes = ["read_rtlil top.il", "setattr -mod -set keep_hierarchy 1 top.core",
+              f"{device.synthesis} -top top", "setattr -mod -unset keep_hierarchy top.core",
+              "flatten", "clean", "write_json netlist.json"]
+    folder = Path(workdir) / _digest(rtlil, passes, tool_versions(device))
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def run(scratch):
+        Path(scratch, "top.il").write_text(rtlil)
+        started = time.monotonic()
+        _run("Yosys", YOSYS, passes, scratch, timeout)
+        seconds = time.monotonic() - started
+        netlist = Path(scratch, "netlist.json")
+        cells = {name: cell for name, cell in _cells(netlist).items() if name.startswith(CORE)}
+        netlist.replace(folder / "netlist.json")
+        return Netlist(
+            folder=str(folder), seconds=round(seconds, 1),
+            cells=dict(Counter(cell["type"] for cell in cells.values())),
+            multipliers=[cell["parameters"] for cell in cells.values()
+                         if cell["type"] == "SB_MAC16"])
+
+    return _cached(folder / "synthesis.json", Netlist, run)
+
+
+def place_and_route(netlist, device, seed, frequency=None, *, timeout=3600):
+    """Place and route ``netlist`` from ``seed``, aiming at ``frequency`` MHz (or the device's own).
+
+    Returns a :class:`Placement`, kept beside the netlist.
+
+    Raises :exc:`ToolError` if nextpnr fails or is not done in ``timeout`` seconds.
+    """
+    arguments = [*device.arguments, "--freq", str(frequency or device.frequency),
+                 "--seed", str(seed), "--timing-allow-fail", "--quiet", "--json", "netlist.json"]
+    folder = Path(netlist.folder)
+
+    def run(scratch):
+        # nextpnr sees nothing outside the folder it runs in.
+        Path(scratch, "netlist.json").hardlink_to(folder / "netlist.json")
+        started = time.monotonic()
+        _run("nextpnr", NEXTPNR.format(family=device.family),
+             [*arguments, "--write", "placed.json", "--report", "report.json"], scratch, timeout)
+        seconds = time.monotonic() - started
+        report = json.loads(Path(scratch, "report.json").read_text())
+        return Placement(seed=seed, seconds=round(seconds, 1),
+                         **_digest_placement(report, Path(scratch, "placed.json"), device))
+
+    versions = tool_versions(device)
+    return _cached(folder / f"{_digest(arguments, versions)}.json", Placement, run)
+
+
+def _digest_placement(report, placed, device):
+    module = json.loads(placed.read_text())["modules"]["top"]
+    lut_cell = LUT_CELLS[device.family]
+    luts = [name for name, cell in module["cells"].items() if cell["type"] == lut_cell]
+    total = report["utilization"][lut_cell]["used"]
+    if len(luts) != total:
+        raise ToolError(f"nextpnr packed {len(luts)} cells {lut_cell}, but reports {total}")
+    clock = min(report["fmax"], key=lambda name: report["fmax"][name]["achieved"])
+    path = next(path["path"] for path in report["critical_paths"]
+                if path["from"].endswith(clock) and path["to"].endswith(clock))
+    return {
+        "mhz": round(report["fmax"][clock]["achieved"], 2),
+        "luts": sum(name.startswith(CORE) for name in luts),
+        "total_luts": total,
+        "source": _signal(module, path[0]["from"]["cell"]),
+        "sink": _signal(module, path[-1]["to"]["cell"]),
+        "levels": sum(step["type"] == "logic" for step in path),
+        "logic_ns": round(sum(step["delay"] for step in path if step["type"] != "routing"), 2),
+        "routing_ns": round(sum(step["delay"] for step in path if step["type"] == "routing"), 2),
+    }
+
+
+def _signal(module, name):
+    """What a person would call the cell ``name``: the signal a register drives, or itself."""
+    cell = module["cells"][name]
+    port = REGISTERS.get(cell["type"])
+    if port is not None and cell["connections"][port]:
+        bit, = cell["connections"][port]
+        name = next(net for net, value in module["netnames"].items() if value["bits"] == [bit])
+    return re.sub(r"(_SB_|_TRELLIS_|_DSP$|_RAM$|_LUT4_|_DFFLC$|_LC$).*", "", name)
+
+
+def _cells(netlist):
+    return json.loads(netlist.read_text())["modules"]["top"]["cells"]
+
+
+def _run(tool, program, arguments, folder, timeout):
+    # A process of its own: both tools write to the standard output and exit on an error.
+    try:
+        done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=folder,
+                              capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(f"{tool} was not done after {timeout} s") from error
+    if done.returncode:
+        lines = (done.stdout + done.stderr).splitlines()
+        errors = [line for line in lines if line.startswith("ERROR")] or lines
+        raise ToolError(f"{tool} failed:\n" + "\n".join(errors[-10:]))
+
+
+def _cached(path, kind, run):
+    """The ``kind`` stored at ``path``, which ``run`` computes the first time, in a scratch folder.
+    """
+    if not path.exists():
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            result = Path(scratch, "result.json")
+            result.write_text(json.dumps(asdict(run(scratch))))
+            result.replace(path)  # at once, so that another process finds all of it or nothing
+    return kind(**json.loads(path.read_text()))
+
+
+def _digest(*values):
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:20]
