@@ -1,0 +1,89 @@
+"""Whole graphs on the golden models."""
+
+import numpy as np
+
+from sim.golden import operators
+from sim.golden.conv import conv2d, depthwise_conv2d, fully_connected
+from sim.golden.softmax import softmax
+
+__all__ = ["run_graph", "run_operator"]
+
+
+def _clamped(graph, operator):
+    low, high = graph.clamp(operator)
+    return {"low": low, "high": high}
+
+
+def _layer(graph, operator):
+    """Operands and constants of a convolution or a fully connected layer."""
+    y = graph.result(operator)
+    return (graph.operand(operator, 1).data, graph.bias(operator)), {
+        "input_zero_point": graph.operand(operator, 0).zero_point, "scale": graph.rescale(operator),
+        "zero_point": y.zero_point, **_clamped(graph, operator)}
+
+
+def _convolution(function):
+    def run(graph, operator, x):
+        constants, quantisation = _layer(graph, operator)
+        geometry = {key: operator.attributes[key] for key in ("stride", "dilation", "padding")}
+        return function(x, *constants, **quantisation, **geometry)
+    return run
+
+
+def _fully_connected(graph, operator, x):
+    constants, quantisation = _layer(graph, operator)
+    y = fully_connected(x.reshape(-1, constants[0].shape[1]), *constants, **quantisation)
+    return y.reshape(-1, *graph.result(operator).shape[1:])
+
+
+def _add(graph, operator, a, b):
+    operands, y = [graph.operand(operator, n) for n in (0, 1)], graph.result(operator)
+    return operators.add(a, b, scales=[x.scale for x in operands],
+                         zero_points=[x.zero_point for x in operands], scale=y.scale,
+                         zero_point=y.zero_point, **_clamped(graph, operator))
+
+
+def _pool(function):
+    def run(graph, operator, x):
+        geometry = {key: operator.attributes[key] for key in ("kernel", "stride", "padding")}
+        return function(x, **geometry, **_clamped(graph, operator))
+    return run
+
+
+RUN = {
+    "CONV_2D": _convolution(conv2d),
+    "DEPTHWISE_CONV_2D": _convolution(depthwise_conv2d),
+    "FULLY_CONNECTED": _fully_connected,
+    "ADD": _add,
+    "AVERAGE_POOL_2D": _pool(operators.average_pool),
+    "MAX_POOL_2D": _pool(operators.max_pool),
+    "RESHAPE": lambda graph, operator, x: x.reshape(-1, *graph.result(operator).shape[1:]),
+    "SOFTMAX": lambda graph, operator, x: softmax(x, scale=graph.operand(operator, 0).scale,
+                                                  beta=operator.attributes["beta"]),
+    "PAD": lambda graph, operator, x: operators.pad(x, operator.attributes["padding"],
+                                                    graph.result(operator).zero_point),
+}
+
+
+def run_operator(graph, operator, values):
+    """The int8 result of ``operator``, whose operands are in ``values`` by index of tensor."""
+    operands = [values[index] for index in operator.inputs if index in values]
+    return RUN[operator.kind](graph, operator, *operands)
+
+
+def run_graph(graph, *inputs):
+    """Every activation by its index of tensor, from int8 ``inputs`` in the graph's order.
+
+    Inputs may hold any number of pictures along their first axis.
+    """
+    for index, x in zip(graph.inputs, inputs, strict=True):
+        tensor = graph.tensors[index]
+        if x.dtype != np.int8:
+            raise TypeError(f"input {tensor.name} must be int8, not {x.dtype}")
+        if x.ndim != len(tensor.shape) or x.shape[1:] != tensor.shape[1:] or x.shape[0] == 0:
+            raise ValueError(f"input {tensor.name} must have the shape {tensor.shape} but for the "
+                             f"number of pictures, not {x.shape}")
+    values = dict(zip(graph.inputs, inputs, strict=True))
+    for operator in graph.operators:
+        values[operator.outputs[0]] = run_operator(graph, operator, values)
+    return values

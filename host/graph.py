@@ -1,0 +1,93 @@
+"""A quantised network as importers give it, and the numbers that follow from its scales."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sim.golden.operators import activation_range
+
+__all__ = ["Graph", "ModelError", "Operator", "Tensor"]
+
+
+class ModelError(Exception):
+    """A model that cannot be read, is damaged, or asks for what is not supported."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """A value that operators pass on, or a constant.
+
+    ``real = scale * (number - zero_point)``. Weights may have a scale for each index of ``axis``.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "int8"
+    scales: tuple[float, ...] = ()  #: float32 values; none where nothing is quantised.
+    zero_point: int = 0
+    axis: int = 0
+    data: np.ndarray | None = field(default=None, repr=False)  #: Of constants only.
+
+    @property
+    def scale(self):
+        """The only scale of an activation."""
+        return self.scales[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """One operator: ``kind`` is TFLite's name, tensors are given by index, -1 where left out.
+
+    ``attributes`` by kind; ``padding`` is ((top, bottom), (left, right)) but for PAD, where it has
+    a pair for each axis:
+
+    * CONV_2D, DEPTHWISE_CONV_2D: ``stride``, ``dilation``, ``padding``, ``activation``
+    * AVERAGE_POOL_2D, MAX_POOL_2D: ``kernel``, ``stride``, ``padding``, ``activation``
+    * FULLY_CONNECTED, ADD: ``activation``
+    * SOFTMAX: ``beta``; PAD: ``padding``; RESHAPE: none
+    """
+
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    attributes: dict = field(default_factory=dict)
+    index: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """Operators in an order in which they can run; ``inputs`` and ``outputs`` index tensors."""
+
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def operand(self, operator, position):
+        """The tensor at ``position`` of the inputs, or :data:`None` where it is left out."""
+        inputs = operator.inputs
+        missing = position >= len(inputs) or inputs[position] < 0
+        return None if missing else self.tensors[inputs[position]]
+
+    def result(self, operator):
+        """The tensor that ``operator`` computes."""
+        return self.tensors[operator.outputs[0]]
+
+    def bias(self, operator):
+        """int32 biases of a convolution or a fully connected layer, 0 where it has none."""
+        bias = self.operand(operator, 2)
+        return np.zeros(self.result(operator).shape[-1], np.int32) if bias is None else bias.data
+
+    def rescale(self, operator):
+        """``s_in * s_w / s_out`` for each output channel of a convolution or a fully connected
+        layer, in float64. The latter's one weight scale is multiplied in float32."""
+        x, weights, y = self.operand(operator, 0), self.operand(operator, 1), self.result(operator)
+        products = np.float64(x.scale) * np.array(weights.scales)
+        if operator.kind == "FULLY_CONNECTED" and len(weights.scales) == 1:
+            products = products.astype(np.float32).astype(np.float64)
+        return np.broadcast_to(products / y.scale, y.shape[-1:])
+
+    def clamp(self, operator):
+        """Bounds ``(low, high)`` of the results, by the fused activation."""
+        y = self.result(operator)
+        return activation_range(operator.attributes["activation"], y.scale, y.zero_point)

@@ -1,0 +1,92 @@
+"""The reference: models on TensorFlow Lite Micro itself."""
+
+import functools
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+from tflite_micro.python.tflite_micro import runtime
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+__all__ = ["Reference", "TflmError", "run_tflm"]
+
+#: Sizes of the arena to try, in bytes.
+ARENAS = [1 << 24, 1 << 28]
+
+
+class TflmError(Exception):
+    """TensorFlow Lite Micro does not run a model."""
+
+
+def _expose(data):
+    """The model with the result of every operator among its outputs, and their indices."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+    graph = model.subgraphs[0]
+    graph.outputs = np.array([index for operator in graph.operators for index in operator.outputs],
+                             np.int32)
+    builder = flatbuffers.Builder(len(data))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output()), graph.outputs.tolist()
+
+
+class Reference:
+    """A model, loaded once, in an arena that is large enough.
+
+    Parameters
+    ----------
+    source : path or :class:`bytes`
+        A .tflite model that :func:`host.tflite.read_tflite` accepts: the runtime may abort the
+        whole process on one that is damaged.
+
+    Raises
+    ------
+    :exc:`TflmError`
+        If the runtime does not accept the model.
+    """
+
+    def __init__(self, source):
+        data = bytes(source) if isinstance(source, (bytes, bytearray)) else Path(
+            source).read_bytes()
+        self._data = data
+        self._interpreter = _load(data)
+        graph = schema.Model.GetRootAs(data, 0).Subgraphs(0)
+        self._outputs = graph.OutputsLength()
+
+    @functools.cached_property
+    def _exposed(self):
+        data, indices = _expose(self._data)
+        return _load(data), indices
+
+    def run(self, *inputs):
+        """Outputs of the model, in its order, for int8 ``inputs`` of its shapes."""
+        return _run(self._interpreter, inputs, self._outputs)
+
+    def layers(self, *inputs):
+        """Results of all operators, by index of tensor."""
+        interpreter, indices = self._exposed
+        return dict(zip(indices, _run(interpreter, inputs, len(indices)), strict=True))
+
+
+def _load(data):
+    for arena in ARENAS:
+        try:
+            return runtime.Interpreter.from_bytes(data, arena_size=arena)
+        except RuntimeError as failure:
+            error = failure
+    raise TflmError(f"TensorFlow Lite Micro refuses the model, with {ARENAS[-1]} bytes of "
+                         f"arena too: {error}")
+
+
+def _run(interpreter, inputs, outputs):
+    try:
+        for position, x in enumerate(inputs):
+            interpreter.set_input(x, position)
+        interpreter.invoke()
+    except (RuntimeError, ValueError) as error:
+        raise TflmError(f"TensorFlow Lite Micro does not run the model: {error}") from error
+    return [interpreter.get_output(position) for position in range(outputs)]
+
+
+def run_tflm(source, *inputs):
+    """Outputs of a .tflite model, given by path or as bytes, for int8 ``inputs`` of its shapes."""
+    return Reference(source).run(*inputs)

@@ -1,0 +1,187 @@
+"""From the bytes of a .tflite file to a :class:`host.graph.Graph`."""
+
+import math
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import tflite
+
+from host.graph import Graph, ModelError, Operator, Tensor
+from host.tflite.operators import CHECKS, Node, Refusal
+
+__all__ = ["read_tflite"]
+
+DTYPES = {code: name.lower() for name, code in vars(tflite.TensorType).items()
+          if isinstance(code, int)}
+OPTIONS = {code: getattr(tflite, name) for name, code in vars(tflite.BuiltinOptions).items()
+           if isinstance(code, int) and hasattr(tflite, name)}
+
+#: Limits past which a file is taken for damaged rather than large.
+MOST_OPERATORS, MOST_TENSORS, MOST_ELEMENTS, MOST_AXES = 4096, 16384, 1 << 26, 6
+
+#: What the accessors of a damaged flatbuffer raise.
+DAMAGE = (struct.error, IndexError, TypeError, ValueError, OverflowError)
+
+
+def read_tflite(source):
+    """The :class:`~host.graph.Graph` of a .tflite file, given by path or as bytes.
+
+    Raises
+    ------
+    :exc:`~host.graph.ModelError`
+        If the file cannot be read, is damaged, or holds operators which are not supported: all of
+        those are named, each with its index and the reason.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        data = bytes(source)
+    else:
+        try:
+            data = Path(os.fspath(source)).read_bytes()
+        except OSError as error:
+            raise ModelError(f"{source}: {error.strerror}") from error
+    if len(data) < 8 or data[4:8] != b"TFL3":
+        raise ModelError("not a .tflite model: it does not carry the identifier TFL3")
+    try:
+        return _read(data)
+    except DAMAGE as error:
+        raise ModelError(f"the model is damaged or truncated: {error}") from error
+
+
+def _numbers(table, name):
+    """A vector of numbers as an array."""
+    values = getattr(table, f"{name}AsNumpy")()
+    return np.zeros(0, np.int32) if isinstance(values, int) else values
+
+
+def _tables(table, name, most):
+    """A vector of tables as a list of at most ``most``."""
+    count = getattr(table, f"{name}Length")()
+    if count > most:
+        raise ModelError(f"the model claims {count} {name.lower()}, more than {most}")
+    return [getattr(table, name)(index) for index in range(count)]
+
+
+def _text(value):
+    return "" if value is None else value.decode("utf-8", "replace")
+
+
+def _read(data):
+    model = tflite.Model.GetRootAs(data, 0)
+    subgraphs = _tables(model, "Subgraphs", MOST_OPERATORS)
+    if len(subgraphs) != 1:
+        raise ModelError(f"the model has {len(subgraphs)} subgraphs instead of 1")
+    subgraph = subgraphs[0]
+    buffers = _tables(model, "Buffers", MOST_TENSORS)
+    tensors = tuple(_tensor(index, table, buffers)
+                    for index, table in enumerate(_tables(subgraph, "Tensors", MOST_TENSORS)))
+    codes = _tables(model, "OperatorCodes", MOST_OPERATORS)
+    tables = _tables(subgraph, "Operators", MOST_OPERATORS)
+    if not tables:
+        raise ModelError("the model has no operators")
+    operators, refusals = [], []
+    for index, table in enumerate(tables):
+        if table.OpcodeIndex() >= len(codes):
+            raise ModelError(f"operator {index} names operator code {table.OpcodeIndex()}, but "
+                             f"there are {len(codes)}")
+        kind = _kind(codes[table.OpcodeIndex()])
+        try:
+            operators.append(_operator(index, kind, table, tensors))
+        except Refusal as refusal:
+            refusals.append(f"operator {index} ({kind}): {refusal}")
+    if refusals:
+        raise ModelError("\n".join(refusals))
+    inputs, outputs = (tuple(_numbers(subgraph, name).tolist()) for name in ("Inputs", "Outputs"))
+    graph = Graph(tensors=tensors, operators=tuple(operators), inputs=inputs, outputs=outputs)
+    _check_order(graph)
+    return graph
+
+
+def _tensor(index, table, buffers):
+    shape = tuple(_numbers(table, "Shape").tolist())
+    name = f"tensor {index} ({_text(table.Name())})"
+    if len(shape) > MOST_AXES or min(shape, default=1) < 1 or math.prod(shape) > MOST_ELEMENTS:
+        raise ModelError(f"{name} has the impossible shape {shape}")
+    if table.Buffer() >= len(buffers):
+        raise ModelError(f"{name} names buffer {table.Buffer()}, but there are {len(buffers)}")
+    if table.Sparsity() is not None or table.IsVariable():
+        raise ModelError(f"{name} is sparse or a variable, which is not supported")
+    dtype = DTYPES.get(table.Type())
+    if dtype is None:
+        raise ModelError(f"{name} has the unknown type {table.Type()}")
+    content, data = _numbers(buffers[table.Buffer()], "Data"), None
+    if content.size:
+        data = content
+        if dtype in {"int8", "int32"}:
+            expected = math.prod(shape) * np.dtype(dtype).itemsize
+            if content.size != expected:
+                raise ModelError(f"{name} has {content.size} bytes of data instead of {expected}")
+            data = content.view(np.dtype(dtype).newbyteorder("<")).reshape(shape)
+    scales, zero_points, axis = (), np.zeros(0, np.int64), 0
+    if (quantization := table.Quantization()) is not None:
+        scales = tuple(_numbers(quantization, "Scale").tolist())
+        zero_points = _numbers(quantization, "ZeroPoint")
+        axis = quantization.QuantizedDimension()
+    if zero_points.size not in {0, len(scales)} or np.unique(zero_points).size > 1:
+        raise ModelError(f"{name} has {len(scales)} scales and the zero points "
+                         f"{zero_points[:8].tolist()}")
+    return Tensor(name=_text(table.Name()), shape=shape, dtype=dtype, scales=scales, axis=axis,
+                  zero_point=int(zero_points[0]) if zero_points.size else 0, data=data)
+
+
+def _kind(code):
+    """Name of an operator; the older files have but the deprecated, narrower code."""
+    builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    if builtin == tflite.BuiltinOperator.CUSTOM:
+        return f"CUSTOM {_text(code.CustomCode())}"
+    return tflite.utils.BUILTIN_OPCODE2NAME.get(builtin, f"BUILTIN {builtin}")
+
+
+def _operator(index, kind, table, tensors):
+    inputs, outputs = (tuple(_numbers(table, name).tolist()) for name in ("Inputs", "Outputs"))
+    for position in inputs + outputs:
+        if not -1 <= position < len(tensors):
+            raise ModelError(f"operator {index} ({kind}) names tensor {position}, but there are "
+                             f"{len(tensors)}")
+    if kind not in CHECKS:
+        raise Refusal(f"not supported; these are: {', '.join(CHECKS)}")
+    if -1 in outputs:
+        raise Refusal("an output is left out")
+    options = table.BuiltinOptions()
+    if options is not None and table.BuiltinOptionsType() in OPTIONS:
+        typed = OPTIONS[table.BuiltinOptionsType()]()
+        typed.Init(options.Bytes, options.Pos)
+        options = typed
+    node = Node(tuple(None if position < 0 else tensors[position] for position in inputs),
+                tuple(tensors[position] for position in outputs), options)
+    return Operator(kind=kind, inputs=inputs, outputs=outputs, attributes=CHECKS[kind](node),
+                    index=index)
+
+
+def _check_order(graph):
+    """Raise :exc:`ModelError` unless operators read what is there, and compute what is not."""
+    known = set()
+    for index in graph.inputs:
+        if not 0 <= index < len(graph.tensors):
+            raise ModelError(f"the model's input is tensor {index}, but there are "
+                             f"{len(graph.tensors)}")
+        tensor = graph.tensors[index]
+        if tensor.data is not None or tensor.dtype != "int8" or index in known:
+            raise ModelError(f"the model's input ({tensor.name}) is not an int8 activation")
+        known.add(index)
+    for operator in graph.operators:
+        where = f"operator {operator.index} ({operator.kind})"
+        for index in operator.inputs:
+            if index >= 0 and graph.tensors[index].data is None and index not in known:
+                raise ModelError(f"{where} reads tensor {index}, which nothing has computed yet")
+        for index in operator.outputs:
+            if index in known:
+                raise ModelError(f"{where} computes tensor {index}, which is there already")
+            known.add(index)
+    if not graph.inputs or not graph.outputs:
+        raise ModelError(f"the model has {len(graph.inputs)} inputs and {len(graph.outputs)} "
+                         "outputs")
+    for index in graph.outputs:
+        if index not in known:
+            raise ModelError(f"the model's output is tensor {index}, which nothing computes")

@@ -1,0 +1,107 @@
+"""Convolutions: accumulators and int8 results, as TensorFlow Lite Micro computes them.
+
+Pictures are (n, h, w, c) int8. ``padding`` is ((top, bottom), (left, right)); what it adds is the
+zero point of the input, which contributes nothing. ``scale`` is ``s_in * s_w / s_out``, one
+number or one for each output channel.
+"""
+
+import numpy as np
+
+from sim.golden.requantize import channel_params, requantize
+
+__all__ = ["conv2d", "conv2d_acc", "depthwise_conv2d", "depthwise_conv2d_acc", "fully_connected",
+           "fully_connected_acc", "output_size", "rescale", "same_padding"]
+
+NO_PADDING = ((0, 0), (0, 0))
+
+
+def output_size(size, kernel, stride, dilation, padding):
+    """Outputs along one axis of ``size`` with ``padding`` (before, after)."""
+    return (size + sum(padding) - (kernel - 1) * dilation - 1) // stride + 1
+
+
+def same_padding(size, kernel, stride, dilation=1):
+    """Padding (before, after) that gives ``ceil(size / stride)`` outputs; an odd one goes after."""
+    outputs = -(-size // stride)
+    total = max((outputs - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
+def _int32(x):
+    """What 32 bits keep of ``x``."""
+    return x.astype(np.int64).astype(np.int32)
+
+
+def rescale(acc, scale, zero_point, low=-128, high=127):
+    """int8 of int32 ``acc``, whose last axis is that of the channels, times ``scale``.
+
+    Raises :exc:`ValueError` unless each scale is at least 0 and below 8.
+    """
+    params = [channel_params(float(value)) for value in np.ravel(scale)]
+    multiplier, shift = np.array(params, np.int64).T
+    return requantize(acc, 0, multiplier, shift, zero_point, low, high)
+
+
+def _taps(x, kernel, stride, dilation, padding):
+    """For each tap of the kernel, in (kh, kw) order, the (n, oh, ow, c) inputs that it meets."""
+    x = np.pad(x, ((0, 0), *padding, (0, 0)))
+    (oh, ow), spans = (
+        [output_size(size, k, s, d, (0, 0))
+         for size, k, s, d in zip(x.shape[1:3], kernel, stride, dilation, strict=True)],
+        [(y * dilation[0], z * dilation[1]) for y, z in np.ndindex(*kernel)])
+    for top, left in spans:
+        yield x[:, top:top + (oh - 1) * stride[0] + 1:stride[0],
+                left:left + (ow - 1) * stride[1] + 1:stride[1]]
+
+
+def conv2d_acc(x, weights, bias=0, *, input_zero_point, stride=(1, 1), dilation=(1, 1),
+               padding=NO_PADDING):
+    """int32 accumulators (n, oh, ow, cout) of ``weights`` (cout, kh, kw, cin).
+
+    A picture may have ``groups * cin`` channels: then each of ``groups`` equal parts of the
+    output channels reads its own part of the input's.
+    """
+    cout, kh, kw, cin = weights.shape
+    groups = x.shape[3] // cin
+    x, weights = x.astype(np.int64) - input_zero_point, weights.astype(np.int64)
+    filters = weights.reshape(groups, cout // groups, kh * kw, cin).transpose(2, 0, 3, 1)
+    acc = 0
+    for part, matrix in zip(_taps(x, (kh, kw), stride, dilation, padding), filters, strict=True):
+        vectors = part.reshape(*part.shape[:3], groups, 1, cin)
+        acc = acc + vectors @ matrix                            # n, oh, ow, groups, 1, filters
+    return _int32(acc.reshape(*acc.shape[:3], cout) + bias)
+
+
+def depthwise_conv2d_acc(x, weights, bias=0, *, input_zero_point, stride=(1, 1), dilation=(1, 1),
+                         padding=NO_PADDING):
+    """int32 accumulators (n, oh, ow, c * m) of ``weights`` (1, kh, kw, c * m).
+
+    Output channel ``channel * m + j`` reads input channel ``channel``.
+    """
+    _, kh, kw, cout = weights.shape
+    x = np.repeat(x.astype(np.int64) - input_zero_point, cout // x.shape[3], axis=3)
+    filters = weights.astype(np.int64).reshape(kh * kw, cout)
+    taps = _taps(x, (kh, kw), stride, dilation, padding)
+    return _int32(sum(part * tap for part, tap in zip(taps, filters, strict=True)) + bias)
+
+
+def fully_connected_acc(x, weights, bias=0, *, input_zero_point):
+    """int32 accumulators (n, cout) of ``x`` (n, cin) and ``weights`` (cout, cin)."""
+    return _int32((x.astype(np.int64) - input_zero_point) @ weights.astype(np.int64).T + bias)
+
+
+def conv2d(x, weights, bias=0, *, scale, zero_point, low=-128, high=127, **geometry):
+    """int8 results of :func:`conv2d_acc`."""
+    return rescale(conv2d_acc(x, weights, bias, **geometry), scale, zero_point, low, high)
+
+
+def depthwise_conv2d(x, weights, bias=0, *, scale, zero_point, low=-128, high=127, **geometry):
+    """int8 results of :func:`depthwise_conv2d_acc`."""
+    return rescale(depthwise_conv2d_acc(x, weights, bias, **geometry), scale, zero_point, low, high)
+
+
+def fully_connected(x, weights, bias=0, *, input_zero_point, scale, zero_point, low=-128,
+                    high=127):
+    """int8 results of :func:`fully_connected_acc`."""
+    acc = fully_connected_acc(x, weights, bias, input_zero_point=input_zero_point)
+    return rescale(acc, scale, zero_point, low, high)

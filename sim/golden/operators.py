@@ -1,0 +1,67 @@
+"""The operators between convolutions, as TensorFlow Lite Micro computes them."""
+
+import numpy as np
+
+from sim.golden.conv import output_size
+from sim.golden.requantize import quantize_multiplier
+
+__all__ = ["activation_range", "add", "average_pool", "max_pool", "pad"]
+
+#: Real bounds of each fused activation.
+BOUNDS = {"NONE": (None, None), "RELU": (0, None), "RELU_N1_TO_1": (-1, 1), "RELU6": (0, 6)}
+
+
+def activation_range(activation, scale, zero_point):
+    """Bounds ``(low, high)`` of the int8 results of a fused ``activation``."""
+    def quantize(real):
+        quotient = np.float32(real) / np.float32(scale)
+        return zero_point + int(np.sign(real) * np.floor(np.abs(quotient) + 0.5))
+
+    low, high = BOUNDS[activation]
+    return (-128 if low is None else max(-128, quantize(low)),
+            127 if high is None else min(127, quantize(high)))
+
+
+def _multiply(x, scale):
+    """``x * scale`` rounded as the requantisation does; ``scale`` is below 1."""
+    multiplier, exponent = quantize_multiplier(scale)
+    t = (x * multiplier + (1 << 30)) >> 31
+    return t if exponent == 0 else (t + (1 << -exponent - 1) - (t < 0)) >> -exponent
+
+
+def add(a, b, *, scales, zero_points, scale, zero_point, low=-128, high=127):
+    """Sum of int8 ``a`` and ``b`` of equal shape; ``scales`` and ``zero_points`` are theirs."""
+    twice = 2 * max(scales)
+    total = sum(_multiply((x.astype(np.int64) - z) << 20, s / twice)
+                for x, s, z in zip((a, b), scales, zero_points, strict=True))
+    y = _multiply(total, twice / ((1 << 20) * scale)) + zero_point
+    return np.clip(y, low, high).astype(np.int8)
+
+
+def _windows(x, kernel, stride, padding, fill):
+    """Windows (n, oh, ow, kh * kw, c) of ``x``, with ``fill`` where it has no cell."""
+    x = np.pad(x.astype(np.int64), ((0, 0), *padding, (0, 0)), constant_values=fill)
+    oh, ow = (output_size(size, k, s, 1, (0, 0))
+              for size, k, s in zip(x.shape[1:3], kernel, stride, strict=True))
+    return np.stack([x[:, top:top + (oh - 1) * stride[0] + 1:stride[0],
+                       left:left + (ow - 1) * stride[1] + 1:stride[1]]
+                     for top, left in np.ndindex(*kernel)], axis=3)
+
+
+def average_pool(x, *, kernel, stride, padding=((0, 0), (0, 0)), low=-128, high=127):
+    """Mean of the cells of each window that lie in the picture, ties away from zero."""
+    total = _windows(x, kernel, stride, padding, 0).sum(axis=3)
+    count = _windows(np.ones_like(x), kernel, stride, padding, 0).sum(axis=3)
+    magnitude = (np.abs(total) + count // 2) // count
+    return np.clip(np.sign(total) * magnitude, low, high).astype(np.int8)
+
+
+def max_pool(x, *, kernel, stride, padding=((0, 0), (0, 0)), low=-128, high=127):
+    """Maximum of the cells of each window that lie in the picture."""
+    return np.clip(_windows(x, kernel, stride, padding, -128).max(axis=3), low, high).astype(
+        np.int8)
+
+
+def pad(x, padding, zero_point):
+    """``x`` with ``padding`` ((before, after) for each axis) of zeros, that is ``zero_point``."""
+    return np.pad(x, padding, constant_values=zero_point)
