@@ -5,9 +5,9 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from rtl.array import SystolicArray
 from rtl.check import integer
 from rtl.im2col.im2col import patch_of
-from rtl.layouts import ChannelParams, OutputRange, bytes_of
+from rtl.layouts import ChannelParams, OutputRange, bytes_of, sums_of
 from rtl.params import ArrayParams
-from rtl.postprocess import Accumulators, AccumulatorTag, Requantizer, Sums
+from rtl.postprocess import Accumulators, AccumulatorTag, Requantizer
 
 __all__ = ["Gemm"]
 
@@ -81,7 +81,7 @@ class Gemm(wiring.Component):
             if rounding == "both":
                 members["float32"] = In(1)
         else:
-            members["o"] = Out(stream.Signature(Sums(lanes)))
+            members["o"] = Out(stream.Signature(sums_of(lanes)))
         super().__init__(members)
 
     def elaborate(self, platform):

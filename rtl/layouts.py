@@ -3,16 +3,22 @@
 from amaranth import *
 from amaranth.lib import data
 
-__all__ = ["bytes_of", "ChannelParams", "OutputRange", "MULTIPLIER_WIDTH", "SHIFT_WIDTH"]
+__all__ = ["bytes_of", "sums_of", "ChannelParams", "OutputRange", "MULTIPLIER_WIDTH",
+           "SHIFT_WIDTH"]
 
-#: ``M << e`` of the fixed-point multiplier: 31 bits, and up to 4 places of left shift.
-MULTIPLIER_WIDTH = 35
+#: ``M << e`` of the fixed-point multiplier: 31 bits, and up to 3 places of left shift.
+MULTIPLIER_WIDTH = 34
 SHIFT_WIDTH = 5
 
 
 def bytes_of(lanes):
     """Layout of ``lanes`` int8; lane 0 in the low bits."""
     return data.ArrayLayout(signed(8), lanes)
+
+
+def sums_of(lanes):
+    """Layout of ``lanes`` accumulators, each of its own channel; ``last`` ends a channel group."""
+    return data.StructLayout({"acc": data.ArrayLayout(signed(32), lanes), "last": 1})
 
 
 class ChannelParams(data.Struct):

@@ -15,12 +15,17 @@ def _layout(shape):
     return None
 
 
+def _element(values, index):
+    if isinstance(values, dict):
+        return {name: _element(part, index) for name, part in values.items()}
+    return np.asarray(values)[:, index]
+
+
 def _bits(shape, values):
     """Bits (count, width) of ``values``, low bit first."""
     layout = _layout(shape)
     if isinstance(layout, data.ArrayLayout):
-        values = np.asarray(values)
-        return np.concatenate([_bits(layout.elem_shape, values[:, index])
+        return np.concatenate([_bits(layout.elem_shape, _element(values, index))
                                for index in range(layout.length)], axis=1)
     if layout is not None:
         unknown = set(values) - {name for name, _ in layout}
@@ -41,18 +46,24 @@ def _bits(shape, values):
 def pack(shape, values):
     """Rows (count, bytes) of little-endian bits.
 
-    ``values`` is an array (count,) for a plain shape, (count, length, ...) for an array, and a
-    dict of such for a structure. Values beyond 64 bits are not supported in a single field.
+    ``values`` is an array (count,) for a plain shape, (count, length) for an array, and a dict of
+    such for a structure or an array of structures. A single field has at most 63 bits.
     """
     return np.packbits(_bits(shape, values), axis=1, bitorder="little")
+
+
+def _stack(elements):
+    if isinstance(elements[0], dict):
+        return {name: _stack([element[name] for element in elements]) for name in elements[0]}
+    return np.stack(elements, axis=1)
 
 
 def _values(shape, bits):
     layout = _layout(shape)
     if isinstance(layout, data.ArrayLayout):
         step = Shape.cast(layout.elem_shape).width
-        return np.stack([_values(layout.elem_shape, bits[:, index * step:(index + 1) * step])
-                         for index in range(layout.length)], axis=1)
+        return _stack([_values(layout.elem_shape, bits[:, index * step:(index + 1) * step])
+                       for index in range(layout.length)])
     if layout is not None:
         return {name: _values(field.shape, bits[:, field.offset:field.offset + field.width])
                 for name, field in layout}

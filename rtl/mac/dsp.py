@@ -7,11 +7,11 @@ from rtl.mac.product import Product
 __all__ = ["DspProduct", "mult18x18d"]
 
 
-def mult18x18d(m, name, *, x, w, swap, pipelined):
+def mult18x18d(m, name, *, x, w, swap, pipelined, enable=1):
     """A ``MULT18X18D`` with registers at its inputs and its output: ``x`` times the last ``w``.
 
     The weight in use is held by the register that ``w`` enters with ``swap``. The product of an
-    ``x`` comes two cycles after it, three if ``pipelined``.
+    ``x`` comes two cycles after it, three if ``pipelined``; cycles without ``enable`` do not count.
 
     Returns the product of the two signed operands, of up to 18 bits each.
     """
@@ -28,7 +28,7 @@ def mult18x18d(m, name, *, x, w, swap, pipelined):
         *(("o", f"P{bit}", product[bit]) for bit in range(36)),
         p_REG_INPUTB_CE="CE1", p_GSR="DISABLED",  # the other registers keep to CE0
         i_SIGNEDA=1, i_SIGNEDB=1, i_SOURCEA=0, i_SOURCEB=0,
-        i_CLK0=ClockSignal(), i_CE0=1, i_CE1=swap, i_RST0=0)
+        i_CLK0=ClockSignal(), i_CE0=enable, i_CE1=swap, i_RST0=0)
     return product
 
 

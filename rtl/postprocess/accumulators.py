@@ -1,10 +1,10 @@
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from rtl.postprocess.requantizer import Sums
 
 from rtl.array.delay import Delay
 from rtl.check import integer
+from rtl.layouts import sums_of
 from rtl.memory import BlockRam
 
 __all__ = ["AccumulatorTag", "Accumulators"]
@@ -48,7 +48,7 @@ class Accumulators(wiring.Component):
     tags, i : tags and the sums ``lead`` cycles later; always ready
     claim, free, idle : ``In(1)``, ``Out(1)``, ``Out(1)``
         A pass begins; one may begin; no half is taken.
-    o : ``Out(stream.Signature(Sums(lanes)))``
+    o : ``Out(stream.Signature(sums_of(lanes)))``
         ``last`` marks the last pixel of a channel group.
     """
 
@@ -67,7 +67,7 @@ class Accumulators(wiring.Component):
             "claim": In(1),
             "free": Out(1),
             "idle": Out(1),
-            "o": Out(stream.Signature(Sums(lanes))),
+            "o": Out(stream.Signature(sums_of(lanes))),
         })
 
     def elaborate(self, platform):

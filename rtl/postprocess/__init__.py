@@ -1,0 +1,6 @@
+"""What happens to the sums: accumulators, and requantisation to int8."""
+
+from rtl.postprocess.accumulators import Accumulators, AccumulatorTag
+from rtl.postprocess.requantizer import Requantizer
+
+__all__ = ["AccumulatorTag", "Accumulators", "Requantizer"]

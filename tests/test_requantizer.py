@@ -1,0 +1,87 @@
+# amaranth: UnusedElaboratable=no
+import functools
+
+import numpy as np
+import pytest
+
+from rtl.postprocess import Requantizer
+from sim.compiled import CompiledSim
+from sim.golden.requantize import requantize
+
+
+@functools.cache
+def compiled(lanes, cycles):
+    return CompiledSim(Requantizer(lanes=lanes, cycles=cycles))
+
+
+def stimulus(rng, groups, lanes):
+    """Channel groups of a few beats, with parameters from all over their range."""
+    beats = rng.integers(1, 12, groups)
+    shape = (groups, lanes)
+    multiplier = rng.integers(1 << 30, 1 << 31, shape)
+    shift = rng.integers(0, 32, shape)
+    extreme = rng.random(shape) < 0.3
+    multiplier[extreme] = rng.choice([0, 1 << 30, (1 << 31) - 1, (1 << 34) - 1, 1 << 31], shape)[
+        extreme]
+    shift[multiplier >= 1 << 31] = 0
+    bias = rng.integers(-1 << 20, 1 << 20, shape)
+    large = rng.random(shape) < 0.2
+    bias[large] = rng.choice([-1 << 31, (1 << 31) - 1, -1, 0], shape)[large]
+    last = np.concatenate([np.arange(count) == count - 1 for count in beats])
+    group = np.repeat(np.arange(groups), beats)
+    # Accumulators whose outputs are small, ties among them, and others from everywhere.
+    scale = np.maximum(multiplier[group] / 2.0**31 / 2.0**shift[group], 2.0**-31)
+    target = rng.integers(-300, 301, scale.shape) / 2
+    acc = np.clip(np.rint(target / scale), -1 << 31, (1 << 31) - 1).astype(np.int64) - bias[group]
+    acc += rng.integers(-1, 2, acc.shape)
+    wild = rng.random(acc.shape) < 0.2
+    acc[wild] = rng.choice([-1 << 31, (1 << 31) - 1, 0, -1, 1, -1 << 30, 1 << 30], acc.shape)[wild]
+    acc = (acc + (1 << 31)) % (1 << 32) - (1 << 31)
+    return acc, last, group, {"bias": bias, "multiplier": multiplier, "shift": shift}
+
+
+@pytest.mark.parametrize("go", [1.0, 0.6])
+@pytest.mark.parametrize("lanes, cycles", [(1, 1), (3, 1), (1, 2), (2, 3), (1, 4), (1, 6)])
+def test_equals_tflm(lanes, cycles, go):
+    rng = np.random.default_rng([lanes, cycles])
+    sim = compiled(lanes, cycles)
+    for zero_point, low, high in [(0, -128, 127), (-128, -128, 127), (127, -20, 127), (-7, -7, 60)]:
+        acc, last, group, params = stimulus(rng, 400, lanes)
+        sim.reset()
+        sim.stall(lanes, go)
+        sim.set("range", {"zero_point": zero_point, "low": low, "high": high})
+        sim.push("params", params)
+        sim.push("i", {"acc": acc, "last": last})
+        sim.run({"o": len(acc), "params": len(params["bias"])})
+        o = sim.pull("o")
+        expected = requantize(acc, *(params[name][group] for name in
+                                     ("bias", "multiplier", "shift")), zero_point, low, high)
+        np.testing.assert_array_equal(o["data"], expected)
+        np.testing.assert_array_equal(o["last"], last)
+        assert len(np.unique(expected)) > 50
+
+
+@pytest.mark.parametrize("cycles", [1, 2, 3, 4, 6])
+def test_cycles(cycles):
+    sim = compiled(1, cycles)
+    sim.reset()
+    sim.stall(0, 1.0)
+    groups, beats = 5, 40
+    last = np.arange(groups * beats) % beats == beats - 1
+    one = np.ones((groups, 1), np.int64)
+    sim.push("params", {"bias": 0 * one, "multiplier": one << 30, "shift": one})
+    sim.push("i", {"acc": np.arange(groups * beats)[:, None], "last": last})
+    sim.run({"o": groups * beats})
+    (_, start, _), (_, first, end) = sim.record("i"), sim.record("o")
+    assert first - start == Requantizer(cycles=cycles).latency
+    assert end - first == (groups * beats - 1) * cycles + (groups - 1) * 2 * (cycles > 1)
+
+
+@pytest.mark.parametrize("changes, error, message", [
+    ({"lanes": 0}, ValueError, "lanes must be between 1 and 32, not 0"),
+    ({"cycles": 5}, ValueError, "cycles must be one of 1, 2, 3, 4, 6, not 5"),
+    ({"rounding": "half_up"}, ValueError, "rounding must be one of tflm, not 'half_up'"),
+])
+def test_refuses(changes, error, message):
+    with pytest.raises(error, match=f"^{message}$"):
+        Requantizer(**changes)
