@@ -1,0 +1,116 @@
+"""From a :class:`host.graph.Graph` to the bytes of a .tflite file: the inverse of the reader."""
+
+import flatbuffers
+import numpy as np
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+from sim.golden.conv import same_padding
+
+__all__ = ["write_tflite"]
+
+#: Versions of int8 operators; of the rest the first will do.
+VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "ADD": 2,
+            "AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2, "SOFTMAX": 2, "PAD": 2}
+
+
+def _code(enum, name):
+    return getattr(getattr(schema, enum), name)
+
+
+def _window(graph, operator, kernel):
+    """Fields of the options of a window over a picture."""
+    attributes, size = operator.attributes, graph.operand(operator, 0).shape[1:3]
+    stride, padding = attributes["stride"], attributes["padding"]
+    same = tuple(map(same_padding, size, kernel, stride, attributes.get("dilation", (1, 1))))
+    if padding not in {same, ((0, 0), (0, 0))}:
+        raise ValueError(f"the padding of operator {operator.index} must be that of SAME, {same}, "
+                         f"or none, not {padding}")
+    return {"padding": _code("Padding", "SAME" if padding == same else "VALID"),
+            "strideH": stride[0], "strideW": stride[1]}
+
+
+def _options(graph, operator):
+    """Name and fields of the options of ``operator``."""
+    attributes = operator.attributes
+    fields = {}
+    if "activation" in attributes:
+        fields["fusedActivationFunction"] = _code("ActivationFunctionType",
+                                                  attributes["activation"])
+    if "dilation" in attributes:
+        fields["dilationHFactor"], fields["dilationWFactor"] = attributes["dilation"]
+    match operator.kind:
+        case "CONV_2D":
+            kernel = graph.operand(operator, 1).shape[1:3]
+            return "Conv2DOptions", fields | _window(graph, operator, kernel)
+        case "DEPTHWISE_CONV_2D":
+            weights = graph.operand(operator, 1).shape
+            multiplier = weights[3] // graph.operand(operator, 0).shape[3]
+            return "DepthwiseConv2DOptions", fields | _window(graph, operator, weights[1:3]) | {
+                "depthMultiplier": multiplier}
+        case "AVERAGE_POOL_2D" | "MAX_POOL_2D":
+            kernel = attributes["kernel"]
+            return "Pool2DOptions", fields | _window(graph, operator, kernel) | {
+                "filterHeight": kernel[0], "filterWidth": kernel[1]}
+        case "FULLY_CONNECTED":
+            return "FullyConnectedOptions", fields
+        case "ADD":
+            return "AddOptions", fields
+        case "SOFTMAX":
+            return "SoftmaxOptions", {"beta": attributes["beta"]}
+        case "RESHAPE":
+            return "ReshapeOptions", {"newShape": list(graph.result(operator).shape)}
+        case "PAD":
+            return "PadOptions", {}
+        case kind:
+            raise ValueError(f"operators of kind {kind} cannot be written")
+
+
+def _with(table, **fields):
+    """An object of the schema with ``fields`` set."""
+    result = getattr(schema, f"{table}T")()
+    for name, value in fields.items():
+        setattr(result, name, value)
+    return result
+
+
+def write_tflite(graph):
+    """The bytes of a .tflite file that holds ``graph``.
+
+    Raises :exc:`ValueError` for an operator that the format or this writer does not know, and for
+    a padding that is neither SAME nor none.
+    """
+    buffers, tensors = [_with("Buffer")], []
+    for tensor in graph.tensors:
+        quantization = _with("QuantizationParameters")
+        if tensor.scales:
+            quantization = _with(
+                "QuantizationParameters", scale=np.array(tensor.scales, np.float32),
+                zeroPoint=np.full(len(tensor.scales), tensor.zero_point, np.int64),
+                quantizedDimension=tensor.axis)
+        number = 0
+        if tensor.data is not None:
+            number = len(buffers)
+            little = tensor.data.astype(np.dtype(tensor.dtype).newbyteorder("<"))
+            buffers.append(_with("Buffer", data=np.frombuffer(little.tobytes(), np.uint8)))
+        tensors.append(_with("Tensor", shape=np.array(tensor.shape, np.int32), buffer=number,
+                             type=_code("TensorType", tensor.dtype.upper()),
+                             name=tensor.name, quantization=quantization))
+    kinds = sorted({operator.kind for operator in graph.operators})
+    codes = [_with("OperatorCode", builtinCode=_code("BuiltinOperator", kind),
+                   deprecatedBuiltinCode=min(_code("BuiltinOperator", kind), 127),
+                   version=VERSIONS.get(kind, 1)) for kind in kinds]
+    operators = []
+    for operator in graph.operators:
+        name, fields = _options(graph, operator)
+        operators.append(_with(
+            "Operator", opcodeIndex=kinds.index(operator.kind),
+            inputs=np.array(operator.inputs, np.int32),
+            outputs=np.array(operator.outputs, np.int32),
+            builtinOptionsType=_code("BuiltinOptions", name), builtinOptions=_with(name, **fields)))
+    subgraph = _with("SubGraph", tensors=tensors, operators=operators, name="main",
+                     inputs=np.array(graph.inputs, np.int32),
+                     outputs=np.array(graph.outputs, np.int32))
+    model = _with("Model", version=3, operatorCodes=codes, subgraphs=[subgraph], buffers=buffers)
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())

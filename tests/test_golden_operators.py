@@ -1,0 +1,188 @@
+"""Golden operators against plain loops, and against TensorFlow Lite Micro itself."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from host.golden_run import run_graph
+from host.graph import Graph, Operator, Tensor
+from host.reference import Reference, run_tflm
+from host.tflite import read_tflite
+from host.tflite_writer import write_tflite
+from sim.golden.conv import (
+    conv2d_acc,
+    depthwise_conv2d_acc,
+    fully_connected_acc,
+    output_size,
+    same_padding,
+)
+from sim.golden.operators import activation_range, add, average_pool, max_pool, pad
+from sim.golden.softmax import softmax
+
+MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
+
+
+def int8(rng, shape):
+    """Random numbers, extremes more often than by chance."""
+    values = rng.integers(-128, 128, shape)
+    return np.where(rng.random(shape) < 0.1, rng.choice([-128, 127], shape), values).astype(np.int8)
+
+
+def scale(rng, low=1e-3, high=1.0):
+    return float(np.float32(math.exp(rng.uniform(math.log(low), math.log(high)))))
+
+
+def tensor(rng, name, shape, **fields):
+    fields = {"scales": (scale(rng),), "zero_point": int(rng.integers(-128, 128)), **fields}
+    return Tensor(name=name, shape=tuple(map(int, shape)), **fields)
+
+
+def geometry(rng, kernel=None):
+    """Attributes of a window, and a size (h, w) on which it has at least one output."""
+    kernel = kernel or tuple(rng.integers(1, 6, 2).tolist())
+    stride, dilation = (tuple(rng.integers(1, 4, 2).tolist()) for _ in range(2))
+    if rng.random() < 0.5:
+        dilation = (1, 1)
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    if rng.random() < 0.5:
+        size = tuple(span + int(rng.integers(0, 7)) for span in spans)
+        padding = ((0, 0), (0, 0))
+    else:
+        size = tuple(rng.integers(1, 11, 2).tolist())
+        padding = tuple(map(same_padding, size, kernel, stride, dilation))
+    return kernel, stride, dilation, padding, size
+
+
+def outputs(size, kernel, stride, dilation, padding):
+    return tuple(map(output_size, size, kernel, stride, dilation, padding))
+
+
+def activation(rng):
+    return str(rng.choice(["NONE", "RELU", "RELU6", "RELU_N1_TO_1"]))
+
+
+def constants(rng, weights_shape, axis, x, spread, one_scale=False):
+    """Weights and biases whose accumulators spread over the output's range or so."""
+    channels = weights_shape[axis]
+    scales = tuple(scale(rng, 1e-4, 1e-1) for _ in range(1 if one_scale else channels))
+    weights = tensor(rng, "weights", weights_shape, data=int8(rng, weights_shape), scales=scales,
+                     zero_point=0, axis=axis)
+    bias = tensor(rng, "bias", (channels,), dtype="int32", zero_point=0,
+                  scales=tuple(float(np.float32(x.scale) * np.float32(s)) for s in scales),
+                  data=rng.integers(-spread, spread + 1, channels).astype(np.int32))
+    return weights, bias
+
+
+def out_scale(rng, x, weights, taps):
+    """A scale with which results are neither all saturated nor all alike."""
+    typical = x.scale * float(np.mean(weights.scales)) * 128 * 70 * math.sqrt(taps)
+    least = x.scale * max(weights.scales) / 7  # a rescaling stays below 8
+    return (float(np.float32(max(typical / 128 * math.exp(rng.uniform(-2, 2)), least))),)
+
+
+def graph_of(kind, tensors, attributes, operands=1):
+    """A graph of one operator: the ``operands``, then constants, then the result."""
+    last = len(tensors) - 1
+    operator = Operator(kind=kind, inputs=tuple(range(last)), outputs=(last,),
+                        attributes=attributes)
+    return Graph(tensors=tuple(tensors), operators=(operator,), inputs=tuple(range(operands)),
+                 outputs=(last,))
+
+
+def conv(rng):
+    kernel, stride, dilation, padding, size = geometry(rng)
+    groups = int(rng.choice([1, 1, 1, 2, 3]))
+    cin, filters = int(rng.integers(1, 20 // groups + 1)), int(rng.integers(1, 20 // groups + 1))
+    x = tensor(rng, "x", (1, *size, cin * groups))
+    weights, bias = constants(rng, (filters * groups, *kernel, cin), 0, x, 5000,
+                              rng.random() < 0.2)
+    y = tensor(rng, "y", (1, *outputs(size, kernel, stride, dilation, padding), filters * groups),
+               scales=out_scale(rng, x, weights, math.prod(kernel) * cin))
+    return graph_of("CONV_2D", [x, weights, bias, y][:4], {
+        "stride": stride, "dilation": dilation, "padding": padding, "activation": activation(rng)})
+
+
+def depthwise(rng):
+    kernel, stride, dilation, padding, size = geometry(rng)
+    channels, multiplier = int(rng.integers(1, 21)), int(rng.integers(1, 4))
+    x = tensor(rng, "x", (1, *size, channels))
+    weights, bias = constants(rng, (1, *kernel, channels * multiplier), 3, x, 2000)
+    y = tensor(rng, "y",
+               (1, *outputs(size, kernel, stride, dilation, padding), channels * multiplier),
+               scales=out_scale(rng, x, weights, math.prod(kernel)))
+    return graph_of("DEPTHWISE_CONV_2D", [x, weights, bias, y], {
+        "stride": stride, "dilation": dilation, "padding": padding, "activation": activation(rng)})
+
+
+def dense(rng):
+    cin, cout = (int(n) for n in rng.integers(1, 65, 2))
+    x = tensor(rng, "x", (1, cin))
+    weights, bias = constants(rng, (cout, cin), 0, x, 5000, rng.random() < 0.7)
+    y = tensor(rng, "y", (1, cout), scales=out_scale(rng, x, weights, cin))
+    return graph_of("FULLY_CONNECTED", [x, weights, bias, y], {"activation": activation(rng)})
+
+
+def addition(rng):
+    shape = (1, *rng.integers(1, 9, 3))
+    return graph_of("ADD", [tensor(rng, name, shape) for name in "aby"],
+                    {"activation": activation(rng)}, operands=2)
+
+
+def pool(kind):
+    def make(rng):
+        kernel, stride, _, padding, size = geometry(rng)
+        padding = tuple(map(same_padding, size, kernel, stride)) if np.any(padding) else padding
+        if not np.any(padding):
+            size = tuple(map(max, size, kernel))
+        x = tensor(rng, "x", (1, *size, rng.integers(1, 21)))
+        y = tensor(rng, "y", (1, *outputs(size, kernel, stride, (1, 1), padding), x.shape[3]),
+                   scales=x.scales, zero_point=x.zero_point)
+        return graph_of(kind, [x, y], {"kernel": kernel, "stride": stride, "padding": padding,
+                                       "activation": activation(rng)})
+    return make
+
+
+def soft_maximum(rng):
+    shape = (1, rng.integers(1, 40))
+    return graph_of("SOFTMAX", [
+        tensor(rng, "x", shape), tensor(rng, "y", shape, scales=(1 / 256,), zero_point=-128)],
+        {"beta": float(rng.choice([0.5, 1.0, 2.0]))})
+
+
+def padding_of(rng):
+    pads = np.array([[0, 0], *rng.integers(0, 4, (3, 2))], np.int32)
+    x = tensor(rng, "x", (1, *rng.integers(1, 6, 3)))
+    table = Tensor(name="pads", shape=(4, 2), dtype="int32", data=pads)
+    y = tensor(rng, "y", np.add(x.shape, pads.sum(axis=1)), scales=x.scales,
+               zero_point=x.zero_point)
+    return graph_of("PAD", [x, table, y], {"padding": tuple(map(tuple, pads.tolist()))})
+
+
+def reshape(rng):
+    x = tensor(rng, "x", (1, *rng.integers(1, 6, 3)))
+    return graph_of("RESHAPE", [x, tensor(rng, "y", (1, math.prod(x.shape)), scales=x.scales,
+                                          zero_point=x.zero_point)], {})
+
+
+MAKERS = {"conv": conv, "depthwise": depthwise, "dense": dense, "add": addition,
+          "average pool": pool("AVERAGE_POOL_2D"), "max pool": pool("MAX_POOL_2D"),
+          "softmax": soft_maximum, "pad": padding_of, "reshape": reshape}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_equals_reference(kind):
+    """Random operators through writer, reader, golden model and the reference, byte for byte."""
+    varied = 0
+    for seed in range(60):
+        rng = np.random.default_rng([seed, *kind.encode()])
+        data = write_tflite(MAKERS[kind](rng))
+        graph = read_tflite(data)
+        inputs = [int8(rng, graph.tensors[index].shape) for index in graph.inputs]
+        got = run_graph(graph, *inputs)[graph.outputs[0]]
+        want, = run_tflm(data, *inputs)
+        assert got.dtype == want.dtype == np.int8
+        np.testing.assert_array_equal(got, want, f"{kind}, seed {seed}")
+        varied += np.ptp(want.astype(int)) > 10
+    assert varied > 20  # of the cases have results that tell something
