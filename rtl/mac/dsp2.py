@@ -57,6 +57,7 @@ class Dsp2Product(Product):
                 (x[row + 1], above, x[row], here) for above, here in bits]))
         m.d.sync += rows_4.eq(x[4:] * w[:3])
 
-        low = Signal(7, reset_less=True)
-        m.d.sync += low.eq(rows_0 + (rows_2 << 2) + (rows_4 << 4))
+        upper, low = Signal(5), Signal(7, reset_less=True)
+        m.d.comb += upper.eq(rows_0[2:] + rows_2)
+        m.d.sync += low.eq(Cat(rows_0[:2], upper[:2], (upper[2:] + rows_4)[:3]))
         return low

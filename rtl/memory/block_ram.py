@@ -14,7 +14,7 @@ from rtl.family import family_of
 __all__ = ["BlockRam"]
 
 
-#: Widths and depths that a block can take, the deepest first.
+#: Widths and depths that a block can take; the deepest first, so that they win ties.
 ECP5_SHAPES = (1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512)
 ICE40_SHAPES = (2, 2048), (4, 1024), (8, 512), (16, 256)
 
@@ -179,7 +179,7 @@ class BlockRam(wiring.Component):
         def tiling(shape):
             return -(-self.width // shape[0]), -(-self.depth // shape[1])
 
-        width, depth = min(shapes, key=lambda shape: (prod(tiling(shape)), tiling(shape)[1]))
+        width, depth = min(shapes, key=lambda shape: prod(tiling(shape)))
         columns, rows = tiling((width, depth))
         inside = exact_log2(depth)
         write_row, read_row = self.write_addr[inside:], self.read_addr[inside:]
