@@ -4,7 +4,9 @@ Cells of the core are told by their names, which begin with ``core.``: Yosys kee
 boundary until everything is mapped and only then flattens it, so no cell belongs to both sides.
 nextpnr names a packed cell after the LUT in it, or after the flip-flop where there is none. As no
 LUT of the harness drives a register of the core, a packed cell is the core's exactly if it holds
-anything of the core's, and the packed cells add up to what nextpnr says it used.
+anything of the core's. The cells by which nextpnr leads carries into and out of chains are the
+core's as well, since the harness has no chains. All that is left is the harness, and one or two
+cells that drive constants.
 """
 
 import hashlib
@@ -23,12 +25,14 @@ from boards.harness import Harness
 from rtl.netlist import emit_rtlil
 
 __all__ = ["CORE", "Netlist", "Placement", "ToolError", "place_and_route", "synthesise",
-           "tool_versions"]
+           "tool_versions", "trim_carries"]
 
 BUILD = Path(__file__).parents[1] / "build" / "report"
 
-#: Name of the core within the harness, and how the names of its cells begin.
+#: How names within the core begin.
 CORE = "core."
+#: How names of packed LUTs of the core begin, with those that nextpnr adds to carry chains.
+CORE_LUTS = CORE, "$nextpnr_"
 
 YOSYS = """
 import sys
@@ -106,7 +110,7 @@ def synthesise(component, device, workdir=BUILD, *, timeout=1800):
     passes = ["read_rtlil top.il", "setattr -mod -set keep_hierarchy 1 top.core",
               f"{device.synthesis} -top top", "setattr -mod -unset keep_hierarchy top.core",
               "flatten", "clean", "write_json netlist.json"]
-    folder = Path(workdir) / _digest(rtlil, passes, tool_versions(device))
+    folder = Path(workdir) / _digest(rtlil, passes, tool_versions(device), _method())
     folder.mkdir(parents=True, exist_ok=True)
 
     def run(scratch):
@@ -114,9 +118,12 @@ def synthesise(component, device, workdir=BUILD, *, timeout=1800):
         started = time.monotonic()
         _run("Yosys", YOSYS, passes, scratch, timeout)
         seconds = time.monotonic() - started
-        netlist = Path(scratch, "netlist.json")
-        cells = {name: cell for name, cell in _cells(netlist).items() if name.startswith(CORE)}
-        netlist.replace(folder / "netlist.json")
+        netlist = json.loads(Path(scratch, "netlist.json").read_text())
+        trim_carries(netlist)
+        Path(scratch, "netlist.json").write_text(json.dumps(netlist))
+        Path(scratch, "netlist.json").replace(folder / "netlist.json")
+        cells = {name: cell for name, cell in netlist["modules"]["top"]["cells"].items()
+                 if name.startswith(CORE) and not cell["type"].startswith("$")}
         return Netlist(
             folder=str(folder), seconds=round(seconds, 1),
             cells=dict(Counter(cell["type"] for cell in cells.values())),
@@ -124,6 +131,20 @@ def synthesise(component, device, workdir=BUILD, *, timeout=1800):
                          if cell["type"] == "SB_MAC16"])
 
     return _cached(folder / "synthesis.json", Netlist, run)
+
+
+def trim_carries(netlist):
+    """Disconnect each carry out of a ``CCU2C`` that goes nowhere, in a netlist of Yosys.
+
+    nextpnr leads any carry that is connected out of its chain: another ``CCU2C`` for each chain.
+    """
+    for module in netlist["modules"].values():
+        ends = [bits for cell in module["cells"].values() for bits in cell["connections"].values()]
+        ends += [port["bits"] for port in module["ports"].values()]
+        uses = Counter(bit for bits in ends for bit in bits)
+        for cell in module["cells"].values():
+            if cell["type"] == "CCU2C" and uses[cell["connections"]["COUT"][0]] == 1:
+                cell["connections"]["COUT"] = ["x"]  # as Yosys writes an output without a net
 
 
 def place_and_route(netlist, device, seed, frequency=None, *, timeout=3600):
@@ -164,7 +185,7 @@ def _digest_placement(report, placed, device):
                 if path["from"].endswith(clock) and path["to"].endswith(clock))
     return {
         "mhz": round(report["fmax"][clock]["achieved"], 2),
-        "luts": sum(name.startswith(CORE) for name in luts),
+        "luts": sum(name.startswith(CORE_LUTS) for name in luts),
         "total_luts": total,
         "source": _signal(module, path[0]["from"]["cell"]),
         "sink": _signal(module, path[-1]["to"]["cell"]),
@@ -182,10 +203,6 @@ def _signal(module, name):
         bit, = cell["connections"][port]
         name = next(net for net, value in module["netnames"].items() if value["bits"] == [bit])
     return re.sub(r"(_SB_|_TRELLIS_|_DSP$|_RAM$|_LUT4_|_DFFLC$|_LC$).*", "", name)
-
-
-def _cells(netlist):
-    return json.loads(netlist.read_text())["modules"]["top"]["cells"]
 
 
 def _run(tool, program, arguments, folder, timeout):
@@ -210,6 +227,11 @@ def _cached(path, kind, run):
             result.write_text(json.dumps(asdict(run(scratch))))
             result.replace(path)  # at once, so that another process finds all of it or nothing
     return kind(**json.loads(path.read_text()))
+
+
+def _method():
+    """This very file: a result is kept only as long as what made it."""
+    return Path(__file__).read_text()
 
 
 def _digest(*values):
