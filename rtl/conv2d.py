@@ -50,7 +50,9 @@ class Conv2d(wiring.Component):
             rows=array.rows, lanes=array.lanes, word_bytes=word_bytes, buffer_bytes=buffer_bytes,
             max_lines=max_lines, max_pictures=max_pictures, fir=array.fir_rows > 0,
             output_register=output_register)
-        self.array, self.depth, self.lanes, self.counter = array, depth, lanes, bool(counter)
+        self.array, self.counter = array, bool(counter)
+        for name in ("depth", "lanes", "requantize", "min_tile", "drain_latency"):
+            setattr(self, name, getattr(self.gemm, name))
         gemm = self.gemm.signature.members
         config = {"layer": self.im2col_params.config}
         if requantize:

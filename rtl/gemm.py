@@ -65,7 +65,11 @@ class Gemm(wiring.Component):
                                          output_register=output_register)
         self.systolic = SystolicArray(array, tag_shape=AccumulatorTag, lead=self.accumulators.lead,
                                       min_tile=self.accumulators.min_tile)
+        self.depth, self.lanes = self.accumulators.depth, self.accumulators.lanes
         self.min_tile = self.systolic.min_tile
+        # From the last vector of a pass to the first beat of its drain, and from the last beat to
+        # the first vector that may enter in its place.
+        self.drain_latency = self.systolic.latency + self.accumulators.lead + 6
         members = {
             "i": In(stream.Signature(patch_of(array.lanes))),
             "weights": In(stream.Signature(bytes_of(array.cols))),
