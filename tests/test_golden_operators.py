@@ -8,20 +8,15 @@ import pytest
 
 from host.golden_run import run_graph
 from host.graph import Graph, Operator, Tensor
-from host.reference import Reference, run_tflm
+from host.reference import run_tflm
 from host.tflite import read_tflite
 from host.tflite_writer import write_tflite
 from sim.golden.conv import (
-    conv2d_acc,
-    depthwise_conv2d_acc,
-    fully_connected_acc,
     output_size,
     same_padding,
 )
-from sim.golden.operators import activation_range, add, average_pool, max_pool, pad
-from sim.golden.softmax import softmax
 
-MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
+MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 
 
 def int8(rng, shape):
