@@ -71,10 +71,10 @@ def run_operator(graph, operator, values):
     return RUN[operator.kind](graph, operator, *operands)
 
 
-def run_graph(graph, *inputs):
+def run_graph(graph, *inputs, run=run_operator):
     """Every activation by its index of tensor, from int8 ``inputs`` in the graph's order.
 
-    Inputs may hold any number of pictures along their first axis.
+    Inputs may hold any number of pictures along their first axis. ``run`` computes an operator.
     """
     for index, x in zip(graph.inputs, inputs, strict=True):
         tensor = graph.tensors[index]
@@ -85,5 +85,5 @@ def run_graph(graph, *inputs):
                              f"number of pictures, not {x.shape}")
     values = dict(zip(graph.inputs, inputs, strict=True))
     for operator in graph.operators:
-        values[operator.outputs[0]] = run_operator(graph, operator, values)
+        values[operator.outputs[0]] = run(graph, operator, values)
     return values

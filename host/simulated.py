@@ -1,6 +1,6 @@
 """Layers and matrix products on the compiled simulation of the cores."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,10 @@ class RunReport:
     @property
     def utilisation(self):
         return self.macs / (self.products * self.cycles)
+
+    def __add__(self, other):
+        """One run after the other on the same core."""
+        return replace(self, macs=self.macs + other.macs, cycles=self.cycles + other.cycles)
 
 
 def _report(core, plan, macs, cycles):

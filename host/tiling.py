@@ -146,6 +146,14 @@ class ConvLayer:
     def depthwise(self):
         return self.shape.groups == self.shape.channels > 1
 
+    def transposed(self):
+        """The same layer over pictures with height and width exchanged."""
+        shape = self.shape
+        turned = {name: getattr(shape, name)[::-1]
+                  for name in ("kernel", "stride", "dilation", "padding")}
+        return replace(self, weights=self.weights.transpose(0, 2, 1, 3), shape=replace(
+            shape, height=shape.width, width=shape.height, **turned))
+
     def folded_bias(self):
         """``bias - z * sum(w)``, in 32 bits: what the zero point of the input amounts to."""
         sums = self.weights.reshape(len(self.weights), -1).sum(axis=1, dtype=np.int64)
@@ -163,12 +171,18 @@ class ConvPlan:
         The lines of the kernel are interleaved on input, so that taps fold across them.
     fir : :class:`bool`
         A depthwise layer that runs as FIR filters down the columns.
+    turned : :class:`bool`
+        Pictures go in with height and width exchanged, so that those filters, which lose some
+        cycles on each line, run along the longer axis.
     """
 
     def __init__(self, core, layer, band=None):
-        self.core, self.layer = core, layer
         array = core.array
         self.fir = layer.depthwise and array.fir_rows > 0
+        self.turned = self.fir and layer.shape.out_height > layer.shape.out_width
+        if self.turned:
+            layer = layer.transposed()
+        self.core, self.layer = core, layer
         self.folded = False
         shape = layer.shape
         if not self.fir and shape.groups == 1 and shape.dilation[1] == 1:
@@ -217,6 +231,8 @@ class ConvPlan:
 
     def words(self, pictures):
         """Input words (count, word_bytes) of int8 ``pictures`` (n, h, w, c)."""
+        if self.turned:
+            pictures = pictures.transpose(0, 2, 1, 3)
         if self.folded:
             pictures = _fold(pictures, self.layer.shape, self.layer.input_zero_point)
         n, h, w, c = pictures.shape
@@ -297,7 +313,7 @@ class ConvPlan:
                 part = part.reshape(lines, shape.out_width, -1)
                 picture[top:top + lines][..., passes[passes >= 0]] = part[..., passes >= 0]
                 at, top = at + count, top + lines
-        return out
+        return out.transpose(0, 2, 1, 3) if self.turned else out
 
 
 def _fold_shape(shape):

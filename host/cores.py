@@ -1,0 +1,112 @@
+"""The cores by name, with parameters that suit each family."""
+
+from rtl.array import SystolicArray
+from rtl.check import integer, one_of
+from rtl.conv2d import Conv2d
+from rtl.family import FAMILIES
+from rtl.gemm import Gemm
+from rtl.im2col import Im2col, Im2colParams
+from rtl.params import ArrayParams
+from rtl.postprocess import Requantizer
+
+__all__ = ["CORES", "MULTIPLIERS", "build_core", "macs_per_cycle", "products_for"]
+
+CORES = ("array", "im2col", "requantizer", "gemm", "conv2d")
+
+#: Multipliers to count on where no device says how many it has: those of the smallest part.
+MULTIPLIERS = {"generic": 0, "ice40": 8, "ecp5": 28}
+
+#: Options of each core, besides ``rows``, ``cols``, ``family`` and ``multipliers``.
+OPTIONS = {
+    "array": {"fir_rows"},
+    "im2col": {"fir_rows", "buffer_bytes"},
+    "requantizer": {"lanes", "requantize", "rounding"},
+    "gemm": {"depth", "lanes", "requantize", "rounding"},
+    "conv2d": {"fir_rows", "depth", "lanes", "requantize", "rounding", "buffer_bytes"},
+}
+
+#: Lanes of a requantiser that takes a beat a cycle have this many multipliers each.
+REQUANTIZER_MULTIPLIERS = 4
+
+
+def products_for(rows, cols, fir_rows, family, multipliers):
+    """``products`` of :class:`ArrayParams` with as many as possible in ``multipliers`` DSPs."""
+    if family == "generic":
+        return (("generic", None),)
+    if family == "ice40":
+        return (("mac16", min(2 * multipliers, rows * cols)), ("lut", None))
+    if multipliers >= rows * cols:
+        return (("dsp", None),)
+    # Two in one share an activation, which the FIR's rows cannot.
+    packed = min(multipliers, (rows - fir_rows) * (cols // 2))
+    return (("dsp2", 2 * packed), ("dsp", multipliers - packed), ("lut", None))
+
+
+def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **options):
+    """One of :data:`CORES`.
+
+    Parameters
+    ----------
+    core : :class:`str`
+    rows, cols : :class:`int`
+        Shape of the array; the im2col unit has ``rows`` only, the requantiser neither.
+    family : :class:`str`
+        What the products are made of.
+    multipliers : :class:`int` or None
+        DSPs there are for the whole core; None stands for those of the family's smallest part.
+    **options
+        ``fir_rows``, ``depth``, ``lanes``, ``requantize``, ``rounding``, ``buffer_bytes`` as of
+        :class:`Conv2d`, where the core has them; left out or None, what suits the family.
+
+    Raises
+    ------
+    :exc:`TypeError`, :exc:`ValueError`
+        If a parameter is out of range, or the core does not have it.
+    """
+    one_of("core", core, CORES)
+    one_of("family", family, FAMILIES)
+    rows, cols = integer("rows", rows, 1, 32), integer("cols", cols, 1, 32)
+    given = {name: value for name, value in options.items() if value is not None}
+    if unknown := sorted(set(given) - OPTIONS[core]):
+        raise ValueError(f"{core} has no {' and no '.join(unknown)}; its options are "
+                         f"{', '.join(sorted(OPTIONS[core]))}")
+    small = family == "ice40"
+    settings = {
+        "fir_rows": min(3, rows) if "fir_rows" in OPTIONS[core] else 0,
+        "depth": 256 if small else 512,
+        "lanes": 1 if small else 2 if cols % 2 == 0 else 1,
+        "requantize": 0 if core == "gemm" else 3 if small else 1,
+        "rounding": "tflm",
+        "buffer_bytes": 2048 if small else 16384,
+        **given,
+    }
+    lanes, requantize, rounding = (settings[name] for name in ("lanes", "requantize", "rounding"))
+    fast = not small  # the output registers of block RAM cost cycles, not area; iCE40 has none
+    if core == "requantizer":
+        return Requantizer(lanes=lanes, cycles=requantize, rounding=rounding)
+    if core == "im2col":
+        fir = settings["fir_rows"] > 0
+        return Im2col(Im2colParams(rows=rows, lanes=max(rows, cols) if fir else rows, fir=fir,
+                                   buffer_bytes=settings["buffer_bytes"], output_register=fast))
+    if multipliers is None:
+        multipliers = MULTIPLIERS[family]
+    if family == "ecp5" and core in {"gemm", "conv2d"} and requantize == 1:
+        multipliers = max(multipliers - REQUANTIZER_MULTIPLIERS * lanes, 0)
+    array = ArrayParams(rows=rows, cols=cols, fir_rows=settings["fir_rows"], products=products_for(
+        rows, cols, settings["fir_rows"], family, multipliers))
+    if core == "array":
+        return SystolicArray(array)
+    rest = {"depth": settings["depth"], "lanes": lanes, "requantize": requantize,
+            "output_register": fast}
+    if requantize:
+        rest["rounding"] = rounding
+    if core == "gemm":
+        return Gemm(array, **rest)
+    return Conv2d(array, **rest, buffer_bytes=settings["buffer_bytes"], counter=not small,
+                  **({"max_lines": 256, "max_pictures": 16} if small else {}))
+
+
+def macs_per_cycle(component):
+    """Products of ``component`` in a cycle, 0 if it has no array."""
+    params = getattr(component, "array", getattr(component, "params", None))
+    return params.rows * params.cols if isinstance(params, ArrayParams) else 0

@@ -1,0 +1,38 @@
+"""From operators of a graph to layers that :class:`Conv2d` runs."""
+
+import numpy as np
+
+from host.tiling import ConvLayer
+from rtl.im2col import ConvShape
+from sim.golden.requantize import channel_params
+
+__all__ = ["CONVOLUTIONS", "conv_layer"]
+
+#: Operators that are convolutions, or run as one.
+CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+def conv_layer(graph, operator, pictures):
+    """The :class:`~host.tiling.ConvLayer` of one of :data:`CONVOLUTIONS` over ``pictures``.
+
+    A fully connected layer is a 1x1 convolution of a column in which each picture is a pixel: so
+    all of them share its weights.
+    """
+    x, weights, y = (graph.operand(operator, 0), graph.operand(operator, 1).data,
+                     graph.result(operator))
+    if operator.kind == "FULLY_CONNECTED":
+        shape = ConvShape(height=pictures, width=1, channels=weights.shape[1])
+        weights = weights[:, None, None, :]
+    else:
+        if operator.kind == "DEPTHWISE_CONV_2D":
+            weights = weights.transpose(3, 1, 2, 0)
+        _, height, width, channels = x.shape
+        shape = ConvShape(
+            height=height, width=width, channels=channels, kernel=weights.shape[1:3],
+            groups=channels // weights.shape[3], pictures=pictures,
+            **{name: operator.attributes[name] for name in ("stride", "dilation", "padding")})
+    params = np.array([channel_params(scale) for scale in graph.rescale(operator)])
+    low, high = graph.clamp(operator)
+    return ConvLayer(shape=shape, weights=weights, bias=graph.bias(operator),
+                     multiplier=params[:, 0], shift=params[:, 1], input_zero_point=x.zero_point,
+                     zero_point=y.zero_point, low=low, high=high)
