@@ -63,7 +63,8 @@ class Report:
     mhz_median, mhz_min, mhz_max : :class:`float`
         Clock over all seeds.
     macs_per_cycle, gmacs, luts_per_mac : :class:`float`
-        Products a cycle, 10^9 products a second at the median clock, and LUTs for each.
+        Products a cycle, 10^9 products a second at the median clock, and LUTs for each; 0 for a
+        core that has no products.
     critical_path : :class:`str`
         Of the median seed, in words.
     bound_by : :class:`str`
@@ -160,7 +161,7 @@ def report(component, device, name, macs_per_cycle, seeds=(1, 2, 3), progress=No
            for kind, cells in KINDS.items()},
         mhz_median=round(median, 1), mhz_min=round(clocks[0], 1), mhz_max=round(clocks[-1], 1),
         macs_per_cycle=macs_per_cycle, gmacs=round(macs_per_cycle * median / 1e3, 3),
-        luts_per_mac=round(typical.luts / macs_per_cycle, 1),
+        luts_per_mac=round(typical.luts / macs_per_cycle, 1) if macs_per_cycle else 0,
         critical_path=_in_words(typical), bound_by=_bound_by(typical),
         dsp_delays_counted=bool(netlist.multipliers),
         placements=tuple(asdict(placement) for placement in placements),
@@ -193,9 +194,9 @@ def table(reports):
         "multipliers": lambda r: r.dsps,
         "block RAMs": lambda r: r.rams + r.sprams,
         "MHz": lambda r: f"{r.mhz_median} ({r.mhz_min} to {r.mhz_max})",
-        "MACs a cycle": lambda r: r.macs_per_cycle,
-        "GMAC/s": lambda r: r.gmacs,
-        "LUTs a MAC": lambda r: r.luts_per_mac,
+        "MACs a cycle": lambda r: r.macs_per_cycle or "",
+        "GMAC/s": lambda r: r.gmacs or "",
+        "LUTs a MAC": lambda r: r.luts_per_mac or "",
         "critical path": lambda r: f"{r.critical_path} ({r.bound_by})",
         "DSP delays": lambda r: "counted" if r.dsp_delays_counted else "in the tool's clock",
         "seconds": lambda r: f"{r.synthesis_seconds} + " + ", ".join(

@@ -19,10 +19,11 @@ MULTIPLIERS = {"generic": 0, "ice40": 8, "ecp5": 28}
 #: Options of each core, besides ``rows``, ``cols``, ``family`` and ``multipliers``.
 OPTIONS = {
     "array": {"fir_rows"},
-    "im2col": {"fir_rows", "buffer_bytes"},
+    "im2col": {"fir_rows", "word_bytes", "buffer_bytes"},
     "requantizer": {"lanes", "requantize", "rounding"},
     "gemm": {"depth", "lanes", "requantize", "rounding"},
-    "conv2d": {"fir_rows", "depth", "lanes", "requantize", "rounding", "buffer_bytes"},
+    "conv2d": {"fir_rows", "depth", "lanes", "requantize", "rounding", "word_bytes",
+               "buffer_bytes"},
 }
 
 #: Lanes of a requantiser that takes a beat a cycle have this many multipliers each.
@@ -55,8 +56,9 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
     multipliers : :class:`int` or None
         DSPs there are for the whole core; None stands for those of the family's smallest part.
     **options
-        ``fir_rows``, ``depth``, ``lanes``, ``requantize``, ``rounding``, ``buffer_bytes`` as of
-        :class:`Conv2d`, where the core has them; left out or None, what suits the family.
+        ``fir_rows``, ``depth``, ``lanes``, ``requantize``, ``rounding``, ``word_bytes``,
+        ``buffer_bytes`` as of :class:`Conv2d`, where the core has them; left out or None, what
+        suits the family.
 
     Raises
     ------
@@ -77,17 +79,19 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
         "lanes": 1 if small else 2 if cols % 2 == 0 else 1,
         "requantize": 0 if core == "gemm" else 3 if small else 1,
         "rounding": "tflm",
+        "word_bytes": 0,
         "buffer_bytes": 2048 if small else 16384,
         **given,
     }
     lanes, requantize, rounding = (settings[name] for name in ("lanes", "requantize", "rounding"))
+    buffer = {name: settings[name] for name in ("word_bytes", "buffer_bytes")}
     fast = not small  # the output registers of block RAM cost cycles, not area; iCE40 has none
     if core == "requantizer":
         return Requantizer(lanes=lanes, cycles=requantize, rounding=rounding)
     if core == "im2col":
         fir = settings["fir_rows"] > 0
         return Im2col(Im2colParams(rows=rows, lanes=max(rows, cols) if fir else rows, fir=fir,
-                                   buffer_bytes=settings["buffer_bytes"], output_register=fast))
+                                   output_register=fast, **buffer))
     if multipliers is None:
         multipliers = MULTIPLIERS[family]
     if family == "ecp5" and core in {"gemm", "conv2d"} and requantize == 1:
@@ -102,7 +106,7 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
         rest["rounding"] = rounding
     if core == "gemm":
         return Gemm(array, **rest)
-    return Conv2d(array, **rest, buffer_bytes=settings["buffer_bytes"], counter=not small,
+    return Conv2d(array, **rest, **buffer, counter=not small,
                   **({"max_lines": 256, "max_pictures": 16} if small else {}))
 
 

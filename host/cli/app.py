@@ -1,0 +1,47 @@
+"""The commands together, and plain words for what goes wrong in them."""
+
+import os
+import sys
+
+import typer
+
+from host.cli import bench, emit, gemm, report, run
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="systolith", no_args_is_help=True, add_completion=False,
+    pretty_exceptions_enable=False,
+    help="An open convolution engine for small FPGAs: runs int8 networks on its RTL, bit for bit "
+         "as TensorFlow Lite Micro does, and gives the cores as Verilog.")
+for module in (run, gemm, emit, report, bench):
+    app.command()(getattr(module, module.__name__.rpartition(".")[2]))
+
+
+def main():
+    """Entry point of ``systolith``: errors become one plain message and a status of 1.
+
+    With ``SYSTOLITH_TRACEBACK`` in the environment they show where they arose instead.
+    """
+    try:
+        app()
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get("SYSTOLITH_TRACEBACK"):
+            raise
+        print(f"systolith: {_in_words(error)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _in_words(error):
+    match error:
+        case KeyboardInterrupt():
+            return "interrupted"
+        case OSError() if error.filename:
+            return f"{error.filename}: {error.strerror}"
+    expected = ("Error", "ValueError", "TypeError", "ModelError", "CompileError", "ContractError",
+                "TimeoutError", "ToolError", "TflmError", "RuntimeError")
+    name = type(error).__name__
+    text = str(error) or name
+    if name in expected:
+        return text
+    return (f"internal error ({name}: {text}); SYSTOLITH_TRACEBACK=1 shows where")

@@ -1,0 +1,58 @@
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["gemm"]
+
+
+def gemm(
+    a: Annotated[Path, typer.Argument(metavar="A.npy", help="int8 matrix (M, K).")],
+    b: Annotated[Path, typer.Argument(metavar="B.npy", help="int8 matrix (K, N).")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="C.npy",
+                                         help="Where the int32 product (M, N) goes.")],
+    rows: Annotated[int, typer.Option(help="Rows of the array: taps at a time.")] = 8,
+    cols: Annotated[int, typer.Option(help="Columns of the array: filters at a time.")] = 8,
+    vcd: Annotated[Path | None, typer.Option(help="Write waveforms to this file.")] = None,
+):
+    """Multiply two int8 matrices on the simulated RTL, and check the product with NumPy."""
+    import numpy as np
+
+    from host.cli.show import console, progress
+    from host.cores import build_core
+    from host.simulated import SimulatedGemm
+
+    left, right = (_load(path) for path in (a, b))
+    if not output.parent.is_dir():
+        raise ValueError(f"{output}: there is no folder {output.parent}")
+    with progress() as step:
+        step("compiling the core")
+        simulated = SimulatedGemm(build_core("gemm", rows=rows, cols=cols), trace=vcd)
+        step("multiplying")
+        product, report = simulated.run(left, right)
+        simulated.sim.close()
+    wrong = int((product != left.astype(np.int64) @ right.astype(np.int64)).sum())
+    np.save(output, product)
+    console.print(
+        f"{left.shape[0]} x {left.shape[1]} times {right.shape[0]} x {right.shape[1]} on "
+        f"{rows} x {cols} products: {report.cycles} cycles, utilisation {report.utilisation:.1%} "
+        f"(floor {report.floor} cycles; band {report.band}, depth {report.depth}, lanes "
+        f"{report.lanes})")
+    console.print(f"{wrong} of {product.size} sums differ from NumPy")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _load(path):
+    import numpy as np
+
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} is not an array that numpy.save wrote: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{path} holds several arrays; save one with numpy.save")
+    if array.dtype != np.int8 or array.ndim != 2:
+        raise ValueError(f"{path} must hold a matrix of int8, not {array.ndim} axes of "
+                         f"{array.dtype}; convert it with .astype(numpy.int8)")
+    return array

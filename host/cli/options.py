@@ -1,0 +1,26 @@
+"""Options by which several commands describe a core."""
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["BufferBytes", "Cols", "Core", "Depth", "FirRows", "Lanes", "Multipliers", "Requantize",
+           "Rounding", "Rows", "WordBytes"]
+
+Core = Annotated[str, typer.Argument(
+    metavar="CORE", help="array, im2col, requantizer, gemm or conv2d.")]
+Rows = Annotated[int, typer.Option(help="Rows of the array: taps at a time, 1 to 32.")]
+Cols = Annotated[int, typer.Option(help="Columns of the array: filters at a time, 1 to 32.")]
+Multipliers = Annotated[int | None, typer.Option(
+    help="Multipliers (DSPs) to use at most; the other products are made of LUTs.")]
+FirRows = Annotated[int | None, typer.Option(
+    help="Rows that can work as filters of depthwise layers; 0 leaves that out.")]
+Depth = Annotated[int | None, typer.Option(help="Pixels that the accumulators hold.")]
+Lanes = Annotated[int | None, typer.Option(help="Channels that are requantised side by side.")]
+Requantize = Annotated[int | None, typer.Option(
+    help="Cycles of a requantisation: 1, 2, 3, 4 or 6; 0 (gemm) leaves int32 sums.")]
+Rounding = Annotated[str | None, typer.Option(
+    help="tflm, float32 (half to even, as LiteRT and onnxruntime) or both.")]
+WordBytes = Annotated[int | None, typer.Option(
+    help="Bytes of an input word, a power of two: what enters in a cycle.")]
+BufferBytes = Annotated[int | None, typer.Option(help="Size of the line buffer, a power of two.")]

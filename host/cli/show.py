@@ -1,0 +1,42 @@
+"""What the commands share: the terminal, progress, tables."""
+
+import sys
+from contextlib import contextmanager
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+__all__ = ["console", "progress", "table"]
+
+#: Where there is no terminal to ask, tables are as wide as they need.
+console = Console(width=None if sys.stdout.isatty() else 120)
+
+
+@contextmanager
+def progress(total=None):
+    """Yields ``step(text)``, which says what begins, and counts towards ``total``.
+
+    Drawn on the standard error, and only if that is a terminal.
+    """
+    bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(),
+                   TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+    with bar:
+        task = bar.add_task("", total=total)
+        begun = False
+
+        def step(text):
+            nonlocal begun
+            bar.update(task, description=text, advance=1 if begun and total else 0)
+            begun = True
+
+        yield step
+
+
+def table(title, *columns):
+    """A table whose first column is text and whose others are figures."""
+    result = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE)
+    for index, column in enumerate(columns):
+        result.add_column(column, justify="right" if index else "left", no_wrap=True)
+    return result
