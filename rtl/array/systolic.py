@@ -62,9 +62,11 @@ class SystolicArray(wiring.Component):
         self.tag_shape = tag_shape
         self.latency = params.rows + params.stages - 1 + params.product_latency
         self.lead = integer("lead", lead, 0, self.latency)
-        # The last stage swaps `stages - 1` cycles after the first, then the rows are loaded.
-        self.hold = max(params.stages - 1, 1, integer("min_tile", min_tile, 1, 64) - params.rows)
-        self.min_tile = params.rows + self.hold
+        # A row of weights arrives the cycle after it was taken, in time for any swap but that of a
+        # row 0 without others behind it. The last stage swaps `stages - 1` cycles after the first.
+        least = params.rows + (params.rows == 1)
+        self.hold = max(params.stages - 2, 1, integer("min_tile", min_tile, 1, 64) - least)
+        self.min_tile = least + self.hold
         sums = data.ArrayLayout(signed(params.sum_width(params.rows - 1)), params.cols)
         super().__init__({
             "i": In(stream.Signature(vector_of(params.lanes, tag_shape))),
@@ -79,7 +81,7 @@ class SystolicArray(wiring.Component):
 
         accepted = Signal()
         swap = Signal()
-        loads = self._elaborate_loading(m, swap)
+        row_weights, loads = self._elaborate_loading(m, swap)
         m.d.comb += [
             accepted.eq(self.i.valid & self.i.ready),
             swap.eq(accepted & self.i.payload.first),
@@ -117,7 +119,7 @@ class SystolicArray(wiring.Component):
                     cell.left.eq(cells[row, stage - 1].right if stage else skews[row].o),
                     cell.swap.eq(swaps.taps[row + stage]),
                     cell.load.eq(loads[row]),
-                    *(cell.weights[lane].eq(self.weights.payload[column])
+                    *(cell.weights[lane].eq(row_weights[column])
                       for lane, column in enumerate(columns)),
                 ]
                 if row > 0:
@@ -133,16 +135,22 @@ class SystolicArray(wiring.Component):
         return m
 
     def _elaborate_loading(self, m, swap):
-        """Take weights row by row into the waiting registers; one strobe for each row."""
+        """Take weights row by row. Returns a row, and a strobe for each row that it may be for.
+
+        Both are registers, as they go to all cells.
+        """
         row = Signal(self.params.rows, init=1)  # one-hot
+        loads = Signal.like(row, init=0)
+        weights = Signal.like(self.weights.payload, reset_less=True)
         full = Signal()
         hold = Signal(range(self.hold))
         load = Signal()
         m.d.comb += [
             self.weights.ready.eq(~full & (hold == 0)),
             load.eq(self.weights.valid & self.weights.ready),
-            self.i.ready.eq(~self.i.payload.first | full),
+            self.i.ready.eq(~self.i.payload.first | (full & ~loads[0] if len(row) == 1 else full)),
         ]
+        m.d.sync += [weights.eq(self.weights.payload), loads.eq(row & load.replicate(len(row)))]
         with m.If(hold != 0):
             m.d.sync += hold.eq(hold - 1)
         with m.If(load):
@@ -150,4 +158,4 @@ class SystolicArray(wiring.Component):
             m.d.sync += full.eq(row[-1])
         with m.If(swap):
             m.d.sync += [full.eq(0), hold.eq(self.hold - 1)]
-        return row & load.replicate(self.params.rows)
+        return weights, loads
