@@ -26,6 +26,7 @@ class ChannelParams(data.Struct):
 
     ``bias`` is added to the accumulator; the sum times ``multiplier``, an unsigned number with 31
     fractional bits, is rounded to an integer, and that is shifted right by ``shift`` with rounding.
+    For the float32 rounding ``multiplier`` holds the bits of a float32, and ``shift`` nothing.
     """
 
     bias: signed(32)

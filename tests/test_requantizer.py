@@ -6,12 +6,12 @@ import pytest
 
 from rtl.postprocess import Requantizer
 from sim.compiled import CompiledSim
-from sim.golden.requantize import requantize
+from sim.golden.requantize import requantize, requantize_float32
 
 
 @functools.cache
-def compiled(lanes, cycles):
-    return CompiledSim(Requantizer(lanes=lanes, cycles=cycles))
+def compiled(lanes, cycles, rounding="tflm"):
+    return CompiledSim(Requantizer(lanes=lanes, cycles=cycles, rounding=rounding))
 
 
 def stimulus(rng, groups, lanes):
@@ -41,10 +41,12 @@ def stimulus(rng, groups, lanes):
 
 
 @pytest.mark.parametrize("go", [1.0, 0.6])
-@pytest.mark.parametrize("lanes, cycles", [(1, 1), (3, 1), (1, 2), (2, 3), (1, 4), (1, 6)])
-def test_equals_tflm(lanes, cycles, go):
+@pytest.mark.parametrize("lanes, cycles, rounding", [
+    (1, 1, "tflm"), (3, 1, "tflm"), (1, 1, "both"), (1, 2, "tflm"), (2, 3, "tflm"), (1, 4, "tflm"),
+    (1, 6, "tflm")])
+def test_equals_tflm(lanes, cycles, rounding, go):
     rng = np.random.default_rng([lanes, cycles])
-    sim = compiled(lanes, cycles)
+    sim = compiled(lanes, cycles, rounding)
     for zero_point, low, high in [(0, -128, 127), (-128, -128, 127), (127, -20, 127), (-7, -7, 60)]:
         acc, last, group, params = stimulus(rng, 400, lanes)
         sim.reset()
@@ -61,6 +63,48 @@ def test_equals_tflm(lanes, cycles, go):
         assert len(np.unique(expected)) > 50
 
 
+def float32_stimulus(rng, groups, lanes):
+    """Scales of all sizes, accumulators that are or end up near ties, and any others."""
+    acc, last, group, params = stimulus(rng, groups, lanes)
+    scale = np.exp2(rng.uniform(-34, 3, (groups, lanes))).astype(np.float32)
+    even = rng.random(scale.shape)
+    scale[even < 0.3] = np.exp2(rng.integers(-34, 3, scale.shape)).astype(np.float32)[even < 0.3]
+    scale[even > 0.97] = 0
+    # Scales of few bits make products that lie on ties of both roundings.
+    short = rng.random(scale.shape) < 0.3
+    scale[short] = (scale.view(np.uint32) & 0xfff80000).view(np.float32)[short]
+    x = rng.integers(-700, 701, acc.shape) / 2 / np.maximum(scale[group], 2.0**-40)
+    x = np.clip(np.rint(x), -1 << 31, (1 << 31) - 1).astype(np.int64)
+    x += rng.integers(-1, 2, acc.shape)
+    wide = rng.random(acc.shape) < 0.3  # ties of an int32 between two float32
+    x[wide] = ((rng.integers(-1 << 23, 1 << 23, acc.shape) << 8)
+               + (rng.choice([1, 2, 4, 8, 16, 32, 64, 128], acc.shape)))[wide]
+    wild = rng.random(acc.shape) < 0.2
+    acc = np.where(wild, acc, x - params["bias"][group])
+    acc = (acc + (1 << 31)) % (1 << 32) - (1 << 31)
+    return acc, last, group, params | {"multiplier": scale.view(np.uint32).astype(np.int64)}, scale
+
+
+@pytest.mark.parametrize("rounding, lanes, go", [("float32", 2, 1.0), ("both", 1, 0.6)])
+def test_equals_float32(rounding, lanes, go):
+    rng = np.random.default_rng(lanes)
+    sim = compiled(lanes, 1, rounding)
+    for zero_point, low, high in [(0, -128, 127), (-128, -128, 127), (127, -20, 127), (-7, -7, 60)]:
+        acc, last, group, params, scale = float32_stimulus(rng, 4000, lanes)
+        sim.reset()
+        sim.stall(lanes, go)
+        sim.set("range", {"zero_point": zero_point, "low": low, "high": high})
+        if rounding == "both":
+            sim.set("float32", 1)
+        sim.push("params", params)
+        sim.push("i", {"acc": acc, "last": last})
+        sim.run({"o": len(acc), "params": len(params["bias"])})
+        expected = requantize_float32(acc, params["bias"][group], scale[group], zero_point, low,
+                                      high)
+        np.testing.assert_array_equal(sim.pull("o")["data"], expected)
+        assert len(np.unique(expected)) > 50
+
+
 @pytest.mark.parametrize("cycles", [1, 2, 3, 4, 6])
 def test_cycles(cycles):
     sim = compiled(1, cycles)
@@ -74,13 +118,17 @@ def test_cycles(cycles):
     sim.run({"o": groups * beats})
     (_, start, _), (_, first, end) = sim.record("i"), sim.record("o")
     assert first - start == Requantizer(cycles=cycles).latency
-    assert end - first == (groups * beats - 1) * cycles + (groups - 1) * 2 * (cycles > 1)
+    assert end - first == (groups * beats - 1) * cycles + (groups - 1) * (cycles > 1)
 
 
 @pytest.mark.parametrize("changes, error, message", [
     ({"lanes": 0}, ValueError, "lanes must be between 1 and 32, not 0"),
     ({"cycles": 5}, ValueError, "cycles must be one of 1, 2, 3, 4, 6, not 5"),
-    ({"rounding": "half_up"}, ValueError, "rounding must be one of tflm, not 'half_up'"),
+    ({"rounding": "half_up"}, ValueError,
+     "rounding must be one of tflm, float32, both, not 'half_up'"),
+    ({"rounding": "both", "cycles": 3}, ValueError,
+     ("cycles must be 1 for the rounding both, not 3: the serial multiplier drops the bits that a "
+      "float32 is rounded by")),
 ])
 def test_refuses(changes, error, message):
     with pytest.raises(error, match=f"^{message}$"):

@@ -2,78 +2,106 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.family import family_of
-from rtl.layouts import MULTIPLIER_WIDTH
-from rtl.mac.dsp import mult18x18d
-from rtl.postprocess.rounding import SCALED_WIDTH
+from rtl.layouts import ChannelParams, OutputRange
+from rtl.postprocess.float32 import FromFloat, ToFloat
+from rtl.postprocess.multiply import Multiply
+from rtl.postprocess.rounding import Rounding
+from rtl.postprocess.stages import later
 
-__all__ = ["PipelinedScale"]
-
-HALF = 17  # bits of the lower halves: unsigned, in 18 signed bits
+__all__ = ["PipelinedLane"]
 
 
-class PipelinedScale(wiring.Component):
-    """``((acc + bias) * multiplier +- 2^30) >> 31``: one result each cycle.
+class PipelinedLane(wiring.Component):
+    """One requantisation each cycle, ``latency`` enabled cycles long.
 
-    Four products of 18 by 18 bits, DSPs on ECP5, with a latency of ``latency`` enabled cycles.
+    Parameters
+    ----------
+    rounding : :class:`str`
+        As of :class:`Requantizer`.
 
     Members
     -------
     enable : ``In(1)``
         Advances all registers.
-    acc, bias, multiplier : ``In``
-    shifted : ``In(1)``
-        A shift follows, so that ``-2^30`` is to be added where ``acc + bias`` is negative.
-    scaled : ``Out(signed(SCALED_WIDTH))``
+    acc, params, range : ``In``
+        ``params`` go with ``acc``, ``range`` holds.
+    float32 : ``In(1)``
+        With ``rounding="both"``: the mode, which holds.
+    o : ``Out(signed(8))``
     """
 
-    latency = 6
+    def __init__(self, *, rounding="tflm"):
+        self.rounding = rounding
+        self.latency = self.latency_of(rounding)
+        super().__init__({
+            "enable": In(1),
+            "acc": In(signed(32)),
+            "params": In(ChannelParams),
+            "range": In(OutputRange),
+            "o": Out(signed(8)),
+            **({"float32": In(1)} if rounding == "both" else {}),
+        })
 
-    enable: In(1)
-    acc: In(signed(32))
-    bias: In(signed(32))
-    multiplier: In(MULTIPLIER_WIDTH)
-    shifted: In(1)
-    scaled: Out(signed(SCALED_WIDTH))
+    @staticmethod
+    def latency_of(rounding):
+        """Enabled cycles of a requantisation with that ``rounding``."""
+        longest = ToFloat.latency + FromFloat.latency
+        return 1 + Multiply.latency + (2 if rounding == "tflm" else longest)
 
     def elaborate(self, platform):
         m = Module()
         enable = self.enable
 
-        def register(value, name):
-            late = Signal(value.shape(), name=name, reset_less=True)
-            with m.If(enable):
-                m.d.sync += late.eq(value)
-            return late
+        def after(value, name, cycles=1):
+            return later(m, enable, value, name, cycles)
 
-        x = register((self.acc + self.bias)[:32].as_signed(), "x")
-        multiplier = register(self.multiplier, "multiplier_1")
-        shifted = register(self.shifted, "shifted_1")
-        down = shifted & x[-1]
-        for stage in range(3):
-            down = register(down, f"down_{stage}")
+        m.submodules.multiply = multiply = Multiply(drop=31 if self.rounding == "tflm" else 0)
+        m.d.comb += multiply.enable.eq(enable)
+        x = after((self.acc + self.params.bias)[:32].as_signed(), "x")
+        params = {name: after(self.params[name], name) for name in ("multiplier", "shift")}
 
-        xs = {"low": x[:HALF], "high": x[HALF:].as_signed()}
-        ms = {"low": multiplier[:HALF], "high": multiplier[HALF:]}
-        products = {}
-        for (a, left), (b, right) in ((p, q) for p in xs.items() for q in ms.items()):
-            if family_of(platform) == "ecp5":
-                product = mult18x18d(m, f"{a}_{b}", x=left, w=right, swap=enable, pipelined=True,
-                                     enable=enable)
-            else:
-                left, right = (register(value, f"{a}_{b}_{name}")
-                               for name, value in (("x", left), ("m", right)))
-                product = Cat(register(register(left * right, f"{a}_{b}_early"), f"{a}_{b}"))
-                product = product.as_signed() if a == "high" else product
-            products[a, b] = product
-
-        # The middle products overlap both the others, which lie end to end.
-        middle = register(products["low", "high"] + products["high", "low"], "middle")
-        low = products["low", "low"][:2 * HALF]
-        ends = Cat(low, products["high", "high"]).as_signed()
-        # +- 2^30 is +- 1 at bit 30.
-        ends_high = register((ends >> 30) + Mux(down, -1, 1), "ends_high")
-        ends_low = register(low[HALF:30], "ends_low")
-        total = Cat(ends_low, ends_high).as_signed() + middle   # in units of 2^17
-        m.d.comb += self.scaled.eq(register(total >> (31 - HALF), "total"))
+        results = {}
+        if self.rounding != "float32":
+            wait = 0 if self.rounding == "tflm" else ToFloat.latency
+            shift = after(params["shift"], "shift_wait", wait)
+            fixed = after(x, "x_wait", wait)
+            operands = (fixed, after(params["multiplier"], "multiplier_wait", wait),
+                        Mux((shift != 0) & fixed[-1], -1, 1))
+            m.submodules.rounding = rounding = Rounding(registered=True)
+            m.d.comb += [
+                rounding.enable.eq(enable),
+                rounding.scaled.eq(multiply.product[31 - multiply.drop:].as_signed()),
+                rounding.shift.eq(after(shift, "shift_multiply", Multiply.latency)),
+                rounding.range.eq(self.range),
+            ]
+            results["tflm"] = after(rounding.o, "fixed")
+        if self.rounding != "tflm":
+            m.submodules.to_float = to_float = ToFloat()
+            m.submodules.from_float = from_float = FromFloat()
+            m.d.comb += [
+                to_float.enable.eq(enable),
+                to_float.x.eq(x),
+                to_float.scale.eq(params["multiplier"]),
+                from_float.enable.eq(enable),
+                from_float.product.eq(multiply.product),
+                from_float.range.eq(self.range),
+                *(getattr(from_float, name).eq(after(getattr(to_float, name), name,
+                                                     Multiply.latency))
+                  for name in ("negative", "exponent")),
+            ]
+            float_operands = (to_float.mantissa, to_float.scale_mantissa, 0)
+            results["float32"] = from_float.o
+        match self.rounding:
+            case "tflm":
+                m.d.comb += self.o.eq(results["tflm"])
+            case "float32":
+                operands = float_operands
+                m.d.comb += self.o.eq(results["float32"])
+            case "both":
+                operands = [Mux(self.float32, *pair)
+                            for pair in zip(float_operands, operands, strict=True)]
+                m.d.comb += self.o.eq(Mux(self.float32, results["float32"], after(
+                    results["tflm"], "fixed_wait", FromFloat.latency - 2)))
+        m.d.comb += [port.eq(value) for port, value in zip(
+            (multiply.x, multiply.multiplier, multiply.addend), operands, strict=True)]
         return m

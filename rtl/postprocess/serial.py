@@ -3,10 +3,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.check import one_of
-from rtl.layouts import MULTIPLIER_WIDTH
-from rtl.postprocess.rounding import SCALED_WIDTH
+from rtl.layouts import MULTIPLIER_WIDTH, ChannelParams, OutputRange
+from rtl.postprocess.rounding import Rounding
+from rtl.postprocess.stages import later
 
-__all__ = ["SerialScale"]
+__all__ = ["SerialLane"]
 
 
 def _add(a, b, carry):
@@ -19,13 +20,13 @@ def _add(a, b, carry):
     return total[1:].as_signed()
 
 
-class SerialScale(wiring.Component):
-    """``((acc + bias) * multiplier +- 2^30) >> 31`` in ``cycles`` steps, without a DSP.
+class SerialLane(wiring.Component):
+    """One requantisation, rounded as TensorFlow Lite Micro does, in ``cycles`` steps without a DSP.
 
-    Each step adds the product with ``digit_bits`` bits of the multiplier, the lowest first, and
-    drops as many bits of the sum; since nested floors are one floor, the result is exact. Two bits
-    at a time are taken as -1, 0, 1 or 2 and a carry: one LUT a bit selects ``-x``, ``0``, ``x`` or
-    ``2x``, and one adds.
+    Each step forms the product with ``digit_bits`` bits of the multiplier, the lowest first; the
+    next cycle adds it to the sum and drops as many bits of that. Since nested floors are one floor,
+    the result is exact. Two bits at a time are taken as -1, 0, 1 or 2 and a carry: one LUT a bit
+    selects ``-x``, ``0``, ``x`` or ``2x``. They are recoded a step ahead.
 
     Parameters
     ----------
@@ -34,72 +35,113 @@ class SerialScale(wiring.Component):
 
     Members
     -------
+    enable : ``In(1)``
+        Advances all registers.
     load : ``In(1)``
-        Takes ``acc + bias``; the first step comes in the next cycle.
-    acc, bias, multiplier : ``In``
-        ``multiplier`` holds during the steps.
-    shifted : ``In(1)``
-        A shift follows: ``-2^30`` is to be added where ``acc + bias`` is negative.
-    run : ``In(1)``
-        Do a step.
+        Takes ``acc``; the first step comes in the next enabled cycle.
+    acc, params, range : ``In``
+        ``params`` hold until the last step, ``range`` for ever.
     step : ``In(range(cycles))``
-        Which.
-    scaled : ``Out(signed(SCALED_WIDTH))``
-        The result, in the cycle after the last step.
+        Which step this cycle does.
+    o : ``Out(signed(8))``
+        The result, ``latency`` enabled cycles after the last step.
     """
+
+    latency = 4
 
     def __init__(self, *, cycles):
         self.cycles = one_of("cycles", cycles, (2, 3, 4, 6))
         self.digit_bits = 2 * -(-MULTIPLIER_WIDTH // (2 * self.cycles))
         super().__init__({
+            "enable": In(1),
             "load": In(1),
             "acc": In(signed(32)),
-            "bias": In(signed(32)),
-            "multiplier": In(MULTIPLIER_WIDTH),
-            "shifted": In(1),
-            "run": In(1),
+            "params": In(ChannelParams),
+            "range": In(OutputRange),
             "step": In(range(self.cycles)),
-            "scaled": Out(signed(SCALED_WIDTH)),
+            "o": Out(signed(8)),
         })
 
     def elaborate(self, platform):
         m = Module()
-        bits, steps = self.digit_bits, self.cycles
         x = Signal(signed(32), reset_less=True)
-        with m.If(self.load):
-            m.d.sync += x.eq(self.acc + self.bias)
+        with m.If(self.enable & self.load):
+            m.d.sync += x.eq(self.acc + self.params.bias)
 
-        rest = Signal(signed(32 + bits), reset_less=True)  # what the next step adds to
+        groups = self._products(m, x, self._recode(m))
+        first = later(m, self.enable, self.step == 0, "first")
+        down = later(m, self.enable, (self.params.shift != 0) & x[-1], "down")
+        rest = self._accumulate(m, groups, first, down)
+        m.submodules.rounding = rounding = Rounding(registered=True)
+        m.d.comb += [
+            rounding.enable.eq(self.enable),
+            rounding.scaled.eq(rest >> (31 - self.digit_bits * (self.cycles - 1))),
+            rounding.shift.eq(later(m, self.enable, self.params.shift, "shift", 2)),
+            rounding.range.eq(self.range),
+            self.o.eq(later(m, self.enable, rounding.o, "o")),
+        ]
+        return m
+
+    def _recode(self, m):
+        """Digits of the step of this cycle: 0 to 2 stand for themselves, 3 for -1."""
+        bits, steps = self.digit_bits, self.cycles
+        words = Cat(self.params.multiplier, Const(0, bits * steps - MULTIPLIER_WIDTH))
+        after = Signal(range(steps))
+        chunk = Signal(bits)
         carry = Signal(reset_less=True)
-        first = self.step == 0
-        words = Cat(self.multiplier, Const(0, bits * steps - MULTIPLIER_WIDTH))
-        digit = Signal(bits)
-        m.d.comb += digit.eq(words.word_select(self.step, bits))
-
-        down = self.shifted & x[-1]
-        constant = Cat(Const(0, 30), Const(1, 1), down, down).as_signed()  # +- 2^30
-        total = Signal(signed(33), name="total_0")
-        m.d.comb += total.eq(Mux(first, constant, rest >> bits))
-        borrow = carry & ~first
-        low = []
+        m.d.comb += [
+            after.eq(Mux(self.load, 0, self.step + 1)),
+            chunk.eq(words.word_select(after, bits)),
+        ]
+        digits, borrow = [], carry & ~self.load
         for position in range(0, bits, 2):
             value = Signal(3, name=f"value_{position}")
-            part = Signal(signed(33), name=f"part_{position}")
-            added = Signal(signed(34), name=f"sum_{position}")
-            after = Signal(signed(33), name=f"total_{position + 2}")
-            # 0 to 2 stand for themselves, 3 for -1 and a carry, 4 for 0 and a carry.
-            m.d.comb += value.eq(digit[position:position + 2] + borrow)
-            with m.Switch(value[:2]):
-                with m.Case(1):
-                    m.d.comb += part.eq(x)
-                with m.Case(2):
-                    m.d.comb += part.eq(x << 1)
-                with m.Case(3):
-                    m.d.comb += part.eq(~x)
-            m.d.comb += [added.eq(_add(total, part, value == 3)), after.eq(added >> 2)]
-            low.append(added[:2])
-            total, borrow = after, value >= 3
-        with m.If(self.run):
-            m.d.sync += [rest.eq(Cat(*low, total)), carry.eq(borrow)]
-        m.d.comb += self.scaled.eq(rest >> (31 - bits * (steps - 1)))
-        return m
+            m.d.comb += value.eq(chunk[position:position + 2] + borrow)
+            digits.append(later(m, self.enable, value[:2], f"digit_{position}"))
+            borrow = value >= 3  # 4 is 0 and a carry
+        with m.If(self.enable):
+            m.d.sync += carry.eq(borrow)
+        return digits
+
+    def _products(self, m, x, digits):
+        """Products of ``x`` with up to three digits each, registered: the bit they begin at, the
+        product, and 1 if that is to be added to it."""
+        groups = []
+        for start in range(0, len(digits), 3):
+            total, low = None, []
+            for index, digit in enumerate(digits[start:start + 3], start):
+                part = Signal(signed(33), name=f"part_{index}")
+                with m.Switch(digit):
+                    with m.Case(1):
+                        m.d.comb += part.eq(x)
+                    with m.Case(2):
+                        m.d.comb += part.eq(x << 1)
+                    with m.Case(3):
+                        m.d.comb += part.eq(~x)
+                if total is not None:
+                    part = _add(total, part, digit == 3)
+                total = Signal(part.shape(), name=f"sum_{index}")
+                m.d.comb += total.eq(part)
+                low.append(total[:2])
+                total = total >> 2
+            one = later(m, self.enable, digits[start] == 3, f"one_{start}")
+            product = later(m, self.enable, Cat(*low, total), f"product_{start}").as_signed()
+            groups.append((2 * start, product, one))
+        return groups
+
+    def _accumulate(self, m, groups, first, down):
+        """The sum, of which each step drops ``digit_bits`` bits but the last."""
+        bits = self.digit_bits
+        rest = Signal(signed(32 + bits), reset_less=True)
+        constant = Cat(Const(0, 30), Const(1, 1), down, down).as_signed()  # +- 2^30
+        total, low = Signal(signed(33), name="start"), []
+        m.d.comb += total.eq(Mux(first, constant, rest >> bits))
+        for number, (start, product, one) in enumerate(groups):
+            end = groups[number + 1][0] if number + 1 < len(groups) else bits
+            named = Signal(signed(34 + end - start), name=f"total_{start}")
+            m.d.comb += named.eq(_add(total, product, one))
+            low.append(named[:end - start])
+            total = named >> end - start
+        with m.If(self.enable):
+            m.d.sync += rest.eq(Cat(*low, total))
+        return rest

@@ -1,0 +1,77 @@
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.family import family_of
+from rtl.layouts import MULTIPLIER_WIDTH
+from rtl.mac.dsp import mult18x18d
+from rtl.postprocess.stages import later
+
+__all__ = ["Multiply"]
+
+HALF = 17  # bits of the lower halves: unsigned, in 18 signed bits
+
+
+class Multiply(wiring.Component):
+    """``(x * multiplier + addend * 2^30) >> drop``: one result each cycle.
+
+    Four products of 18 by 18 bits, DSPs on ECP5. The result comes ``latency`` enabled cycles after
+    the operands.
+
+    Parameters
+    ----------
+    drop : :class:`int`
+        31, or 0 for the whole product.
+
+    Members
+    -------
+    enable : ``In(1)``
+        Advances all registers.
+    x, multiplier : ``In(signed(32))``, ``In(MULTIPLIER_WIDTH)``
+    addend : ``In(signed(2))``
+    product : ``Out(signed(32 + MULTIPLIER_WIDTH - drop))``
+    """
+
+    latency = 5
+
+    def __init__(self, *, drop=31):
+        self.drop = drop
+        super().__init__({
+            "enable": In(1),
+            "x": In(signed(32)),
+            "multiplier": In(MULTIPLIER_WIDTH),
+            "addend": In(signed(2)),
+            "product": Out(signed(32 + MULTIPLIER_WIDTH - drop)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        enable = self.enable
+        xs = {"low": self.x[:HALF], "high": self.x[HALF:].as_signed()}
+        ms = {"low": self.multiplier[:HALF], "high": self.multiplier[HALF:]}
+        products = {}
+        for (a, left), (b, right) in ((p, q) for p in xs.items() for q in ms.items()):
+            if family_of(platform) == "ecp5":
+                product = mult18x18d(m, f"{a}_{b}", x=left, w=right, swap=enable, pipelined=True,
+                                     enable=enable)
+            else:
+                left, right = (later(m, enable, value, f"{a}_{b}_{name}")
+                               for name, value in (("x", left), ("m", right)))
+                product = later(m, enable, left * right, f"{a}_{b}", 2)
+            products[a, b] = product.as_signed() if a == "high" else product[:2 * HALF]
+
+        # The middle products overlap both the others, which lie end to end.
+        middle = later(m, enable, products["low", "high"] + products["high", "low"], "middle")
+        low, high = products["low", "low"], products["high", "high"]
+        ends = Cat(low[30:], high).as_signed()
+        addend = later(m, enable, self.addend, "addend", 3)
+        ends = Cat(later(m, enable, low[HALF:30], "ends_low"),
+                   later(m, enable, (ends + addend)[:len(ends)], "ends_high")).as_signed()
+        total = (ends + middle)[:len(self.product) + self.drop - HALF]   # in units of 2^17
+        if self.drop:
+            product = later(m, enable, total[self.drop - HALF:], "total")
+        else:
+            product = Cat(later(m, enable, low[:HALF], "bottom", 2),
+                          later(m, enable, total, "total"))
+        m.d.comb += self.product.eq(product.as_signed())
+        return m

@@ -1,0 +1,16 @@
+"""Registers of a pipeline that advances as one."""
+
+from amaranth import *
+
+__all__ = ["later"]
+
+
+def later(m, enable, value, name, cycles=1):
+    """``value`` after ``cycles`` cycles with ``enable``."""
+    value = Value.cast(value)
+    for cycle in range(cycles):
+        stage = Signal(value.shape(), name=f"{name}_{cycle + 1}", reset_less=True)
+        with m.If(enable):
+            m.d.sync += stage.eq(value)
+        value = stage
+    return value
