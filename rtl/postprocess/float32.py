@@ -30,11 +30,12 @@ class ToFloat(wiring.Component):
     enable : ``In(1)``
     x : ``In(signed(32))``
     scale : ``In(MULTIPLIER_WIDTH)``
-        The bits of a float32 that is not negative; a denormal counts as 0.
+        The bits of a float32 from 0 to below 8. Those of 0 and of denormals have a leading 1 here,
+        but are so small that they round to 0 all the same.
     negative : ``Out(1)``
         ``x`` is.
     mantissa, scale_mantissa : ``Out(24)``
-        Normalised, or 0.
+        Normalised; ``mantissa`` may be 0.
     exponent : ``Out(signed(9))``
     """
 
@@ -67,9 +68,8 @@ class ToFloat(wiring.Component):
                                            "mantissa"))
         # |x| is the mantissa times 2^(8 - zeros), once more if it overflowed.
         exponent, fraction = self.scale[MANTISSA - 1:31], self.scale[:MANTISSA - 1]
-        whole = after(exponent != 0, "whole", 4)
         m.d.comb += [
-            self.scale_mantissa.eq(Mux(whole, Cat(after(fraction, "fraction", 4), 1), 0)),
+            self.scale_mantissa.eq(Cat(after(fraction, "fraction", 4), 1)),
             self.exponent.eq(after((BIAS - 8 - after(exponent, "scale_exponent", 3)) + zeros
                                    - overflow, "exponent")),
             self.negative.eq(after(self.x[-1], "negative", 4)),
@@ -127,15 +127,16 @@ class FromFloat(wiring.Component):
         mantissa = after(_half_even(cut[MANTISSA:], cut[MANTISSA - 1], cut[:MANTISSA - 1].any()),
                          "mantissa")
         # Bits of it behind the point: a number with 25 is at most 1/2, and rounds to 0; one with
-        # less than 15 is at least 512, out of range whatever the zero point.
+        # less than 16 is at least 256, out of range whatever the zero point. It cannot be 0, which
+        # has 150 less the scale's exponent, 20 at least for a scale below 8.
         behind = after(self.exponent - MANTISSA + ~top, "behind", 2)
-        most, least = MANTISSA, MANTISSA - 9
+        most, least = MANTISSA, MANTISSA - 8
         places = Signal(range(most - least + 1))
         m.d.comb += places.eq(most - behind)
         shifted = Signal(MANTISSA + 1 + most - least)
         m.d.comb += shifted.eq(mantissa << places)
         small = after(behind > most, "small")
-        large = after((behind < least) & (mantissa != 0), "large")
+        large = after(behind < least, "large")
         shifted = after(shifted, "shifted")
         whole, rest = shifted[MANTISSA:], shifted[:MANTISSA]
         magnitude = Mux(small, 0, Mux(large, -1, _half_even(whole, rest[-1], rest[:-1].any())))

@@ -128,4 +128,4 @@ class Requantizer(wiring.Component):
         with m.If(advance & (load | ends)):
             m.d.sync += [busy.eq(load), last.eq(self.i.payload.last)]
         for lane in lanes:
-            m.d.comb += [lane.load.eq(load), lane.step.eq(step)]
+            m.d.comb += [lane.load.eq(load), lane.idle.eq(~busy), lane.step.eq(step)]

@@ -41,8 +41,8 @@ class SerialLane(wiring.Component):
         Takes ``acc``; the first step comes in the next enabled cycle.
     acc, params, range : ``In``
         ``params`` hold until the last step, ``range`` for ever.
-    step : ``In(range(cycles))``
-        Which step this cycle does.
+    idle, step : ``In(1)``, ``In(range(cycles))``
+        Whether this cycle does a step, and which; 0 follows the last one.
     o : ``Out(signed(8))``
         The result, ``latency`` enabled cycles after the last step.
     """
@@ -58,6 +58,7 @@ class SerialLane(wiring.Component):
             "acc": In(signed(32)),
             "params": In(ChannelParams),
             "range": In(OutputRange),
+            "idle": In(1),
             "step": In(range(self.cycles)),
             "o": Out(signed(8)),
         })
@@ -90,15 +91,15 @@ class SerialLane(wiring.Component):
         chunk = Signal(bits)
         carry = Signal(reset_less=True)
         m.d.comb += [
-            after.eq(Mux(self.load, 0, self.step + 1)),
+            after.eq(Mux(self.idle | (self.step == steps - 1), 0, self.step + 1)),
             chunk.eq(words.word_select(after, bits)),
         ]
-        digits, borrow = [], carry & ~self.load
+        digits, borrow = [], carry & (after != 0)
         for position in range(0, bits, 2):
-            value = Signal(3, name=f"value_{position}")
-            m.d.comb += value.eq(chunk[position:position + 2] + borrow)
-            digits.append(later(m, self.enable, value[:2], f"digit_{position}"))
-            borrow = value >= 3  # 4 is 0 and a carry
+            low, high = chunk[position:position + 2]
+            value = Cat(low ^ borrow, high ^ (low & borrow))
+            digits.append(later(m, self.enable, value, f"digit_{position}"))
+            borrow = high & (low | borrow)  # 3 is -1 and a carry, 4 is 0 and a carry
         with m.If(self.enable):
             m.d.sync += carry.eq(borrow)
         return digits
