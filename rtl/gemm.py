@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -63,10 +64,9 @@ class Gemm(wiring.Component):
         last_sum = data.ArrayLayout(signed(array.sum_width(array.rows - 1)), array.cols)
         self.accumulators = Accumulators(cols=array.cols, depth=depth, sums=last_sum, lanes=lanes,
                                          output_register=output_register)
-        self.systolic = SystolicArray(array, tag_shape=AccumulatorTag, lead=self.accumulators.lead,
-                                      min_tile=self.accumulators.min_tile)
+        self.systolic = SystolicArray(array, tag_shape=AccumulatorTag, lead=self.accumulators.lead)
         self.depth, self.lanes = self.accumulators.depth, self.accumulators.lanes
-        self.min_tile = self.systolic.min_tile
+        self.min_tile = max(self.systolic.min_tile, self.accumulators.min_tile)
         # From the last vector of a pass to the first beat of its drain, and from the last beat to
         # the first vector that may enter in its place.
         self.drain_latency = self.systolic.latency + self.accumulators.lead + 6
@@ -93,20 +93,30 @@ class Gemm(wiring.Component):
         m.submodules.array = array = self.systolic
         m.submodules.accumulators = accumulators = self.accumulators
 
-        # A pass enters the array only when half of the accumulators is free for it.
-        vector, enter, go = self.i.payload, Signal(), Signal()
+        # A pass enters the array only when half of the accumulators is free for it; a tile only
+        # when no pixel of it comes too soon after the same one of the tile before.
+        vector, go, taken = self.i.payload, Signal(), Signal()
+        spacing, inside = Signal(range(accumulators.min_tile)), Signal()
         m.d.comb += [
-            enter.eq(vector.first & vector.start),
-            go.eq(~enter | accumulators.free),
+            go.eq(~vector.first | ((spacing == 0) & (~vector.start | accumulators.free))),
             array.i.valid.eq(self.i.valid & go),
             self.i.ready.eq(array.i.ready & go),
-            accumulators.claim.eq(self.i.valid & self.i.ready & enter),
+            taken.eq(self.i.valid & self.i.ready),
+            accumulators.claim.eq(taken & vector.first & vector.start),
             array.i.payload.data.eq(vector.data),
             array.i.payload.first.eq(vector.first),
             array.i.payload.fir.eq(vector.fir),
             *(array.i.payload.tag[name].eq(vector[name])
               for name in ("keep", "start", "last", "done")),
         ]
+        with m.If(taken):
+            m.d.sync += inside.eq(~vector.last)
+        with m.If(taken & vector.first):
+            m.d.sync += spacing.eq(accumulators.min_tile - 1)
+        # Cycles in which a tile waits for a vector do not count: the next one may not wait there.
+        with m.Elif((spacing != 0) & (taken | ~inside)):
+            m.d.sync += spacing.eq(spacing - 1)
+
         # A half is claimed until its last beat has left the accumulators.
         under_way = Signal(range(64))  # beats in the requantizer
         m.d.sync += under_way.eq(under_way
