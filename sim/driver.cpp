@@ -188,7 +188,7 @@ void sim_pull(Sim *sim, int stream, uint8_t *data) {
 void sim_forget(Sim *sim, int stream) {
     auto &s = sim->streams[stream];
     s.queue.erase(s.queue.begin(), s.queue.begin() + s.done * s.payload.bytes);
-    s.done = 0;
+    s.done = s.wanted = 0;
 }
 
 uint64_t sim_cycle(Sim *sim) { return sim->cycle; }
