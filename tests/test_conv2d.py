@@ -1,0 +1,272 @@
+# amaranth: UnusedElaboratable=no
+"""Whole layers through the compiled core: builds are few, layers many."""
+
+import functools
+import re
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from host.simulated import SimulatedConv2d
+from host.tiling import ConvLayer, ConvPlan
+from rtl.conv2d import Conv2d
+from rtl.im2col import ConvShape
+from rtl.params import ArrayParams
+from sim.golden.conv import conv2d_acc, depthwise_conv2d_acc
+from sim.golden.requantize import requantize
+
+BUILDS = {
+    "3x4": dict(array=ArrayParams(rows=3, cols=4), depth=48, buffer_bytes=2048),
+    "4x4 with FIR": dict(array=ArrayParams(rows=4, cols=4, fir_rows=3), depth=64, lanes=2,
+                         requantize=2, output_register=True, buffer_bytes=4096),
+    "4x8 with FIR": dict(array=ArrayParams(rows=4, cols=8, fir_rows=2), depth=50, lanes=4,
+                         requantize=3, buffer_bytes=2048),
+    "5x3 in words of 16": dict(array=ArrayParams(rows=5, cols=3), depth=48, lanes=3,
+                               word_bytes=16, output_register=True, buffer_bytes=4096),
+    "8x8": dict(array=ArrayParams(rows=8, cols=8, fir_rows=3), depth=512, lanes=4, word_bytes=16,
+                output_register=True, max_lines=1024, max_pictures=256),
+}
+SMALL = [build for build in BUILDS if build != "8x8"]
+
+
+def core(build):
+    return Conv2d(**({"max_lines": 64, "max_pictures": 8} | BUILDS[build]))
+
+
+@functools.cache
+def compiled(build):
+    return SimulatedConv2d(core(build))
+
+
+def random_layer(rng, shape, filters):
+    """Constants for ``shape``, with outputs from all over the range of int8."""
+    weights = rng.integers(-128, 128, (filters, *shape.kernel, shape.channels // shape.groups))
+    weights[rng.random(weights.shape) < 0.1] = -128
+    spread = 5000 * np.sqrt(weights[0].size) + 1  # of the accumulators, about
+    low, high = sorted(rng.integers(-128, 128, 2).tolist()) if rng.random() < 0.5 else (-128, 127)
+    return ConvLayer(
+        shape=shape, weights=weights.astype(np.int8), bias=rng.integers(-spread, spread, filters),
+        multiplier=rng.integers(1 << 30, 1 << 31, filters),
+        shift=np.clip(np.rint(np.log2(spread / 60)) + rng.integers(-1, 2, filters), 0, 31).astype(
+            int),
+        input_zero_point=int(rng.integers(-128, 128)), zero_point=int(rng.integers(-128, 128)),
+        low=low, high=high)
+
+
+def random_pictures(rng, shape):
+    x = rng.integers(-128, 128, (shape.pictures, shape.height, shape.width, shape.channels))
+    x[rng.random(x.shape) < 0.1] = -128
+    return x.astype(np.int8)
+
+
+def golden(layer, pictures):
+    geometry = dict(stride=layer.shape.stride, dilation=layer.shape.dilation,
+                    padding=layer.shape.padding, input_zero_point=layer.input_zero_point)
+    if layer.depthwise:
+        weights = layer.weights.transpose(3, 1, 2, 0)
+        acc = depthwise_conv2d_acc(pictures, weights, layer.bias, **geometry)
+    else:
+        acc = conv2d_acc(pictures, layer.weights, layer.bias, **geometry)
+    return requantize(acc, 0, layer.multiplier, layer.shift, layer.zero_point, layer.low,
+                      layer.high)
+
+
+def check(build, shape, filters, seed, *, band=None, stalls=(0, 1.0)):
+    rng = np.random.default_rng(seed)
+    layer, pictures = random_layer(rng, shape, filters), random_pictures(rng, shape)
+    out, report = compiled(build).run(layer, pictures, band=band, stalls=stalls)
+    np.testing.assert_array_equal(out, golden(layer, pictures))
+    assert report.cycles >= report.floor
+    return report
+
+
+def picture(height, width, channels, kernel=(1, 1), pad=0, **changes):
+    return ConvShape(height=height, width=width, channels=channels, kernel=kernel,
+                     **({"padding": ((pad, pad), (pad, pad))} | changes))
+
+
+#: Shapes and filters: every feature of the geometry, and the ends of its range.
+LAYERS = {
+    "one of everything": (picture(1, 1, 1), 1),
+    "1x1": (picture(7, 5, 9), 10),
+    "3x3": (picture(6, 7, 5, (3, 3), 1), 7),
+    "first layer, folded": (picture(9, 8, 3, (3, 3), 1, stride=(2, 2)), 5),
+    "first layer, too wide to fold": (picture(6, 6, 5, (3, 2)), 4),
+    "grey, all of it dilated down": (picture(11, 6, 1, (4, 3), 1, dilation=(3, 1)), 6),
+    "dilated across": (picture(5, 12, 2, (2, 3), 2, dilation=(1, 4)), 5),
+    "uneven padding": (picture(4, 5, 6, (3, 4), padding=((0, 5), (3, 1))), 3),
+    "nothing but padding at the corners": (picture(2, 2, 2, (2, 2), 7), 2),
+    "strides beyond the kernel": (picture(13, 11, 4, (2, 2), stride=(5, 4)), 6),
+    "16 lines": (picture(18, 3, 2, (16, 1), 1), 3),
+    "16 columns": (picture(3, 20, 2, (1, 16), padding=((0, 0), (4, 0))), 3),
+    "7x11": (picture(9, 13, 5, (7, 11), padding=((2, 1), (0, 3))), 5),
+    "groups": (picture(5, 6, 12, (3, 2), 1, groups=3), 9),
+    "groups of one filter": (picture(5, 6, 8, (2, 2), groups=4), 4),
+    "depthwise": (picture(6, 7, 10, (3, 3), 1, groups=10), 10),
+    "depthwise, three filters a channel": (picture(5, 6, 5, (3, 2), 1, groups=5), 15),
+    "depthwise, strides and a long kernel": (picture(9, 20, 6, (2, 7), 3, groups=6,
+                                                     stride=(1, 3)), 6),
+    "depthwise, dilated": (picture(9, 12, 6, (3, 3), 2, groups=6, dilation=(2, 2)), 12),
+    "two pixels, the second of them late": (picture(5, 1, 5, (3, 1), groups=5, stride=(2, 1),
+                                                    dilation=(2, 1),
+                                                    padding=((0, 2), (0, 0))), 5),
+    "batch": (picture(5, 4, 6, (3, 3), 1, pictures=5), 5),
+    "batch of single pixels": (picture(1, 1, 20, pictures=8), 9),
+    "depthwise batch": (picture(4, 5, 9, (3, 3), 1, groups=9, pictures=3, stride=(2, 2)), 9),
+}
+
+
+@pytest.mark.parametrize("stalls", [1.0, 0.7, 0.3])
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("build", SMALL)
+def test_layers(build, layer, stalls):
+    check(build, *LAYERS[layer], seed=len(layer), stalls=(len(layer), stalls))
+
+
+@pytest.mark.parametrize("build", SMALL)
+def test_any_band(build):
+    shape = picture(7, 5, 6, (3, 3), 1, stride=(1, 2), pictures=2)
+    for band in range(1, 8):
+        check(build, shape, 6, seed=band, band=band, stalls=(band, 0.8))
+
+
+@st.composite
+def shapes(draw, buffer_bytes, word_bytes):
+    def number(low, high):
+        return draw(st.integers(low, high))
+
+    kernel, dilation = [], []
+    for _ in range(2):
+        kernel.append(draw(st.integers(1, 5) | st.integers(1, 16)))
+        dilation.append(number(1, max(1, min(4, 20 // kernel[-1]))))
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    padding = tuple((number(0, 4), number(0, 4)) for _ in range(2))
+    least = [max(1, span - sum(pads)) for span, pads in zip(spans, padding, strict=True)]
+    kind = draw(st.sampled_from(["plain", "groups", "depthwise"]))
+    groups = 1 if kind == "plain" else number(2, 11 if kind == "depthwise" else 3)
+    shape = ConvShape(
+        height=number(least[0], least[0] + 8), width=number(least[1], least[1] + 8),
+        channels=groups * (1 if kind == "depthwise" else number(1, 14)), kernel=tuple(kernel),
+        stride=(number(1, 4), number(1, 4)), dilation=tuple(dilation), padding=padding,
+        groups=groups, pictures=number(1, 3))
+    line = -(-shape.width * shape.channels // word_bytes) * word_bytes
+    assume(line * min(spans[0], shape.height) <= buffer_bytes)
+    return shape
+
+
+@pytest.mark.parametrize("build", SMALL)
+@settings(max_examples=250, deadline=None, derandomize=True)
+@given(st.data())
+def test_any_geometry(build, data):
+    params = core(build).im2col_params
+    shape = data.draw(shapes(params.buffer_bytes, params.word_bytes))
+    filters = shape.groups * data.draw(st.integers(1, 3 if shape.groups > 1 else 11))
+    check(build, shape, filters, data.draw(st.integers(0, 999)),
+          stalls=(data.draw(st.integers(0, 99)), data.draw(st.sampled_from([0.4, 0.8, 1.0]))))
+
+
+@pytest.mark.parametrize("shape, filters, cycles", [
+    (picture(32, 32, 64, (3, 3), 1), 64, 589_921),
+    (picture(32, 32, 16, (3, 3), 1), 16, 36_961),
+    (picture(32, 32, 3, (3, 3), 1), 16, 8_304),
+    (picture(5, 25, 64, (3, 3), 1, groups=64), 64, 3_466),
+])
+def test_cycles(shape, filters, cycles):
+    assert check("8x8", shape, filters, seed=filters).cycles == cycles
+
+
+def test_utilisation():
+    report = check("8x8", picture(32, 32, 64, (3, 3), 1), 64, seed=0)
+    assert report.macs == 64 * 64 * 9 * 32 * 32 and report.products == 64
+    assert report.utilisation > 0.999
+    assert check("8x8", picture(32, 32, 16, (3, 3), 1), 16, seed=0).utilisation > 0.99
+
+
+def push(sim, plan, pictures):
+    sim.push("config", {group: {name: np.array([value]) for name, value in fields.items()}
+                        for group, fields in plan.config().items()})
+    sim.push("i", plan.words(pictures))
+    sim.push("weights", plan.weights())
+    sim.push("params", plan.channel_params())
+
+
+def test_layers_follow_one_another():
+    """Configurations, words, weights and parameters of several layers queue up together."""
+    simulated = compiled("4x4 with FIR")
+    rng = np.random.default_rng(0)
+    queued = []
+    for name in "3x3", "depthwise", "one of everything", "batch", "first layer, folded":
+        shape, filters = LAYERS[name]
+        layer, pictures = random_layer(rng, shape, filters), random_pictures(rng, shape)
+        queued.append((ConvPlan(simulated.core, layer), pictures))
+    sim = simulated.sim
+    sim.reset()
+    sim.stall(7, 0.8)
+    for plan, pictures in queued:
+        push(sim, plan, pictures)
+    sim.run({"o": sum(plan.beats for plan, _ in queued), "config": len(queued)})
+    beats = sim.pull("o")["data"]
+    for plan, pictures in queued:
+        np.testing.assert_array_equal(plan.gather(beats[:plan.beats]), golden(plan.layer, pictures))
+        beats = beats[plan.beats:]
+    assert not len(beats)
+
+
+def test_counter_begins_anew_with_each_layer():
+    simulated = compiled("4x4 with FIR")
+    rng = np.random.default_rng(0)
+    shape, filters = LAYERS["3x3"]
+    layer, pictures = random_layer(rng, shape, filters), random_pictures(rng, shape)
+    sim, plan = simulated.sim, ConvPlan(simulated.core, layer)
+    sim.reset()
+    sim.stall(0, 1.0)
+    for _ in range(3):
+        push(sim, plan, pictures)
+        sim.run({"o": plan.beats, "config": 1})
+        (_, first, _), (_, _, last) = sim.record("i"), sim.record("o")
+        assert sim.get("cycles") == last - first + 1
+        sim.pull("o")
+
+
+#: What exceeds the limits of the build "3x4": a shape, the limit's name, the limit, the demand.
+LIMITS = [
+    (picture(65, 3, 1), "height", 64, 65),
+    (picture(20, 3, 5, (16, 1), padding=((255, 0), (0, 0))), "padded height", 255, 275),
+    (picture(2, 2, 1, pictures=10), "pictures", 8, 10),
+    (picture(20, 32, 8, (9, 1)), "line buffer bytes (9 lines for a band of 1)", 2048, 2304),
+    (picture(1, 20, 99, (1, 9), padding=((0, 0), (0, 22))), "padded line bytes", 4096, 4158),
+]
+
+
+@pytest.mark.parametrize("shape, what, limit, needs", LIMITS)
+def test_refuses_what_the_build_cannot_do(shape, what, limit, needs):
+    message = (f"{what} must be at most {limit} in this build; the layer needs {needs}, "
+               f"{needs - limit} too many")
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        ConvPlan(core("3x4"), random_layer(np.random.default_rng(0), shape, 1))
+
+
+def test_refuses_a_line_beyond_the_accumulators():
+    layer = random_layer(np.random.default_rng(0), picture(1, 49, 1), 1)
+    with pytest.raises(ValueError, match=r"^a line of 49 outputs is more than the 48 that the "
+                                         r"accumulators of this build hold$"):
+        ConvPlan(core("3x4"), layer)
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"kernel": (17, 1)}, "kernel height must be between 1 and 16, not 17"),
+    ({"kernel": (1, 0)}, "kernel width must be between 1 and 16, not 0"),
+    ({"stride": (65, 1)}, "stride along the height must be between 1 and 64, not 65"),
+    ({"dilation": (1, 65)}, "dilation along the width must be between 1 and 64, not 65"),
+    ({"padding": ((0, 256), (0, 0))},
+     "padding along the height must be between 0 and 255, not 256"),
+    ({"channels": 1025}, "channels must be between 1 and 1024, not 1025"),
+    ({"groups": 3}, "groups must divide the 4 channels, not be 3"),
+    ({"kernel": (1, 5), "dilation": (1, 2)},
+     "the kernel spans 9 pixels of width, but the padded picture has only 8"),
+])
+def test_refuses_impossible_shapes(changes, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        ConvShape(**({"height": 8, "width": 8, "channels": 4} | changes))
