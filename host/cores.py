@@ -76,7 +76,7 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
     settings = {
         "fir_rows": min(3, rows) if "fir_rows" in OPTIONS[core] else 0,
         "depth": 256 if small else 512,
-        "lanes": 1 if small else 2 if cols % 2 == 0 else 1,
+        "lanes": 1 if small else _lanes(cols, 4 if family == "generic" else 2),
         "requantize": 0 if core == "gemm" else 3 if small else 1,
         "rounding": "tflm",
         "word_bytes": 0,
@@ -108,6 +108,11 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
         return Gemm(array, **rest)
     return Conv2d(array, **rest, **buffer, counter=not small,
                   **({"max_lines": 256, "max_pictures": 16} if small else {}))
+
+
+def _lanes(cols, most):
+    """The most lanes up to ``most`` that divide ``cols``."""
+    return max(lanes for lanes in range(1, most + 1) if cols % lanes == 0)
 
 
 def macs_per_cycle(component):

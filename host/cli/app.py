@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 
 import typer
 
@@ -23,6 +24,8 @@ def main():
 
     With ``SYSTOLITH_TRACEBACK`` in the environment they show where they arose instead.
     """
+    # A component that is refused by the one it was meant for is not worth a word.
+    warnings.filterwarnings("ignore", message=".*created but never used")
     try:
         app()
     except (Exception, KeyboardInterrupt) as error:

@@ -42,6 +42,7 @@ def report(
     The core stands alone between registers that are not counted. Minutes for a large one.
     """
     from boards.devices import device_of
+    from boards.peers import peers_of
     from boards.report import report as measure
     from boards.report import table
     from host.cli.show import console, progress
@@ -62,3 +63,10 @@ def report(
         print(json_format.dumps(result.as_dict(), indent=2))
     else:
         console.print(table([result]))
+        for peer in peers_of(core, part.family):
+            console.print(
+                f"{peer.name} on {peer.device}: {peer.mhz} MHz, {peer.gmacs:.2f} GMAC/s, "
+                f"{peer.luts_per_mac:.0f} LUTs a MAC; this core has "
+                f"{result.gmacs / peer.gmacs:.1f} times its rate and "
+                f"{result.luts_per_mac / peer.luts_per_mac:.2f} times its LUTs a MAC",
+                highlight=False)

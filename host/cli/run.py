@@ -99,11 +99,11 @@ def _layer_table(core, layers, count, differing):
     result = table(
         f"Conv2d core of {array.rows} x {array.cols} products, {array.fir_rows} of the rows also "
         f"FIR;\ndepth {core.depth}, {core.lanes} lanes of requantisation; figures for one input",
-        "operator", "result", "MACs", "cycles", "floor", "utilisation", "band", "differ")
+        "operator", "result", "MACs", "cycles", "floor", "use", "band", "differ")
     total = None
     for layer in layers:
         report = layer.report
-        figures = ["on the host", "", "", "", ""]
+        figures = ["", "on host", "", "", ""]
         if report:
             total = total + report if total else report
             figures = _figures(report, count)
@@ -125,12 +125,14 @@ def _figures(report, count):
 def _draw(console, digits, result):
     from rich.text import Text
 
-    count = min(DRAWN, len(result))
+    labels = digits.labels[:len(result)].tolist()
+    chosen = [labels.index(label) for label in dict.fromkeys(labels)][:DRAWN]
     for line in range(8):
         console.print(Text("   ".join("".join(" ░▒▓█"[-(-int(grey) // 4)] * 2 for grey in picture)
-                                      for picture in digits.greys[:count, line])))
+                                      for picture in digits.greys[chosen, line])))
     names = []
-    for label, scores in zip(digits.labels[:count], result, strict=False):
+    for index in chosen:
+        label, scores = labels[index], result[index]
         guess = int(scores.argmax())
         share = (int(scores[guess]) + 128) / 256
         names.append(f"read as {guess} ({share:.0%})" if guess == label

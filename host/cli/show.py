@@ -21,7 +21,8 @@ def progress(total=None):
     Drawn on the standard error, and only if that is a terminal.
     """
     bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(),
-                   TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+                   TimeElapsedColumn(), console=Console(stderr=True), transient=True,
+                   disable=not sys.stderr.isatty())
     with bar:
         task = bar.add_task("", total=total)
         begun = False
@@ -36,7 +37,8 @@ def progress(total=None):
 
 def table(title, *columns):
     """A table whose first column is text and whose others are figures."""
-    result = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE)
+    result = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE,
+                   pad_edge=False)
     for index, column in enumerate(columns):
         result.add_column(column, justify="right" if index else "left", no_wrap=True)
     return result

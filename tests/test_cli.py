@@ -1,0 +1,143 @@
+"""The commands, as a user types them."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from host.cli import app, main
+
+
+def command(*words):
+    """Exit status, standard output and standard error of ``systolith`` with ``words``."""
+    code = "import sys; from host.cli import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True,
+                          text=True, timeout=300, env=None)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_run_digits():
+    status, out, _ = command("run", "--pictures", 8, "--rows", 4, "--cols", 4)
+    assert status == 0
+    assert "read as" in out and "DEPTHWISE_CONV_2D" in out and "of 8 held-out digits" in out
+    assert out.splitlines()[-1] == f"0 of {8 * 3156} bytes differ from TensorFlow Lite Micro"
+
+
+def test_run_finds_a_difference(monkeypatch, capsys):
+    """A result that is wrong by one bit does not go unseen."""
+    import host.rtl_run
+
+    def run_operator(graph, operator, values):
+        result = host.golden_run.run_operator(graph, operator, values)
+        result.reshape(-1)[0] ^= 1
+        return result
+
+    monkeypatch.setattr(host.rtl_run, "run_operator", run_operator)
+    result = CliRunner().invoke(app, ["run", "--pictures", "1", "--rows", "4", "--cols", "4"])
+    assert result.exit_code == 1
+    assert "0 of 3156 bytes differ" not in result.output
+    assert "of 3156 bytes differ from TensorFlow Lite Micro" in result.output
+
+
+@pytest.fixture
+def matrices(tmp_path):
+    rng = np.random.default_rng(5)
+    a, b = (rng.integers(-128, 128, shape, np.int8) for shape in [(5, 19), (19, 7)])
+    np.save(tmp_path / "a.npy", a)
+    np.save(tmp_path / "b.npy", b)
+    return tmp_path, a, b
+
+
+def test_gemm(matrices):
+    folder, a, b = matrices
+    status, out, _ = command("gemm", folder / "a.npy", folder / "b.npy", "-o", folder / "c.npy",
+                             "--rows", 3, "--cols", 4)
+    assert status == 0
+    assert "0 of 35 sums differ from NumPy" in out
+    np.testing.assert_array_equal(np.load(folder / "c.npy"), a.astype(int) @ b.astype(int))
+
+
+def test_gemm_refuses(matrices):
+    folder, a, b = matrices
+    np.save(folder / "float.npy", a.astype(np.float32))
+    (folder / "text.npy").write_text("no array")
+    target = folder / "c.npy"
+    for left, right, words in [
+            ("a.npy", "a.npy", "matrices must be (M, K) and (K, N), not (5, 19) and (5, 19)"),
+            ("float.npy", "b.npy", "must hold a matrix of int8, not 2 axes of float32"),
+            ("text.npy", "b.npy", "is not an array that numpy.save wrote"),
+            ("none.npy", "b.npy", "No such file or directory")]:
+        status, _, error = command("gemm", folder / left, folder / right, "-o", target)
+        assert status == 1
+        assert words in error
+    assert not target.exists()
+
+
+def test_emit(tmp_path):
+    target = tmp_path / "new" / "x.v"
+    status, out, _ = command("emit", "array", "--rows", 2, "--cols", 3, "--family", "ecp5", "-o",
+                             target)
+    assert status == 0
+    text = target.read_text()
+    assert "module systolith_array(" in text and "MULT18X18D" in text
+    assert "// weights__payload" in text
+    assert "module systolith_array," in out
+
+
+@pytest.mark.parametrize("words, message", [
+    (["emit", "gem", "-o", "x.v"],
+     "core must be one of array, im2col, requantizer, gemm, conv2d, not 'gem'"),
+    (["emit", "array", "--rows", "0", "-o", "x.v"], "rows must be between 1 and 32, not 0"),
+    (["emit", "array", "--lanes", "2", "-o", "x.v"],
+     "array has no lanes; its options are fir_rows"),
+    (["emit", "array", "--family", "xilinx", "-o", "x.v"],
+     "family must be one of generic, ice40, ecp5, not 'xilinx'"),
+    (["emit", "array", "--top", "a b", "-o", "x.v"],
+     "'a b' cannot be the name of a module: letters, digits, underscores"),
+    (["report", "array", "--device", "up6k"],
+     "device must be one of up5k, hx8k, lfe5u-12f, lfe5u-25f, lfe5u-45f, lfe5u-85f, not 'up6k'"),
+    (["run", "/dev/null"],
+     "/dev/null: not a .tflite model: it does not carry the identifier TFL3"),
+    (["run", "none.tflite"], "none.tflite: No such file or directory"),
+])
+def test_refuses(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["systolith", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 1
+    assert capsys.readouterr().err == f"systolith: {message}\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_unexpected_errors_are_told_plainly(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["systolith", "bench"])
+    monkeypatch.setattr("host.benchmark.run_benchmark", lambda progress: 1 / 0)
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == ("systolith: internal error (ZeroDivisionError: division by "
+                                       "zero); SYSTOLITH_TRACEBACK=1 shows where\n")
+
+
+def test_help_names_every_command():
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    for name in ("run", "gemm", "emit", "report", "bench"):
+        assert name in result.output
+        assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0
+
+
+def test_bench(monkeypatch):
+    import host.benchmark
+
+    monkeypatch.setattr(host.benchmark, "LAYERS", {
+        name: host.benchmark.LAYERS[name] for name in ["depthwise 3x3, 64, 25x5"]})
+    result = CliRunner().invoke(app, ["bench", "--json"])
+    layers = json.loads(result.stdout)["layers"]
+    assert [row["layer"] for row in layers] == ["depthwise 3x3, 64, 25x5", host.benchmark.GEMM]
+    assert layers[0]["cycles"] <= 3600
+    assert layers[1]["utilisation"] >= 0.99

@@ -1,0 +1,52 @@
+# amaranth: UnusedElaboratable=no
+"""The cores as the command line makes them."""
+
+import pytest
+
+from host.cores import CORES, build_core, macs_per_cycle, products_for
+from rtl.params import ArrayParams
+
+
+@pytest.mark.parametrize("family", ["generic", "ice40", "ecp5"])
+@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("rows, cols", [(1, 1), (4, 4), (5, 3), (12, 16), (32, 32)])
+def test_every_shape_can_be_built(core, family, rows, cols):
+    component = build_core(core, rows=rows, cols=cols, family=family)
+    expected = rows * cols if core in {"array", "gemm", "conv2d"} else 0
+    assert macs_per_cycle(component) == expected
+
+
+@pytest.mark.parametrize("rows, cols, fir_rows, multipliers, counts", [
+    (8, 8, 3, 64, {"dsp": 64}),
+    (8, 8, 3, 28, {"dsp2": 40, "dsp": 8, "lut": 16}),  # 20 packed pairs below the FIR, 8 single
+    (8, 8, 3, 20, {"dsp2": 40, "lut": 24}),
+    (8, 8, 0, 28, {"dsp2": 56, "lut": 8}),
+    (1, 1, 1, 0, {"lut": 1}),
+    (3, 3, 0, 4, {"dsp2": 6, "dsp": 1, "lut": 2}),
+])
+def test_products_use_every_multiplier(rows, cols, fir_rows, multipliers, counts):
+    products = products_for(rows, cols, fir_rows, "ecp5", multipliers)
+    array = ArrayParams(rows=rows, cols=cols, fir_rows=fir_rows, products=products)
+    got = {}
+    for row in range(rows):
+        for stage in range(array.stages):
+            kind = array.kind(row, stage)
+            got[kind] = got.get(kind, 0) + array.stage_lanes(stage)
+    assert got == counts
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ({"core": "gem"}, "core must be one of array, im2col, requantizer, gemm, conv2d, not 'gem'"),
+    ({"core": "gemm", "rows": 33}, "rows must be between 1 and 32, not 33"),
+    ({"core": "im2col", "lanes": 2},
+     "im2col has no lanes; its options are buffer_bytes, fir_rows, word_bytes"),
+    ({"core": "conv2d", "lanes": 3}, "lanes must divide the 8 columns, not be 3"),
+])
+def test_refuses(arguments, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        build_core(**arguments)
+
+
+def test_refuses_floats():
+    with pytest.raises(TypeError, match=r"^rows must be an integer, not 4\.0$"):
+        build_core("array", rows=4.0)
