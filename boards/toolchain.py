@@ -22,12 +22,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from boards.harness import Harness
+from rtl.build_folder import build_folder
 from rtl.netlist import emit_rtlil
 
 __all__ = ["CORE", "Netlist", "Placement", "ToolError", "place_and_route", "synthesise",
            "tool_versions", "trim_carries"]
 
-BUILD = Path(__file__).parents[1] / "build" / "report"
+BUILD = build_folder("report")
 
 #: How names within the core begin.
 CORE = "core."

@@ -14,13 +14,14 @@ import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
+from rtl.build_folder import build_folder
 from sim.packing import pack, unpack
 from sim.verilog import emit_verilog, ports_of, streams_of
 
 __all__ = ["CompileError", "CompiledSim", "ContractError"]
 
 DRIVER = Path(__file__).with_name("driver.cpp")
-BUILD = Path(__file__).parents[1] / "build" / "sim"
+BUILD = build_folder("sim")
 
 #: Debian's package for each program that Verilator needs.
 PROGRAMS = {"g++": "g++", "make": "make", "perl": "perl"}

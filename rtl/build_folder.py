@@ -1,0 +1,15 @@
+"""Where things go that can be made again: compiled simulators, netlists, reports."""
+
+import os
+from pathlib import Path
+
+__all__ = ["build_folder"]
+
+_ROOT = Path(__file__).parents[1]
+
+
+def build_folder(name):
+    """``build/name`` of a checkout; of an installed package, in the user's cache."""
+    if _ROOT.joinpath("pyproject.toml").exists():
+        return _ROOT / "build" / name
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "systolith" / name
