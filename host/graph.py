@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.golden.operators import activation_range
 
-__all__ = ["Graph", "ModelError", "Operator", "Tensor"]
+__all__ = ["Graph", "ModelError", "Operator", "Tensor", "rescale"]
 
 
 class ModelError(Exception):
@@ -32,6 +32,16 @@ class Tensor:
     def scale(self):
         """The only scale of an activation."""
         return self.scales[0]
+
+
+def rescale(kind, x, weights, y):
+    """``s_in * s_w / s_out`` in float64, for each scale of the ``weights`` of an operator of
+    ``kind``. The one scale of a fully connected layer is multiplied in float32."""
+    products = np.float64(x.scale) * np.array(weights.scales)
+    if kind == "FULLY_CONNECTED" and len(weights.scales) == 1:
+        with np.errstate(over="ignore"):  # infinite then
+            products = products.astype(np.float32).astype(np.float64)
+    return products / y.scale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +89,9 @@ class Graph:
         return np.zeros(self.result(operator).shape[-1], np.int32) if bias is None else bias.data
 
     def rescale(self, operator):
-        """``s_in * s_w / s_out`` for each output channel of a convolution or a fully connected
-        layer, in float64. The latter's one weight scale is multiplied in float32."""
+        """:func:`rescale` for each output channel of a convolution or a fully connected layer."""
         x, weights, y = self.operand(operator, 0), self.operand(operator, 1), self.result(operator)
-        products = np.float64(x.scale) * np.array(weights.scales)
-        if operator.kind == "FULLY_CONNECTED" and len(weights.scales) == 1:
-            products = products.astype(np.float32).astype(np.float64)
-        return np.broadcast_to(products / y.scale, y.shape[-1:])
+        return np.broadcast_to(rescale(operator.kind, x, weights, y), y.shape[-1:])
 
     def clamp(self, operator):
         """Bounds ``(low, high)`` of the results, by the fused activation."""

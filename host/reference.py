@@ -1,6 +1,7 @@
 """The reference: models on TensorFlow Lite Micro itself."""
 
 import functools
+import struct
 from pathlib import Path
 
 import flatbuffers
@@ -9,6 +10,9 @@ from tflite_micro.python.tflite_micro import runtime
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 __all__ = ["Reference", "TflmError", "run_tflm"]
+
+#: What its wrapper raises where a flatbuffer is damaged.
+DAMAGE = (struct.error, IndexError, TypeError, ValueError, OverflowError)
 
 #: Sizes of the arena to try, in bytes.
 ARENAS = [1 << 24, 1 << 28]
@@ -71,10 +75,10 @@ def _load(data):
     for arena in ARENAS:
         try:
             return runtime.Interpreter.from_bytes(data, arena_size=arena)
-        except RuntimeError as failure:
+        except (RuntimeError, *DAMAGE) as failure:
             error = failure
     raise TflmError(f"TensorFlow Lite Micro refuses the model, with {ARENAS[-1]} bytes of "
-                         f"arena too: {error}")
+                    f"arena too: {error}")
 
 
 def _run(interpreter, inputs, outputs):

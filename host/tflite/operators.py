@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import tflite
 
-from host.graph import Tensor
+from host.graph import Tensor, rescale
 from sim.golden.conv import output_size, same_padding
 from sim.golden.operators import BOUNDS
 from sim.golden.requantize import channel_params, quantize_multiplier
@@ -19,6 +19,12 @@ ACTIVATIONS = {code: name for name, code in vars(tflite.ActivationFunctionType).
 #: Largest kernel, stride and dilation that is taken for one; geometry past it is damage.
 LARGEST = 1 << 12
 
+#: Most elements of a picture with its padding.
+MOST_PADDED = 1 << 26
+
+#: Most elements of an axis that a softmax goes over: the sum of as many exponentials fits 32 bits.
+MOST_CLASSES = 4095
+
 
 class Refusal(Exception):
     """Why an operator is not supported."""
@@ -28,6 +34,7 @@ class Refusal(Exception):
 class Node:
     """An operator before it is checked: its tensors, :data:`None` where left out, and options."""
 
+    kind: str
     inputs: tuple[Tensor | None, ...]
     outputs: tuple[Tensor, ...]
     options: object
@@ -55,10 +62,14 @@ class Node:
         return y
 
     def fused(self):
-        """Name of the fused activation."""
+        """Name of the fused activation, whose bounds the output's scale can express."""
         name = ACTIVATIONS.get(self.option("FusedActivationFunction"), "unknown")
         if name not in BOUNDS:
             raise Refusal(f"the fused activation {name} is not one of {', '.join(BOUNDS)}")
+        scale = self.outputs[0].scale
+        if any(bound is not None and abs(bound) / scale >= (1 << 31) - 256
+               for bound in BOUNDS[name]):
+            raise Refusal(f"the output's scale {scale} is too small for {name}")
         return name
 
 
@@ -67,7 +78,7 @@ def _activation(tensor, role, rank):
         raise Refusal(f"{role} is left out")
     role = f"{role} ({tensor.name})"
     if tensor.dtype != "int8":
-        raise Refusal(f"{role} is {tensor.dtype}, not int8")
+        raise Refusal(f"{role} is {tensor.dtype}, not int8: quantise the whole model to int8")
     if tensor.data is not None:
         raise Refusal(f"{role} is a constant")
     if len(tensor.scales) != 1:
@@ -75,6 +86,8 @@ def _activation(tensor, role, rank):
     _positive(tensor.scales, role)
     if not -128 <= tensor.zero_point <= 127:
         raise Refusal(f"{role} has the zero point {tensor.zero_point}, which is not an int8")
+    if not tensor.shape:
+        raise Refusal(f"{role} is a scalar")
     if rank is not None and len(tensor.shape) != rank:
         raise Refusal(f"{role} has the shape {tensor.shape} instead of {rank} axes")
     return tensor
@@ -120,14 +133,17 @@ def _check_channels(node, x, weights, axis, y):
         bias = _constant(node.inputs[2], "biases", "int32")
         if bias.shape != (channels,):
             raise Refusal(f"the biases have the shape {bias.shape} instead of {(channels,)}")
+        if bias.zero_point != 0:
+            raise Refusal(f"the biases have the zero point {bias.zero_point} instead of 0")
         reach = reach + np.abs(bias.data.astype(np.int64))
     if reach.max() >= 1 << 31:
         raise Refusal(f"the sums of channel {reach.argmax()} can exceed 32 bits")
-    for channel, scale in enumerate(weights.scales):
+    for channel, scale in enumerate(rescale(node.kind, x, weights, y).tolist()):
         try:
-            channel_params(x.scale * scale / y.scale)
-        except ValueError as error:
-            raise Refusal(f"channel {channel}: {error}") from error
+            channel_params(scale)
+        except (ValueError, OverflowError) as error:
+            raise Refusal(f"channel {channel} is rescaled by {scale}, but only factors below 8 are "
+                          "possible") from error
 
 
 def _window(node, size, kernel, dilation=(1, 1)):
@@ -143,6 +159,9 @@ def _window(node, size, kernel, dilation=(1, 1)):
             padding = ((0, 0), (0, 0))
         case code:
             raise Refusal(f"the padding {code} is neither SAME nor VALID")
+    if math.prod(n + sum(pair) for n, pair in zip(size, padding, strict=True)) > MOST_PADDED:
+        raise Refusal(f"the kernel {kernel} with dilation {dilation} asks for the padding "
+                      f"{padding}, which is too much")
     outputs = tuple(map(output_size, size, kernel, stride, dilation, padding))
     if min(outputs) < 1:
         raise Refusal(f"the kernel {kernel} with dilation {dilation} is larger than {size}")
@@ -188,7 +207,18 @@ def _fully_connected(node):
     if rest or math.prod(y.shape) != rows * cout or y.shape[-1:] != (cout,):
         raise Refusal(f"shapes {x.shape}, {weights.shape} and {y.shape} do not fit each other")
     _check_channels(node, x, weights, 0, y)
+    _check_bias_scale(node, x, weights, y)
     return {"activation": node.fused()}
+
+
+def _check_bias_scale(node, x, weights, y):
+    """Refuse biases in other units than those of the sums, as TensorFlow Lite Micro does here."""
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    if bias is not None and len(weights.scales) == 1:
+        scale, product = bias.scales[0] if bias.scales else 0.0, x.scale * weights.scale
+        if abs(product - scale) > 0.02 * y.scale:
+            raise Refusal(f"the biases have the scale {scale} instead of that of the sums, "
+                          f"{product}")
 
 
 def _add(node):
@@ -225,6 +255,15 @@ def _reshape(node):
     x, y = node.activation(0), _activation(node.outputs[0], "the output", None)
     if math.prod(x.shape) != math.prod(y.shape):
         raise Refusal(f"shapes {x.shape} and {y.shape} hold different numbers of elements")
+    shapes = []  # may be given by the options, or by an operand, or by both
+    if type(node.options) is tflite.ReshapeOptions and node.options.NewShapeLength():
+        shapes.append(node.options.NewShapeAsNumpy())
+    if len(node.inputs) == 2:
+        shapes.append(_constant(node.inputs[1], "sizes of the new shape", "int32").data.ravel())
+    for shape in shapes:
+        if shape.size != len(y.shape) or np.any((shape != y.shape) & (shape != -1)):
+            raise Refusal(f"the output has the shape {y.shape}, but {shape[:8].tolist()} is asked "
+                          "for")
     _same_numbers(x, y)
     return {}
 
@@ -233,6 +272,8 @@ def _softmax(node):
     node.expect(tflite.SoftmaxOptions, 1)
     x = node.activation(0)
     y = node.result(x.shape)
+    if x.shape[-1] > MOST_CLASSES:
+        raise Refusal(f"it goes over {x.shape[-1]} elements, more than {MOST_CLASSES}")
     beta = node.option("Beta")
     if not 1 < beta * x.scale * (1 << 26) < math.inf:
         raise Refusal(f"beta {beta} and the input's scale {x.scale} are out of range")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import tflite
+from flatbuffers import number_types
 
 from host.graph import Graph, ModelError, Operator, Tensor
 from host.tflite.operators import CHECKS, Node, Refusal
@@ -18,8 +19,13 @@ DTYPES = {code: name.lower() for name, code in vars(tflite.TensorType).items()
 OPTIONS = {code: getattr(tflite, name) for name, code in vars(tflite.BuiltinOptions).items()
            if isinstance(code, int) and hasattr(tflite, name)}
 
-#: Limits past which a file is taken for damaged rather than large.
+#: Limits past which a file is taken for damaged rather than large: vectors and tables may overlap,
+#: so that a small file can claim any number of them.
 MOST_OPERATORS, MOST_TENSORS, MOST_ELEMENTS, MOST_AXES = 4096, 16384, 1 << 26, 6
+MOST_OPERANDS, MOST_SCALES, LONGEST_NAME = 1024, 1 << 20, 1024
+
+VERSION = 3  # of the schema, the only one in use
+BUILTIN_CODE = 10  # where the schema has it among the fields of an operator code
 
 #: What the accessors of a damaged flatbuffer raise.
 DAMAGE = (struct.error, IndexError, TypeError, ValueError, OverflowError)
@@ -35,47 +41,70 @@ def read_tflite(source):
         those are named, each with its index and the reason.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        data = bytes(source)
-    else:
-        try:
-            data = Path(os.fspath(source)).read_bytes()
-        except OSError as error:
-            raise ModelError(f"{source}: {error.strerror}") from error
+        return _checked(bytes(source))
+    path = Path(os.fspath(source))
+    try:
+        return _checked(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from error
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def _checked(data):
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise ModelError("not a .tflite model: it does not carry the identifier TFL3")
     try:
         return _read(data)
     except DAMAGE as error:
-        raise ModelError(f"the model is damaged or truncated: {error}") from error
+        raise ModelError("the model is damaged or truncated, convert or fetch it again: "
+                         f"{error}") from error
 
 
-def _numbers(table, name):
-    """A vector of numbers as an array."""
+def _numbers(table, name, most):
+    """A vector of at most ``most`` numbers as an array."""
     values = getattr(table, f"{name}AsNumpy")()
-    return np.zeros(0, np.int32) if isinstance(values, int) else values
+    if isinstance(values, int):  # left out
+        return np.zeros(0, np.int32)
+    if values.size > most:
+        raise ModelError(f"the model is damaged: a {name.lower()} has {values.size} numbers, more "
+                         f"than {most}")
+    return values
 
 
 def _tables(table, name, most):
     """A vector of tables as a list of at most ``most``."""
     count = getattr(table, f"{name}Length")()
     if count > most:
-        raise ModelError(f"the model claims {count} {name.lower()}, more than {most}")
+        raise ModelError(f"the model is damaged: it claims {count} {name.lower()}, more than "
+                         f"{most}")
     return [getattr(table, name)(index) for index in range(count)]
 
 
 def _text(value):
-    return "" if value is None else value.decode("utf-8", "replace")
+    """A name, fit to be printed."""
+    text = "" if value is None else value[:LONGEST_NAME].decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}"
+                   for letter in text)
 
 
 def _read(data):
     model = tflite.Model.GetRootAs(data, 0)
+    if model.Version() != VERSION:
+        raise ModelError(f"the model has version {model.Version()} of the schema instead of "
+                         f"{VERSION}")
     subgraphs = _tables(model, "Subgraphs", MOST_OPERATORS)
     if len(subgraphs) != 1:
         raise ModelError(f"the model has {len(subgraphs)} subgraphs instead of 1")
     subgraph = subgraphs[0]
     buffers = _tables(model, "Buffers", MOST_TENSORS)
-    tensors = tuple(_tensor(index, table, buffers)
-                    for index, table in enumerate(_tables(subgraph, "Tensors", MOST_TENSORS)))
+    tables = _tables(subgraph, "Tensors", MOST_TENSORS)
+    scales = sum(quantization.ScaleLength() for table in tables
+                 if (quantization := table.Quantization()) is not None)
+    if scales > MOST_SCALES:
+        raise ModelError(f"the model is damaged: it claims {scales} scales, more than "
+                         f"{MOST_SCALES}")
+    tensors = tuple(_tensor(index, table, buffers) for index, table in enumerate(tables))
     codes = _tables(model, "OperatorCodes", MOST_OPERATORS)
     tables = _tables(subgraph, "Operators", MOST_OPERATORS)
     if not tables:
@@ -91,15 +120,17 @@ def _read(data):
         except Refusal as refusal:
             refusals.append(f"operator {index} ({kind}): {refusal}")
     if refusals:
-        raise ModelError("\n".join(refusals))
-    inputs, outputs = (tuple(_numbers(subgraph, name).tolist()) for name in ("Inputs", "Outputs"))
+        raise ModelError("\n  ".join([f"{len(refusals)} of {len(tables)} operators cannot run:",
+                                      *refusals]))
+    inputs, outputs = (tuple(_numbers(subgraph, name, MOST_OPERANDS).tolist())
+                       for name in ("Inputs", "Outputs"))
     graph = Graph(tensors=tensors, operators=tuple(operators), inputs=inputs, outputs=outputs)
     _check_order(graph)
     return graph
 
 
 def _tensor(index, table, buffers):
-    shape = tuple(_numbers(table, "Shape").tolist())
+    shape = tuple(_numbers(table, "Shape", MOST_OPERANDS).tolist())
     name = f"tensor {index} ({_text(table.Name())})"
     if len(shape) > MOST_AXES or min(shape, default=1) < 1 or math.prod(shape) > MOST_ELEMENTS:
         raise ModelError(f"{name} has the impossible shape {shape}")
@@ -110,7 +141,7 @@ def _tensor(index, table, buffers):
     dtype = DTYPES.get(table.Type())
     if dtype is None:
         raise ModelError(f"{name} has the unknown type {table.Type()}")
-    content, data = _numbers(buffers[table.Buffer()], "Data"), None
+    content, data = _numbers(buffers[table.Buffer()], "Data", math.inf), None
     if content.size:
         data = content
         if dtype in {"int8", "int32"}:
@@ -120,10 +151,10 @@ def _tensor(index, table, buffers):
             data = content.view(np.dtype(dtype).newbyteorder("<")).reshape(shape)
     scales, zero_points, axis = (), np.zeros(0, np.int64), 0
     if (quantization := table.Quantization()) is not None:
-        scales = tuple(_numbers(quantization, "Scale").tolist())
-        zero_points = _numbers(quantization, "ZeroPoint")
+        scales = tuple(_numbers(quantization, "Scale", MOST_SCALES).tolist())
+        zero_points = _numbers(quantization, "ZeroPoint", MOST_SCALES)
         axis = quantization.QuantizedDimension()
-    if zero_points.size not in {0, len(scales)} or np.unique(zero_points).size > 1:
+    if zero_points.size != len(scales) or np.unique(zero_points).size > 1:
         raise ModelError(f"{name} has {len(scales)} scales and the zero points "
                          f"{zero_points[:8].tolist()}")
     return Tensor(name=_text(table.Name()), shape=shape, dtype=dtype, scales=scales, axis=axis,
@@ -131,20 +162,27 @@ def _tensor(index, table, buffers):
 
 
 def _kind(code):
-    """Name of an operator; the older files have but the deprecated, narrower code."""
-    builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    """Name of an operator: older files have but the deprecated, narrower code, and of two the
+    greater one counts. ``BuiltinCode()`` passes over one below 127."""
+    table = code._tab
+    place = table.Offset(BUILTIN_CODE)
+    builtin = table.Get(number_types.Int32Flags, place + table.Pos) if place else 0
+    builtin = max(builtin, code.DeprecatedBuiltinCode())
     if builtin == tflite.BuiltinOperator.CUSTOM:
         return f"CUSTOM {_text(code.CustomCode())}"
     return tflite.utils.BUILTIN_OPCODE2NAME.get(builtin, f"BUILTIN {builtin}")
 
 
 def _operator(index, kind, table, tensors):
-    inputs, outputs = (tuple(_numbers(table, name).tolist()) for name in ("Inputs", "Outputs"))
+    inputs, outputs = (tuple(_numbers(table, name, MOST_OPERANDS).tolist())
+                       for name in ("Inputs", "Outputs"))
     for position in inputs + outputs:
         if not -1 <= position < len(tensors):
             raise ModelError(f"operator {index} ({kind}) names tensor {position}, but there are "
                              f"{len(tensors)}")
     if kind not in CHECKS:
+        if kind in {"QUANTIZE", "DEQUANTIZE"}:
+            raise Refusal("not supported: convert the model with inputs and outputs of int8")
         raise Refusal(f"not supported; these are: {', '.join(CHECKS)}")
     if -1 in outputs:
         raise Refusal("an output is left out")
@@ -153,7 +191,7 @@ def _operator(index, kind, table, tensors):
         typed = OPTIONS[table.BuiltinOptionsType()]()
         typed.Init(options.Bytes, options.Pos)
         options = typed
-    node = Node(tuple(None if position < 0 else tensors[position] for position in inputs),
+    node = Node(kind, tuple(None if position < 0 else tensors[position] for position in inputs),
                 tuple(tensors[position] for position in outputs), options)
     return Operator(kind=kind, inputs=inputs, outputs=outputs, attributes=CHECKS[kind](node),
                     index=index)
