@@ -62,8 +62,11 @@ class SimulatedGemm:
         """Returns the product and a :class:`RunReport`.
 
         ``params`` (arrays of N: bias, multiplier, shift) and ``output`` (zero_point, low, high) are
-        what the requantizer takes.
+        what the requantizer takes: both of them, or none if the core has no requantizer.
         """
+        if {params is not None, output is not None} != {self.core.requantize > 0}:
+            raise TypeError("params and output must be given if the core requantises, and only "
+                            "then")
         plan = GemmPlan(self.core, a, b, band)
         sim = self.sim
         sim.reset()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rtl.check import integer
 from rtl.im2col import ConvShape
 
 __all__ = ["ConvLayer", "ConvPlan", "GemmPlan", "best_band", "pass_cycles"]
@@ -49,7 +50,11 @@ def best_band(core, lines, width, row_tiles, passes, fits=lambda band: True, tra
 class GemmPlan:
     """How ``a @ b`` runs on a :class:`Gemm`: (M, K) by (K, N) int8.
 
-    For each band of rows of ``a``, for each column tile of ``b``, for each row tile.
+    For each band of rows of ``a``, for each column tile of ``b``, for each row tile. ``band`` is
+    the number of rows of a band; None stands for the best.
+
+    Raises :exc:`TypeError` and :exc:`ValueError` for matrices that are not int8, empty or do not
+    match, and for a band beyond the depth of the core.
     """
 
     def __init__(self, core, a, b, band=None):
@@ -64,7 +69,8 @@ class GemmPlan:
         self.macs = a.shape[0] * a.shape[1] * b.shape[1]
         rows, cols = core.array.rows, core.array.cols
         self.row_tiles, self.col_tiles = -(-a.shape[1] // rows), -(-self.n // cols)
-        self.band = band or best_band(core, self.m, 1, self.row_tiles, self.col_tiles)
+        self.band = (best_band(core, self.m, 1, self.row_tiles, self.col_tiles) if band is None
+                     else integer("band", band, 1, core.depth))
         self._a = _fill(a, 1, rows).reshape(self.m, self.row_tiles, rows)
         tiles = _fill(_fill(b, 0, rows), 1, cols)
         self._b = tiles.reshape(self.row_tiles, rows, self.col_tiles, cols).transpose(2, 0, 1, 3)
@@ -137,6 +143,19 @@ class ConvLayer:
     low: int = -128
     high: int = 127
 
+    def __post_init__(self):
+        shape, filters = self.shape, len(self.weights)
+        expected = (filters, *shape.kernel, shape.channels // shape.groups)
+        if self.weights.shape != expected or self.weights.dtype != np.int8:
+            raise ValueError(f"weights must be int8 of shape {expected}, not "
+                             f"{self.weights.dtype} of shape {self.weights.shape}")
+        if filters % shape.groups:
+            raise ValueError(f"the {shape.groups} groups must divide the {filters} filters")
+        for name in ("bias", "multiplier", "shift"):
+            if np.shape(getattr(self, name)) != (filters,):
+                raise ValueError(f"{name} must have an entry for each of the {filters} filters, "
+                                 f"not the shape {np.shape(getattr(self, name))}")
+
     @property
     def macs(self):
         shape = self.shape
@@ -208,8 +227,10 @@ class ConvPlan:
 
         if not fits(1):
             self._config(1)  # says why
-        self.band = band or best_band(core, shape.out_height, shape.out_width, self.row_tiles,
-                                      self.tiles * self.groups, fits, self.trail)
+        best = best_band(core, shape.out_height, shape.out_width, self.row_tiles,
+                         self.tiles * self.groups, fits, self.trail)
+        self.band = (best if band is None
+                     else integer("band", band, 1, core.depth // shape.out_width))
         self.layer_config = self._config(self.band)
 
     def _config(self, band):
@@ -231,6 +252,12 @@ class ConvPlan:
 
     def words(self, pictures):
         """Input words (count, word_bytes) of int8 ``pictures`` (n, h, w, c)."""
+        shape = self.layer.shape
+        size = (shape.width, shape.height) if self.turned else (shape.height, shape.width)
+        expected = shape.pictures, *size, shape.channels
+        if pictures.shape != expected or pictures.dtype != np.int8:
+            raise ValueError(f"pictures must be int8 of shape {expected}, not {pictures.dtype} of "
+                             f"shape {pictures.shape}")
         if self.turned:
             pictures = pictures.transpose(0, 2, 1, 3)
         if self.folded:

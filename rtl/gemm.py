@@ -4,7 +4,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.array import SystolicArray
-from rtl.check import integer
+from rtl.check import one_of
 from rtl.im2col.im2col import patch_of
 from rtl.layouts import ChannelParams, OutputRange, bytes_of, sums_of
 from rtl.params import ArrayParams
@@ -60,7 +60,7 @@ class Gemm(wiring.Component):
         if not isinstance(array, ArrayParams):
             raise TypeError(f"array must be ArrayParams, not {array!r}")
         self.array = array
-        self.requantize = integer("requantize", requantize, 0, 6)
+        self.requantize = one_of("requantize", requantize, (0, *Requantizer.CYCLES))
         last_sum = data.ArrayLayout(signed(array.sum_width(array.rows - 1)), array.cols)
         self.accumulators = Accumulators(cols=array.cols, depth=depth, sums=last_sum, lanes=lanes,
                                          output_register=output_register)

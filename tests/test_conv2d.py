@@ -172,6 +172,7 @@ def test_any_geometry(build, data):
     (picture(32, 32, 16, (3, 3), 1), 16, 36_961),
     (picture(32, 32, 3, (3, 3), 1), 16, 8_304),
     (picture(5, 25, 64, (3, 3), 1, groups=64), 64, 3_466),
+    (picture(25, 5, 64, (3, 3), 1, groups=64), 64, 3_466),
 ])
 def test_cycles(shape, filters, cycles):
     assert check("8x8", shape, filters, seed=filters).cycles == cycles
@@ -200,16 +201,16 @@ def test_layers_follow_one_another():
     for name in "3x3", "depthwise", "one of everything", "batch", "first layer, folded":
         shape, filters = LAYERS[name]
         layer, pictures = random_layer(rng, shape, filters), random_pictures(rng, shape)
-        queued.append((ConvPlan(simulated.core, layer), pictures))
+        queued.append((ConvPlan(simulated.core, layer), layer, pictures))
     sim = simulated.sim
     sim.reset()
     sim.stall(7, 0.8)
-    for plan, pictures in queued:
+    for plan, _, pictures in queued:
         push(sim, plan, pictures)
-    sim.run({"o": sum(plan.beats for plan, _ in queued), "config": len(queued)})
+    sim.run({"o": sum(plan.beats for plan, *_ in queued), "config": len(queued)})
     beats = sim.pull("o")["data"]
-    for plan, pictures in queued:
-        np.testing.assert_array_equal(plan.gather(beats[:plan.beats]), golden(plan.layer, pictures))
+    for plan, layer, pictures in queued:
+        np.testing.assert_array_equal(plan.gather(beats[:plan.beats]), golden(layer, pictures))
         beats = beats[plan.beats:]
     assert not len(beats)
 
@@ -270,3 +271,31 @@ def test_refuses_a_line_beyond_the_accumulators():
 def test_refuses_impossible_shapes(changes, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         ConvShape(**({"height": 8, "width": 8, "channels": 4} | changes))
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"weights": np.zeros((4, 3, 3, 2), np.int8)},
+     "weights must be int8 of shape (4, 3, 3, 1), not int8 of shape (4, 3, 3, 2)"),
+    ({"weights": np.zeros((4, 3, 3, 1))},
+     "weights must be int8 of shape (4, 3, 3, 1), not float64 of shape (4, 3, 3, 1)"),
+    ({"weights": np.zeros((3, 3, 3, 1), np.int8)}, "the 2 groups must divide the 3 filters"),
+    ({"bias": np.zeros(3, int)},
+     "bias must have an entry for each of the 4 filters, not the shape (3,)"),
+    ({"shift": 7}, "shift must have an entry for each of the 4 filters, not the shape ()"),
+])
+def test_refuses_constants_that_do_not_match(changes, message):
+    layer = random_layer(np.random.default_rng(0), picture(5, 5, 2, (3, 3), groups=2), 4)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        ConvLayer(**(vars(layer) | changes))
+
+
+def test_refuses_other_pictures_and_bands():
+    layer = random_layer(np.random.default_rng(0), picture(5, 5, 2, (3, 3)), 4)
+    plan = ConvPlan(core("3x4"), layer)
+    for pictures in np.zeros((1, 5, 5, 3), np.int8), np.zeros((1, 5, 5, 2), np.uint8):
+        message = (f"pictures must be int8 of shape (1, 5, 5, 2), not {pictures.dtype} of shape "
+                   f"{pictures.shape}")
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            plan.words(pictures)
+    with pytest.raises(ValueError, match=r"^band must be between 1 and 16, not 17$"):
+        ConvPlan(core("3x4"), layer, band=17)

@@ -50,9 +50,11 @@ class Requantizer(wiring.Component):
     o : ``Out(stream.Signature({"data": bytes_of(lanes), "last": 1}))``
     """
 
+    CYCLES = 1, 2, 3, 4, 6
+
     def __init__(self, *, lanes=1, cycles=1, rounding="tflm"):
         self.lanes = integer("lanes", lanes, 1, 32)
-        self.cycles = one_of("cycles", cycles, (1, 2, 3, 4, 6))
+        self.cycles = one_of("cycles", cycles, self.CYCLES)
         self.rounding = one_of("rounding", rounding, ("tflm", "float32", "both"))
         if cycles > 1 and rounding != "tflm":
             raise ValueError(f"cycles must be 1 for the rounding {rounding}, not {cycles}: the "
