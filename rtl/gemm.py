@@ -69,7 +69,8 @@ class Gemm(wiring.Component):
         self.min_tile = max(self.systolic.min_tile, self.accumulators.min_tile)
         # From the last vector of a pass to the first beat of its drain, and from the last beat to
         # the first vector that may enter in its place.
-        self.drain_latency = self.systolic.latency + self.accumulators.lead + 6
+        self.drain_latency = (self.systolic.latency - self.systolic.lead
+                              + self.accumulators.latency + 2)
         members = {
             "i": In(stream.Signature(patch_of(array.lanes))),
             "weights": In(stream.Signature(bytes_of(array.cols))),

@@ -28,7 +28,7 @@ class Accumulators(wiring.Component):
 
     A half is taken by ``claim`` when a pass enters the array, and freed when its last beat has left
     on ``o``; ``free`` tells whether a claim is possible. The first beat of a drain comes
-    ``2 * memory latency + 3`` cycles after the tag that completed the pass, then one each cycle.
+    ``latency`` cycles after the tag that completed the pass, then one each cycle.
 
     Parameters
     ----------
@@ -61,6 +61,7 @@ class Accumulators(wiring.Component):
         self.output_register = bool(output_register)
         self.lead = 2 if output_register else 1
         self.min_tile = self.lead + 2
+        self.latency = 2 * self.lead + 4
         super().__init__({
             "tags": In(stream.Signature(AccumulatorTag, always_ready=True)),
             "i": In(stream.Signature(sums, always_ready=True)),
