@@ -67,8 +67,8 @@ def _numbers(table, name, most):
     if isinstance(values, int):  # left out
         return np.zeros(0, np.int32)
     if values.size > most:
-        raise ModelError(f"the model is damaged: a {name.lower()} has {values.size} numbers, more "
-                         f"than {most}")
+        raise ModelError(f"the model is damaged: it claims {values.size} {name.lower()} in one "
+                         f"place, more than {most}")
     return values
 
 
@@ -199,6 +199,9 @@ def _operator(index, kind, table, tensors):
 
 def _check_order(graph):
     """Raise :exc:`ModelError` unless operators read what is there, and compute what is not."""
+    if not graph.inputs or not graph.outputs:
+        raise ModelError(f"the model has {len(graph.inputs)} inputs and {len(graph.outputs)} "
+                         "outputs")
     known = set()
     for index in graph.inputs:
         if not 0 <= index < len(graph.tensors):
@@ -217,9 +220,6 @@ def _check_order(graph):
             if index in known:
                 raise ModelError(f"{where} computes tensor {index}, which is there already")
             known.add(index)
-    if not graph.inputs or not graph.outputs:
-        raise ModelError(f"the model has {len(graph.inputs)} inputs and {len(graph.outputs)} "
-                         "outputs")
     for index in graph.outputs:
         if index not in known:
             raise ModelError(f"the model's output is tensor {index}, which nothing computes")
