@@ -1,0 +1,383 @@
+"""Operators that the reader refuses: each with its index, its name, and the reason."""
+
+import math
+from dataclasses import replace
+
+import flatbuffers
+import numpy as np
+import pytest
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+from host.digits import model_bytes
+from host.graph import Graph, ModelError, Operator, Tensor
+from host.reference import Reference, TflmError
+from host.tflite import read_tflite
+from host.tflite_writer import write_tflite
+
+DIGITS = read_tflite(model_bytes())
+
+#: Operators and tensors of the digits network.
+CONV, STRIDED, DEPTHWISE, POINTWISE, ADD, POOL, RESHAPE, DENSE, SOFTMAX = range(9)
+(PICTURE, CONV_W, CONV_B, CONV_Y, STRIDED_W, STRIDED_B, STRIDED_Y, DEPTHWISE_W, DEPTHWISE_B,
+ DEPTHWISE_Y, POINTWISE_W, POINTWISE_B, POINTWISE_Y, ADD_Y, POOL_Y, FLAT, DENSE_W, DENSE_B, DENSE_Y,
+ SCORES) = range(20)
+
+
+def activation(shape, **fields):
+    return Tensor(name="x", shape=shape, **{"scales": (0.5,), "zero_point": 3, **fields})
+
+
+def filters(*shape, scale=0.1):
+    return Tensor(name="w", shape=shape, scales=(scale,), data=np.ones(shape, np.int8))
+
+
+def one_operator(kind, *tensors, operands=1, **attributes):
+    """A graph of one operator: ``operands`` inputs, constants, and the result."""
+    last = len(tensors) - 1
+    return Graph(tensors=tensors, inputs=tuple(range(operands)), outputs=(last,), operators=(
+        Operator(kind=kind, inputs=tuple(range(last)), outputs=(last,), attributes=attributes),))
+
+
+def written(*args, **kwargs):
+    return write_tflite(one_operator(*args, **kwargs))
+
+
+def with_tensor(index, **fields):
+    """The digits network with fields of a tensor replaced."""
+    tensors = list(DIGITS.tensors)
+    tensors[index] = replace(tensors[index], **fields)
+    return write_tflite(replace(DIGITS, tensors=tuple(tensors)))
+
+
+def with_table(change):
+    """The digits network after ``change`` has been at its model."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model_bytes(), 0))
+    change(model)
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def with_operator(index, **fields):
+    """The digits network with fields of an operator replaced: inputs, outputs, options."""
+    return with_table(lambda model: vars(model.subgraphs[0].operators[index]).update(fields))
+
+
+def with_options(index, **fields):
+    """The digits network with fields of the options of an operator replaced."""
+    def change(model):
+        options = vars(model.subgraphs[0].operators[index].builtinOptions)
+        assert fields.keys() <= options.keys()
+        options.update(fields)
+    return with_table(change)
+
+
+def refusals(data):
+    """Reasons by index and name of operator, from the error."""
+    with pytest.raises(ModelError) as raised:
+        read_tflite(data)
+    first, *lines = str(raised.value).split("\n  ")
+    assert first.startswith(f"{len(lines)} of ") and first.endswith(" operators cannot run:")
+    return dict(line.removeprefix("operator ").split(": ", 1) for line in lines)
+
+
+CASES = []
+
+
+def case(name, operator, reason, make, *args, **kwargs):
+    """The model that ``make`` gives is refused, for that reason, because of that operator."""
+    CASES.append(pytest.param(make, args, kwargs, operator, reason, id=name))
+
+
+BAD_SCALES = (0.0, -1.0, math.inf, math.nan)
+POINT = {"kernel": (1, 1), "stride": (1, 1), "padding": ((0, 0), (0, 0))}
+UNIT = {"stride": (1, 1), "dilation": (1, 1), "padding": ((0, 0), (0, 0)), "activation": "NONE"}
+
+# Activations
+case("float", "0 (CONV_2D)",
+     "input 0 (picture) is float32, not int8: quantise the whole model to int8",
+     with_tensor, PICTURE, dtype="float32")
+case("unsigned", "8 (SOFTMAX)",
+     "the output (8_softmax) is uint8, not int8: quantise the whole model to int8",
+     with_tensor, SCORES, dtype="uint8")
+case("no scale", "0 (CONV_2D)", "input 0 (picture) has 0 scales instead of 1",
+     with_tensor, PICTURE, scales=())
+case("two scales", "8 (SOFTMAX)", "the output (8_softmax) has 2 scales instead of 1",
+     with_tensor, SCORES, scales=(1.0, 1.0))
+for scale in BAD_SCALES:
+    case(f"scale {scale}", "0 (CONV_2D)",
+         f"input 0 (picture) has the scale {scale}, which is not positive and finite",
+         with_tensor, PICTURE, scales=(scale,))
+for value in (-129, 128, 1 << 40):
+    case(f"zero point {value}", "0 (CONV_2D)",
+         f"input 0 (picture) has the zero point {value}, which is not an int8",
+         with_tensor, PICTURE, zero_point=value)
+case("constant", "7 (FULLY_CONNECTED)", "the output (7_fully_connected) is a constant",
+     with_tensor, DENSE_Y, data=np.zeros((1, 10), np.int8))
+case("rank", "2 (DEPTHWISE_CONV_2D)", "input 0 (6_reshape) has the shape (1, 32) instead of 4 axes",
+     with_operator, DEPTHWISE, inputs=[FLAT, DEPTHWISE_W, DEPTHWISE_B])
+case("scalar", "0 (SOFTMAX)", "input 0 (x) is a scalar",
+     written, "SOFTMAX", activation(()), activation(()), beta=1.0)
+case("input left out", "4 (ADD)", "input 1 is left out",
+     with_operator, ADD, inputs=[POINTWISE_Y, -1])
+case("output left out", "4 (ADD)", "an output is left out", with_operator, ADD, outputs=[-1])
+case("number of inputs", "4 (ADD)", "it has 3 inputs and 1 outputs",
+     with_operator, ADD, inputs=[POINTWISE_Y] * 3)
+case("number of outputs", "8 (SOFTMAX)", "it has 1 inputs and 2 outputs",
+     with_operator, SOFTMAX, outputs=[SCORES] * 2)
+
+# Options
+case("no options", "5 (AVERAGE_POOL_2D)", "its options are not Pool2DOptions",
+     with_operator, POOL, builtinOptions=None, builtinOptionsType=0)
+case("other options", "0 (CONV_2D)", "its options are not Conv2DOptions",
+     with_operator, CONV, builtinOptions=schema.AddOptionsT(),
+     builtinOptionsType=schema.BuiltinOptions.AddOptions)
+case("activation", "4 (ADD)",
+     "the fused activation TANH is not one of NONE, RELU, RELU_N1_TO_1, RELU6",
+     with_options, ADD, fusedActivationFunction=schema.ActivationFunctionType.TANH)
+case("unknown activation", "4 (ADD)",
+     "the fused activation unknown is not one of NONE, RELU, RELU_N1_TO_1, RELU6",
+     with_options, ADD, fusedActivationFunction=77)
+case("scale too small for activation", "0 (MAX_POOL_2D)",
+     f"the output's scale {float(np.float32(2e-9))} is too small for RELU6",
+     written, "MAX_POOL_2D", *[activation((1, 2, 2, 1), scales=(2e-9,))] * 2, **POINT,
+     activation="RELU6")
+
+# Windows
+for value in (0, -1, 4097):
+    case(f"stride {value}", "1 (CONV_2D)", f"the stride ({value}, 2) is not between 1 and 4096",
+         with_options, STRIDED, strideH=value)
+case("dilation", "0 (CONV_2D)", "the dilation (1, 0) is not between 1 and 4096",
+     with_options, CONV, dilationWFactor=0)
+case("kernel", "5 (AVERAGE_POOL_2D)", "the kernel (-4, 4) is not between 1 and 4096",
+     with_options, POOL, filterHeight=-4)
+case("padding", "0 (CONV_2D)", "the padding 7 is neither SAME nor VALID",
+     with_options, CONV, padding=7)
+case("padding too large", "0 (CONV_2D)",
+     "the kernel (3, 3) with dilation (4096, 4096) asks for the padding ((4096, 4096), "
+     "(4096, 4096)), which is too much",
+     with_options, CONV, dilationHFactor=4096, dilationWFactor=4096)
+case("kernel larger than picture", "5 (AVERAGE_POOL_2D)",
+     "the kernel (5, 4) with dilation (1, 1) is larger than (4, 4)",
+     with_options, POOL, filterHeight=5, padding=schema.Padding.VALID)
+case("size", "1 (CONV_2D)",
+     "the output (1_conv_2d) has the shape (1, 4, 4, 32), but (1, 8, 4, 32) is what the inputs "
+     "give", with_options, STRIDED, strideH=1)
+
+# Weights and biases
+case("weights computed", "3 (CONV_2D)", "the weights are not a constant",
+     with_operator, POINTWISE, inputs=[STRIDED_Y, DEPTHWISE_Y, POINTWISE_B])
+case("weights left out", "0 (CONV_2D)", "the weights are not a constant",
+     with_operator, CONV, inputs=[PICTURE, -1, CONV_B])
+case("unsigned weights", "0 (CONV_2D)", "the weights (0_conv_2d/weights) are uint8, not int8",
+     with_tensor, CONV_W, dtype="uint8")
+case("rank of weights", "0 (CONV_2D)", "the weights have the shape (10, 32) instead of 4 axes",
+     with_operator, CONV, inputs=[PICTURE, DENSE_W, CONV_B])
+case("zero point of weights", "0 (CONV_2D)", "the weights have zero points other than 0",
+     with_tensor, CONV_W, zero_point=1)
+for count in (0, 15):
+    case(f"{count} scales of weights", "0 (CONV_2D)",
+         f"the weights have {count} scales along axis 0 instead of 1 or 16 along axis 0",
+         with_tensor, CONV_W, scales=(1.0,) * count)
+case("axis of scales", "0 (CONV_2D)",
+     "the weights have 16 scales along axis 3 instead of 1 or 16 along axis 0",
+     with_tensor, CONV_W, axis=3)
+for scale in BAD_SCALES:
+    case(f"scale {scale} of weights", "0 (CONV_2D)",
+         f"a channel of the weights has the scale {scale}, which is not positive and finite",
+         with_tensor, CONV_W, scales=(0.01,) * 15 + (scale,))
+case("groups of channels", "0 (CONV_2D)",
+     "1 input channels and filters of shape (16, 3, 3, 2) make no groups",
+     with_tensor, CONV_W, shape=(16, 3, 3, 2), data=np.zeros((16, 3, 3, 2), np.int8))
+case("groups of filters", "0 (CONV_2D)",
+     "6 input channels and filters of shape (4, 1, 1, 2) make no groups",
+     written, "CONV_2D", activation((1, 2, 2, 6)), filters(4, 1, 1, 2), activation((1, 2, 2, 4)),
+     **UNIT)
+case("channels", "0 (CONV_2D)",
+     "the output (0_conv_2d) has the shape (1, 8, 8, 15), but (1, 8, 8, 16) is what the inputs "
+     "give", with_tensor, CONV_Y, shape=(1, 8, 8, 15))
+case("depth multiplier", "2 (DEPTHWISE_CONV_2D)",
+     "32 input channels with multiplier 2 do not give the weights' shape (1, 3, 3, 32)",
+     with_options, DEPTHWISE, depthMultiplier=2)
+case("depthwise filters", "2 (DEPTHWISE_CONV_2D)",
+     "32 input channels with multiplier 1 do not give the weights' shape (2, 3, 3, 32)",
+     with_tensor, DEPTHWISE_W, shape=(2, 3, 3, 32), data=np.ones((2, 3, 3, 32), np.int8))
+for dtype in ("int64", "float32"):
+    case(f"{dtype} biases", "7 (FULLY_CONNECTED)",
+         f"the biases (7_fully_connected/bias) are {dtype}, not int32",
+         with_tensor, DENSE_B, dtype=dtype)
+case("shape of biases", "7 (FULLY_CONNECTED)",
+     "the biases have the shape (9,) instead of (10,)",
+     with_tensor, DENSE_B, shape=(9,), data=np.zeros(9, np.int32))
+case("zero point of biases", "0 (CONV_2D)", "the biases have the zero point 1 instead of 0",
+     with_tensor, CONV_B, zero_point=1)
+case("biases computed", "3 (CONV_2D)", "the biases are not a constant",
+     with_operator, POINTWISE, inputs=[DEPTHWISE_Y, POINTWISE_W, STRIDED_Y])
+
+# Numbers that the arithmetic cannot hold
+case("sums", "0 (CONV_2D)", "the sums of channel 2 can exceed 32 bits",
+     with_tensor, CONV_B, data=np.where(np.arange(16) == 2, (1 << 31) - 1, 0).astype(np.int32))
+case("factor", "0 (CONV_2D)",
+     "channel 15 is rescaled by "
+     f"{64 * DIGITS.tensors[PICTURE].scale / DIGITS.tensors[CONV_Y].scale}, but only factors below "
+     "8 are possible",
+     with_tensor, CONV_W, scales=(0.01,) * 15 + (64.0,))
+case("factor beyond float32", "0 (FULLY_CONNECTED)",
+     "channel 0 is rescaled by inf, but only factors below 8 are possible",
+     written, "FULLY_CONNECTED", activation((1, 1), scales=(2e19,)), filters(1, 1, scale=2e19),
+     activation((1, 1), scales=(3e38,)), activation="NONE")
+
+# Fully connected
+case("shuffled weights", "7 (FULLY_CONNECTED)", "the weights are in a shuffled format",
+     with_options, DENSE, weightsFormat=1)
+case("elements", "7 (FULLY_CONNECTED)",
+     "shapes (1, 32), (10, 31) and (1, 10) do not fit each other",
+     with_tensor, DENSE_W, shape=(10, 31), data=np.zeros((10, 31), np.int8))
+case("scale of biases", "7 (FULLY_CONNECTED)",
+     "the biases have the scale 1.0 instead of that of the sums, "
+     f"{DIGITS.tensors[FLAT].scale * DIGITS.tensors[DENSE_W].scale}",
+     with_tensor, DENSE_B, scales=(1.0,))
+
+# Between layers
+case("shapes to add", "4 (ADD)", "shapes (1, 4, 4, 32) and (1, 8, 8, 16) differ",
+     with_operator, ADD, inputs=[POINTWISE_Y, CONV_Y])
+case("constant to add", "4 (ADD)", "input 1 (3_conv_2d/weights) is a constant",
+     with_operator, ADD, inputs=[POINTWISE_Y, POINTWISE_W])
+case("scale of the sum", "0 (ADD)",
+     "the output's scale 4.76837158203125e-07 is too small for those of the inputs",
+     written, "ADD", *[activation((1, 2), scales=(1.0,))] * 2,
+     activation((1, 2), scales=(2.0 ** -21,)), operands=2, activation="NONE")
+case("scale of the mean", "5 (AVERAGE_POOL_2D)",
+     "input and output differ in scale or zero point: 0.35945773124694824, -128 and 0.5, 1",
+     with_tensor, POOL_Y, scales=(0.5,), zero_point=1)
+case("reshaped elements", "6 (RESHAPE)",
+     "shapes (1, 1, 1, 32) and (1, 31) hold different numbers of elements",
+     with_tensor, FLAT, shape=(1, 31))
+case("reshaped meaning", "6 (RESHAPE)",
+     "input and output differ in scale or zero point: 0.35945773124694824, -128 and "
+     "0.35945773124694824, 1", with_tensor, FLAT, zero_point=1)
+case("other shape asked for", "6 (RESHAPE)",
+     "the output has the shape (1, 32), but [2, 16] is asked for",
+     with_options, RESHAPE, newShape=[2, 16])
+case("shape computed", "6 (RESHAPE)", "the sizes of the new shape are not a constant",
+     with_operator, RESHAPE, inputs=[POOL_Y, POOL_Y])
+case("reshape of nothing", "6 (RESHAPE)", "it has 0 inputs and 1 outputs",
+     with_operator, RESHAPE, inputs=[])
+for value in BAD_SCALES:
+    case(f"beta {value}", "8 (SOFTMAX)",
+         f"beta {value} and the input's scale {DIGITS.tensors[DENSE_Y].scale} are out of range",
+         with_options, SOFTMAX, beta=value)
+case("scale of softmax", "8 (SOFTMAX)",
+     "the output has the scale 0.0078125 and the zero point -128 instead of 1/256 and -128",
+     with_tensor, SCORES, scales=(1 / 128,))
+case("classes", "0 (SOFTMAX)", "it goes over 4096 elements, more than 4095",
+     written, "SOFTMAX", activation((1, 4096)),
+     activation((1, 4096), scales=(1 / 256,), zero_point=-128), beta=1.0)
+
+
+@pytest.mark.parametrize("make, args, kwargs, operator, reason", CASES)
+def test_refuses(make, args, kwargs, operator, reason):
+    assert refusals(make(*args, **kwargs))[operator] == reason
+
+
+def padded(pads, **fields):
+    """A PAD by the table ``pads``, and the result that follows."""
+    pads = np.array(pads, np.int32)
+    x, y = activation((1, 2, 3, 4)), activation((1, 2, 3, 4))
+    if pads.shape == (4, 2):
+        y = activation(tuple((np.array(x.shape) + pads.sum(axis=1)).tolist()))
+    table = Tensor(name="pads", shape=pads.shape, **{"dtype": "int32", "data": pads} | fields)
+    return written("PAD", x, table, y)
+
+
+@pytest.mark.parametrize("pads", [[[1, 0], [0, 0], [0, 0], [0, 0]],
+                                  [[0, 0], [0, 0], [-1, 0], [0, 0]],
+                                  [[0, 0], [0, 0], [0, 4097], [0, 0]]])
+def test_refuses_padding(pads):
+    assert refusals(padded(pads)) == {
+        "0 (PAD)": f"the paddings {tuple(map(tuple, pads))} are not between 0 and 4096, or pad "
+                   "the batch"}
+
+
+@pytest.mark.parametrize("rows, fields, reason", [
+    (3, {}, "the paddings have the shape (3, 2) instead of (4, 2)"),
+    (4, {"dtype": "int64"}, "the paddings (pads) are int64, not int32"),
+    (4, {"data": None}, "the paddings are not a constant"),
+])
+def test_refuses_table_of_padding(rows, fields, reason):
+    assert refusals(padded([[0, 0]] * rows, **fields)) == {"0 (PAD)": reason}
+
+
+def test_padding_is_read():
+    graph = read_tflite(padded([[0, 0], [1, 2], [0, 3], [4, 0]]))
+    assert graph.operators[0].attributes == {"padding": ((0, 0), (1, 2), (0, 3), (4, 0))}
+    assert graph.result(graph.operators[0]).shape == (1, 5, 6, 8)
+
+
+SUPPORTED = ("CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, ADD, AVERAGE_POOL_2D, MAX_POOL_2D, "
+             "RESHAPE, SOFTMAX, PAD")
+
+
+@pytest.mark.parametrize("kind, operator, reason", [
+    ("SUB", "4 (SUB)", f"not supported; these are: {SUPPORTED}"),
+    ("CUSTOM", "4 (CUSTOM Rotate)", f"not supported; these are: {SUPPORTED}"),
+    ("QUANTIZE", "4 (QUANTIZE)",
+     "not supported: convert the model with inputs and outputs of int8"),
+    ("DEQUANTIZE", "4 (DEQUANTIZE)",
+     "not supported: convert the model with inputs and outputs of int8"),
+])
+def test_refuses_kinds(kind, operator, reason):
+    def change(model):
+        code = model.operatorCodes[model.subgraphs[0].operators[ADD].opcodeIndex]
+        code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, kind)
+        code.customCode = "Rotate"
+
+    assert refusals(with_table(change)) == {operator: reason}
+
+
+@pytest.mark.parametrize("factor", [1, 1 - 2.0 ** -24, 1 + 2.0 ** -23])
+def test_largest_factor(factor):
+    """8 is refused, what is next below it is not."""
+    one = activation((1, 1, 1, 1), scales=(1.0,))
+    data = written("CONV_2D", one, filters(1, 1, 1, 1, scale=8.0 * factor), one, **UNIT)
+    if factor < 1:
+        graph = read_tflite(data)
+        assert 7.9 < graph.rescale(graph.operators[0]).item() < 8
+    else:
+        assert refusals(data) == {"0 (CONV_2D)": f"channel 0 is rescaled by {8.0 * factor}, but "
+                                                 "only factors below 8 are possible"}
+
+
+@pytest.mark.parametrize("bias, fits", [((1 << 31) - 256, True), ((1 << 31) - 255, False),
+                                        (256 - (1 << 31), True), (255 - (1 << 31), False)])
+def test_largest_sum(bias, fits):
+    """A weight of 1 and an input that is up to 255 above its zero point leave as much less for the
+    bias."""
+    biases = Tensor(name="b", shape=(1,), dtype="int32", scales=(0.05,),
+                    data=np.array([bias], np.int32))
+    data = written("CONV_2D", activation((1, 1, 1, 1), zero_point=-128), filters(1, 1, 1, 1),
+                   biases, activation((1, 1, 1, 1)), **UNIT)
+    if fits:
+        assert read_tflite(data).tensors[2].data.item() == bias
+    else:
+        assert refusals(data) == {"0 (CONV_2D)": "the sums of channel 0 can exceed 32 bits"}
+
+
+@pytest.mark.parametrize("distance, runs", [(0, True), (0.019, True), (-0.019, True),
+                                            (0.021, False), (-0.021, False)])
+def test_scale_of_biases_as_the_reference(distance, runs):
+    """A fully connected layer's biases may be off by a fiftieth of the output's scale, no more."""
+    scale = 0.25 + distance * 0.5
+    biases = Tensor(name="b", shape=(1,), dtype="int32", scales=(scale,),
+                    data=np.array([7], np.int32))
+    data = written("FULLY_CONNECTED", activation((1, 1)), filters(1, 1, scale=0.5), biases,
+                   activation((1, 1)), activation="NONE")
+    if runs:
+        read_tflite(data)
+        Reference(data)
+    else:
+        assert refusals(data) == {
+            "0 (FULLY_CONNECTED)": f"the biases have the scale {float(np.float32(scale))} instead "
+                                   "of that of the sums, 0.25"}
+        with pytest.raises(TflmError):
+            Reference(data)
