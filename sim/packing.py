@@ -1,7 +1,7 @@
 """NumPy arrays to and from the packed bits of an Amaranth payload, without a loop over payloads."""
 
 import numpy as np
-from amaranth.hdl import Shape, ShapeCastable
+from amaranth.hdl import Shape
 from amaranth.lib import data
 
 __all__ = ["pack", "unpack"]
@@ -15,32 +15,42 @@ def _layout(shape):
     return None
 
 
-def _element(values, index):
+def _element(path, values, index, length):
     if isinstance(values, dict):
-        return {name: _element(part, index) for name, part in values.items()}
-    return np.asarray(values)[:, index]
+        return {name: _element(path, part, index, length) for name, part in values.items()}
+    values = np.asarray(values)
+    if values.shape[1:2] != (length,):
+        raise ValueError(f"{path} must be of shape (count, {length}, ...), not {values.shape}")
+    return values[:, index]
 
 
-def _bits(shape, values):
+def _bits(path, shape, values):
     """Bits (count, width) of ``values``, low bit first."""
     layout = _layout(shape)
     if isinstance(layout, data.ArrayLayout):
-        return np.concatenate([_bits(layout.elem_shape, _element(values, index))
-                               for index in range(layout.length)], axis=1)
+        return np.concatenate([
+            _bits(f"{path}[{index}]", layout.elem_shape,
+                  _element(path, values, index, layout.length))
+            for index in range(layout.length)], axis=1)
     if layout is not None:
-        unknown = set(values) - {name for name, _ in layout}
-        if unknown:
-            raise KeyError(f"the payload has no field {', '.join(sorted(unknown))}")
-        fields = [(field, _bits(field.shape, values[name])) for name, field in layout]
+        names = [name for name, _ in layout]
+        if not isinstance(values, dict) or set(values) != set(names):
+            given = ", ".join(values) if isinstance(values, dict) else repr(values)
+            raise ValueError(f"{path} must have the fields {', '.join(names)}, not {given}")
+        fields = [(field, _bits(f"{path}.{name}", field.shape, values[name]))
+                  for name, field in layout]
         out = np.zeros((len(fields[0][1]), Shape.cast(layout).width), np.uint8)
         for field, bits in fields:
             out[:, field.offset:field.offset + field.width] = bits
         return out
-    if isinstance(shape, ShapeCastable):
-        shape = Shape.cast(shape)
-    width = Shape.cast(shape).width
+    shape = Shape.cast(shape)
     values = np.asarray(values).astype(np.int64)
-    return ((values[:, None] >> np.arange(width)) & 1).astype(np.uint8)
+    low = -(1 << shape.width - 1) if shape.signed else 0
+    high = low + (1 << shape.width) - 1
+    if values.size and not low <= values.min() <= values.max() <= high:
+        raise ValueError(f"{path} must be between {low} and {high}, not from {values.min()} to "
+                         f"{values.max()}")
+    return ((values[:, None] >> np.arange(shape.width)) & 1).astype(np.uint8)
 
 
 def pack(shape, values):
@@ -48,8 +58,10 @@ def pack(shape, values):
 
     ``values`` is an array (count,) for a plain shape, (count, length) for an array, and a dict of
     such for a structure or an array of structures. A single field has at most 63 bits.
+
+    Raises :exc:`ValueError`, with the path of the field, for what the payload cannot hold.
     """
-    return np.packbits(_bits(shape, values), axis=1, bitorder="little")
+    return np.packbits(_bits("payload", shape, values), axis=1, bitorder="little")
 
 
 def _stack(elements):
@@ -68,7 +80,7 @@ def _values(shape, bits):
         return {name: _values(field.shape, bits[:, field.offset:field.offset + field.width])
                 for name, field in layout}
     shape = Shape.cast(shape)
-    value = (bits.astype(np.int64) << np.arange(shape.width)).sum(axis=1)
+    value = (bits[:, :shape.width].astype(np.int64) << np.arange(shape.width)).sum(axis=1)
     if shape.signed and shape.width < 64:
         value -= (value >> (shape.width - 1)) << shape.width
     return value
