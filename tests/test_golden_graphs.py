@@ -1,0 +1,179 @@
+"""Random networks on the golden models, against TensorFlow Lite Micro: every layer, every byte."""
+
+import math
+
+import numpy as np
+import pytest
+
+from host.golden_run import run_graph
+from host.graph import Graph, Operator, Tensor
+from host.reference import Reference
+from host.tflite import read_tflite
+from host.tflite_writer import write_tflite
+from sim.golden.conv import output_size, same_padding
+
+#: Networks of each of the seeds that the tests go through.
+NETWORKS, SEEDS = 50, 8
+
+
+class Chain:
+    """A network that grows at its end by random operators."""
+
+    def __init__(self, rng):
+        self.rng, self.tensors, self.operators = rng, [], []
+        size = rng.integers(1, 13, 2).tolist()
+        self.last = self.tensor((1, *size, int(rng.integers(1, 9))), self.scale(0.005, 0.1))
+
+    @property
+    def x(self):
+        return self.tensors[self.last]
+
+    def integer(self, low, high):
+        """Between ``low`` and ``high``, both included."""
+        return int(self.rng.integers(low, high + 1))
+
+    def scale(self, low, high):
+        return float(np.float32(math.exp(self.rng.uniform(math.log(low), math.log(high)))))
+
+    def activation(self):
+        return str(self.rng.choice(["NONE", "NONE", "RELU", "RELU6", "RELU_N1_TO_1"]))
+
+    def tensor(self, shape, scale, zero_point=None):
+        """Index of a new activation."""
+        if zero_point is None:
+            zero_point = int(self.rng.choice([-128, 127, self.integer(-128, 127)]))
+        self.tensors.append(Tensor(name=f"t{len(self.tensors)}", shape=shape,
+                                   scales=(float(np.float32(scale)),), zero_point=zero_point))
+        return len(self.tensors) - 1
+
+    def constant(self, data, scales, axis=0):
+        self.tensors.append(Tensor(name=f"c{len(self.tensors)}", shape=data.shape, data=data,
+                                   dtype=data.dtype.name, scales=tuple(scales), axis=axis))
+        return len(self.tensors) - 1
+
+    def append(self, kind, inputs, shape, scale, zero_point=None, **attributes):
+        self.last = self.tensor(shape, scale, zero_point)
+        self.operators.append(Operator(kind=kind, inputs=tuple(inputs), outputs=(self.last,),
+                                       attributes=attributes, index=len(self.operators)))
+
+    def weighted(self, kind, shape, axis, result, **attributes):
+        """A layer with weights of ``shape``, whose results spread over int8 or so."""
+        x, start, channels, taps = self.x, self.last, shape[axis], math.prod(shape) // shape[axis]
+        count = channels if self.rng.random() < 0.8 else 1
+        if kind == "FULLY_CONNECTED":
+            count = 1
+        scales = [self.scale(0.002, 0.02) for _ in range(count)]
+        reach = 64 * 127 * math.sqrt(taps)
+        inputs = [start, self.constant(
+            self.rng.integers(-127, 128, shape).astype(np.int8), scales, axis)]
+        if self.rng.random() < 0.8:
+            bias = self.rng.integers(-int(reach), int(reach) + 1, channels).astype(np.int32)
+            inputs.append(self.constant(bias, [float(np.float32(x.scale * s)) for s in scales]))
+        self.append(kind, inputs, result,
+                    x.scale * np.mean(scales) * reach / 100 * self.scale(0.5, 4),
+                    activation=self.activation(), **attributes)
+
+    def window(self, largest=4, dilated=True):
+        """Kernel, output size and attributes of a window that fits."""
+        size, rng = self.x.shape[1:3], self.rng
+        same = rng.random() < 0.6
+        stride = tuple(rng.integers(1, 4, 2).tolist())
+        dilation = tuple(rng.integers(1, 3, 2).tolist()) if dilated else (1, 1)
+        most = [largest if same else min(largest, (n - 1) // d + 1)
+                for n, d in zip(size, dilation, strict=True)]
+        kernel = tuple(self.integer(1, k) for k in most)
+        padding = ((0, 0), (0, 0))
+        if same:
+            padding = tuple(map(same_padding, size, kernel, stride, dilation))
+        outputs = tuple(map(output_size, size, kernel, stride, dilation, padding))
+        return kernel, outputs, {"stride": stride, "padding": padding}, {"dilation": dilation}
+
+    def conv(self):
+        kernel, outputs, attributes, dilation = self.window()
+        channels = self.x.shape[3]
+        groups = int(self.rng.choice([n for n in range(1, channels + 1) if channels % n == 0]))
+        filters = groups * self.integer(1, max(1, 12 // groups))
+        self.weighted("CONV_2D", (filters, *kernel, channels // groups), 0,
+                      (1, *outputs, filters), **attributes, **dilation)
+
+    def depthwise(self):
+        kernel, outputs, attributes, dilation = self.window()
+        filters = self.x.shape[3] * self.integer(1, 2)
+        self.weighted("DEPTHWISE_CONV_2D", (1, *kernel, filters), 3, (1, *outputs, filters),
+                      **attributes, **dilation)
+
+    def pool(self, kind, kernel=None):
+        if kernel is None:
+            kernel, outputs, attributes, _ = self.window(dilated=False)
+        else:  # over the whole picture
+            outputs, attributes = (1, 1), {"stride": (1, 1), "padding": ((0, 0), (0, 0))}
+        x = self.x
+        self.append(kind, [self.last], (1, *outputs, x.shape[3]), x.scale, x.zero_point,
+                    kernel=kernel, activation=self.activation(), **attributes)
+
+    def average_pool(self):
+        self.pool("AVERAGE_POOL_2D")
+
+    def max_pool(self):
+        self.pool("MAX_POOL_2D")
+
+    def add(self):
+        """With any activation before it that has the same shape, itself included."""
+        alike = [n for n, tensor in enumerate(self.tensors)
+                 if tensor.data is None and tensor.shape == self.x.shape]
+        other = int(self.rng.choice(alike))
+        scale = max(self.x.scale, self.tensors[other].scale) * self.scale(0.5, 4)
+        inputs = self.rng.permutation([self.last, other]).tolist()
+        self.append("ADD", inputs, self.x.shape, scale, activation=self.activation())
+
+    def pad(self):
+        pads = np.array([[0, 0], *self.rng.integers(0, 3, (2, 2)), [0, 0]], np.int32)
+        x, start = self.x, self.last
+        shape = tuple((np.array(x.shape) + pads.sum(axis=1)).tolist())
+        self.append("PAD", [start, self.constant(pads, ())], shape, x.scale, x.zero_point,
+                    padding=tuple(map(tuple, pads.tolist())))
+
+    def classify(self):
+        """What networks end with."""
+        if self.rng.random() < 0.5:
+            self.pool("AVERAGE_POOL_2D", kernel=self.x.shape[1:3])
+        x = self.x
+        self.append("RESHAPE", [self.last], (1, math.prod(x.shape)), x.scale, x.zero_point)
+        classes = self.integer(2, 12)
+        self.weighted("FULLY_CONNECTED", (classes, math.prod(x.shape)), 0, (1, classes))
+        self.append("SOFTMAX", [self.last], (1, classes), 1 / 256, -128, beta=1.0)
+
+    def graph(self):
+        return Graph(tensors=tuple(self.tensors), operators=tuple(self.operators), inputs=(0,),
+                     outputs=(self.last,))
+
+
+def network(rng):
+    chain = Chain(rng)
+    steps = [chain.conv, chain.conv, chain.depthwise, chain.add, chain.average_pool,
+             chain.max_pool, chain.pad]
+    for _ in range(chain.integer(1, 6)):
+        steps[rng.integers(len(steps))]()
+    if rng.random() < 0.6:
+        chain.classify()
+    return chain.graph()
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_every_layer_equals_reference(seed):
+    told = layers = 0
+    for number in range(NETWORKS):
+        rng = np.random.default_rng([seed, number])
+        data = write_tflite(network(rng))
+        graph, reference = read_tflite(data), Reference(data)
+        pictures = rng.integers(-128, 128, (2, *graph.tensors[0].shape[1:])).astype(np.int8)
+        got = run_graph(graph, pictures)
+        for picture in range(2):
+            want = reference.layers(pictures[picture:picture + 1])
+            for operator in graph.operators:
+                index, = operator.outputs
+                np.testing.assert_array_equal(got[index][picture], want[index][0],
+                                              f"seed {seed}, network {number}, {operator}")
+                layers += 1
+                told += np.ptp(want[index].astype(int)) > 10
+    assert told > layers / 2  # have results that tell something
