@@ -5,7 +5,7 @@ import numpy as np
 from sim.golden.conv import output_size
 from sim.golden.requantize import quantize_multiplier
 
-__all__ = ["activation_range", "add", "average_pool", "max_pool", "pad"]
+__all__ = ["activation_range", "add", "average_pool", "max_pool", "pad", "rescaled"]
 
 #: Real bounds of each fused activation.
 BOUNDS = {"NONE": (None, None), "RELU": (0, None), "RELU_N1_TO_1": (-1, 1), "RELU6": (0, 6)}
@@ -22,7 +22,7 @@ def activation_range(activation, scale, zero_point):
             127 if high is None else min(127, quantize(high)))
 
 
-def _multiply(x, scale):
+def rescaled(x, scale):
     """``x * scale`` rounded as the requantisation does; ``scale`` is below 1."""
     multiplier, exponent = quantize_multiplier(scale)
     t = (x * multiplier + (1 << 30)) >> 31
@@ -32,9 +32,9 @@ def _multiply(x, scale):
 def add(a, b, *, scales, zero_points, scale, zero_point, low=-128, high=127):
     """Sum of int8 ``a`` and ``b`` of equal shape; ``scales`` and ``zero_points`` are theirs."""
     twice = 2 * max(scales)
-    total = sum(_multiply((x.astype(np.int64) - z) << 20, s / twice)
+    total = sum(rescaled((x.astype(np.int64) - z) << 20, s / twice)
                 for x, s, z in zip((a, b), scales, zero_points, strict=True))
-    y = _multiply(total, twice / ((1 << 20) * scale)) + zero_point
+    y = rescaled(total, twice / ((1 << 20) * scale)) + zero_point
     return np.clip(y, low, high).astype(np.int8)
 
 

@@ -1,0 +1,152 @@
+# amaranth: UnusedElaboratable=no
+"""From a graph to a program."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from host.compiler.lowering import LOWER, conv_plan
+from host.compiler.places import Place, allocate
+from host.compiler.program import Program, encode
+from host.layers import CONVOLUTIONS
+from rtl.accelerator import AcceleratorParams
+from rtl.conv2d import Conv2d
+
+__all__ = ["compile_graph", "planning_core"]
+
+
+def planning_core(params):
+    """The :class:`Conv2d` inside an accelerator, for :class:`~host.tiling.ConvPlan` to look at."""
+    return Conv2d(params.array, depth=params.depth, lanes=params.lanes, counter=False,
+                  requantize=params.requantize, output_register=params.output_register,
+                  buffer_bytes=params.buffer_bytes, word_bytes=params.word_bytes,
+                  max_lines=params.max_lines, max_pictures=1)
+
+
+@dataclass(kw_only=True)
+class Context:
+    """What lowering an operator needs to know of the others."""
+
+    graph: object
+    core: Conv2d
+    places: dict
+    plans: dict
+    dense_input: int | None
+
+    def source(self, operator, position=0):
+        return self.places[operator.inputs[position]]
+
+    def target(self, operator):
+        return self.places[operator.outputs[0]]
+
+    def dense(self, operator):
+        return operator.inputs[0] == self.dense_input
+
+
+def compile_graph(graph, params):
+    """The :class:`Program` of ``graph`` for an accelerator of ``params``.
+
+    Operators at the end that the accelerator does not have are left to the host.
+
+    Raises :exc:`ValueError` if the network does not fit: what is short, and by how much.
+    """
+    if not isinstance(params, AcceleratorParams):
+        raise TypeError(f"params must be AcceleratorParams, not {params!r}")
+    if len(graph.inputs) != 1:
+        raise ValueError(f"the network has {len(graph.inputs)} inputs; only one can be given")
+    core = planning_core(params)
+    operators, rest = _split(graph)
+    aliases = {op.outputs[0]: op.inputs[0] for op in operators if op.kind == "RESHAPE"}
+    places = _places(graph, operators, aliases, params)
+    dense = _dense_input(graph, operators)
+    plans = {op.index: conv_plan(core, graph, op, places[op.inputs[0]], op.inputs[0] == dense)
+             for op in operators if op.kind in CONVOLUTIONS}
+    input_place = places[graph.inputs[0]]
+    input_plan = next((plans[op.index] for op in operators if op.inputs[0] == dense), None)
+    if input_plan is not None:
+        shape = input_plan.shape
+        words = shape.height * shape.line_words(params.word_bytes)
+    else:
+        words = input_place.words
+    bases = _bases(graph, operators, rest, aliases, places, {graph.inputs[0]: words}, params)
+    places = {tensor: place.at(bases[_origin(aliases, tensor)])
+              for tensor, place in places.items()}
+    context = Context(graph=graph, core=core, places=places, plans=plans, dense_input=dense)
+    layers = tuple(layer for op in operators if op.kind != "RESHAPE"
+                   for layer in LOWER[op.kind](context, op))
+    descriptors, weights, channels = encode(params, layers)
+    return Program(params=params, graph=graph, layers=layers, descriptors=descriptors,
+                   weights=weights, channels=channels, places=places, rest=rest,
+                   input=input_plan)
+
+
+def _split(graph):
+    """Operators for the accelerator, and those after them for the host."""
+    known = [op.kind in LOWER or op.kind == "RESHAPE" for op in graph.operators]
+    end = known.index(False) if False in known else len(known)
+    late = [op for op, is_known in zip(graph.operators[end:], known[end:], strict=True)
+            if is_known and op.kind != "RESHAPE"]
+    if late:
+        first = graph.operators[end]
+        raise ValueError(f"operator {first.index} ({first.kind}) runs on the host, so what comes "
+                         f"after it must too, but operator {late[0].index} is a {late[0].kind}")
+    return graph.operators[:end], graph.operators[end:]
+
+
+def _origin(aliases, tensor):
+    while tensor in aliases:
+        tensor = aliases[tensor]
+    return tensor
+
+
+def _places(graph, operators, aliases, params):
+    """Places without addresses. A reshaped tensor stays as it lies."""
+    places = {}
+    for tensor in (graph.inputs[0], *(op.outputs[0] for op in operators)):
+        if tensor in aliases:
+            places[tensor] = places[aliases[tensor]]
+            continue
+        shape = graph.tensors[tensor].shape[1:]
+        height, width, channels = (1,) * (3 - len(shape)) + shape[-3:]
+        places[tensor] = Place(height=height, width=width, channels=channels,
+                               word_bytes=params.word_bytes)
+    for op in operators:
+        if op.inputs[0] in aliases and op.kind not in {"FULLY_CONNECTED", "RESHAPE"}:
+            raise ValueError(f"operator {op.index} ({op.kind}) reads a reshaped tensor; only fully "
+                             "connected layers can")
+    return places
+
+
+def _dense_input(graph, operators):
+    """The input tensor, if one convolution alone reads it: it is written in that one's order."""
+    readers = [op for op in operators if graph.inputs[0] in op.inputs]
+    plain = len(readers) == 1 and readers[0].kind == "CONV_2D"
+    return graph.inputs[0] if plain else None
+
+
+def _bases(graph, operators, rest, aliases, places, words, params):
+    end = len(operators)
+    lifetimes = {graph.inputs[0]: (-1, -1)}
+    for step, op in enumerate(operators):
+        for tensor in op.inputs:
+            if tensor in places:
+                origin = _origin(aliases, tensor)
+                lifetimes[origin] = (lifetimes[origin][0], step)
+        if op.kind != "RESHAPE":
+            lifetimes[op.outputs[0]] = (step, step)
+    wanted = {*graph.outputs, *(tensor for op in rest for tensor in op.inputs)}
+    for tensor in wanted & set(places):
+        origin = _origin(aliases, tensor)
+        lifetimes[origin] = (lifetimes[origin][0], end)
+    sizes = {tensor: words.get(tensor, places[tensor].words) for tensor in lifetimes}
+    return allocate(sizes, lifetimes, params.words)
+
+
+def input_words(program, x):
+    """Words (count, word_bytes) of one input picture, to be written from its place on."""
+    place = program.places[program.graph.inputs[0]]
+    picture = x.reshape(1, place.height, place.width, place.channels)
+    if program.input is not None:
+        return program.input.words(picture)
+    filled = np.pad(picture, ((0, 0), (0, 0), (0, 0), (0, place.filled - place.channels)))
+    return filled.reshape(-1, place.word_bytes)

@@ -1,0 +1,118 @@
+"""What the accelerator is given: descriptors, weights, parameters, and where tensors lie."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from amaranth.hdl import Shape
+from amaranth.lib import data
+
+from rtl.accelerator.descriptor import Kind, descriptor_of, descriptor_words
+from sim.packing import pack
+
+__all__ = ["Layer", "Program", "encode"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One descriptor: ``fields`` as of :func:`descriptor_of` but for those that are 0.
+
+    ``weights`` (rows, cols) int8 and ``params`` (a dict of arrays, one entry for each channel) are
+    read ``repeats`` times. ``macs`` says what the layer computes, ``operator`` for which one.
+    """
+
+    kind: Kind
+    operator: object
+    fields: dict
+    weights: np.ndarray
+    params: dict
+    repeats: int = 1
+    macs: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A network for one build of the accelerator.
+
+    ``descriptors`` are words of 32 bits; ``inputs`` and ``outputs`` are functions between tensors
+    and words of activations, with their addresses; ``rest`` are the operators left to the host.
+    """
+
+    params: object
+    graph: object
+    layers: tuple
+    descriptors: np.ndarray
+    weights: np.ndarray
+    channels: dict
+    input: object
+    places: dict
+    rest: tuple = field(default=())
+
+    @property
+    def macs(self):
+        return sum(layer.macs for layer in self.layers)
+
+
+def encode(params, layers):
+    """Descriptors (words of 32 bits), all weights (rows, cols), all channels' parameters.
+
+    Raises :exc:`ValueError` for what the build's memories or fields cannot hold.
+    """
+    layout, words = descriptor_of(params), descriptor_words(params)
+    rows, channels, out = [], [], []
+    row = channel = 0
+    for layer in layers:
+        count = len(layer.params["bias"])
+        fields = {"kind": int(layer.kind), **layer.fields,
+                  "weights": _sequence(row, len(layer.weights), layer.repeats),
+                  "params": _sequence(channel, count, layer.repeats)}
+        try:
+            out.append(_words(layout, fields, words))
+        except ValueError as error:
+            operator = layer.operator
+            raise ValueError(f"operator {operator.index} ({operator.kind}): {error}") from error
+        rows.append(layer.weights)
+        channels.append(layer.params)
+        row, channel = row + len(layer.weights), channel + count
+    out.append(_words(layout, {"kind": int(Kind.END)}, words))
+    descriptors = np.concatenate(out)
+    for what, need, most in (("bytes of weights", row * params.array.cols, params.weight_bytes),
+                             ("channels with parameters", channel, params.channels),
+                             ("words of program", len(descriptors), params.program_words)):
+        if need > most:
+            raise ValueError(f"the network needs {need} {what}, {need - most} more than the "
+                             f"{most} of this build")
+    weights = np.concatenate(rows) if row else np.zeros((0, params.array.cols), np.int8)
+    return descriptors, weights, {name: np.concatenate([each[name] for each in channels])
+                                  for name in ("bias", "multiplier", "shift")}
+
+
+def _sequence(base, count, repeats):
+    return {"base": base, "count": max(count - 1, 0), "repeats": repeats - 1, "used": count > 0}
+
+
+def _words(layout, fields, words):
+    packed = pack(layout, _complete(layout, fields, ""))[0]
+    return np.pad(packed, (0, 4 * words - len(packed))).view("<u4")
+
+
+def _complete(shape, value, name):
+    """``value`` as arrays of one payload for :func:`pack`, with 0 for what is left out."""
+    if isinstance(shape, type) and issubclass(shape, data.Struct):
+        shape = data.Layout.cast(shape)
+    if isinstance(shape, data.ArrayLayout):
+        elements = [_complete(shape.elem_shape, each, f"{name}[{index}]") for index, each in
+                    enumerate((list(value or []) + [None] * shape.length)[:shape.length])]
+        return {key: np.stack([element[key] for element in elements], axis=1)
+                for key in elements[0]}
+    if isinstance(shape, data.Layout):
+        value = value or {}
+        return {key: _complete(each.shape, value.get(key), f"{name}.{key}".lstrip("."))
+                for key, each in shape}
+    shape, value = Shape.cast(shape), int(value or 0)
+    # Addresses and steps count modulo their width; nothing else may wrap.
+    if name.endswith((".step", ".base")):
+        value %= 1 << shape.width
+    if not shape.signed and not 0 <= value < 1 << shape.width:
+        raise ValueError(f"{name} must be at most {(1 << shape.width) - 1} in this build, not "
+                         f"{value}")
+    return np.array([value])

@@ -1,0 +1,7 @@
+"""The whole accelerator: memories, sequencer, and all units that a network needs."""
+
+from rtl.accelerator.accelerator import Accelerator
+from rtl.accelerator.descriptor import Kind, descriptor_of, descriptor_words
+from rtl.accelerator.params import AcceleratorParams
+
+__all__ = ["Accelerator", "AcceleratorParams", "Kind", "descriptor_of", "descriptor_words"]

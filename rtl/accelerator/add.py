@@ -1,0 +1,95 @@
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.accelerator.fetch import fetched_of
+from rtl.layouts import bytes_of, sums_of
+from rtl.memory import BlockRam
+
+__all__ = ["Add", "TABLE"]
+
+#: Entries of the table: one for each int8, by its bits.
+TABLE = 256
+
+
+class Add(wiring.Component):
+    """Sums of two tensors on a common scale, for the requantizer.
+
+    Before anything else ``TABLE`` rows of weights are taken: their low 32 bits are what each byte
+    of the second operand amounts to, in units of ``2^-20`` of the common scale. The first operand,
+    of the larger scale, is half of that scale: ``a << 19``. Words of the two come in turns. A pair
+    gives ``word_bytes / lanes`` beats, one a cycle.
+
+    Members
+    -------
+    init : ``In(1)``
+        A new layer: the table comes first.
+    weights : ``In(stream.Signature(bytes_of(cols)))``
+    i : ``In(stream.Signature(fetched_of(word_bytes)))``
+    o : ``Out(stream.Signature(sums_of(lanes)))``
+        ``last`` marks the last beat of all.
+    """
+
+    def __init__(self, *, word_bytes, lanes, cols):
+        self.word_bytes, self.lanes = word_bytes, lanes
+        if cols < 4:
+            raise ValueError(f"cols must be at least 4 for additions, not {cols}: a row of weights "
+                             "carries an entry of 32 bits")
+        super().__init__({
+            "init": In(1),
+            "weights": In(stream.Signature(bytes_of(cols))),
+            "i": In(stream.Signature(fetched_of(word_bytes))),
+            "o": Out(stream.Signature(sums_of(lanes))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        beats = self.word_bytes // self.lanes
+        entry = Signal(range(TABLE + 1))
+        m.d.comb += self.weights.ready.eq(entry != TABLE)
+        write = self.weights.valid & self.weights.ready
+        with m.If(write):
+            m.d.sync += entry.eq(entry + 1)
+        with m.If(self.init):
+            m.d.sync += entry.eq(0)
+
+        # While the beats of a pair leave, the first word of the next one is taken.
+        word = self.i.payload.data
+        early, have_early = Signal.like(word), Signal()
+        first, second, final, paired = Signal.like(word), Signal.like(word), Signal(), Signal()
+        beat, advance, lookup, done = Signal(range(beats)), Signal(), Signal(), Signal()
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            lookup.eq(paired & (entry == TABLE) & advance),
+            done.eq(lookup & (beat == beats - 1)),
+            self.i.ready.eq(~have_early | ~paired | done),
+        ]
+        with m.If(lookup):
+            m.d.sync += beat.eq(Mux(done, 0, beat + 1))
+        with m.If(done):
+            m.d.sync += paired.eq(0)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += have_early.eq(~have_early)
+            with m.If(~have_early):
+                m.d.sync += early.eq(word)
+            with m.Else():
+                m.d.sync += [first.eq(early), second.eq(word), paired.eq(1),
+                             final.eq(self.i.payload.over[-1])]
+        with m.If(advance):
+            m.d.sync += [self.o.valid.eq(lookup),
+                         self.o.payload.last.eq((beat == beats - 1) & final)]
+        for lane in range(self.lanes):
+            index = (beat * self.lanes + lane)[:len(beat) + 5]
+            m.submodules[f"table_{lane}"] = table = BlockRam(width=32, depth=TABLE)
+            a = Signal(signed(8), name=f"a_{lane}")
+            with m.If(advance):
+                m.d.sync += a.eq(first[index])
+            m.d.comb += [
+                table.write_en.eq(write),
+                table.write_addr.eq(entry[:8]),
+                table.write_data.eq(self.weights.payload.as_value()[:32]),
+                table.read_en.eq(advance),
+                table.read_addr.eq(second[index]),
+                self.o.payload.acc[lane].eq((a << 19) + table.read_data.as_signed()),
+            ]
+        return m

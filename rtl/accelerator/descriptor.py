@@ -1,0 +1,60 @@
+"""What a layer's descriptor says: the one declaration that hardware and compiler follow."""
+
+import enum
+
+from amaranth.lib import data
+from amaranth.utils import ceil_log2
+
+from rtl.accelerator.constants import sequence_of
+from rtl.accelerator.fetch import DIMS as FETCH_DIMS
+from rtl.accelerator.params import COUNT_BITS
+from rtl.accelerator.store import DIMS as STORE_DIMS
+from rtl.accelerator.walker import loops_of
+from rtl.layouts import OutputRange
+
+__all__ = ["Kind", "descriptor_of", "descriptor_words", "fetch_of", "store_of"]
+
+KIND_BITS = 4
+
+
+class Kind(enum.IntEnum):
+    """What a descriptor asks for."""
+
+    END = 0    #: The network is done.
+    CONV = 1   #: A convolution or a fully connected layer.
+    POOL = 2   #: Means or maxima of windows; also copies and fills.
+    ADD = 3    #: The sum of two tensors.
+
+
+def fetch_of(params):
+    """Loops over the words that a layer reads."""
+    return loops_of(FETCH_DIMS, ceil_log2(params.words), COUNT_BITS)
+
+
+def store_of(params):
+    """How a layer's beats are written."""
+    return data.StructLayout({
+        "walk": loops_of(STORE_DIMS, ceil_log2(params.activation_bytes), COUNT_BITS, tail=True),
+        "lane_step": COUNT_BITS,
+        "limit": COUNT_BITS,
+        "outer_channels": COUNT_BITS,
+    })
+
+
+def descriptor_of(params):
+    """Layout of a descriptor in a build of :class:`AcceleratorParams`."""
+    return data.StructLayout({
+        "kind": KIND_BITS,
+        "maximum": 1,                     # POOL: maxima, not means
+        "range": OutputRange,
+        "fetch": fetch_of(params),
+        "store": store_of(params),
+        "weights": sequence_of(ceil_log2(params.weight_rows), COUNT_BITS),
+        "params": sequence_of(ceil_log2(params.channels), COUNT_BITS),
+        "conv": params.im2col.config,     # CONV
+    })
+
+
+def descriptor_words(params):
+    """Words of 32 bits that a descriptor takes."""
+    return -(-descriptor_of(params).size // 32)

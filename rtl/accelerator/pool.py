@@ -1,0 +1,81 @@
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.accelerator.fetch import fetched_of
+from rtl.layouts import sums_of
+
+__all__ = ["Pool"]
+
+#: Bits of the sum of the int8 of a window of up to 1024 cells.
+SUM_WIDTH = 18
+
+
+class Pool(wiring.Component):
+    """Sums or maxima of windows, for the requantizer to scale.
+
+    Words of ``word_bytes`` channels come window by window: loops 0 and 1 of the fetch run over the
+    cells of a window. Each window gives ``word_bytes / lanes`` beats. One word a cycle, as long as
+    a window has as many cells as it gives beats.
+
+    A maximum leaves as it is. A sum ``s`` leaves as ``4s + 1``, or ``4s - 1`` if it is negative:
+    times ``2^29 / n``, rounded with ties upwards, that is the mean of ``n`` numbers with ties away
+    from zero, as it lies past each tie on the proper side, but by less than to the next number.
+
+    Members
+    -------
+    maximum : ``In(1)``
+        Holds while anything is under way.
+    i : ``In(stream.Signature(fetched_of(word_bytes)))``
+    o : ``Out(stream.Signature(sums_of(lanes)))``
+        ``last`` marks the last beat of all.
+    """
+
+    def __init__(self, *, word_bytes, lanes):
+        self.word_bytes, self.lanes = word_bytes, lanes
+        super().__init__({
+            "maximum": In(1),
+            "i": In(stream.Signature(fetched_of(word_bytes))),
+            "o": Out(stream.Signature(sums_of(lanes))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        beats = self.word_bytes // self.lanes
+        values = data.ArrayLayout(signed(SUM_WIDTH), self.word_bytes)
+        total, out = Signal(values), Signal(values)
+        fresh = Signal(init=1)                       # the next word begins a window
+        full, final, beat = Signal(), Signal(), Signal(range(beats))
+
+        window_ends, leaves = Signal(), Signal()
+        m.d.comb += [
+            window_ends.eq(self.i.payload.over[1]),
+            leaves.eq(self.o.valid & self.o.ready & (beat == beats - 1)),
+            self.i.ready.eq(~window_ends | ~full | leaves),
+            self.o.valid.eq(full),
+            self.o.payload.last.eq(final & (beat == beats - 1)),
+        ]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += beat.eq(Mux(leaves, 0, beat + 1))
+        with m.If(leaves):
+            m.d.sync += full.eq(0)
+        taken = self.i.valid & self.i.ready
+        with m.If(taken):
+            m.d.sync += fresh.eq(window_ends)
+        with m.If(taken & window_ends):
+            m.d.sync += [full.eq(1), final.eq(self.i.payload.over[-1])]
+        for channel in range(self.word_bytes):
+            x, now = self.i.payload.data[channel], Signal(signed(SUM_WIDTH))
+            so_far = total[channel]
+            m.d.comb += now.eq(Mux(fresh, x, Mux(
+                self.maximum, Mux(x > so_far, x, so_far), x + so_far)))
+            with m.If(taken):
+                m.d.sync += so_far.eq(now)
+            with m.If(taken & window_ends):
+                m.d.sync += out[channel].eq(now)
+        for lane in range(self.lanes):
+            value = Signal(signed(SUM_WIDTH), name=f"value_{lane}")
+            m.d.comb += value.eq(out[(beat * self.lanes + lane)[:len(beat) + 5]])
+            widened = Cat(Const(1, 1), value[-1], (value - value[-1])[:SUM_WIDTH]).as_signed()
+            m.d.comb += self.o.payload.acc[lane].eq(Mux(self.maximum, value, widened))
+        return m

@@ -1,0 +1,88 @@
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["Walker", "loops_of"]
+
+
+def loops_of(dims, address_bits, count_bits, tail=False):
+    """Layout of nested loops over addresses, the innermost first."""
+    loop = data.StructLayout({"count": count_bits, "step": address_bits})
+    return data.StructLayout({
+        "base": address_bits,
+        "loops": data.ArrayLayout(loop, dims),  # iterations less one; distance of two, modulo
+        **({"tail": count_bits} if tail else {}),
+    })
+
+
+class Walker(wiring.Component):
+    """Addresses of nested loops: ``base`` plus the sum of ``index * step`` over all loops.
+
+    One address a cycle; nothing depends combinationally on ``o.ready``.
+
+    Parameters
+    ----------
+    dims, address_bits, count_bits : :class:`int`
+    tail : pair of :class:`int` or None
+        ``(inner, outer)``: in the last iteration of loop ``outer``, loop ``inner`` has ``tail``
+        iterations less one.
+
+    Members
+    -------
+    config : ``In(loops_of(...))``
+        Holds from ``init`` until the last address is taken.
+    init : ``In(1)``
+        Begin; the first address is offered from the next cycle on.
+    o : ``Out(stream)``
+        ``address``; ``over``, a bit for each loop: it and all within it are in their last
+        iteration.
+    """
+
+    def __init__(self, *, dims, address_bits, count_bits, tail=None):
+        self.dims, self.tail = dims, tail
+        self.config_layout = loops_of(dims, address_bits, count_bits, tail is not None)
+        super().__init__({
+            "config": In(self.config_layout),
+            "init": In(1),
+            "o": Out(stream.Signature(data.StructLayout({"address": address_bits, "over": dims}))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        loops, o = self.config.loops, self.o.payload
+        left = [Signal.like(loops[0].count, name=f"left_{n}") for n in range(self.dims)]
+        # Addresses at which the iterations of now began; that of the innermost is the address.
+        began = [o.address, *(Signal.like(o.address, name=f"began_{n}")
+                              for n in range(1, self.dims))]
+        over = Const(1)
+        for index in range(self.dims):
+            over = over & (left[index] == 0)
+            m.d.comb += o.over[index].eq(over)
+
+        def counts(index, last_outer):
+            """Iterations less one that a loop starts with."""
+            if self.tail is None or index != self.tail[0]:
+                return loops[index].count
+            return Mux(last_outer, self.config.tail, loops[index].count)
+
+        with m.If(self.o.valid & self.o.ready):
+            after = Signal.like(o.address)
+            with m.If(o.over[-1]):
+                m.d.sync += self.o.valid.eq(0)
+            for index in reversed(range(self.dims)):
+                inner = o.over[index - 1] if index else Const(1)
+                with m.If(inner & ~o.over[index]):
+                    m.d.comb += after.eq(began[index] + loops[index].step)
+                    m.d.sync += left[index].eq(left[index] - 1)
+                    m.d.sync += [began[k].eq(after) for k in range(index + 1)]
+                    last_outer = 0
+                    if self.tail is not None:
+                        outer = left[self.tail[1]]
+                        last_outer = outer == (1 if index == self.tail[1] else 0)
+                    m.d.sync += [left[k].eq(counts(k, last_outer)) for k in range(index)]
+        with m.If(self.init):
+            m.d.sync += self.o.valid.eq(1)
+            m.d.sync += [address.eq(self.config.base) for address in began]
+            single = loops[self.tail[1]].count == 0 if self.tail is not None else 0
+            m.d.sync += [left[k].eq(counts(k, single)) for k in range(self.dims)]
+        return m

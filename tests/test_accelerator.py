@@ -1,0 +1,55 @@
+"""Whole networks on the accelerator's RTL, against the golden models."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from host.accelerated import SimulatedAccelerator
+from host.digits import held_out, model_bytes
+from host.golden_run import run_graph
+from host.tflite import read_tflite
+from rtl.accelerator import AcceleratorParams, descriptor_words
+from rtl.params import ArrayParams
+
+MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
+
+
+@functools.cache
+def accelerator(rows, cols):
+    return SimulatedAccelerator(AcceleratorParams(
+        array=ArrayParams(rows=rows, cols=cols, fir_rows=3)))
+
+
+def check(simulated, graph, x):
+    program = simulated.load(graph)
+    run = simulated.run(x)
+    want = run_graph(graph, x)
+    for index, value in run.values.items():
+        np.testing.assert_array_equal(value, want[index])
+    assert set(graph.outputs) <= set(run.values)
+    return program, run
+
+
+@pytest.mark.parametrize("rows, cols", [(8, 8), (4, 4)])
+def test_digits(rows, cols):
+    graph = read_tflite(model_bytes())
+    for x in held_out().pictures[:3]:
+        program, run = check(accelerator(rows, cols), graph, x[None])
+        assert run.cycles >= program.macs / (rows * cols)
+        # All but the last descriptor, which ends the program, belong to a layer.
+        assert 0 < run.cycles - sum(run.layer_cycles) < 2 * descriptor_words(
+            accelerator(rows, cols).params)
+
+
+@pytest.mark.parametrize("name, most", [("resnet8_cifar10", 210_000), ("kws_dscnn", 60_000)])
+def test_shared_models(name, most):
+    path = MODELS / f"{name}_int8.tflite"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not there")
+    graph = read_tflite(path)
+    stored = np.load(MODELS / f"{name}.npz")
+    x = stored[stored.files[0]][:1]
+    _, run = check(accelerator(8, 8), graph, x.astype(np.int8))
+    assert run.cycles <= most
