@@ -95,11 +95,12 @@ class Gemm(wiring.Component):
         m.submodules.accumulators = accumulators = self.accumulators
 
         # A pass enters the array only when half of the accumulators is free for it; a tile only
-        # when no pixel of it comes too soon after the same one of the tile before.
+        # when no pixel of it comes too soon after the same one of the tile before: as many cycles
+        # from now as there are ones in `spacing`.
         vector, go, taken = self.i.payload, Signal(), Signal()
-        spacing, inside = Signal(range(accumulators.min_tile)), Signal()
+        spacing, inside = Signal(accumulators.min_tile - 1), Signal()
         m.d.comb += [
-            go.eq(~vector.first | ((spacing == 0) & (~vector.start | accumulators.free))),
+            go.eq(~vector.first | (~spacing[0] & (~vector.start | accumulators.free))),
             array.i.valid.eq(self.i.valid & go),
             self.i.ready.eq(array.i.ready & go),
             taken.eq(self.i.valid & self.i.ready),
@@ -113,10 +114,10 @@ class Gemm(wiring.Component):
         with m.If(taken):
             m.d.sync += inside.eq(~vector.last)
         with m.If(taken & vector.first):
-            m.d.sync += spacing.eq(accumulators.min_tile - 1)
+            m.d.sync += spacing.eq(-1)
         # Cycles in which a tile waits for a vector do not count: the next one may not wait there.
-        with m.Elif((spacing != 0) & (taken | ~inside)):
-            m.d.sync += spacing.eq(spacing - 1)
+        with m.Elif(taken | ~inside):
+            m.d.sync += spacing.eq(spacing >> 1)
 
         # A half is claimed until its last beat has left the accumulators.
         under_way = Signal(range(64))  # beats in the requantizer

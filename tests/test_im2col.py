@@ -108,6 +108,33 @@ def test_one_vector_a_cycle():
     assert one_layer[-1] - one_layer[0] < len(one_layer) + 3 * 16
 
 
+@pytest.mark.parametrize("output_register", [False, True])
+def test_latency(output_register):
+    """From the last word of a line to the first vector of it."""
+    params = Im2colParams(rows=4, buffer_bytes=256, output_register=output_register)
+    shape = ConvShape(height=1, width=20, channels=4)
+    dut, taken, left = Im2col(params), [], []
+
+    async def layer(ctx):
+        await send(ctx, dut.config, [shape.config(params, band=1)])
+
+    async def source(ctx):
+        await send(ctx, dut.i, np.zeros((20, 4), int).tolist())
+
+    async def sink(ctx):
+        await receive(ctx, dut.o, 20)
+
+    async def watch(ctx):
+        cycle = 0
+        async for *_, i, o in ctx.tick().sample(dut.i.valid & dut.i.ready, dut.o.valid):
+            taken.extend([cycle] if i else [])
+            left.extend([cycle] if o else [])
+            cycle += 1
+
+    simulate(dut, layer, source, sink, background=[watch])
+    assert left[0] - taken[-1] == dut.latency
+
+
 def test_buffer_just_large_enough():
     params = Im2colParams(rows=4, buffer_bytes=128)
     shape = ConvShape(height=7, width=8, channels=4, kernel=(3, 3), padding=((1, 1), (1, 1)))

@@ -3,9 +3,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.im2col.line_buffer import LineBuffer
+from rtl.im2col.lines import LineWalker
 from rtl.im2col.tiles import TileWalker
 from rtl.im2col.vectors import VectorWalker, read_of
 from rtl.layouts import bytes_of
+from rtl.stages import later
 
 __all__ = ["Im2col", "patch_of"]
 
@@ -35,7 +37,8 @@ class Im2col(wiring.Component):
 
     The buffer holds the lines that the current band needs, and refills while it is replayed; no
     vector leaves before its bytes have come. The first vector of a line leaves ``latency`` cycles
-    after the last word of the lines that it needs was taken.
+    after the last word of the lines that it needs was taken. A tile takes three cycles at the
+    least.
 
     A layer runs while its configuration is offered on ``config``, which is accepted when the last
     vector has left and the last word was taken; the next one may follow at once.
@@ -55,7 +58,7 @@ class Im2col(wiring.Component):
 
     def __init__(self, params):
         self.params = params
-        self.latency = 4 + params.output_register
+        self.latency = 6 + params.output_register
         super().__init__({
             "config": In(stream.Signature(params.config)),
             "i": In(stream.Signature(bytes_of(params.word_bytes))),
@@ -66,20 +69,23 @@ class Im2col(wiring.Component):
         m = Module()
         m.submodules.buffer = buffer = LineBuffer(self.params)
         m.submodules.tiles = tiles = TileWalker(self.params)
-        m.submodules.vectors = vectors = VectorWalker(self.params, present=buffer.present.shape())
+        m.submodules.lines = lines = LineWalker(self.params, present=buffer.present.shape())
+        m.submodules.vectors = vectors = VectorWalker(self.params)
         config = self.config.payload
 
         running, init = Signal(), Signal()
-        pictures_left = Signal.like(config.pictures)
         over = Signal()  # the last picture has rolled, so its words are taken
-        keep_from, picture_over = Signal.like(vectors.keep_from), Signal()
-        m.d.comb += init.eq(self.config.valid & ~running)
+        m.d.sync += init.eq(self.config.valid & ~running)
+        with m.If(self.config.valid):
+            m.d.sync += running.eq(1)
 
-        connect(m, tiles.o, vectors.tiles)
+        connect(m, tiles.o, lines.tiles)
+        connect(m, lines.o, vectors.lines)
+        keep_from, picture_over = Signal.like(lines.keep_from), Signal()
         m.d.comb += [
-            tiles.config.eq(config), tiles.init.eq(init),
-            vectors.config.eq(config), vectors.init.eq(init),
-            vectors.present.eq(buffer.present), vectors.rolled.eq(buffer.rolled),
+            tiles.config.eq(config), lines.config.eq(config), vectors.config.eq(config),
+            tiles.init.eq(init), lines.over.eq(tiles.over),
+            lines.present.eq(buffer.present), lines.rolled.eq(buffer.rolled),
             buffer.init.eq(init | ~running | over),
             buffer.lines.eq(config.lines), buffer.line_words.eq(config.line_words),
             buffer.pictures.eq(config.pictures), buffer.keep_from.eq(keep_from),
@@ -98,27 +104,35 @@ class Im2col(wiring.Component):
                          for before, after in zip(orders, orders[1:], strict=False)]
         m.d.comb += [buffer.address.eq(orders[1].read.address), buffer.read_en.eq(advance)]
         # Lines are given up only when the last read of the band is under way.
+        release = later(m, advance, Cat(lines.keep_from, lines.picture_over), "release")
         with m.If(advance & orders[1].valid & orders[1].read.release):
-            m.d.sync += [keep_from.eq(vectors.keep_from), picture_over.eq(vectors.waiting)]
+            m.d.sync += Cat(keep_from, picture_over).eq(release)
         with m.If(init | buffer.rolled):
             m.d.sync += [keep_from.eq(0), picture_over.eq(0)]
 
-        ready = orders[-1]
+        ready, inside = orders[-1], self._inside(m, orders[1].read, advance, buffer.latency)
         with m.If(advance):
             m.d.sync += self.o.valid.eq(ready.valid)
             for name in ("first", "last", "start", "done", "keep"):
                 m.d.sync += self.o.payload[name].eq(ready.read[name])
             for lane in range(self.params.lanes):
                 m.d.sync += self.o.payload.data[lane].eq(
-                    Mux(ready.read.inside[lane], buffer.vector[lane], config.pad))
+                    Mux(inside[lane], buffer.vector[lane], config.pad))
         m.d.comb += self.o.payload.fir.eq(config.fir if self.params.fir else 0)
 
         busy = Cat(self.o.valid, *(order.valid for order in orders)).any()
-        with m.If(buffer.rolled):
-            m.d.sync += [pictures_left.eq(pictures_left - 1), over.eq(pictures_left == 0)]
+        with m.If(buffer.rolled & buffer.last_picture):
+            m.d.sync += over.eq(1)
         m.d.comb += self.config.ready.eq(running & over & ~busy)
-        with m.If(init):
-            m.d.sync += [running.eq(1), over.eq(0), pictures_left.eq(config.pictures)]
         with m.If(self.config.ready):
-            m.d.sync += running.eq(0)
+            m.d.sync += [running.eq(0), over.eq(0)]
         return m
+
+    def _inside(self, m, read, advance, cycles):
+        """Which bytes are of the picture and of the run, ``cycles`` enabled cycles after ``read``.
+        """
+        bits = self.params.lane_bits
+        rest, far = read.rest[:bits], read.rest[bits:-1].any()
+        inside = Cat(read.begun[lane] & (read.rest >= 0) & (far | (rest > lane))
+                     for lane in range(self.params.lanes))
+        return later(m, advance, inside, "inside", cycles)

@@ -5,6 +5,7 @@ from amaranth.utils import ceil_log2
 
 from rtl.layouts import bytes_of
 from rtl.memory import BlockRam
+from rtl.stages import later
 
 __all__ = ["LineBuffer"]
 
@@ -14,8 +15,9 @@ class LineBuffer(wiring.Component):
 
     Words come in raster order, each line beginning with a new word. One bank of block RAM for each
     byte of a word, so that consecutive bytes lie in different banks; a rotator puts them in order.
-    A line is kept until ``keep_from`` has passed it, and its room is freed one line each cycle.
-    Words are taken one each cycle while there is room, and not beyond the end of the last picture.
+    A line is kept until ``keep_from`` has passed it, and the room of one is freed every second
+    cycle. Words are taken one each cycle while there is room, but none in the cycle after the last
+    of a line, nor beyond the end of the last picture. ``i.ready`` is a register.
 
     Parameters
     ----------
@@ -32,8 +34,9 @@ class LineBuffer(wiring.Component):
         First line of the picture that is still needed, at most ``lines``; no line is.
     present : ``Out``
         Lines of the picture that have come.
-    rolled : ``Out(1)``
-        A strobe: the picture is over, and lines are counted for the next one.
+    rolled, last_picture : ``Out(1)``
+        A strobe: the picture is over, and lines are counted for the next one, if it is not the
+        last.
     address, read_en : ``In``
         Byte address of the first byte of a vector.
     vector : ``Out(bytes_of(lanes))``
@@ -56,6 +59,7 @@ class LineBuffer(wiring.Component):
             "picture_over": In(1),
             "present": Out(self._lines),
             "rolled": Out(1),
+            "last_picture": Out(1),
             "address": In(range(params.buffer_bytes)),
             "read_en": In(1),
             "vector": Out(bytes_of(params.lanes)),
@@ -70,34 +74,35 @@ class LineBuffer(wiring.Component):
     def _elaborate_account(self, m):
         address = Signal(range(self.params.words))
         used = Signal(range(self.params.words + 1))
-        column = Signal(range(self.params.words))    # word in the line that comes
+        column = Signal(range(self.params.words))    # words of the line after the one that comes
         freed = Signal.like(self.lines)              # lines of the picture whose room is free
         left = Signal.like(self.pictures)            # pictures after this one
         limit = Signal(self._lines)                  # lines that may come before the next roll
-        write = Signal()
-        line_end = Signal()
-        free = Signal()
+        write, line_end, freeing = Signal(), Signal(), Signal()
         m.d.comb += [
-            limit.eq(Mux(left == 0, self.lines, self.lines << 1)),
-            self.i.ready.eq((used != self.params.words) & (self.present != limit) & ~self.init),
+            limit.eq(Mux(self.last_picture, self.lines, self.lines << 1)),
             write.eq(self.i.valid & self.i.ready),
-            line_end.eq(write & (column == self.line_words - 1)),
-            free.eq((freed != self.keep_from) & (freed < self.present)),
-            self.rolled.eq(self.picture_over & (freed == self.lines)),
+            line_end.eq(write & (column == 0)),
         ]
+        # What is decided shows a cycle later, so that one decision may have to see the last one.
+        full = used[-1] | (used[:-1].all() & write)
         m.d.sync += [
+            self.i.ready.eq(~full & (self.present != limit) & ~line_end & ~self.init),
+            freeing.eq((freed != self.keep_from) & (freed < self.present) & ~freeing),
+            self.rolled.eq(self.picture_over & (freed == self.lines) & ~self.rolled),
             address.eq(address + write),
-            used.eq(used + write - Mux(free, self.line_words, 0)),
-            freed.eq(freed + free),
+            used.eq(used + write - Mux(freeing, self.line_words, 0)),
+            freed.eq(freed + freeing),
             self.present.eq(self.present + line_end - Mux(self.rolled, self.lines, 0)),
         ]
-        with m.If(write):
-            m.d.sync += column.eq(Mux(line_end, 0, column + 1))
+        with m.If(write | self.init):
+            m.d.sync += column.eq(Mux(line_end | self.init, self.line_words, column) - 1)
         with m.If(self.rolled):
-            m.d.sync += [freed.eq(0), left.eq(left - 1)]
+            m.d.sync += [freed.eq(0), left.eq(left - 1), self.last_picture.eq(left == 1)]
         with m.If(self.init):
-            m.d.sync += [address.eq(0), used.eq(0), column.eq(0), freed.eq(0),
-                         self.present.eq(0), left.eq(self.pictures)]
+            m.d.sync += [address.eq(0), used.eq(0), freed.eq(0), self.present.eq(0),
+                         freeing.eq(0), self.rolled.eq(0), left.eq(self.pictures),
+                         self.last_picture.eq(self.pictures == 0)]
         return write, address
 
     def _elaborate_banks(self, m, write, write_address):
@@ -120,12 +125,7 @@ class LineBuffer(wiring.Component):
             ]
             banks.append(bank.read_data)
 
-        turn = offset
-        for stage in range(self.latency):
-            late = Signal(bits, name=f"turn_{stage}", reset_less=True)
-            with m.If(self.read_en):
-                m.d.sync += late.eq(turn)
-            turn = late
+        turn = later(m, self.read_en, offset, "turn", self.latency)
         rotated = Cat(*banks)
         for bit in range(bits):
             turned = Signal(8 * count, name=f"turned_{1 << bit}")

@@ -68,6 +68,11 @@ class Im2colParams:
         return self.buffer_bytes // self.word_bytes
 
     @property
+    def lane_bits(self):
+        """Bits of the number of a lane."""
+        return ceil_log2(self.lanes)
+
+    @property
     def position(self):
         """Shape of a byte position in a line, padding included."""
         return signed(ceil_log2(self.buffer_bytes) + 2)

@@ -17,21 +17,24 @@ def tile_of(params):
         "start": 1,                         #: First tile of a pass.
         "done": 1,                          #: Last tile of a pass.
         "band_end": 1,                      #: Last tile of the last pass of a band.
-        "new_picture": 1,                   #: First band of a picture that is not the first.
+        "new_picture": 1,                   #: First tile of a picture that is not the first.
     })
 
 
 class TileWalker(wiring.Component):
-    """Loops over pictures, bands, groups, passes, kernel lines, runs and chunks; a tile a cycle.
+    """Loops over pictures, bands, groups, passes, kernel lines, runs and chunks.
 
-    The walker's registers are the tile it offers; nothing depends combinationally on ``o.ready``.
+    A tile every third cycle: from the one that is taken to the next, and a cycle to see which loops
+    are at their end. Nothing depends combinationally on ``o.ready``.
 
     Members
     -------
     config : ``In(params.config)``
         Fields of the layer; they hold from ``init`` until the last tile is taken.
     init : ``In(1)``
-        Begin with the first tile, offered from the next cycle on.
+        Begin with the first tile, offered three cycles later.
+    over : ``Out(1)``
+        The last tile of the layer was taken.
     o : ``Out(stream.Signature(tile_of(params)))``
     """
 
@@ -40,121 +43,119 @@ class TileWalker(wiring.Component):
         super().__init__({
             "config": In(params.config),
             "init": In(1),
+            "over": Out(1),
             "o": Out(stream.Signature(tile_of(params))),
         })
 
     def elaborate(self, platform):
         m = Module()
         config, tile = self.config, self.o.payload
-        picture_base = Signal.like(config.picture_words)
-        band_line, band_base = Signal(self.params.line), Signal.like(tile.base)
-        rows_left = Signal.like(config.y_count)         # output lines from this band on, less one
-        group_position = Signal(self.params.position)
-        run_position = Signal(self.params.position)
+        # A layer begins as if all loops were at their end.
+        step, settle, begins = Signal(), Signal(), Signal()
+        ends = self._elaborate_counters(m, step)
+        short, runs_end, pass_end, tiles_end, band_end = ends.values()
 
-        # Counts to go, innermost first; `over`: a loop and all within it are at their end.
-        loops = {}
-        over, first = Const(1), Const(1)
-        for name in ("chunks", "kw_count", "kh_count", "tiles", "groups"):
-            left = Signal.like(config[name], name=f"{name}_left")
-            ends = Signal(name=f"{name}_over")
-            m.d.comb += ends.eq(over & (left == 0))
-            loops[name] = (left, ends)
-            over = ends
-            if name in ("chunks", "kw_count", "kh_count"):
-                first = first & (left == config[name])
-        last_band = Signal()
+        rows_left = Signal.like(config.y_count)   # output lines from this band on, less one
+        last_band, last_picture = Signal(), Signal()
         pictures_left = Signal.like(config.pictures)
+        next_picture, finished = Signal(), Signal()
         m.d.comb += [
-            last_band.eq(rows_left <= config.band),
+            next_picture.eq(band_end & last_band),
+            finished.eq(next_picture & last_picture & ~begins),
             tile.rows.eq(Mux(last_band, rows_left, config.band)),
-            tile.short.eq(loops["chunks"][1]),
-            tile.start.eq(first),
-            tile.done.eq(loops["kh_count"][1]),
-            tile.band_end.eq(loops["groups"][1]),
+            tile.short.eq(short),
+            tile.done.eq(pass_end),
+            tile.band_end.eq(band_end),
         ]
+        m.d.sync += [
+            step.eq(self.init | (self.o.valid & self.o.ready)),
+            settle.eq(step & ~finished),
+            self.o.valid.eq(settle | (self.o.valid & ~self.o.ready)),
+            last_band.eq((rows_left <= config.band) | self.init),
+            last_picture.eq(pictures_left == 0),
+        ]
+        with m.If(step):
+            m.d.sync += [
+                begins.eq(0),
+                self.over.eq(finished),
+                tile.start.eq(pass_end),
+                tile.new_picture.eq(next_picture & ~begins),
+            ]
+            with m.If(band_end):
+                m.d.sync += rows_left.eq(Mux(last_band, config.y_count, rows_left + ~config.band))
+            with m.If(next_picture & ~begins):
+                m.d.sync += pictures_left.eq(pictures_left - 1)
+        with m.If(self.init):
+            m.d.sync += [begins.eq(1), self.over.eq(0), pictures_left.eq(config.pictures)]
 
-        line, base, position = tile.line, tile.base, tile.position
+        self._step_position(m, step, short, runs_end, tiles_end, band_end)
+        self._step_line(m, step & runs_end, pass_end, band_end, next_picture)
+        return m
+
+    def _elaborate_counters(self, m, step):
+        """Counts to go, innermost first. Returns for each loop a register: it and all within it are
+        at their end."""
+        ends, over, inner = {}, Const(1), Const(1)
+        for name in ("chunks", "kw_count", "kh_count", "tiles", "groups"):
+            left = Signal.like(self.config[name], name=f"{name}_left")
+            end = ends[name] = Signal(name=f"{name}_end")
+            with m.If(step & inner):
+                m.d.sync += left.eq(Mux(end, self.config[name], left - 1))
+            over = over & (left == 0)
+            m.d.sync += end.eq(over | self.init)
+            inner = end
+        return ends
+
+    def _step_position(self, m, step, short, runs_end, tiles_end, band_end):
+        """To the next chunk, run or group, or back to where this one or the first began."""
+        config, position = self.config, self.o.payload.position
+        run, group = Signal.like(position, name="run"), Signal.like(position, name="group")
         chunk_step = self.params.rows
         if self.params.fir:
             chunk_step = Mux(config.fir, config.chunk_step, self.params.rows)
-
-        def restart(*names):
-            return [loops[name][0].eq(config[name]) for name in names]
-
-        with m.If(self.o.valid & self.o.ready):
-            with m.If(~loops["chunks"][1]):
-                m.d.sync += [loops["chunks"][0].eq(loops["chunks"][0] - 1),
-                             position.eq(position + chunk_step)]
-            with m.Else():
-                m.d.sync += restart("chunks")
-                with m.If(~loops["kw_count"][1]):
-                    after = run_position + config.kw_step
-                    m.d.sync += [loops["kw_count"][0].eq(loops["kw_count"][0] - 1),
-                                 run_position.eq(after), position.eq(after)]
-                with m.Else():
-                    m.d.sync += [*restart("kw_count"),
-                                 run_position.eq(group_position), position.eq(group_position)]
-                    with m.If(~loops["kh_count"][1]):
-                        m.d.sync += [loops["kh_count"][0].eq(loops["kh_count"][0] - 1),
-                                     line.eq(line + config.kh_step),
-                                     base.eq(base + config.kh_step_words)]
-                    with m.Else():
-                        m.d.sync += [*restart("kh_count"), line.eq(band_line), base.eq(band_base)]
-                        with m.If(~loops["tiles"][1]):
-                            m.d.sync += loops["tiles"][0].eq(loops["tiles"][0] - 1)
-                        with m.Else():
-                            m.d.sync += restart("tiles")
-                            after = Mux(loops["groups"][1], config.x_origin,
-                                        group_position + config.group_step)
-                            m.d.sync += [group_position.eq(after), run_position.eq(after),
-                                         position.eq(after)]
-                            with m.If(~loops["groups"][1]):
-                                m.d.sync += loops["groups"][0].eq(loops["groups"][0] - 1)
-                            with m.Else():
-                                m.d.sync += restart("groups")
-                                self._next_band(m, picture_base, band_line, band_base, rows_left,
-                                                pictures_left, last_band)
-        with m.If(self.init):
-            m.d.sync += [
-                self.o.valid.eq(1),
-                *restart(*loops),
-                position.eq(config.x_origin),
-                run_position.eq(config.x_origin),
-                group_position.eq(config.x_origin),
-                picture_base.eq(0),
-                pictures_left.eq(config.pictures),
-                tile.new_picture.eq(0),
-                *self._first_band(band_line, band_base, rows_left, 0),
-            ]
-        return m
-
-    def _first_band(self, band_line, band_base, rows_left, picture_base):
-        base = picture_base + self.config.y_origin_words
-        return [
-            band_line.eq(self.config.y_origin), self.o.payload.line.eq(self.config.y_origin),
-            band_base.eq(base), self.o.payload.base.eq(base),
-            rows_left.eq(self.config.y_count),
-        ]
-
-    def _next_band(self, m, picture_base, band_line, band_base, rows_left, pictures_left,
-                   last_band):
-        config, tile = self.config, self.o.payload
-        with m.If(~last_band):
-            line, base = band_line + config.band_step, band_base + config.band_step_words
-            m.d.sync += [
-                band_line.eq(line), tile.line.eq(line),
-                band_base.eq(base), tile.base.eq(base),
-                rows_left.eq(rows_left - config.band - 1),
-                tile.new_picture.eq(0),
-            ]
+        origin, distance = Signal.like(position), Signal.like(config.group_step)
+        after = Signal.like(position)
+        with m.If(~short):
+            m.d.comb += [origin.eq(position), distance.eq(chunk_step)]
+        with m.Elif(~runs_end):
+            m.d.comb += [origin.eq(run), distance.eq(config.kw_step)]
         with m.Else():
-            base = Signal.like(picture_base)
-            m.d.comb += base.eq(picture_base + config.picture_words)
-            m.d.sync += [
-                picture_base.eq(base),
-                pictures_left.eq(pictures_left - 1),
-                self.o.valid.eq(pictures_left != 0),
-                tile.new_picture.eq(1),
-                *self._first_band(band_line, band_base, rows_left, base),
+            m.d.comb += [
+                origin.eq(Mux(band_end, config.x_origin, group)),
+                distance.eq(Mux(tiles_end & ~band_end, config.group_step, 0)),
             ]
+        m.d.comb += after.eq(origin + distance)
+        with m.If(step):
+            m.d.sync += position.eq(after)
+            with m.If(short):
+                m.d.sync += run.eq(after)
+            with m.If(tiles_end):
+                m.d.sync += group.eq(after)
+
+    def _step_line(self, m, step, pass_end, band_end, next_picture):
+        """To the next kernel line, band or picture, or back to the first line of the band."""
+        config, line, base = self.config, self.o.payload.line, self.o.payload.base
+        band_line, band_base = Signal.like(line), Signal.like(base)
+        picture_base = Signal.like(base)
+        with m.If(self.init):
+            m.d.sync += picture_base.eq(config.y_origin_words)
+        with m.If(step & next_picture):
+            m.d.sync += picture_base.eq(picture_base + config.picture_words)
+
+        def walk(register, first, picture, by, by_band):
+            origin, distance = Signal.like(register), Signal.like(by)
+            after = Signal.like(register)
+            with m.If(~pass_end):
+                m.d.comb += [origin.eq(register), distance.eq(by)]
+            with m.Elif(next_picture):
+                m.d.comb += origin.eq(picture)
+            with m.Else():
+                m.d.comb += [origin.eq(first), distance.eq(Mux(band_end, by_band, 0))]
+            m.d.comb += after.eq(origin + distance)
+            with m.If(step):
+                m.d.sync += register.eq(after)
+                with m.If(band_end):
+                    m.d.sync += first.eq(after)
+
+        walk(line, band_line, config.y_origin, config.kh_step, config.band_step)
+        walk(base, band_base, picture_base, config.kh_step_words, config.band_step_words)

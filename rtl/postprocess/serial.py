@@ -5,7 +5,7 @@ from amaranth.lib.wiring import In, Out
 from rtl.check import one_of
 from rtl.layouts import MULTIPLIER_WIDTH, ChannelParams, OutputRange
 from rtl.postprocess.rounding import Rounding
-from rtl.postprocess.stages import later
+from rtl.stages import later
 
 __all__ = ["SerialLane"]
 

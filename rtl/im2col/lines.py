@@ -1,0 +1,121 @@
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.im2col.tiles import tile_of
+
+__all__ = ["LineWalker", "line_of"]
+
+
+def line_of(params):
+    """Layout of one line of output of a tile."""
+    tile = tile_of(params)
+    return data.StructLayout({
+        "position": params.position,    #: Byte of the line of input at which it begins.
+        "base": tile["base"].shape,     #: Address of that line in the buffer.
+        "in_picture": 1,                #: The line is of the picture, not of its padding.
+        "first": 1,                     #: Of the tile.
+        "last": 1,                      #: Of the tile.
+        "short": 1,                     #: These are of the tile.
+        "start": 1,
+        "done": 1,
+        "band_end": 1,
+    })
+
+
+class LineWalker(wiring.Component):
+    """Loops over the lines of output of one tile after the other.
+
+    A line is offered once the line of input that it needs has come, the last of a tile only when
+    the next tile is known as well. ``o.valid`` is a register.
+
+    Members
+    -------
+    config : ``In(params.config)``
+    tiles : ``In(stream.Signature(tile_of(params)))``
+    over : ``In(1)``
+        No tile is left.
+    present : ``In``
+        Lines of the picture that have come.
+    rolled : ``In(1)``
+        ``present`` counts lines of the next picture from now on.
+    keep_from, picture_over : ``Out``
+        While the last line of a band is read: the first line that is needed after it; none is.
+    o : ``Out(stream.Signature(line_of(params)))``
+    """
+
+    def __init__(self, params, *, present):
+        self.params = params
+        super().__init__({
+            "config": In(params.config),
+            "tiles": In(stream.Signature(tile_of(params))),
+            "over": In(1),
+            "present": In(present),
+            "rolled": In(1),
+            "keep_from": Out(params.config["lines"].shape),
+            "picture_over": Out(1),
+            "o": Out(stream.Signature(line_of(params))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config, coming, now = self.config, self.tiles.payload, self.o.payload
+        line, rows_left = Signal.like(coming.line), Signal.like(coming.rows)
+        active = Signal()
+        held = Signal()    # the line is of a picture that has not begun yet
+        moves, ends = Signal(), Signal()
+        m.d.comb += [
+            now.last.eq(rows_left == 0),
+            moves.eq(self.o.valid & self.o.ready),
+            ends.eq(~active | now.last),
+            self.tiles.ready.eq(~active | (moves & now.last)),
+        ]
+        with m.If(moves | ~active):
+            m.d.sync += now.first.eq(ends)
+            with m.If(ends):
+                m.d.sync += [
+                    active.eq(self.tiles.valid),
+                    held.eq(self.tiles.valid & coming.new_picture),
+                    line.eq(coming.line),
+                    rows_left.eq(coming.rows),
+                    *(now[name].eq(coming[name])
+                      for name in ("position", "base", "short", "start", "done", "band_end")),
+                ]
+            with m.Else():
+                m.d.sync += [
+                    line.eq(line + config.y_step),
+                    rows_left.eq(rows_left - 1),
+                    now.base.eq(now.base + config.y_step_words),
+                ]
+        with m.If(self.rolled):
+            m.d.sync += held.eq(0)
+
+        # Whether a line has come is a register, so it is asked of the next one as well.
+        def ask(number):
+            inside = (number >= 0) & (number < config.lines)
+            return inside, ~inside | (number < self.present)
+
+        known = self.tiles.valid | self.over
+        (inside, come), (inside_after, come_after), (inside_coming, come_coming) = (
+            ask(number) for number in (line, (line + config.y_step)[:len(line)].as_signed(),
+                                       coming.line))
+        with m.If(moves | ~active):
+            m.d.sync += [
+                now.in_picture.eq(Mux(ends, inside_coming, inside_after)),
+                self.o.valid.eq(Mux(
+                    ends, come_coming & self.tiles.valid & ~coming.new_picture & (coming.rows != 0),
+                    come_after & (known | (rows_left != 1)))),
+            ]
+        with m.Else():
+            m.d.sync += [
+                now.in_picture.eq(inside),
+                self.o.valid.eq(come & ~held & (known | ~now.last)),
+            ]
+
+        # Before the last vector of a band is read, this walker is at the first line of the next.
+        m.d.comb += self.picture_over.eq(held | ~active)
+        with m.If(self.picture_over | (line > config.lines)):
+            m.d.comb += self.keep_from.eq(config.lines)
+        with m.Elif(line >= 0):
+            m.d.comb += self.keep_from.eq(line)
+        return m
