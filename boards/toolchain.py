@@ -198,11 +198,13 @@ def _digest_placement(report, placed, device):
 
 def _signal(module, name):
     """What a person would call the cell ``name``: the signal a register drives, or itself."""
-    cell = module["cells"][name]
+    cell, core = module["cells"][name], CORE if name.startswith(CORE) else ""
     port = REGISTERS.get(cell["type"])
     if port is not None and cell["connections"][port]:
         bit, = cell["connections"][port]
         name = next(net for net, value in module["netnames"].items() if value["bits"] == [bit])
+        # Ports of the core have names of the harness, but their registers are the core's.
+        name = core + name.removeprefix(core)
     return re.sub(r"(_SB_|_TRELLIS_|_DSP$|_RAM$|_LUT4_|_DFFLC$|_LC$).*", "", name)
 
 
