@@ -10,7 +10,8 @@ import tflite
 from flatbuffers import number_types
 
 from host.graph import Graph, ModelError, Operator, Tensor
-from host.tflite.operators import CHECKS, Node, Refusal
+from host.tflite.node import Node, Refusal
+from host.tflite.operators import CHECKS
 
 __all__ = ["read_tflite"]
 

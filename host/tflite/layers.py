@@ -1,0 +1,104 @@
+"""What a layer with weights may look like in a .tflite file."""
+
+import math
+
+import numpy as np
+import tflite
+
+from host.graph import rescale
+from host.tflite.node import Refusal, constant, positive, window
+from sim.golden.requantize import channel_params
+
+__all__ = ["conv", "depthwise", "fully_connected"]
+
+
+def _weights(node, rank, axis):
+    """The weights, checked to be symmetric with one scale, or one for each index of ``axis``."""
+    weights = constant(node.inputs[1], "weights", "int8")
+    if len(weights.shape) != rank:
+        raise Refusal(f"the weights have the shape {weights.shape} instead of {rank} axes")
+    if weights.zero_point != 0:
+        raise Refusal("the weights have zero points other than 0")
+    channels = weights.shape[axis]
+    if len(weights.scales) not in {1, channels} or (
+            len(weights.scales) > 1 and weights.axis != axis):
+        raise Refusal(f"the weights have {len(weights.scales)} scales along axis {weights.axis} "
+                      f"instead of 1 or {channels} along axis {axis}")
+    positive(weights.scales, "a channel of the weights")
+    return weights
+
+
+def _check_channels(node, x, weights, axis, y):
+    """Refuse what the requantisation or 32 bits of accumulator cannot hold."""
+    channels = weights.shape[axis]
+    magnitudes = np.abs(np.moveaxis(weights.data, axis, 0).astype(np.int64))
+    reach = magnitudes.reshape(channels, -1).sum(axis=1) * max(x.zero_point + 128,
+                                                               127 - x.zero_point)
+    if len(node.inputs) > 2 and node.inputs[2] is not None:
+        bias = constant(node.inputs[2], "biases", "int32")
+        if bias.shape != (channels,):
+            raise Refusal(f"the biases have the shape {bias.shape} instead of {(channels,)}")
+        if bias.zero_point != 0:
+            raise Refusal(f"the biases have the zero point {bias.zero_point} instead of 0")
+        reach = reach + np.abs(bias.data.astype(np.int64))
+    if reach.max() >= 1 << 31:
+        raise Refusal(f"the sums of channel {reach.argmax()} can exceed 32 bits")
+    for channel, scale in enumerate(rescale(node.kind, x, weights, y).tolist()):
+        try:
+            channel_params(scale)
+        except (ValueError, OverflowError) as error:
+            raise Refusal(f"channel {channel} is rescaled by {scale}, but only factors below 8 are "
+                          "possible") from error
+
+
+def _convolve(node, options, axis):
+    node.expect(options, 2, 3)
+    x, weights = node.activation(0, 4), _weights(node, 4, axis)
+    dilation = node.option("DilationHFactor"), node.option("DilationWFactor")
+    outputs, geometry = window(node, x.shape[1:3], weights.shape[1:3], dilation)
+    y = node.result((x.shape[0], *outputs, weights.shape[axis]))
+    _check_channels(node, x, weights, axis, y)
+    return x, weights, {"dilation": dilation, **geometry, "activation": node.fused()}
+
+
+def conv(node):
+    x, weights, attributes = _convolve(node, tflite.Conv2DOptions, 0)
+    groups, rest = divmod(x.shape[3], weights.shape[3])
+    if rest or weights.shape[0] % groups:
+        raise Refusal(f"{x.shape[3]} input channels and filters of shape {weights.shape} make no "
+                      "groups")
+    return attributes
+
+
+def depthwise(node):
+    x, weights, attributes = _convolve(node, tflite.DepthwiseConv2DOptions, 3)
+    multiplier = node.option("DepthMultiplier")
+    if weights.shape[0] != 1 or weights.shape[3] != x.shape[3] * multiplier:
+        raise Refusal(f"{x.shape[3]} input channels with multiplier {multiplier} do not give the "
+                      f"weights' shape {weights.shape}")
+    return attributes
+
+
+def fully_connected(node):
+    node.expect(tflite.FullyConnectedOptions, 2, 3)
+    x, weights = node.activation(0), _weights(node, 2, 0)
+    if node.option("WeightsFormat") != 0:
+        raise Refusal("the weights are in a shuffled format")
+    cout, cin = weights.shape
+    rows, rest = divmod(math.prod(x.shape), cin)
+    y = node.result()
+    if rest or math.prod(y.shape) != rows * cout or y.shape[-1:] != (cout,):
+        raise Refusal(f"shapes {x.shape}, {weights.shape} and {y.shape} do not fit each other")
+    _check_channels(node, x, weights, 0, y)
+    _check_bias_scale(node, x, weights, y)
+    return {"activation": node.fused()}
+
+
+def _check_bias_scale(node, x, weights, y):
+    """Refuse biases in other units than those of the sums, as TensorFlow Lite Micro does here."""
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    if bias is not None and len(weights.scales) == 1:
+        scale, product = bias.scales[0] if bias.scales else 0.0, x.scale * weights.scale
+        if abs(product - scale) > 0.02 * y.scale:
+            raise Refusal(f"the biases have the scale {scale} instead of that of the sums, "
+                          f"{product}")
