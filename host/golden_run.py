@@ -57,6 +57,7 @@ RUN = {
     "ADD": _add,
     "AVERAGE_POOL_2D": _pool(operators.average_pool),
     "MAX_POOL_2D": _pool(operators.max_pool),
+    "CONCATENATION": lambda graph, operator, *parts: np.concatenate(parts, axis=-1),
     "RESHAPE": lambda graph, operator, x: x.reshape(-1, *graph.result(operator).shape[1:]),
     "SOFTMAX": lambda graph, operator, x: softmax(x, scale=graph.operand(operator, 0).scale,
                                                   beta=operator.attributes["beta"]),

@@ -10,7 +10,7 @@ __all__ = ["write_tflite"]
 
 #: Versions of int8 operators; of the rest the first will do.
 VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "ADD": 2,
-            "AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2, "SOFTMAX": 2, "PAD": 2}
+            "AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2, "CONCATENATION": 2, "SOFTMAX": 2, "PAD": 2}
 
 
 def _code(enum, name):
@@ -55,6 +55,8 @@ def _options(graph, operator):
             return "FullyConnectedOptions", fields
         case "ADD":
             return "AddOptions", fields
+        case "CONCATENATION":
+            return "ConcatenationOptions", {"axis": len(graph.result(operator).shape) - 1}
         case "SOFTMAX":
             return "SoftmaxOptions", {"beta": attributes["beta"]}
         case "RESHAPE":

@@ -102,12 +102,16 @@ class Chain:
         self.weighted("DEPTHWISE_CONV_2D", (1, *kernel, filters), 3, (1, *outputs, filters),
                       **attributes, **dilation)
 
-    def pool(self, kind, kernel=None):
+    def pool(self, kind, kernel=None, same=False):
+        """Over any window, or over one of ``kernel`` with or without the padding of SAME."""
+        x, padding = self.x, ((0, 0), (0, 0))
         if kernel is None:
             kernel, outputs, attributes, _ = self.window(dilated=False)
-        else:  # over the whole picture
-            outputs, attributes = (1, 1), {"stride": (1, 1), "padding": ((0, 0), (0, 0))}
-        x = self.x
+        else:
+            if same:
+                padding = tuple(map(same_padding, x.shape[1:3], kernel, (1, 1)))
+            outputs = tuple(map(output_size, x.shape[1:3], kernel, (1, 1), (1, 1), padding))
+            attributes = {"stride": (1, 1), "padding": padding}
         self.append(kind, [self.last], (1, *outputs, x.shape[3]), x.scale, x.zero_point,
                     kernel=kernel, activation=self.activation(), **attributes)
 
@@ -125,6 +129,19 @@ class Chain:
         scale = max(self.x.scale, self.tensors[other].scale) * self.scale(0.5, 4)
         inputs = self.rng.permutation([self.last, other]).tolist()
         self.append("ADD", inputs, self.x.shape, scale, activation=self.activation())
+
+    def concatenate(self):
+        """With pools of it, which keep scale and zero point, or with itself."""
+        start, parts = self.last, [self.last]
+        for _ in range(self.integer(1, 3)):
+            self.last = start
+            if self.rng.random() < 0.8:
+                self.pool(str(self.rng.choice(["AVERAGE_POOL_2D", "MAX_POOL_2D"])),
+                          kernel=(self.integer(1, 4), self.integer(1, 4)), same=True)
+            parts.append(self.last)
+        x = self.x
+        self.append("CONCATENATION", self.rng.permutation(parts).tolist(),
+                    (*x.shape[:3], x.shape[3] * len(parts)), x.scale, x.zero_point)
 
     def pad(self):
         pads = np.array([[0, 0], *self.rng.integers(0, 3, (2, 2)), [0, 0]], np.int32)
@@ -151,7 +168,7 @@ class Chain:
 def network(rng):
     chain = Chain(rng)
     steps = [chain.conv, chain.conv, chain.depthwise, chain.add, chain.average_pool,
-             chain.max_pool, chain.pad]
+             chain.max_pool, chain.pad, chain.concatenate]
     for _ in range(chain.integer(1, 6)):
         steps[rng.integers(len(steps))]()
     if rng.random() < 0.6:

@@ -155,6 +155,15 @@ def padding_of(rng):
     return graph_of("PAD", [x, table, y], {"padding": tuple(map(tuple, pads.tolist()))})
 
 
+def concatenation(rng):
+    rest, numbers = rng.integers(1, 7, rng.integers(1, 4)), tensor(rng, "", ())
+    channels = rng.integers(1, 9, rng.integers(2, 11)).tolist()
+    like = {"scales": numbers.scales, "zero_point": numbers.zero_point}
+    parts = [tensor(rng, f"x{n}", (*rest, count), **like) for n, count in enumerate(channels)]
+    return graph_of("CONCATENATION", [*parts, tensor(rng, "y", (*rest, sum(channels)), **like)], {},
+                    operands=len(parts))
+
+
 def reshape(rng):
     x = tensor(rng, "x", (1, *rng.integers(1, 6, 3)))
     return graph_of("RESHAPE", [x, tensor(rng, "y", (1, math.prod(x.shape)), scales=x.scales,
@@ -163,7 +172,8 @@ def reshape(rng):
 
 MAKERS = {"conv": conv, "depthwise": depthwise, "dense": dense, "add": addition,
           "average pool": pool("AVERAGE_POOL_2D"), "max pool": pool("MAX_POOL_2D"),
-          "softmax": soft_maximum, "pad": padding_of, "reshape": reshape}
+          "concatenation": concatenation, "softmax": soft_maximum, "pad": padding_of,
+          "reshape": reshape}
 
 
 @pytest.mark.parametrize("kind", MAKERS)

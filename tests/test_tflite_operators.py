@@ -12,6 +12,7 @@ from host.digits import model_bytes
 from host.graph import Graph, ModelError, Operator, Tensor
 from host.reference import Reference, TflmError
 from host.tflite import read_tflite
+from host.tflite.operators import CHECKS
 from host.tflite_writer import write_tflite
 
 DIGITS = read_tflite(model_bytes())
@@ -49,9 +50,9 @@ def with_tensor(index, **fields):
     return write_tflite(replace(DIGITS, tensors=tuple(tensors)))
 
 
-def with_table(change):
-    """The digits network after ``change`` has been at its model."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model_bytes(), 0))
+def with_table(change, data=None):
+    """The digits network, or another, after ``change`` has been at its model."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data or model_bytes(), 0))
     change(model)
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(model.Pack(builder), b"TFL3")
@@ -63,13 +64,13 @@ def with_operator(index, **fields):
     return with_table(lambda model: vars(model.subgraphs[0].operators[index]).update(fields))
 
 
-def with_options(index, **fields):
-    """The digits network with fields of the options of an operator replaced."""
+def with_options(index, data=None, **fields):
+    """The digits network, or another, with fields of the options of an operator replaced."""
     def change(model):
         options = vars(model.subgraphs[0].operators[index].builtinOptions)
         assert fields.keys() <= options.keys()
         options.update(fields)
-    return with_table(change)
+    return with_table(change, data)
 
 
 def refusals(data):
@@ -275,6 +276,45 @@ case("classes", "0 (SOFTMAX)", "it goes over 4096 elements, more than 4095",
      activation((1, 4096), scales=(1 / 256,), zero_point=-128), beta=1.0)
 
 
+def joined(*shapes, result=None, options=None, **fields):
+    """A CONCATENATION of ``shapes``; ``fields`` are those of the last of them."""
+    parts = [activation(shape) for shape in shapes]
+    parts[-1] = replace(parts[-1], **fields)
+    y = activation(result or (*shapes[0][:-1], sum(shape[-1] for shape in shapes)))
+    return with_options(0, written("CONCATENATION", *parts, y, operands=len(parts)),
+                        **options or {})
+
+
+for count in (1, 11):
+    case(f"{count} parts", "0 (CONCATENATION)", f"it has {count} inputs and 1 outputs",
+         joined, *[(1, 2)] * count)
+for axis in (1, -2, 4):
+    case(f"parts along axis {axis}", "0 (CONCATENATION)",
+         f"it goes along axis {axis} of (1, 2, 2, 3); only channels, the last of several axes, are "
+         "possible", joined, (1, 2, 2, 3), (1, 2, 2, 3), options={"axis": axis})
+case("parts without channels", "0 (CONCATENATION)",
+     "it goes along axis 0 of (2,); only channels, the last of several axes, are possible",
+     joined, (2,), (3,))
+for shape in ((1, 3, 2, 3), (1, 2, 3)):
+    case(f"parts of {len(shape)} axes", "0 (CONCATENATION)",
+         f"the shapes (1, 2, 2, 3), {shape} differ in more than channels",
+         joined, (1, 2, 2, 3), shape)
+case("size of the whole", "0 (CONCATENATION)",
+     "the output (x) has the shape (1, 2, 2, 4), but (1, 2, 2, 6) is what the inputs give",
+     joined, (1, 2, 2, 3), (1, 2, 2, 3), result=(1, 2, 2, 4))
+case("scales of the parts", "0 (CONCATENATION)",
+     "input and output differ in scale or zero point: 0.25, 3 and 0.5, 3",
+     joined, (1, 2), (1, 3), scales=(0.25,))
+case("zero points of the parts", "0 (CONCATENATION)",
+     "input and output differ in scale or zero point: 0.5, 4 and 0.5, 3",
+     joined, (1, 2), (1, 3), zero_point=4)
+case("constant part", "0 (CONCATENATION)", "input 1 (x) is a constant",
+     joined, (1, 2), (1, 3), data=np.zeros((1, 3), np.int8))
+case("activation of the whole", "0 (CONCATENATION)",
+     "the fused activation RELU is not possible here",
+     joined, (1, 2), (1, 3), options={"fusedActivationFunction": 1})
+
+
 @pytest.mark.parametrize("make, args, kwargs, operator, reason", CASES)
 def test_refuses(make, args, kwargs, operator, reason):
     assert refusals(make(*args, **kwargs))[operator] == reason
@@ -314,8 +354,12 @@ def test_padding_is_read():
     assert graph.result(graph.operators[0]).shape == (1, 5, 6, 8)
 
 
-SUPPORTED = ("CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, ADD, AVERAGE_POOL_2D, MAX_POOL_2D, "
-             "RESHAPE, SOFTMAX, PAD")
+def test_axis_counts_from_either_end():
+    graph = read_tflite(joined((1, 2, 3), (1, 2, 4), options={"axis": -1}))
+    assert graph.result(graph.operators[0]).shape == (1, 2, 7)
+
+
+SUPPORTED = ", ".join(CHECKS)
 
 
 @pytest.mark.parametrize("kind, operator, reason", [

@@ -14,6 +14,9 @@ __all__ = ["CHECKS"]
 #: Most elements of an axis that a softmax goes over: the sum of as many exponentials fits 32 bits.
 MOST_CLASSES = 4095
 
+#: Most operands of a concatenation, as the reference has it.
+MOST_PARTS = 10
+
 
 def _add(node):
     node.expect(tflite.AddOptions, 2)
@@ -41,6 +44,25 @@ def _pool(node):
     outputs, geometry = window(node, x.shape[1:3], kernel)
     _same_numbers(x, node.result((x.shape[0], *outputs, x.shape[3])))
     return {"kernel": kernel, **geometry, "activation": node.fused()}
+
+
+def _concatenation(node):
+    node.expect(tflite.ConcatenationOptions, 2, MOST_PARTS)
+    parts = [node.activation(position) for position in range(len(node.inputs))]
+    *rest, _ = shape = parts[0].shape
+    axis = node.option("Axis")
+    if not rest or axis not in {-1, len(rest)}:
+        raise Refusal(f"it goes along axis {axis} of {shape}; only channels, the last of several "
+                      "axes, are possible")
+    if any(part.shape[:-1] != shape[:-1] for part in parts):
+        raise Refusal(f"the shapes {', '.join(str(part.shape) for part in parts)} differ in more "
+                      "than channels")
+    y = node.result((*rest, sum(part.shape[-1] for part in parts)))
+    for part in parts:
+        _same_numbers(part, y)
+    if (activation := node.fused()) != "NONE":
+        raise Refusal(f"the fused activation {activation} is not possible here")
+    return {}
 
 
 def _reshape(node):
@@ -99,6 +121,7 @@ CHECKS = {
     "ADD": _add,
     "AVERAGE_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
+    "CONCATENATION": _concatenation,
     "RESHAPE": _reshape,
     "SOFTMAX": _softmax,
     "PAD": _pad,
