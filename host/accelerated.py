@@ -13,7 +13,10 @@ from rtl.layouts import ChannelParams
 from sim.compiled import CompiledSim
 from sim.packing import pack
 
-__all__ = ["SimulatedAccelerator"]
+__all__ = ["AcceleratorRun", "SimulatedAccelerator"]
+
+#: Cycles to wait for an answer: more than any network takes.
+PATIENCE = 1 << 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +36,10 @@ class SimulatedAccelerator:
         self.sim = CompiledSim(Accelerator(params), trace=trace)
         self.program = None
 
-    def load(self, graph):
-        """Compile and write a network; its inputs may follow."""
-        self.program = program = compile_graph(graph, self.params)
+    def load(self, graph, keep=False):
+        """Compile and write a network; with ``keep`` all its tensors stay readable."""
+        self.program = program = compile_graph(graph, self.params, keep)
+        self.keep = keep
         self._write(Window.PROGRAM, program.descriptors[:, None], 1)
         self._write(Window.WEIGHTS, program.weights, chunks_of(8 * self.params.array.cols))
         packed = pack(ChannelParams, program.channels)
@@ -56,7 +60,7 @@ class SimulatedAccelerator:
         self.sim.push("commands", {"write": np.full(len(address), write), "address": address,
                                    "data": np.broadcast_to(data, address.shape)})
         taken = self.sim.record("commands")[0]
-        self.sim.run({"commands": taken + len(address)}, idle=1 << 20)
+        self.sim.run({"commands": taken + len(address)}, idle=PATIENCE)
 
     def _read(self, window, address):
         address = np.atleast_1d(address)
@@ -64,7 +68,7 @@ class SimulatedAccelerator:
         self.sim.push("commands", {"write": np.zeros(len(address), int),
                                    "address": (window << OFFSET_BITS) + address,
                                    "data": np.zeros(len(address), int)})
-        self.sim.run({"o": before + len(address)}, idle=1 << 20)
+        self.sim.run({"o": before + len(address)}, idle=PATIENCE)
         return self.sim.pull("o")[before:]
 
     def run(self, x):
@@ -74,14 +78,13 @@ class SimulatedAccelerator:
         chunks = chunks_of(8 * self.params.word_bytes)
         self._write(Window.ACTIVATIONS, input_words(program, x), chunks, place.base)
         self._command(1, Register.GO, 0)
-        status = 1
-        while status & 1:
-            status = int(self._read(Window.REGISTERS, Register.STATUS)[0])
+        # Commands to a memory wait for the end of the run, which the hardware itself ensures.
+        layers = self._read(Window.CYCLES, np.arange(len(program.layers))).tolist()
+        status = int(self._read(Window.REGISTERS, Register.STATUS)[0])
         error = Error(status >> 8 & 0xff)
         if error:
             raise RuntimeError(f"the accelerator stopped at layer {status >> 16}: {error.name}")
         cycles = int(self._read(Window.REGISTERS, Register.CYCLES)[0])
-        layers = self._read(Window.CYCLES, np.arange(len(program.layers))).tolist()
         values = {tensor: self._tensor(tensor) for tensor in self._wanted()}
         for operator in program.rest:
             values[operator.outputs[0]] = run_operator(program.graph, operator, values)
@@ -89,6 +92,8 @@ class SimulatedAccelerator:
 
     def _wanted(self):
         graph = self.program.graph
+        if self.keep:
+            return [index for index in self.program.places if index not in graph.inputs]
         needed = {*graph.outputs, *(index for op in self.program.rest for index in op.inputs)}
         return [index for index in needed if index in self.program.places]
 

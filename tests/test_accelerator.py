@@ -8,18 +8,17 @@ import pytest
 
 from host.accelerated import SimulatedAccelerator
 from host.digits import held_out, model_bytes
+from host.fitting import small_build
 from host.golden_run import run_graph
 from host.tflite import read_tflite
-from rtl.accelerator import AcceleratorParams, descriptor_words
-from rtl.params import ArrayParams
+from rtl.accelerator import descriptor_words
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 
 
 @functools.cache
 def accelerator(rows, cols):
-    return SimulatedAccelerator(AcceleratorParams(
-        array=ArrayParams(rows=rows, cols=cols, fir_rows=3)))
+    return SimulatedAccelerator(small_build(rows, cols))
 
 
 def check(simulated, graph, x):
@@ -32,7 +31,7 @@ def check(simulated, graph, x):
     return program, run
 
 
-@pytest.mark.parametrize("rows, cols", [(8, 8), (4, 4)])
+@pytest.mark.parametrize("rows, cols", [(8, 8), (4, 4), (5, 3)])
 def test_digits(rows, cols):
     graph = read_tflite(model_bytes())
     for x in held_out().pictures[:3]:

@@ -18,6 +18,8 @@ def run(
     input_file: Annotated[Path | None, typer.Option(
         "--input", metavar="X.npy", help="int8 inputs (n, ...); left out, digits, or noise for a "
         "network of yours.")] = None,
+    output_file: Annotated[Path | None, typer.Option(
+        "--output", metavar="Y.npy", help="Where the int8 outputs (n, ...) go.")] = None,
     pictures: Annotated[int, typer.Option(
         min=1, max=10_000, help="How many inputs to run at the most.")] = 100,
     rows: Rows = 8,
@@ -26,14 +28,17 @@ def run(
 ):
     """Run an int8 network on the simulated RTL and compare it with TensorFlow Lite Micro.
 
-    Every convolution and fully connected layer runs on a Conv2d core, compiled at the first run;
-    the operators between them run on the host. Every byte of every layer is compared.
+    The whole network runs on the accelerator, one go for each input; only softmax and the like at
+    its end run on the host. Every byte of every layer is compared. The accelerator is compiled for
+    simulation at the first run.
     """
+    import numpy as np
+
+    from host.accelerated import SimulatedAccelerator
     from host.cli.show import console, progress
-    from host.cores import build_core
     from host.digits import held_out, model_bytes
+    from host.fitting import fit, small_build
     from host.reference import Reference
-    from host.rtl_run import RtlRun
     from host.tflite import read_tflite
 
     source = model_bytes() if model is None else model
@@ -42,17 +47,29 @@ def run(
         raise ValueError(f"{model} has {len(graph.inputs)} inputs; only networks of one can run")
     digits = held_out() if model is None and input_file is None else None
     x = (digits.pictures if digits else _inputs(graph, input_file, pictures))[:pictures]
-    with progress(total=len(graph.operators) + len(x)) as step:
-        step("compiling the core for simulation (once)")
-        runner = RtlRun(build_core("conv2d", rows=rows, cols=cols), trace=vcd)
-        values, layers = runner.run(graph, x, progress=lambda operator: step(
-            f"operator {operator.index}: {operator.kind}"))
-        runner.simulated.sim.close()
-        differing, compared = _compare(Reference(source), x, values, step)
-    result = values[graph.outputs[0]]
+    params = fit(graph, small_build(rows, cols), keep=True)
+    with progress(total=2 * len(x) + 1) as step:
+        step("compiling the accelerator for simulation (once)")
+        simulated = SimulatedAccelerator(params, trace=vcd)
+        simulated.load(graph, keep=True)
+        runs = []
+        for number, picture in enumerate(x):
+            step(f"input {number + 1} of {len(x)} on the accelerator")
+            runs.append(simulated.run(picture[None]))
+        simulated.sim.close()
+        reference, differing, compared = Reference(source), {}, 0
+        for number, (picture, done) in enumerate(zip(x, runs, strict=True)):
+            step(f"input {number + 1} of {len(x)} on TensorFlow Lite Micro")
+            for index, want in reference.layers(picture[None]).items():
+                got = done.values[index]
+                differing[index] = differing.get(index, 0) + int((got != want).sum())
+                compared += got.size
+    result = np.concatenate([done.values[graph.outputs[0]] for done in runs])
+    if output_file:
+        np.save(output_file, result)
     if digits:
         _draw(console, digits, result)
-    console.print(_layer_table(runner.core, layers, len(x), differing))
+    console.print(_layer_table(simulated, runs[0], differing))
     if digits:
         right = int((result.argmax(axis=1) == digits.labels[:len(x)]).sum())
         console.print(f"{right} of {len(x)} held-out digits are read right ({right / len(x):.1%})")
@@ -80,46 +97,41 @@ def _inputs(graph, path, pictures):
     return x
 
 
-def _compare(reference, x, values, step):
-    """Bytes that differ by index of tensor, and how many were compared."""
-    differing, compared = {}, 0
-    for number, picture in enumerate(x):
-        step(f"TensorFlow Lite Micro: input {number + 1} of {len(x)}")
-        for index, want in reference.layers(picture[None]).items():
-            got = values[index][number].reshape(-1)
-            differing[index] = differing.get(index, 0) + int((got != want.reshape(-1)).sum())
-            compared += got.size
-    return differing, compared
-
-
-def _layer_table(core, layers, count, differing):
+def _layer_table(simulated, done, differing):
     from host.cli.show import table
 
-    array = core.array
+    params, program = simulated.params, simulated.program
+    array = params.array
+    products = array.rows * array.cols
     result = table(
-        f"Conv2d core of {array.rows} x {array.cols} products, {array.fir_rows} of the rows also "
-        f"FIR;\ndepth {core.depth}, {core.lanes} lanes of requantisation; figures for one input",
+        f"Accelerator of {array.rows} x {array.cols} products, {array.fir_rows} of the rows also "
+        f"FIR;\ndepth {params.depth}, {params.lanes} lanes of requantisation; cycles of one input",
         "operator", "result", "MACs", "cycles", "floor", "use", "band", "differ")
-    total = None
-    for layer in layers:
-        report = layer.report
-        figures = ["", "on host", "", "", ""]
-        if report:
-            total = total + report if total else report
-            figures = _figures(report, count)
+    for operator in program.graph.operators:
+        mine = [(layer, cycles) for layer, cycles in zip(program.layers, done.layer_cycles,
+                                                         strict=True)
+                if layer.operator is operator]
+        macs, cycles = sum(layer.macs for layer, _ in mine), sum(cycles for _, cycles in mine)
+        bands = [str(layer.plan.band) for layer, _ in mine if layer.plan]
         result.add_row(
-            f"{layer.operator.index} {layer.operator.kind}", "x".join(map(str, layer.shape)),
-            *figures, str(differing[layer.operator.outputs[0]]))
-    if total:
-        result.add_section()
-        result.add_row("on the core", "", *_figures(total, count)[:-1], "",
-                       str(sum(differing.values())))
+            f"{operator.index} {operator.kind}",
+            "x".join(map(str, done.values[operator.outputs[0]].shape[1:])),
+            *_figures(macs, cycles, products,
+                      "host" if operator in program.rest else "no work"),
+            ",".join(bands), str(differing[operator.outputs[0]]))
+    result.add_section()
+    result.add_row("from go to done", "", *_figures(program.macs, done.cycles, products, ""), "",
+                   str(sum(differing.values())))
     return result
 
 
-def _figures(report, count):
-    return [f"{report.macs / count:,.0f}", f"{report.cycles / count:,.0f}",
-            f"{report.floor / count:,.0f}", f"{report.utilisation:.1%}", str(report.band)]
+def _figures(macs, cycles, products, otherwise):
+    if not cycles:
+        return "", otherwise, "", ""
+    if not macs:
+        return "", f"{cycles:,}", "", ""
+    floor = -(-macs // products)
+    return f"{macs:,}", f"{cycles:,}", f"{floor:,}", f"{macs / products / cycles:.1%}"
 
 
 def _draw(console, digits, result):

@@ -43,10 +43,11 @@ class Context:
         return operator.inputs[0] == self.dense_input
 
 
-def compile_graph(graph, params):
+def compile_graph(graph, params, keep=False):
     """The :class:`Program` of ``graph`` for an accelerator of ``params``.
 
-    Operators at the end that the accelerator does not have are left to the host.
+    Operators at the end that the accelerator does not have are left to the host. With ``keep`` no
+    tensor makes room for another, so that all can be read afterwards.
 
     Raises :exc:`ValueError` if the network does not fit: what is short, and by how much.
     """
@@ -68,7 +69,7 @@ def compile_graph(graph, params):
         words = shape.height * shape.line_words(params.word_bytes)
     else:
         words = input_place.words
-    bases = _bases(graph, operators, rest, aliases, places, {graph.inputs[0]: words}, params)
+    bases = _bases(graph, operators, rest, aliases, places, {graph.inputs[0]: words}, params, keep)
     places = {tensor: place.at(bases[_origin(aliases, tensor)])
               for tensor, place in places.items()}
     context = Context(graph=graph, core=core, places=places, plans=plans, dense_input=dense)
@@ -124,7 +125,7 @@ def _dense_input(graph, operators):
     return graph.inputs[0] if plain else None
 
 
-def _bases(graph, operators, rest, aliases, places, words, params):
+def _bases(graph, operators, rest, aliases, places, words, params, keep):
     end = len(operators)
     lifetimes = {graph.inputs[0]: (-1, -1)}
     for step, op in enumerate(operators):
@@ -135,7 +136,7 @@ def _bases(graph, operators, rest, aliases, places, words, params):
         if op.kind != "RESHAPE":
             lifetimes[op.outputs[0]] = (step, step)
     wanted = {*graph.outputs, *(tensor for op in rest for tensor in op.inputs)}
-    for tensor in wanted & set(places):
+    for tensor in places if keep else wanted & set(places):
         origin = _origin(aliases, tensor)
         lifetimes[origin] = (lifetimes[origin][0], end)
     sizes = {tensor: words.get(tensor, places[tensor].words) for tensor in lifetimes}

@@ -7,7 +7,7 @@ import numpy as np
 from host.compiler.program import Layer
 from host.layers import conv_layer
 from host.tiling import ConvPlan
-from rtl.accelerator.add import TABLE
+from rtl.accelerator.add import TABLE, entry_rows
 from rtl.accelerator.descriptor import Kind
 from rtl.accelerator.params import COUNT_BITS
 from rtl.im2col.params import MAX_CHANNELS
@@ -96,7 +96,8 @@ def convolution(context, operator):
     repeats = len(bands)
     once = {name: values.reshape(repeats, -1)[0] for name, values in plan.channel_params().items()}
     return [Layer(
-        kind=Kind.CONV, operator=operator, macs=layer_macs(context, operator), repeats=repeats,
+        kind=Kind.CONV, operator=operator, plan=plan, macs=layer_macs(context, operator),
+        repeats=repeats,
         weights=plan.weights().reshape(repeats, -1, array.cols)[0], params=once,
         fields={"range": plan.config()["range"], "conv": plan.layer_config,
                 "fetch": _conv_fetch(plan, source, context.dense(operator)),
@@ -202,7 +203,8 @@ def add(context, operator):
     twice = 2 * a.scale
     numbers = np.arange(TABLE).astype(np.uint8).view(np.int8).astype(np.int64)
     table = rescaled((numbers - b.zero_point) << 20, b.scale / twice).astype("<i4")
-    rows = np.zeros((TABLE, context.core.array.cols), np.int8)
+    cols = context.core.array.cols
+    rows = np.zeros((TABLE, entry_rows(cols) * cols), np.int8)
     rows[:, :4] = table.view(np.int8).reshape(TABLE, 4)
     multiplier, shift = channel_params(twice / ((1 << 20) * y.scale))
     low, high = graph.clamp(operator)
@@ -211,7 +213,7 @@ def add(context, operator):
                  * target.word_bytes)
     walk["tail"] = target.height - 1
     return [Layer(
-        kind=Kind.ADD, operator=operator, weights=rows,
+        kind=Kind.ADD, operator=operator, weights=rows.reshape(-1, cols),
         params={"bias": np.full(lanes, -a.zero_point << 19),
                 "multiplier": np.full(lanes, multiplier), "shift": np.full(lanes, shift)},
         fields={"range": {"zero_point": y.zero_point, "low": low, "high": high},

@@ -17,7 +17,8 @@ class Layer:
     """One descriptor: ``fields`` as of :func:`descriptor_of` but for those that are 0.
 
     ``weights`` (rows, cols) int8 and ``params`` (a dict of arrays, one entry for each channel) are
-    read ``repeats`` times. ``macs`` says what the layer computes, ``operator`` for which one.
+    read ``repeats`` times. ``macs`` says what the layer computes, ``operator`` for which one;
+    ``plan`` is the :class:`~host.tiling.ConvPlan` of a convolution.
     """
 
     kind: Kind
@@ -27,6 +28,7 @@ class Layer:
     params: dict
     repeats: int = 1
     macs: int = 0
+    plan: object = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,19 +6,25 @@ from rtl.accelerator.fetch import fetched_of
 from rtl.layouts import bytes_of, sums_of
 from rtl.memory import BlockRam
 
-__all__ = ["Add", "TABLE"]
+__all__ = ["Add", "TABLE", "entry_rows"]
 
 #: Entries of the table: one for each int8, by its bits.
 TABLE = 256
 
 
+def entry_rows(cols):
+    """Rows of ``cols`` bytes that carry an entry of 32 bits."""
+    return -(-4 // cols)
+
+
 class Add(wiring.Component):
     """Sums of two tensors on a common scale, for the requantizer.
 
-    Before anything else ``TABLE`` rows of weights are taken: their low 32 bits are what each byte
-    of the second operand amounts to, in units of ``2^-20`` of the common scale. The first operand,
-    of the larger scale, is half of that scale: ``a << 19``. Words of the two come in turns. A pair
-    gives ``word_bytes / lanes`` beats, one a cycle.
+    Before anything else ``TABLE`` entries are taken from the weights, each in the low 32 bits of
+    ``entry_rows(cols)`` rows: what each byte of the second operand amounts to, in units of
+    ``2^-20`` of the common scale. The first operand, of the larger scale, is half of that scale:
+    ``a << 19``. Words of the two come in turns. A pair gives ``word_bytes / lanes`` beats, one a
+    cycle.
 
     Members
     -------
@@ -31,10 +37,7 @@ class Add(wiring.Component):
     """
 
     def __init__(self, *, word_bytes, lanes, cols):
-        self.word_bytes, self.lanes = word_bytes, lanes
-        if cols < 4:
-            raise ValueError(f"cols must be at least 4 for additions, not {cols}: a row of weights "
-                             "carries an entry of 32 bits")
+        self.word_bytes, self.lanes, self.cols = word_bytes, lanes, cols
         super().__init__({
             "init": In(1),
             "weights": In(stream.Signature(bytes_of(cols))),
@@ -45,13 +48,22 @@ class Add(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         beats = self.word_bytes // self.lanes
-        entry = Signal(range(TABLE + 1))
-        m.d.comb += self.weights.ready.eq(entry != TABLE)
-        write = self.weights.valid & self.weights.ready
+        entry, row = Signal(range(TABLE + 1)), Signal(range(entry_rows(self.cols)))
+        bits = self.weights.payload.as_value()
+        gathered = Signal(len(bits) * entry_rows(self.cols))
+        value = Cat(gathered[len(bits):], bits)
+        write = Signal()
+        taken = self.weights.valid & self.weights.ready
+        m.d.comb += [
+            self.weights.ready.eq(entry != TABLE),
+            write.eq(taken & (row == entry_rows(self.cols) - 1)),
+        ]
+        with m.If(taken):
+            m.d.sync += [gathered.eq(value), row.eq(Mux(write, 0, row + 1))]
         with m.If(write):
             m.d.sync += entry.eq(entry + 1)
         with m.If(self.init):
-            m.d.sync += entry.eq(0)
+            m.d.sync += [entry.eq(0), row.eq(0)]
 
         # While the beats of a pair leave, the first word of the next one is taken.
         word = self.i.payload.data
@@ -87,7 +99,7 @@ class Add(wiring.Component):
             m.d.comb += [
                 table.write_en.eq(write),
                 table.write_addr.eq(entry[:8]),
-                table.write_data.eq(self.weights.payload.as_value()[:32]),
+                table.write_data.eq(value[:32]),
                 table.read_en.eq(advance),
                 table.read_addr.eq(second[index]),
                 self.o.payload.acc[lane].eq((a << 19) + table.read_data.as_signed()),
