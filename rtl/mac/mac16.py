@@ -38,6 +38,7 @@ class Mac16Product(Product):
             p_MODE_8x8=1, p_A_SIGNED=1, p_B_SIGNED=1, p_A_REG=1, p_B_REG=1,
             i_CLK=ClockSignal(), i_CE=1,
             i_A=self.w.as_value(), i_AHOLD=~self.swap, i_B=self.x.as_value(), i_BHOLD=0,
-            i_C=0, i_CHOLD=0, i_D=0, i_DHOLD=0, i_CI=0, i_ACCUMCI=0, i_SIGNEXTIN=0,
+            i_C=Const(0, 16), i_CHOLD=0, i_D=Const(0, 16), i_DHOLD=0, i_CI=0, i_ACCUMCI=0,
+            i_SIGNEXTIN=0,
             o_O=products)
         return [products[:16], products[16:]][:self.lanes], 2 + summed
