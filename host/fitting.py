@@ -2,15 +2,16 @@
 
 from dataclasses import replace
 
-from host.compiler import compile_graph
+from amaranth.utils import ceil_log2
+
+from host.compiler import needs_of
 from rtl.accelerator import AcceleratorParams
 from rtl.params import ArrayParams
 
 __all__ = ["fit", "small_build"]
 
-#: What to give a network that needs more: each time twice as much, until there is no more.
-LARGEST = {"activation_bytes": 1 << 20, "weight_bytes": 1 << 22, "channels": 1 << 15,
-           "program_words": 1 << 15, "buffer_bytes": 1 << 17, "max_lines": 4096, "depth": 4096}
+#: What layers too wide for a build are given: twice as much until it suffices.
+LARGEST = {"buffer_bytes": 1 << 17, "max_lines": 4096, "depth": 4096}
 
 
 def small_build(rows=8, cols=8, lanes=None):
@@ -24,23 +25,19 @@ def fit(graph, params, keep=False):
     """``params``, with memories large enough for ``graph``.
 
     Each memory stays as it is if it suffices, so that small networks share a build. Raises
-    :exc:`ValueError` if the network does not fit the largest there is, or cannot run at all.
+    :exc:`ValueError` if the network cannot run on any.
     """
-    try:
-        compile_graph(graph, params, keep)
-        return params
-    except ValueError:
-        pass
-    largest = replace(params, **{name: max(value, getattr(params, name))
-                                 for name, value in LARGEST.items()})
-    compile_graph(graph, largest, keep)  # says what is wrong if not even that will do
-    for name in LARGEST:
-        while getattr(largest, name) > getattr(params, name):
-            smaller = replace(largest, **{name: max(getattr(largest, name) // 2,
-                                                    getattr(params, name))})
-            try:
-                compile_graph(graph, smaller, keep)
-            except ValueError:
-                break
-            largest = smaller
-    return largest
+    while True:
+        try:
+            needs = needs_of(graph, params, keep)
+            break
+        except ValueError:
+            larger = {name: min(2 * getattr(params, name), most)
+                      for name, most in LARGEST.items()}
+            if all(value <= getattr(params, name) for name, value in larger.items()):
+                raise
+            params = replace(params, **{name: max(value, getattr(params, name))
+                                        for name, value in larger.items()})
+    return replace(params, **{
+        name: max(getattr(params, name), 1 << ceil_log2(need))
+        for name, need in needs.items()})

@@ -9,10 +9,10 @@ from host.compiler.lowering import LOWER, conv_plan
 from host.compiler.places import Place, allocate
 from host.compiler.program import Program, encode
 from host.layers import CONVOLUTIONS
-from rtl.accelerator import AcceleratorParams
+from rtl.accelerator import AcceleratorParams, descriptor_words
 from rtl.conv2d import Conv2d
 
-__all__ = ["compile_graph", "planning_core"]
+__all__ = ["compile_graph", "input_words", "needs_of", "planning_core"]
 
 
 def planning_core(params):
@@ -49,36 +49,63 @@ def compile_graph(graph, params, keep=False):
     Operators at the end that the accelerator does not have are left to the host. With ``keep`` no
     tensor makes room for another, so that all can be read afterwards.
 
-    Raises :exc:`ValueError` if the network does not fit: what is short, and by how much.
+    Raises :exc:`ValueError` for what cannot run, and for a network that does not fit: every memory
+    that is short, and by how much.
     """
-    if not isinstance(params, AcceleratorParams):
-        raise TypeError(f"params must be AcceleratorParams, not {params!r}")
-    if len(graph.inputs) != 1:
-        raise ValueError(f"the network has {len(graph.inputs)} inputs; only one can be given")
-    core = planning_core(params)
-    operators, rest = _split(graph)
-    aliases = {op.outputs[0]: op.inputs[0] for op in operators if op.kind == "RESHAPE"}
-    places = _places(graph, operators, aliases, params)
-    dense = _dense_input(graph, operators)
-    plans = {op.index: conv_plan(core, graph, op, places[op.inputs[0]], op.inputs[0] == dense)
-             for op in operators if op.kind in CONVOLUTIONS}
-    input_place = places[graph.inputs[0]]
-    input_plan = next((plans[op.index] for op in operators if op.inputs[0] == dense), None)
-    if input_plan is not None:
-        shape = input_plan.shape
-        words = shape.height * shape.line_words(params.word_bytes)
-    else:
-        words = input_place.words
-    bases = _bases(graph, operators, rest, aliases, places, {graph.inputs[0]: words}, params, keep)
-    places = {tensor: place.at(bases[_origin(aliases, tensor)])
-              for tensor, place in places.items()}
-    context = Context(graph=graph, core=core, places=places, plans=plans, dense_input=dense)
-    layers = tuple(layer for op in operators if op.kind != "RESHAPE"
-                   for layer in LOWER[op.kind](context, op))
-    descriptors, weights, channels = encode(params, layers)
-    return Program(params=params, graph=graph, layers=layers, descriptors=descriptors,
-                   weights=weights, channels=channels, places=places, rest=rest,
-                   input=input_plan)
+    plan = _Plan(graph, params, keep)
+    short = [f"{name.replace('_', ' ')}: {need} are needed, {need - getattr(params, name)} more "
+             f"than the {getattr(params, name)} of this build"
+             for name, need in plan.needs.items() if need > getattr(params, name)]
+    if short:
+        raise ValueError("the network does not fit; " + "; ".join(short))
+    descriptors, weights, channels = encode(params, plan.layers)
+    return Program(params=params, graph=graph, layers=plan.layers, descriptors=descriptors,
+                   weights=weights, channels=channels, places=plan.context.places, rest=plan.rest,
+                   input=plan.input, needs=plan.needs)
+
+
+def needs_of(graph, params, keep=False):
+    """What ``graph`` takes of each memory, by the name of the parameter that sizes it.
+
+    Raises :exc:`ValueError` for what cannot run, whatever the memories.
+    """
+    return _Plan(graph, params, keep).needs
+
+
+class _Plan:
+    """Layers of a graph, where its tensors lie, and what all of that takes."""
+
+    def __init__(self, graph, params, keep):
+        if not isinstance(params, AcceleratorParams):
+            raise TypeError(f"params must be AcceleratorParams, not {params!r}")
+        if len(graph.inputs) != 1:
+            raise ValueError(f"the network has {len(graph.inputs)} inputs; only one can be given")
+        core = planning_core(params)
+        operators, self.rest = _split(graph)
+        aliases = {op.outputs[0]: op.inputs[0] for op in operators if op.kind == "RESHAPE"}
+        places = _places(graph, operators, aliases, params)
+        dense = _dense_input(graph, operators)
+        plans = {op.index: conv_plan(core, graph, op, places[op.inputs[0]], op.inputs[0] == dense)
+                 for op in operators if op.kind in CONVOLUTIONS}
+        self.input = next((plans[op.index] for op in operators if op.inputs[0] == dense), None)
+        words = places[graph.inputs[0]].words
+        if self.input is not None:
+            shape = self.input.shape
+            words = shape.height * shape.line_words(params.word_bytes)
+        bases, need = _bases(graph, operators, self.rest, aliases, places,
+                             {graph.inputs[0]: words}, keep)
+        places = {tensor: place.at(bases[_origin(aliases, tensor)])
+                  for tensor, place in places.items()}
+        self.context = Context(graph=graph, core=core, places=places, plans=plans,
+                               dense_input=dense)
+        self.layers = tuple(layer for op in operators if op.kind != "RESHAPE"
+                            for layer in LOWER[op.kind](self.context, op))
+        self.needs = {
+            "activation_bytes": need * params.word_bytes,
+            "weight_bytes": sum(layer.weights.size for layer in self.layers),
+            "channels": sum(len(layer.params["bias"]) for layer in self.layers),
+            "program_words": (len(self.layers) + 1) * descriptor_words(params),
+        }
 
 
 def _split(graph):
@@ -125,7 +152,7 @@ def _dense_input(graph, operators):
     return graph.inputs[0] if plain else None
 
 
-def _bases(graph, operators, rest, aliases, places, words, params, keep):
+def _bases(graph, operators, rest, aliases, places, words, keep):
     end = len(operators)
     lifetimes = {graph.inputs[0]: (-1, -1)}
     for step, op in enumerate(operators):
@@ -140,7 +167,7 @@ def _bases(graph, operators, rest, aliases, places, words, params, keep):
         origin = _origin(aliases, tensor)
         lifetimes[origin] = (lifetimes[origin][0], end)
     sizes = {tensor: words.get(tensor, places[tensor].words) for tensor in lifetimes}
-    return allocate(sizes, lifetimes, params.words)
+    return allocate(sizes, lifetimes)
 
 
 def input_words(program, x):

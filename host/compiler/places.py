@@ -40,11 +40,11 @@ class Place:
         return replace(self, base=base)
 
 
-def allocate(sizes, lifetimes, words):
+def allocate(sizes, lifetimes):
     """Base addresses of tensors: each as low as those that live with it allow, the largest first.
 
-    ``sizes`` in words and ``lifetimes`` (first and last step, both included) by tensor. Raises
-    :exc:`ValueError` if ``words`` do not suffice, with the number of words that would.
+    ``sizes`` in words and ``lifetimes`` (first and last step, both included) by tensor. Returns
+    the addresses, and how many words they ask for.
     """
     bases = {}
     for tensor in sorted(sizes, key=lambda each: (-sizes[each], lifetimes[each])):
@@ -57,8 +57,4 @@ def allocate(sizes, lifetimes, words):
                 break
             base = max(base, high)
         bases[tensor] = base
-    need = max((bases[tensor] + sizes[tensor] for tensor in bases), default=0)
-    if need > words:
-        raise ValueError(f"the activations need {need} words, {need - words} more than the "
-                         f"{words} of this build")
-    return bases
+    return bases, max((bases[tensor] + sizes[tensor] for tensor in bases), default=0)

@@ -1,6 +1,6 @@
 """What the accelerator is given: descriptors, weights, parameters, and where tensors lie."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from amaranth.hdl import Shape
@@ -35,8 +35,11 @@ class Layer:
 class Program:
     """A network for one build of the accelerator.
 
-    ``descriptors`` are words of 32 bits; ``inputs`` and ``outputs`` are functions between tensors
-    and words of activations, with their addresses; ``rest`` are the operators left to the host.
+    ``descriptors`` are words of 32 bits; ``weights`` are rows of a byte for each column,
+    ``channels`` arrays of the fields of :class:`rtl.layouts.ChannelParams`. ``places`` say where
+    each tensor lies; ``input`` is the :class:`~host.tiling.ConvPlan` in whose order the input is
+    written, or None if that is plain. ``rest`` are the operators left to the host,
+    ``needs`` what the network takes of each memory.
     """
 
     params: object
@@ -47,7 +50,8 @@ class Program:
     channels: dict
     input: object
     places: dict
-    rest: tuple = field(default=())
+    rest: tuple
+    needs: dict
 
     @property
     def macs(self):
@@ -57,7 +61,7 @@ class Program:
 def encode(params, layers):
     """Descriptors (words of 32 bits), all weights (rows, cols), all channels' parameters.
 
-    Raises :exc:`ValueError` for what the build's memories or fields cannot hold.
+    Raises :exc:`ValueError` for what a field of the build cannot hold.
     """
     layout, words = descriptor_of(params), descriptor_words(params)
     rows, channels, out = [], [], []
@@ -77,12 +81,6 @@ def encode(params, layers):
         row, channel = row + len(layer.weights), channel + count
     out.append(_words(layout, {"kind": int(Kind.END)}, words))
     descriptors = np.concatenate(out)
-    for what, need, most in (("bytes of weights", row * params.array.cols, params.weight_bytes),
-                             ("channels with parameters", channel, params.channels),
-                             ("words of program", len(descriptors), params.program_words)):
-        if need > most:
-            raise ValueError(f"the network needs {need} {what}, {need - most} more than the "
-                             f"{most} of this build")
     weights = np.concatenate(rows) if row else np.zeros((0, params.array.cols), np.int8)
     return descriptors, weights, {name: np.concatenate([each[name] for each in channels])
                                   for name in ("bias", "multiplier", "shift")}
