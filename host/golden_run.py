@@ -59,6 +59,8 @@ RUN = {
     "MAX_POOL_2D": _pool(operators.max_pool),
     "CONCATENATION": lambda graph, operator, *parts: np.concatenate(parts, axis=-1),
     "RESHAPE": lambda graph, operator, x: x.reshape(-1, *graph.result(operator).shape[1:]),
+    "RESIZE_NEAREST_NEIGHBOR": lambda graph, operator, x: operators.repeat(
+        x, operator.attributes["factor"]),
     "SOFTMAX": lambda graph, operator, x: softmax(x, scale=graph.operand(operator, 0).scale,
                                                   beta=operator.attributes["beta"]),
     "PAD": lambda graph, operator, x: operators.pad(x, operator.attributes["padding"],

@@ -55,6 +55,7 @@ class Operator:
     * AVERAGE_POOL_2D, MAX_POOL_2D: ``kernel``, ``stride``, ``padding``, ``activation``
     * FULLY_CONNECTED, ADD: ``activation``
     * SOFTMAX: ``beta``; PAD: ``padding``; RESHAPE: none
+    * RESIZE_NEAREST_NEIGHBOR: ``factor`` (h, w), how often each line and pixel is repeated
     * CONCATENATION, of 2 to 10 operands along the channels: none
     """
 

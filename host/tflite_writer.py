@@ -10,7 +10,8 @@ __all__ = ["write_tflite"]
 
 #: Versions of int8 operators; of the rest the first will do.
 VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "ADD": 2,
-            "AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2, "CONCATENATION": 2, "SOFTMAX": 2, "PAD": 2}
+            "AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2, "CONCATENATION": 2, "SOFTMAX": 2, "PAD": 2,
+            "RESIZE_NEAREST_NEIGHBOR": 2}
 
 
 def _code(enum, name):
@@ -61,6 +62,8 @@ def _options(graph, operator):
             return "SoftmaxOptions", {"beta": attributes["beta"]}
         case "RESHAPE":
             return "ReshapeOptions", {"newShape": list(graph.result(operator).shape)}
+        case "RESIZE_NEAREST_NEIGHBOR":
+            return "ResizeNearestNeighborOptions", {}
         case "PAD":
             return "PadOptions", {}
         case kind:

@@ -150,6 +150,13 @@ class Chain:
         self.append("PAD", [start, self.constant(pads, ())], shape, x.scale, x.zero_point,
                     padding=tuple(map(tuple, pads.tolist())))
 
+    def resize(self):
+        x, start = self.x, self.last
+        factor = tuple(self.rng.integers(1, 4, 2).tolist())
+        sizes = np.multiply(x.shape[1:3], factor).astype(np.int32)
+        self.append("RESIZE_NEAREST_NEIGHBOR", [start, self.constant(sizes, ())],
+                    (1, *sizes.tolist(), x.shape[3]), x.scale, x.zero_point, factor=factor)
+
     def classify(self):
         """What networks end with."""
         if self.rng.random() < 0.5:
@@ -168,7 +175,7 @@ class Chain:
 def network(rng):
     chain = Chain(rng)
     steps = [chain.conv, chain.conv, chain.depthwise, chain.add, chain.average_pool,
-             chain.max_pool, chain.pad, chain.concatenate]
+             chain.max_pool, chain.pad, chain.concatenate, chain.resize]
     for _ in range(chain.integer(1, 6)):
         steps[rng.integers(len(steps))]()
     if rng.random() < 0.6:

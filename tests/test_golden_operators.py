@@ -3,18 +3,18 @@
 import math
 from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import pytest
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from host.golden_run import run_graph
 from host.graph import Graph, Operator, Tensor
 from host.reference import run_tflm
 from host.tflite import read_tflite
 from host.tflite_writer import write_tflite
-from sim.golden.conv import (
-    output_size,
-    same_padding,
-)
+from sim.golden.conv import output_size, same_padding
+from sim.golden.operators import nearest
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 
@@ -164,6 +164,15 @@ def concatenation(rng):
                     operands=len(parts))
 
 
+def resize(rng):
+    x = tensor(rng, "x", (1, *rng.integers(1, 8, 3)))
+    factor = tuple(rng.integers(1, 6, 2).tolist())
+    sizes = Tensor(name="sizes", shape=(2,), dtype="int32",
+                   data=np.multiply(x.shape[1:3], factor).astype(np.int32))
+    y = tensor(rng, "y", (1, *sizes.data, x.shape[3]), scales=x.scales, zero_point=x.zero_point)
+    return graph_of("RESIZE_NEAREST_NEIGHBOR", [x, sizes, y], {"factor": factor})
+
+
 def reshape(rng):
     x = tensor(rng, "x", (1, *rng.integers(1, 6, 3)))
     return graph_of("RESHAPE", [x, tensor(rng, "y", (1, math.prod(x.shape)), scales=x.scales,
@@ -173,7 +182,30 @@ def reshape(rng):
 MAKERS = {"conv": conv, "depthwise": depthwise, "dense": dense, "add": addition,
           "average pool": pool("AVERAGE_POOL_2D"), "max pool": pool("MAX_POOL_2D"),
           "concatenation": concatenation, "softmax": soft_maximum, "pad": padding_of,
-          "reshape": reshape}
+          "reshape": reshape, "resize": resize}
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("half_pixel_centers", [False, True])
+def test_nearest_equals_reference(align_corners, half_pixel_centers):
+    """Between any two sizes: pixels that are numbered tell which one was taken."""
+    rng = np.random.default_rng(5)
+    for size, outputs in rng.integers(1, 100, (100, 2)).tolist():
+        x, y = (tensor(rng, "x", (1, n, 1, 1), scales=(1.0,), zero_point=0)
+                for n in (size, outputs))
+        sizes = Tensor(name="sizes", shape=(2,), dtype="int32", data=np.array([outputs, 1]))
+        data = write_tflite(graph_of("RESIZE_NEAREST_NEIGHBOR", [x, sizes, y], {}))
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+        options = model.subgraphs[0].operators[0].builtinOptions
+        options.alignCorners, options.halfPixelCenters = align_corners, half_pixel_centers
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        want, = run_tflm(bytes(builder.Output()),
+                         np.arange(size, dtype=np.int8).reshape(1, size, 1, 1))
+        np.testing.assert_array_equal(
+            nearest(size, outputs, align_corners=align_corners,
+                    half_pixel_centers=half_pixel_centers),
+            want.ravel(), f"{size} to {outputs}")
 
 
 @pytest.mark.parametrize("kind", MAKERS)

@@ -315,6 +315,47 @@ case("activation of the whole", "0 (CONCATENATION)",
      joined, (1, 2), (1, 3), options={"fusedActivationFunction": 1})
 
 
+def resized(size, *, old=(2, 3), options=None, like=None, **fields):
+    """A RESIZE_NEAREST_NEIGHBOR from ``old`` to ``size``; ``fields`` are those of the table."""
+    table = Tensor(name="sizes", **{"shape": (2,), "dtype": "int32",
+                                    "data": np.array(size, np.int32)} | fields)
+    data = written("RESIZE_NEAREST_NEIGHBOR", activation((1, *old, 2)), table,
+                   activation((1, *size, 2), **like or {}))
+    return with_options(0, data, **options or {})
+
+
+case("sizes computed", "0 (RESIZE_NEAREST_NEIGHBOR)", "the sizes are not a constant",
+     resized, (4, 6), data=None)
+case("type of sizes", "0 (RESIZE_NEAREST_NEIGHBOR)", "the sizes (sizes) are int64, not int32",
+     resized, (4, 6), dtype="int64")
+case("shape of sizes", "0 (RESIZE_NEAREST_NEIGHBOR)",
+     "the sizes have the shape (1, 2) instead of (2,)",
+     resized, (4, 6), shape=(1, 2))
+case("size of the resized", "0 (RESIZE_NEAREST_NEIGHBOR)",
+     "the output (x) has the shape (1, 4, 6, 2), but (1, 4, 9, 2) is what the inputs give",
+     resized, (4, 6), data=np.array([4, 9], np.int32))
+case("scale of the resized", "0 (RESIZE_NEAREST_NEIGHBOR)",
+     "input and output differ in scale or zero point: 0.5, 3 and 0.25, 3",
+     resized, (4, 6), like={"scales": (0.25,)})
+for size in ((1, 3), (2, 2), (3, 3), (2, 4), (5, 6)):
+    case(f"resized to {size}", "0 (RESIZE_NEAREST_NEIGHBOR)",
+         f"from (2, 3) to {size} with no option it does more than to repeat each pixel",
+         resized, size)
+case("aligned corners", "0 (RESIZE_NEAREST_NEIGHBOR)",
+     "from (2, 3) to (8, 12) with align_corners it does more than to repeat each pixel",
+     resized, (8, 12), options={"alignCorners": True})
+case("aligned centers", "0 (RESIZE_NEAREST_NEIGHBOR)",
+     "from (2, 3) to (4, 6) with align_corners and half_pixel_centers it does more than to repeat "
+     "each pixel",
+     resized, (4, 6), options={"alignCorners": True, "halfPixelCenters": True})
+
+
+@pytest.mark.parametrize("options", [{}, {"halfPixelCenters": True}, {"alignCorners": True}])
+def test_repetitions_are_read(options):
+    graph = read_tflite(resized((4, 6), options=options))
+    assert graph.operators[0].attributes == {"factor": (2, 2)}
+
+
 @pytest.mark.parametrize("make, args, kwargs, operator, reason", CASES)
 def test_refuses(make, args, kwargs, operator, reason):
     assert refusals(make(*args, **kwargs))[operator] == reason

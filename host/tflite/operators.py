@@ -7,6 +7,7 @@ import tflite
 
 from host.tflite import layers
 from host.tflite.node import LARGEST, Refusal, constant, window
+from sim.golden.operators import nearest
 from sim.golden.requantize import quantize_multiplier
 
 __all__ = ["CHECKS"]
@@ -84,6 +85,24 @@ def _reshape(node):
     return {}
 
 
+def _resize(node):
+    node.expect(tflite.ResizeNearestNeighborOptions, 2)
+    x, sizes = node.activation(0, 4), constant(node.inputs[1], "sizes", "int32")
+    if sizes.shape != (2,):
+        raise Refusal(f"the sizes have the shape {sizes.shape} instead of (2,)")
+    old, new = x.shape[1:3], tuple(sizes.data.tolist())
+    _same_numbers(x, node.result((x.shape[0], *new, x.shape[3])))
+    factor = tuple(n // m for m, n in zip(old, new, strict=True))
+    centers = {"align_corners": bool(node.option("AlignCorners")),
+               "half_pixel_centers": bool(node.option("HalfPixelCenters"))}
+    for m, n, times in zip(old, new, factor, strict=True):
+        if n % m or np.any(nearest(m, n, **centers) != np.arange(n) // times):
+            named = [name for name, value in centers.items() if value]
+            raise Refusal(f"from {old} to {new} with {' and '.join(named) or 'no option'} it does "
+                          "more than to repeat each pixel")
+    return {"factor": factor}
+
+
 def _softmax(node):
     node.expect(tflite.SoftmaxOptions, 1)
     x = node.activation(0)
@@ -123,6 +142,7 @@ CHECKS = {
     "MAX_POOL_2D": _pool,
     "CONCATENATION": _concatenation,
     "RESHAPE": _reshape,
+    "RESIZE_NEAREST_NEIGHBOR": _resize,
     "SOFTMAX": _softmax,
     "PAD": _pad,
 }

@@ -5,7 +5,8 @@ import numpy as np
 from sim.golden.conv import output_size
 from sim.golden.requantize import quantize_multiplier
 
-__all__ = ["activation_range", "add", "average_pool", "max_pool", "pad", "rescaled"]
+__all__ = ["activation_range", "add", "average_pool", "max_pool", "nearest", "pad", "repeat",
+           "rescaled"]
 
 #: Real bounds of each fused activation.
 BOUNDS = {"NONE": (None, None), "RELU": (0, None), "RELU_N1_TO_1": (-1, 1), "RELU6": (0, 6)}
@@ -60,6 +61,27 @@ def max_pool(x, *, kernel, stride, padding=((0, 0), (0, 0)), low=-128, high=127)
     """Maximum of the cells of each window that lie in the picture."""
     return np.clip(_windows(x, kernel, stride, padding, -128).max(axis=3), low, high).astype(
         np.int8)
+
+
+def nearest(size, outputs, *, align_corners=False, half_pixel_centers=False):
+    """Index, within ``size``, of the input nearest to each of ``outputs`` along one axis.
+
+    In float32, in which not every quotient lands on its side of an integer.
+    """
+    if align_corners and outputs > 1:
+        step = np.float32(size - 1) / np.float32(outputs - 1)
+    else:
+        step = np.float32(size) / np.float32(outputs)
+    place = (np.arange(outputs, dtype=np.float32) + np.float32(0.5 * half_pixel_centers)) * step
+    index = np.floor(place)
+    if align_corners:  # to the nearest, ties upwards
+        index += place - index >= 0.5
+    return np.minimum(index.astype(int), size - 1)
+
+
+def repeat(x, factor):
+    """``x`` (n, h, w, c) with each line ``factor[0]`` and each pixel ``factor[1]`` times."""
+    return x.repeat(factor[0], axis=1).repeat(factor[1], axis=2)
 
 
 def pad(x, padding, zero_point):
