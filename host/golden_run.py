@@ -3,7 +3,7 @@
 import numpy as np
 
 from sim.golden import operators
-from sim.golden.conv import conv2d, depthwise_conv2d, fully_connected
+from sim.golden.conv import conv2d, depthwise_conv2d, fully_connected, transpose_conv2d
 from sim.golden.softmax import softmax
 
 __all__ = ["run_graph", "run_operator"]
@@ -15,10 +15,10 @@ def _clamped(graph, operator):
 
 
 def _layer(graph, operator):
-    """Operands and constants of a convolution or a fully connected layer."""
-    y = graph.result(operator)
-    return (graph.operand(operator, 1).data, graph.bias(operator)), {
-        "input_zero_point": graph.operand(operator, 0).zero_point, "scale": graph.rescale(operator),
+    """Operands and constants of a layer with weights."""
+    (x, weights, _), y = graph.layer(operator), graph.result(operator)
+    return (weights.data, graph.bias(operator)), {
+        "input_zero_point": x.zero_point, "scale": graph.rescale(operator),
         "zero_point": y.zero_point, **_clamped(graph, operator)}
 
 
@@ -28,6 +28,13 @@ def _convolution(function):
         geometry = {key: operator.attributes[key] for key in ("stride", "dilation", "padding")}
         return function(x, *constants, **quantisation, **geometry)
     return run
+
+
+def _transpose_conv(graph, operator, x):
+    constants, quantisation = _layer(graph, operator)
+    geometry = {key: operator.attributes[key] for key in ("stride", "padding")}
+    return transpose_conv2d(x, *constants, size=graph.result(operator).shape[1:3], **quantisation,
+                            **geometry)
 
 
 def _fully_connected(graph, operator, x):
@@ -53,6 +60,7 @@ def _pool(function):
 RUN = {
     "CONV_2D": _convolution(conv2d),
     "DEPTHWISE_CONV_2D": _convolution(depthwise_conv2d),
+    "TRANSPOSE_CONV": _transpose_conv,
     "FULLY_CONNECTED": _fully_connected,
     "ADD": _add,
     "AVERAGE_POOL_2D": _pool(operators.average_pool),

@@ -52,6 +52,9 @@ class Operator:
     a pair for each axis:
 
     * CONV_2D, DEPTHWISE_CONV_2D: ``stride``, ``dilation``, ``padding``, ``activation``
+    * TRANSPOSE_CONV: ``stride``, ``padding``, ``activation``; stride and padding are those of the
+      convolution that it transposes; its inputs are the shape of the result, weights, picture and
+      biases: :meth:`Graph.layer` has them in the order of other layers
     * AVERAGE_POOL_2D, MAX_POOL_2D: ``kernel``, ``stride``, ``padding``, ``activation``
     * FULLY_CONNECTED, ADD: ``activation``
     * SOFTMAX: ``beta``; PAD: ``padding``; RESHAPE: none
@@ -85,14 +88,19 @@ class Graph:
         """The tensor that ``operator`` computes."""
         return self.tensors[operator.outputs[0]]
 
+    def layer(self, operator):
+        """Input, weights and biases, if there are any, of a layer with weights."""
+        positions = (2, 1, 3) if operator.kind == "TRANSPOSE_CONV" else (0, 1, 2)
+        return tuple(self.operand(operator, position) for position in positions)
+
     def bias(self, operator):
-        """int32 biases of a convolution or a fully connected layer, 0 where it has none."""
-        bias = self.operand(operator, 2)
+        """int32 biases of a layer with weights, 0 where it has none."""
+        *_, bias = self.layer(operator)
         return np.zeros(self.result(operator).shape[-1], np.int32) if bias is None else bias.data
 
     def rescale(self, operator):
-        """:func:`rescale` for each output channel of a convolution or a fully connected layer."""
-        x, weights, y = self.operand(operator, 0), self.operand(operator, 1), self.result(operator)
+        """:func:`rescale` for each output channel of a layer with weights."""
+        (x, weights, _), y = self.layer(operator), self.result(operator)
         return np.broadcast_to(rescale(operator.kind, x, weights, y), y.shape[-1:])
 
     def clamp(self, operator):

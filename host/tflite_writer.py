@@ -9,18 +9,18 @@ from sim.golden.conv import same_padding
 __all__ = ["write_tflite"]
 
 #: Versions of int8 operators; of the rest the first will do.
-VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "ADD": 2,
-            "AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2, "CONCATENATION": 2, "SOFTMAX": 2, "PAD": 2,
-            "RESIZE_NEAREST_NEIGHBOR": 2}
+VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 4, "FULLY_CONNECTED": 4,
+            "ADD": 2, "AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2, "CONCATENATION": 2, "SOFTMAX": 2,
+            "PAD": 2, "RESIZE_NEAREST_NEIGHBOR": 2}
 
 
 def _code(enum, name):
     return getattr(getattr(schema, enum), name)
 
 
-def _window(graph, operator, kernel):
-    """Fields of the options of a window over a picture."""
-    attributes, size = operator.attributes, graph.operand(operator, 0).shape[1:3]
+def _window(operator, picture, kernel):
+    """Fields of the options of a window over ``picture``."""
+    attributes, size = operator.attributes, picture.shape[1:3]
     stride, padding = attributes["stride"], attributes["padding"]
     same = tuple(map(same_padding, size, kernel, stride, attributes.get("dilation", (1, 1))))
     if padding not in {same, ((0, 0), (0, 0))}:
@@ -39,29 +39,32 @@ def _options(graph, operator):
                                                   attributes["activation"])
     if "dilation" in attributes:
         fields["dilationHFactor"], fields["dilationWFactor"] = attributes["dilation"]
+    x, y = graph.operand(operator, 0), graph.result(operator)
     match operator.kind:
         case "CONV_2D":
             kernel = graph.operand(operator, 1).shape[1:3]
-            return "Conv2DOptions", fields | _window(graph, operator, kernel)
+            return "Conv2DOptions", fields | _window(operator, x, kernel)
         case "DEPTHWISE_CONV_2D":
             weights = graph.operand(operator, 1).shape
-            multiplier = weights[3] // graph.operand(operator, 0).shape[3]
-            return "DepthwiseConv2DOptions", fields | _window(graph, operator, weights[1:3]) | {
-                "depthMultiplier": multiplier}
+            return "DepthwiseConv2DOptions", fields | _window(operator, x, weights[1:3]) | {
+                "depthMultiplier": weights[3] // x.shape[3]}
+        case "TRANSPOSE_CONV":  # its window goes over the result
+            kernel = graph.operand(operator, 1).shape[1:3]
+            return "TransposeConvOptions", fields | _window(operator, y, kernel)
         case "AVERAGE_POOL_2D" | "MAX_POOL_2D":
             kernel = attributes["kernel"]
-            return "Pool2DOptions", fields | _window(graph, operator, kernel) | {
+            return "Pool2DOptions", fields | _window(operator, x, kernel) | {
                 "filterHeight": kernel[0], "filterWidth": kernel[1]}
         case "FULLY_CONNECTED":
             return "FullyConnectedOptions", fields
         case "ADD":
             return "AddOptions", fields
         case "CONCATENATION":
-            return "ConcatenationOptions", {"axis": len(graph.result(operator).shape) - 1}
+            return "ConcatenationOptions", {"axis": len(y.shape) - 1}
         case "SOFTMAX":
             return "SoftmaxOptions", {"beta": attributes["beta"]}
         case "RESHAPE":
-            return "ReshapeOptions", {"newShape": list(graph.result(operator).shape)}
+            return "ReshapeOptions", {"newShape": list(y.shape)}
         case "RESIZE_NEAREST_NEIGHBOR":
             return "ResizeNearestNeighborOptions", {}
         case "PAD":

@@ -69,6 +69,8 @@ class Chain:
         if self.rng.random() < 0.8:
             bias = self.rng.integers(-int(reach), int(reach) + 1, channels).astype(np.int32)
             inputs.append(self.constant(bias, [float(np.float32(x.scale * s)) for s in scales]))
+        if kind == "TRANSPOSE_CONV":
+            inputs = [self.constant(np.array(result, np.int32), ()), inputs[1], start, *inputs[2:]]
         self.append(kind, inputs, result,
                     x.scale * np.mean(scales) * reach / 100 * self.scale(0.5, 4),
                     activation=self.activation(), **attributes)
@@ -101,6 +103,22 @@ class Chain:
         filters = self.x.shape[3] * self.integer(1, 2)
         self.weighted("DEPTHWISE_CONV_2D", (1, *kernel, filters), 3, (1, *outputs, filters),
                       **attributes, **dilation)
+
+    def transpose_conv(self):
+        """Of a convolution whose last step may leave some lines and columns out."""
+        rng, size = self.rng, self.x.shape[1:3]
+        kernel, stride = (tuple(rng.integers(1, 4, 2).tolist()) for _ in range(2))
+        left_out = tuple(self.integer(0, s - 1) for s in stride)
+        if rng.random() < 0.6:
+            outputs = tuple(n * s - r for n, s, r in zip(size, stride, left_out, strict=True))
+            padding = tuple(map(same_padding, outputs, kernel, stride))
+        else:
+            outputs = tuple((n - 1) * s + k + r
+                            for n, k, s, r in zip(size, kernel, stride, left_out, strict=True))
+            padding = ((0, 0), (0, 0))
+        filters = self.integer(1, 8)
+        self.weighted("TRANSPOSE_CONV", (filters, *kernel, self.x.shape[3]), 0,
+                      (1, *outputs, filters), stride=stride, padding=padding)
 
     def pool(self, kind, kernel=None, same=False):
         """Over any window, or over one of ``kernel`` with or without the padding of SAME."""
@@ -174,8 +192,8 @@ class Chain:
 
 def network(rng):
     chain = Chain(rng)
-    steps = [chain.conv, chain.conv, chain.depthwise, chain.add, chain.average_pool,
-             chain.max_pool, chain.pad, chain.concatenate, chain.resize]
+    steps = [chain.conv, chain.conv, chain.depthwise, chain.transpose_conv, chain.add,
+             chain.average_pool, chain.max_pool, chain.pad, chain.concatenate, chain.resize]
     for _ in range(chain.integer(1, 6)):
         steps[rng.integers(len(steps))]()
     if rng.random() < 0.6:

@@ -34,11 +34,11 @@ def tensor(rng, name, shape, **fields):
     return Tensor(name=name, shape=tuple(map(int, shape)), **fields)
 
 
-def geometry(rng, kernel=None):
+def geometry(rng, dilated=True):
     """Attributes of a window, and a size (h, w) on which it has at least one output."""
-    kernel = kernel or tuple(rng.integers(1, 6, 2).tolist())
+    kernel = tuple(rng.integers(1, 6, 2).tolist())
     stride, dilation = (tuple(rng.integers(1, 4, 2).tolist()) for _ in range(2))
-    if rng.random() < 0.5:
+    if not dilated or rng.random() < 0.5:
         dilation = (1, 1)
     spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     if rng.random() < 0.5:
@@ -77,13 +77,13 @@ def out_scale(rng, x, weights, taps):
     return (float(np.float32(max(typical / 128 * math.exp(rng.uniform(-2, 2)), least))),)
 
 
-def graph_of(kind, tensors, attributes, operands=1):
-    """A graph of one operator: the ``operands``, then constants, then the result."""
+def graph_of(kind, tensors, attributes):
+    """A graph of one operator: its operands, constants among them, and then the result."""
     last = len(tensors) - 1
     operator = Operator(kind=kind, inputs=tuple(range(last)), outputs=(last,),
                         attributes=attributes)
-    return Graph(tensors=tuple(tensors), operators=(operator,), inputs=tuple(range(operands)),
-                 outputs=(last,))
+    inputs = tuple(n for n in range(last) if tensors[n].data is None)
+    return Graph(tensors=tuple(tensors), operators=(operator,), inputs=inputs, outputs=(last,))
 
 
 def conv(rng):
@@ -95,7 +95,7 @@ def conv(rng):
                               rng.random() < 0.2)
     y = tensor(rng, "y", (1, *outputs(size, kernel, stride, dilation, padding), filters * groups),
                scales=out_scale(rng, x, weights, math.prod(kernel) * cin))
-    return graph_of("CONV_2D", [x, weights, bias, y][:4], {
+    return graph_of("CONV_2D", [x, weights, bias, y], {
         "stride": stride, "dilation": dilation, "padding": padding, "activation": activation(rng)})
 
 
@@ -111,6 +111,19 @@ def depthwise(rng):
         "stride": stride, "dilation": dilation, "padding": padding, "activation": activation(rng)})
 
 
+def transposed(rng):
+    kernel, stride, _, padding, size = geometry(rng, dilated=False)
+    cin, filters = rng.integers(1, 13, 2).tolist()
+    x = tensor(rng, "x", (1, *outputs(size, kernel, stride, (1, 1), padding), cin))
+    weights, bias = constants(rng, (filters, *kernel, cin), 0, x, 5000, rng.random() < 0.2)
+    y = tensor(rng, "y", (1, *size, filters),
+               scales=out_scale(rng, x, weights, math.prod(kernel) * cin / math.prod(stride)))
+    shape = Tensor(name="shape", shape=(4,), dtype="int32", data=np.array(y.shape))
+    operands = [shape, weights, x, bias][:3 + (rng.random() < 0.8)]
+    return graph_of("TRANSPOSE_CONV", [*operands, y], {
+        "stride": stride, "padding": padding, "activation": activation(rng)})
+
+
 def dense(rng):
     cin, cout = (int(n) for n in rng.integers(1, 65, 2))
     x = tensor(rng, "x", (1, cin))
@@ -122,15 +135,12 @@ def dense(rng):
 def addition(rng):
     shape = (1, *rng.integers(1, 9, 3))
     return graph_of("ADD", [tensor(rng, name, shape) for name in "aby"],
-                    {"activation": activation(rng)}, operands=2)
+                    {"activation": activation(rng)})
 
 
 def pool(kind):
     def make(rng):
-        kernel, stride, _, padding, size = geometry(rng)
-        padding = tuple(map(same_padding, size, kernel, stride)) if np.any(padding) else padding
-        if not np.any(padding):
-            size = tuple(map(max, size, kernel))
+        kernel, stride, _, padding, size = geometry(rng, dilated=False)
         x = tensor(rng, "x", (1, *size, rng.integers(1, 21)))
         y = tensor(rng, "y", (1, *outputs(size, kernel, stride, (1, 1), padding), x.shape[3]),
                    scales=x.scales, zero_point=x.zero_point)
@@ -160,8 +170,7 @@ def concatenation(rng):
     channels = rng.integers(1, 9, rng.integers(2, 11)).tolist()
     like = {"scales": numbers.scales, "zero_point": numbers.zero_point}
     parts = [tensor(rng, f"x{n}", (*rest, count), **like) for n, count in enumerate(channels)]
-    return graph_of("CONCATENATION", [*parts, tensor(rng, "y", (*rest, sum(channels)), **like)], {},
-                    operands=len(parts))
+    return graph_of("CONCATENATION", [*parts, tensor(rng, "y", (*rest, sum(channels)), **like)], {})
 
 
 def resize(rng):
@@ -179,8 +188,8 @@ def reshape(rng):
                                           zero_point=x.zero_point)], {})
 
 
-MAKERS = {"conv": conv, "depthwise": depthwise, "dense": dense, "add": addition,
-          "average pool": pool("AVERAGE_POOL_2D"), "max pool": pool("MAX_POOL_2D"),
+MAKERS = {"conv": conv, "depthwise": depthwise, "transposed": transposed, "dense": dense,
+          "add": addition, "average pool": pool("AVERAGE_POOL_2D"), "max pool": pool("MAX_POOL_2D"),
           "concatenation": concatenation, "softmax": soft_maximum, "pad": padding_of,
           "reshape": reshape, "resize": resize}
 

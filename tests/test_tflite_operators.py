@@ -32,10 +32,11 @@ def filters(*shape, scale=0.1):
     return Tensor(name="w", shape=shape, scales=(scale,), data=np.ones(shape, np.int8))
 
 
-def one_operator(kind, *tensors, operands=1, **attributes):
-    """A graph of one operator: ``operands`` inputs, constants, and the result."""
+def one_operator(kind, *tensors, inputs=(0,), **attributes):
+    """A graph of one operator: its operands, of which ``inputs`` are the graph's, and the
+    result."""
     last = len(tensors) - 1
-    return Graph(tensors=tensors, inputs=tuple(range(operands)), outputs=(last,), operators=(
+    return Graph(tensors=tensors, inputs=inputs, outputs=(last,), operators=(
         Operator(kind=kind, inputs=tuple(range(last)), outputs=(last,), attributes=attributes),))
 
 
@@ -215,6 +216,46 @@ case("zero point of biases", "0 (CONV_2D)", "the biases have the zero point 1 in
 case("biases computed", "3 (CONV_2D)", "the biases are not a constant",
      with_operator, POINTWISE, inputs=[DEPTHWISE_Y, POINTWISE_W, STRIDED_Y])
 
+
+def transposed(result=(1, 4, 6, 2), *, weights=(2, 3, 3, 1), bias=(), options=None, **fields):
+    """A TRANSPOSE_CONV from (2, 3) pixels by a stride of 2; ``fields`` are those of the shape."""
+    table = Tensor(name="shape", **{"shape": (4,), "dtype": "int32", "data": np.array(result)}
+                   | fields)
+    operands = [table, filters(*weights), activation((1, 2, 3, 1)), *bias]
+    data = written("TRANSPOSE_CONV", *operands, activation(result), inputs=(2,), stride=(1, 1),
+                   padding=((0, 0), (0, 0)), activation="NONE")
+    return with_options(0, data, **{"strideH": 2, "strideW": 2, "padding": schema.Padding.SAME}
+                        | (options or {}))
+
+
+case("shape of the transposed computed", "0 (TRANSPOSE_CONV)",
+     "the sizes of the output are not a constant", transposed, data=None)
+case("axes of the transposed", "0 (TRANSPOSE_CONV)",
+     "the sizes of the output have the shape (3,) instead of (4,)",
+     transposed, shape=(3,), data=np.array([4, 6, 2]))
+case("other shape of the transposed", "0 (TRANSPOSE_CONV)",
+     "the output (x) has the shape (1, 4, 6, 2), but (1, 4, 5, 2) is what the inputs give",
+     transposed, data=np.array([1, 4, 5, 2]))
+for name, shape, weights in (("filters", (1, 4, 6, 3), (2, 3, 3, 1)),
+                             ("channels", (1, 4, 6, 2), (2, 3, 3, 2)),
+                             ("batch", (2, 4, 6, 2), (2, 3, 3, 1))):
+    case(f"{name} of the transposed", "0 (TRANSPOSE_CONV)",
+         f"shapes (1, 2, 3, 1), {weights} and {shape} do not fit each other",
+         transposed, shape, weights=weights)
+case("size of the transposed", "0 (TRANSPOSE_CONV)",
+     "the convolution that it transposes leads to (3, 3), but the input is (2, 3)",
+     transposed, (1, 5, 6, 2))
+case("kernel larger than the transposed", "0 (TRANSPOSE_CONV)",
+     "the kernel (3, 3) with dilation (1, 1) is larger than (2, 6)",
+     transposed, (1, 2, 6, 2), options={"padding": schema.Padding.VALID})
+case("biases of the transposed", "0 (TRANSPOSE_CONV)",
+     "the biases have the shape (3,) instead of (2,)",
+     transposed, bias=[Tensor(name="b", shape=(3,), dtype="int32", data=np.zeros(3, np.int32))])
+case("activation of the transposed", "0 (TRANSPOSE_CONV)",
+     "the fused activation TANH is not one of NONE, RELU, RELU_N1_TO_1, RELU6",
+     transposed, options={"fusedActivationFunction": schema.ActivationFunctionType.TANH})
+
+
 # Numbers that the arithmetic cannot hold
 case("sums", "0 (CONV_2D)", "the sums of channel 2 can exceed 32 bits",
      with_tensor, CONV_B, data=np.where(np.arange(16) == 2, (1 << 31) - 1, 0).astype(np.int32))
@@ -247,7 +288,7 @@ case("constant to add", "4 (ADD)", "input 1 (3_conv_2d/weights) is a constant",
 case("scale of the sum", "0 (ADD)",
      "the output's scale 4.76837158203125e-07 is too small for those of the inputs",
      written, "ADD", *[activation((1, 2), scales=(1.0,))] * 2,
-     activation((1, 2), scales=(2.0 ** -21,)), operands=2, activation="NONE")
+     activation((1, 2), scales=(2.0 ** -21,)), inputs=(0, 1), activation="NONE")
 case("scale of the mean", "5 (AVERAGE_POOL_2D)",
      "input and output differ in scale or zero point: 0.35945773124694824, -128 and 0.5, 1",
      with_tensor, POOL_Y, scales=(0.5,), zero_point=1)
@@ -281,7 +322,7 @@ def joined(*shapes, result=None, options=None, **fields):
     parts = [activation(shape) for shape in shapes]
     parts[-1] = replace(parts[-1], **fields)
     y = activation(result or (*shapes[0][:-1], sum(shape[-1] for shape in shapes)))
-    return with_options(0, written("CONCATENATION", *parts, y, operands=len(parts)),
+    return with_options(0, written("CONCATENATION", *parts, y, inputs=tuple(range(len(parts)))),
                         **options or {})
 
 

@@ -9,7 +9,7 @@ from host.graph import rescale
 from host.tflite.node import Refusal, constant, positive, window
 from sim.golden.requantize import channel_params
 
-__all__ = ["conv", "depthwise", "fully_connected"]
+__all__ = ["conv", "depthwise", "fully_connected", "transpose_conv"]
 
 
 def _weights(node, rank, axis):
@@ -28,14 +28,14 @@ def _weights(node, rank, axis):
     return weights
 
 
-def _check_channels(node, x, weights, axis, y):
+def _check_channels(kind, x, weights, axis, bias, y):
     """Refuse what the requantisation or 32 bits of accumulator cannot hold."""
     channels = weights.shape[axis]
     magnitudes = np.abs(np.moveaxis(weights.data, axis, 0).astype(np.int64))
     reach = magnitudes.reshape(channels, -1).sum(axis=1) * max(x.zero_point + 128,
                                                                127 - x.zero_point)
-    if len(node.inputs) > 2 and node.inputs[2] is not None:
-        bias = constant(node.inputs[2], "biases", "int32")
+    if bias is not None:
+        bias = constant(bias, "biases", "int32")
         if bias.shape != (channels,):
             raise Refusal(f"the biases have the shape {bias.shape} instead of {(channels,)}")
         if bias.zero_point != 0:
@@ -43,7 +43,7 @@ def _check_channels(node, x, weights, axis, y):
         reach = reach + np.abs(bias.data.astype(np.int64))
     if reach.max() >= 1 << 31:
         raise Refusal(f"the sums of channel {reach.argmax()} can exceed 32 bits")
-    for channel, scale in enumerate(rescale(node.kind, x, weights, y).tolist()):
+    for channel, scale in enumerate(rescale(kind, x, weights, y).tolist()):
         try:
             channel_params(scale)
         except (ValueError, OverflowError) as error:
@@ -57,7 +57,7 @@ def _convolve(node, options, axis):
     dilation = node.option("DilationHFactor"), node.option("DilationWFactor")
     outputs, geometry = window(node, x.shape[1:3], weights.shape[1:3], dilation)
     y = node.result((x.shape[0], *outputs, weights.shape[axis]))
-    _check_channels(node, x, weights, axis, y)
+    _check_channels(node.kind, x, weights, axis, node.optional(2), y)
     return x, weights, {"dilation": dilation, **geometry, "activation": node.fused()}
 
 
@@ -79,6 +79,24 @@ def depthwise(node):
     return attributes
 
 
+def transpose_conv(node):
+    """Of its shape, the reference takes the output's; elsewhere the first operand counts."""
+    node.expect(tflite.TransposeConvOptions, 3, 4)
+    shape = constant(node.inputs[0], "sizes of the output", "int32").data
+    weights, x = _weights(node, 4, 0), node.activation(2, 4)
+    if shape.shape != (4,):
+        raise Refusal(f"the sizes of the output have the shape {shape.shape} instead of (4,)")
+    y = node.result(tuple(shape.tolist()))
+    if weights.shape[3] != x.shape[3] or y.shape != (x.shape[0], *y.shape[1:3], weights.shape[0]):
+        raise Refusal(f"shapes {x.shape}, {weights.shape} and {y.shape} do not fit each other")
+    size, geometry = window(node, y.shape[1:3], weights.shape[1:3])
+    if size != x.shape[1:3]:
+        raise Refusal(f"the convolution that it transposes leads to {size}, but the input is "
+                      f"{x.shape[1:3]}")
+    _check_channels(node.kind, x, weights, 0, node.optional(3), y)
+    return {**geometry, "activation": node.fused()}
+
+
 def fully_connected(node):
     node.expect(tflite.FullyConnectedOptions, 2, 3)
     x, weights = node.activation(0), _weights(node, 2, 0)
@@ -89,14 +107,13 @@ def fully_connected(node):
     y = node.result()
     if rest or math.prod(y.shape) != rows * cout or y.shape[-1:] != (cout,):
         raise Refusal(f"shapes {x.shape}, {weights.shape} and {y.shape} do not fit each other")
-    _check_channels(node, x, weights, 0, y)
-    _check_bias_scale(node, x, weights, y)
+    _check_channels(node.kind, x, weights, 0, node.optional(2), y)
+    _check_bias_scale(node.optional(2), x, weights, y)
     return {"activation": node.fused()}
 
 
-def _check_bias_scale(node, x, weights, y):
+def _check_bias_scale(bias, x, weights, y):
     """Refuse biases in other units than those of the sums, as TensorFlow Lite Micro does here."""
-    bias = node.inputs[2] if len(node.inputs) > 2 else None
     if bias is not None and len(weights.scales) == 1:
         scale, product = bias.scales[0] if bias.scales else 0.0, x.scale * weights.scale
         if abs(product - scale) > 0.02 * y.scale:

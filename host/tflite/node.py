@@ -48,6 +48,10 @@ class Node:
         """Input ``position``, checked to be a quantised activation."""
         return _activation(self.inputs[position], f"input {position}", rank)
 
+    def optional(self, position):
+        """Input ``position``, or :data:`None` where it is left out."""
+        return self.inputs[position] if position < len(self.inputs) else None
+
     def result(self, shape=None):
         """The result, checked to be a quantised activation, and to have the ``shape`` if given."""
         y = _activation(self.outputs[0], "the output")

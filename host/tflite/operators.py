@@ -136,6 +136,7 @@ def _pad(node):
 CHECKS = {
     "CONV_2D": layers.conv,
     "DEPTHWISE_CONV_2D": layers.depthwise,
+    "TRANSPOSE_CONV": layers.transpose_conv,
     "FULLY_CONNECTED": layers.fully_connected,
     "ADD": _add,
     "AVERAGE_POOL_2D": _pool,

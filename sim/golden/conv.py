@@ -10,7 +10,8 @@ import numpy as np
 from sim.golden.requantize import channel_params, requantize
 
 __all__ = ["conv2d", "conv2d_acc", "depthwise_conv2d", "depthwise_conv2d_acc", "fully_connected",
-           "fully_connected_acc", "output_size", "rescale", "same_padding"]
+           "fully_connected_acc", "output_size", "rescale", "same_padding", "transpose_conv2d",
+           "transpose_conv2d_acc"]
 
 NO_PADDING = ((0, 0), (0, 0))
 
@@ -85,6 +86,23 @@ def depthwise_conv2d_acc(x, weights, bias=0, *, input_zero_point, stride=(1, 1),
     return _int32(sum(part * tap for part, tap in zip(taps, filters, strict=True)) + bias)
 
 
+def transpose_conv2d_acc(x, weights, bias=0, *, input_zero_point, size, stride=(1, 1),
+                         padding=NO_PADDING):
+    """int32 accumulators (n, *size, cout) of ``weights`` (cout, kh, kw, cin).
+
+    The transpose of a convolution from ``size`` to the size of ``x``, with its ``stride`` and its
+    ``padding``: input pixel ``i`` adds its products to the outputs from ``i * stride - before`` on.
+    """
+    (n, h, w, _), (cout, kh, kw, _) = x.shape, weights.shape
+    x, weights = x.astype(np.int64) - input_zero_point, weights.astype(np.int64)
+    acc = np.zeros((n, *(size[axis] + sum(padding[axis]) for axis in (0, 1)), cout), np.int64)
+    for top, left in np.ndindex(kh, kw):
+        acc[:, top:top + (h - 1) * stride[0] + 1:stride[0],
+            left:left + (w - 1) * stride[1] + 1:stride[1]] += x @ weights[:, top, left].T
+    (top, _), (left, _) = padding
+    return _int32(acc[:, top:top + size[0], left:left + size[1]] + bias)
+
+
 def fully_connected_acc(x, weights, bias=0, *, input_zero_point):
     """int32 accumulators (n, cout) of ``x`` (n, cin) and ``weights`` (cout, cin)."""
     return _int32((x.astype(np.int64) - input_zero_point) @ weights.astype(np.int64).T + bias)
@@ -98,6 +116,11 @@ def conv2d(x, weights, bias=0, *, scale, zero_point, low=-128, high=127, **geome
 def depthwise_conv2d(x, weights, bias=0, *, scale, zero_point, low=-128, high=127, **geometry):
     """int8 results of :func:`depthwise_conv2d_acc`."""
     return rescale(depthwise_conv2d_acc(x, weights, bias, **geometry), scale, zero_point, low, high)
+
+
+def transpose_conv2d(x, weights, bias=0, *, scale, zero_point, low=-128, high=127, **geometry):
+    """int8 results of :func:`transpose_conv2d_acc`."""
+    return rescale(transpose_conv2d_acc(x, weights, bias, **geometry), scale, zero_point, low, high)
 
 
 def fully_connected(x, weights, bias=0, *, input_zero_point, scale, zero_point, low=-128,
