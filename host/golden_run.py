@@ -4,6 +4,7 @@ import numpy as np
 
 from sim.golden import operators
 from sim.golden.conv import conv2d, depthwise_conv2d, fully_connected, transpose_conv2d
+from sim.golden.pointwise import leaky_relu, logistic
 from sim.golden.softmax import softmax
 
 __all__ = ["run_graph", "run_operator"]
@@ -50,6 +51,17 @@ def _add(graph, operator, a, b):
                          zero_point=y.zero_point, **_clamped(graph, operator))
 
 
+def _logistic(graph, operator, x):
+    tensor = graph.operand(operator, 0)
+    return logistic(x, scale=tensor.scale, zero_point=tensor.zero_point)
+
+
+def _leaky_relu(graph, operator, x):
+    ends = graph.operand(operator, 0), graph.result(operator)
+    return leaky_relu(x, alpha=operator.attributes["alpha"], scales=[end.scale for end in ends],
+                      zero_points=[end.zero_point for end in ends])
+
+
 def _pool(function):
     def run(graph, operator, x):
         geometry = {key: operator.attributes[key] for key in ("kernel", "stride", "padding")}
@@ -71,6 +83,8 @@ RUN = {
         x, operator.attributes["factor"]),
     "SOFTMAX": lambda graph, operator, x: softmax(x, scale=graph.operand(operator, 0).scale,
                                                   beta=operator.attributes["beta"]),
+    "LOGISTIC": _logistic,
+    "LEAKY_RELU": _leaky_relu,
     "PAD": lambda graph, operator, x: operators.pad(x, operator.attributes["padding"],
                                                     graph.result(operator).zero_point),
 }

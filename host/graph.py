@@ -57,7 +57,7 @@ class Operator:
       biases: :meth:`Graph.layer` has them in the order of other layers
     * AVERAGE_POOL_2D, MAX_POOL_2D: ``kernel``, ``stride``, ``padding``, ``activation``
     * FULLY_CONNECTED, ADD: ``activation``
-    * SOFTMAX: ``beta``; PAD: ``padding``; RESHAPE: none
+    * SOFTMAX: ``beta``; LEAKY_RELU: ``alpha``; PAD: ``padding``; LOGISTIC, RESHAPE: none
     * RESIZE_NEAREST_NEIGHBOR: ``factor`` (h, w), how often each line and pixel is repeated
     * CONCATENATION, of 2 to 10 operands along the channels: none
     """

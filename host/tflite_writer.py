@@ -11,7 +11,7 @@ __all__ = ["write_tflite"]
 #: Versions of int8 operators; of the rest the first will do.
 VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 4, "FULLY_CONNECTED": 4,
             "ADD": 2, "AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2, "CONCATENATION": 2, "SOFTMAX": 2,
-            "PAD": 2, "RESIZE_NEAREST_NEIGHBOR": 2}
+            "LOGISTIC": 2, "LEAKY_RELU": 2, "PAD": 2, "RESIZE_NEAREST_NEIGHBOR": 2}
 
 
 def _code(enum, name):
@@ -31,7 +31,7 @@ def _window(operator, picture, kernel):
 
 
 def _options(graph, operator):
-    """Name and fields of the options of ``operator``."""
+    """Name and fields of the options of ``operator``; the name is NONE where it has none."""
     attributes = operator.attributes
     fields = {}
     if "activation" in attributes:
@@ -63,10 +63,14 @@ def _options(graph, operator):
             return "ConcatenationOptions", {"axis": len(y.shape) - 1}
         case "SOFTMAX":
             return "SoftmaxOptions", {"beta": attributes["beta"]}
+        case "LEAKY_RELU":
+            return "LeakyReluOptions", {"alpha": attributes["alpha"]}
         case "RESHAPE":
             return "ReshapeOptions", {"newShape": list(y.shape)}
         case "RESIZE_NEAREST_NEIGHBOR":
             return "ResizeNearestNeighborOptions", {}
+        case "LOGISTIC":
+            return "NONE", {}
         case "PAD":
             return "PadOptions", {}
         case kind:
@@ -114,7 +118,8 @@ def write_tflite(graph):
             "Operator", opcodeIndex=kinds.index(operator.kind),
             inputs=np.array(operator.inputs, np.int32),
             outputs=np.array(operator.outputs, np.int32),
-            builtinOptionsType=_code("BuiltinOptions", name), builtinOptions=_with(name, **fields)))
+            builtinOptionsType=_code("BuiltinOptions", name),
+            builtinOptions=None if name == "NONE" else _with(name, **fields)))
     subgraph = _with("SubGraph", tensors=tensors, operators=operators, name="main",
                      inputs=np.array(graph.inputs, np.int32),
                      outputs=np.array(graph.outputs, np.int32))

@@ -175,6 +175,13 @@ class Chain:
         self.append("RESIZE_NEAREST_NEIGHBOR", [start, self.constant(sizes, ())],
                     (1, *sizes.tolist(), x.shape[3]), x.scale, x.zero_point, factor=factor)
 
+    def logistic(self):
+        self.append("LOGISTIC", [self.last], self.x.shape, 1 / 256, -128)
+
+    def leaky_relu(self):
+        self.append("LEAKY_RELU", [self.last], self.x.shape, self.x.scale * self.scale(0.5, 2),
+                    alpha=float(np.float32(self.rng.uniform(0, 1))))
+
     def classify(self):
         """What networks end with."""
         if self.rng.random() < 0.5:
@@ -192,10 +199,12 @@ class Chain:
 
 def network(rng):
     chain = Chain(rng)
-    steps = [chain.conv, chain.conv, chain.depthwise, chain.transpose_conv, chain.add,
-             chain.average_pool, chain.max_pool, chain.pad, chain.concatenate, chain.resize]
+    steps = [chain.conv, chain.conv, chain.depthwise, chain.add, chain.average_pool,
+             chain.max_pool, chain.pad, chain.logistic, chain.leaky_relu]
+    growing = [chain.transpose_conv, chain.concatenate, chain.resize]
     for _ in range(chain.integer(1, 6)):
-        steps[rng.integers(len(steps))]()
+        choice = steps + growing if math.prod(chain.x.shape) < 4096 else steps
+        choice[rng.integers(len(choice))]()
     if rng.random() < 0.6:
         chain.classify()
     return chain.graph()

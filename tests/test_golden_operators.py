@@ -156,6 +156,29 @@ def soft_maximum(rng):
         {"beta": float(rng.choice([0.5, 1.0, 2.0]))})
 
 
+def logistic(rng):
+    shape, low = (1, *rng.integers(1, 9, 3)), rng.choice([1e-3, 2.0 ** -27])
+    x = tensor(rng, "x", shape, scales=(scale(rng, low, 1 / (low * 8)),))
+    return graph_of("LOGISTIC", [
+        x, tensor(rng, "y", shape, scales=(1 / 256,), zero_point=-128)], {})
+
+
+def near_tie(rng, factor=1.0):
+    """Scales of an input and a result such that many products with ``factor`` lie between two
+    integers, or next to it."""
+    result = scale(rng, 1e-2, 1e-1)
+    quotient = rng.integers(1, 32) / rng.choice([4, 8, 16, 32])
+    return float(np.float32(quotient * result / factor)), result
+
+
+def leaky_relu(rng):
+    shape, alpha = (1, *rng.integers(1, 9, 3)), float(np.float32(rng.choice([0, 0.01, 0.1, 0.3])))
+    x_scale, y_scale = near_tie(rng, max(alpha, 0.1) if rng.random() < 0.7 else 1.0)
+    y_scale = max(y_scale, float(np.float32(x_scale / 7)))  # a rescaling stays below 8
+    return graph_of("LEAKY_RELU", [tensor(rng, "x", shape, scales=(x_scale,)),
+                                   tensor(rng, "y", shape, scales=(y_scale,))], {"alpha": alpha})
+
+
 def padding_of(rng):
     pads = np.array([[0, 0], *rng.integers(0, 4, (3, 2))], np.int32)
     x = tensor(rng, "x", (1, *rng.integers(1, 6, 3)))
@@ -191,7 +214,7 @@ def reshape(rng):
 MAKERS = {"conv": conv, "depthwise": depthwise, "transposed": transposed, "dense": dense,
           "add": addition, "average pool": pool("AVERAGE_POOL_2D"), "max pool": pool("MAX_POOL_2D"),
           "concatenation": concatenation, "softmax": soft_maximum, "pad": padding_of,
-          "reshape": reshape, "resize": resize}
+          "reshape": reshape, "resize": resize, "logistic": logistic, "leaky relu": leaky_relu}
 
 
 @pytest.mark.parametrize("align_corners", [False, True])

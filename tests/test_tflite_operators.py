@@ -312,6 +312,26 @@ for value in BAD_SCALES:
 case("scale of softmax", "8 (SOFTMAX)",
      "the output has the scale 0.0078125 and the zero point -128 instead of 1/256 and -128",
      with_tensor, SCORES, scales=(1 / 128,))
+for scale in (2.0 ** -28, 2.0 ** 34):
+    case(f"scale {scale} of logistic", "0 (LOGISTIC)", f"the input's scale {scale} is out of range",
+         written, "LOGISTIC", activation((1, 2), scales=(scale,)),
+         activation((1, 2), scales=(1 / 256,), zero_point=-128))
+case("scale of the logistic", "0 (LOGISTIC)",
+     "the output has the scale 0.00390625 and the zero point 3 instead of 1/256 and -128",
+     written, "LOGISTIC", activation((1, 2)), activation((1, 2), scales=(1 / 256,)))
+case("inputs of the logistic", "0 (LOGISTIC)", "it has 2 inputs and 1 outputs",
+     written, "LOGISTIC", activation((1, 2)), activation((1, 2)), activation((1, 2)), inputs=(0, 1))
+for alpha in (-0.5, math.nan):
+    case(f"alpha {alpha}", "0 (LEAKY_RELU)",
+         f"alpha is {alpha}, but only factors from 0 on are possible",
+         written, "LEAKY_RELU", activation((1, 2)), activation((1, 2)), alpha=alpha)
+for alpha in (8.0, math.inf):
+    case(f"alpha {alpha}", "0 (LEAKY_RELU)",
+         f"what is negative is rescaled by {alpha}, but only factors below 8 are possible",
+         written, "LEAKY_RELU", activation((1, 2)), activation((1, 2)), alpha=alpha)
+case("scale of the leaky", "0 (LEAKY_RELU)",
+     "what is positive is rescaled by 8.0, but only factors below 8 are possible",
+     written, "LEAKY_RELU", activation((1, 2)), activation((1, 2), scales=(1 / 16,)), alpha=0.5)
 case("classes", "0 (SOFTMAX)", "it goes over 4096 elements, more than 4095",
      written, "SOFTMAX", activation((1, 4096)),
      activation((1, 4096), scales=(1 / 256,), zero_point=-128), beta=1.0)

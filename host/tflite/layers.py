@@ -6,8 +6,7 @@ import numpy as np
 import tflite
 
 from host.graph import rescale
-from host.tflite.node import Refusal, constant, positive, window
-from sim.golden.requantize import channel_params
+from host.tflite.node import Refusal, check_factor, constant, positive, window
 
 __all__ = ["conv", "depthwise", "fully_connected", "transpose_conv"]
 
@@ -44,11 +43,7 @@ def _check_channels(kind, x, weights, axis, bias, y):
     if reach.max() >= 1 << 31:
         raise Refusal(f"the sums of channel {reach.argmax()} can exceed 32 bits")
     for channel, scale in enumerate(rescale(kind, x, weights, y).tolist()):
-        try:
-            channel_params(scale)
-        except (ValueError, OverflowError) as error:
-            raise Refusal(f"channel {channel} is rescaled by {scale}, but only factors below 8 are "
-                          "possible") from error
+        check_factor(f"channel {channel}", scale)
 
 
 def _convolve(node, options, axis):

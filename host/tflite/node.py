@@ -8,8 +8,9 @@ import tflite
 from host.graph import Tensor
 from sim.golden.conv import output_size, same_padding
 from sim.golden.operators import BOUNDS
+from sim.golden.requantize import channel_params
 
-__all__ = ["LARGEST", "Node", "Refusal", "constant", "positive", "window"]
+__all__ = ["LARGEST", "Node", "Refusal", "check_factor", "constant", "positive", "window"]
 
 ACTIVATIONS = {code: name for name, code in vars(tflite.ActivationFunctionType).items()
                if isinstance(code, int)}
@@ -38,8 +39,9 @@ class Node:
         return getattr(self.options, name)()
 
     def expect(self, options, inputs, most=None):
-        """Refuse unless there is a table of ``options``, one result and enough operands."""
-        if type(self.options) is not options:
+        """Refuse unless there is a table of ``options``, if any matters, one result and enough
+        operands."""
+        if options is not None and type(self.options) is not options:
             raise Refusal(f"its options are not {options.__name__}")
         if not inputs <= len(self.inputs) <= (most or inputs) or len(self.outputs) != 1:
             raise Refusal(f"it has {len(self.inputs)} inputs and {len(self.outputs)} outputs")
@@ -106,6 +108,15 @@ def constant(tensor, role, dtype):
     if tensor.dtype != dtype:
         raise Refusal(f"the {role} ({tensor.name}) are {tensor.dtype}, not {dtype}")
     return tensor
+
+
+def check_factor(role, factor):
+    """Refuse a ``factor`` by which the requantisation cannot multiply."""
+    try:
+        channel_params(factor)
+    except (ValueError, OverflowError) as error:
+        raise Refusal(f"{role} is rescaled by {factor}, but only factors below 8 are "
+                      "possible") from error
 
 
 def window(node, size, kernel, dilation=(1, 1)):

@@ -6,7 +6,7 @@ import numpy as np
 import tflite
 
 from host.tflite import layers
-from host.tflite.node import LARGEST, Refusal, constant, window
+from host.tflite.node import LARGEST, Refusal, check_factor, constant, window
 from sim.golden.operators import nearest
 from sim.golden.requantize import quantize_multiplier
 
@@ -67,8 +67,7 @@ def _concatenation(node):
 
 
 def _reshape(node):
-    if not 1 <= len(node.inputs) <= 2 or len(node.outputs) != 1:
-        raise Refusal(f"it has {len(node.inputs)} inputs and {len(node.outputs)} outputs")
+    node.expect(None, 1, 2)
     x, y = node.activation(0), node.result()
     if math.prod(x.shape) != math.prod(y.shape):
         raise Refusal(f"shapes {x.shape} and {y.shape} hold different numbers of elements")
@@ -103,6 +102,13 @@ def _resize(node):
     return {"factor": factor}
 
 
+def _probabilities(y):
+    """Refuse a ``y`` of other numbers than 0 to 255 parts of 256."""
+    if (y.scale, y.zero_point) != (1 / 256, -128):
+        raise Refusal(f"the output has the scale {y.scale} and the zero point {y.zero_point} "
+                      "instead of 1/256 and -128")
+
+
 def _softmax(node):
     node.expect(tflite.SoftmaxOptions, 1)
     x = node.activation(0)
@@ -112,10 +118,28 @@ def _softmax(node):
     beta = node.option("Beta")
     if not 1 < beta * x.scale * (1 << 26) < math.inf:
         raise Refusal(f"beta {beta} and the input's scale {x.scale} are out of range")
-    if (y.scale, y.zero_point) != (1 / 256, -128):
-        raise Refusal(f"the output has the scale {y.scale} and the zero point {y.zero_point} "
-                      "instead of 1/256 and -128")
+    _probabilities(y)
     return {"beta": beta}
+
+
+def _logistic(node):
+    node.expect(None, 1)
+    x = node.activation(0)
+    _probabilities(node.result(x.shape))
+    if not 2.0 ** -27 <= x.scale < 1 << 34:
+        raise Refusal(f"the input's scale {x.scale} is out of range")
+    return {}
+
+
+def _leaky_relu(node):
+    node.expect(tflite.LeakyReluOptions, 1)
+    x = node.activation(0)
+    y, alpha = node.result(x.shape), node.option("Alpha")
+    if not alpha >= 0:
+        raise Refusal(f"alpha is {alpha}, but only factors from 0 on are possible")
+    check_factor("what is positive", x.scale / y.scale)
+    check_factor("what is negative", x.scale * alpha / y.scale)
+    return {"alpha": alpha}
 
 
 def _pad(node):
@@ -145,5 +169,7 @@ CHECKS = {
     "RESHAPE": _reshape,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
     "SOFTMAX": _softmax,
+    "LOGISTIC": _logistic,
+    "LEAKY_RELU": _leaky_relu,
     "PAD": _pad,
 }

@@ -1,0 +1,66 @@
+"""Fixed-point functions that TensorFlow Lite Micro builds on.
+
+Numbers are int32, here in int64, with a given count of integer bits ``i``, so ``31 - i`` of
+fraction: "Qi".
+"""
+
+import math
+
+import numpy as np
+
+__all__ = ["ONE", "exp", "multiply", "reciprocal", "shift_left", "shift_right"]
+
+#: What stands for 1 in Q0, which it is just short of.
+ONE = (1 << 31) - 1
+
+
+def _fixed(real, integer_bits=0):
+    return min(math.floor(real * (1 << 31 - integer_bits) + 0.5), ONE)
+
+
+def multiply(a, b):
+    """Product, with i + j integer bits, of two numbers with i and with j."""
+    return np.minimum((a * b + (1 << 30)) >> 31, ONE)
+
+
+def shift_right(x, bits):
+    """``x / 2 ** bits``, ties away from zero."""
+    return (x + (1 << bits - 1) - (x < 0)) >> bits
+
+
+def shift_left(x, bits):
+    """``x * 2 ** bits``, within 32 bits."""
+    return np.clip(x << bits, -1 << 31, ONE)
+
+
+def _exp_small(a):
+    """exp(a) for Q0 ``a`` within [-1/4, 0): a Taylor series about -1/8."""
+    x = a + _fixed(1 / 8)
+    x2 = multiply(x, x)
+    x3, x4 = multiply(x2, x), multiply(x2, x2)
+    thirds = multiply(shift_right(x4, 2) + x3, _fixed(1 / 3)) + x2
+    constant = _fixed(math.exp(-1 / 8))
+    return constant + multiply(constant, x + shift_right(thirds, 1))
+
+
+def exp(a, integer_bits):
+    """exp(a) as Q0 for ``a`` <= 0 with up to 5 ``integer_bits``."""
+    fraction = 31 - integer_bits
+    quarter = 1 << fraction - 2
+    small = (a & quarter - 1) - quarter
+    result = _exp_small(shift_left(small, integer_bits))
+    remainder = small - a
+    for exponent in range(-2, integer_bits):
+        factor = multiply(result, _fixed(math.exp(-(2.0 ** exponent))))
+        result = np.where(remainder & 1 << fraction + exponent, factor, result)
+    return np.where(a == 0, ONE, result)
+
+
+def reciprocal(x):
+    """1 / (1 + x) as Q0 for Q0 ``x`` within [0, 1): three steps of Newton's method."""
+    half = (x + ONE + 1) >> 1
+    y = _fixed(48 / 17, 2) + multiply(half, _fixed(-32 / 17, 2))
+    for _ in range(3):
+        error = (1 << 29) - multiply(half, y)
+        y = y + shift_left(multiply(y, error), 2)
+    return shift_left(y, 1)
