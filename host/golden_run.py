@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sim.golden import operators
+from sim.golden import float32, operators
 from sim.golden.conv import conv2d, depthwise_conv2d, fully_connected, transpose_conv2d
 from sim.golden.pointwise import leaky_relu, logistic
 from sim.golden.softmax import softmax
@@ -38,17 +38,19 @@ def _transpose_conv(graph, operator, x):
                             **geometry)
 
 
-def _fully_connected(graph, operator, x):
-    constants, quantisation = _layer(graph, operator)
-    y = fully_connected(x.reshape(-1, constants[0].shape[1]), *constants, **quantisation)
-    return y.reshape(-1, *graph.result(operator).shape[1:])
+def _dense(function):
+    def run(graph, operator, x):
+        constants, quantisation = _layer(graph, operator)
+        y = function(x.reshape(-1, constants[0].shape[1]), *constants, **quantisation)
+        return y.reshape(-1, *graph.result(operator).shape[1:])
+    return run
 
 
-def _add(graph, operator, a, b):
+def _add(graph, operator, a, b, function=operators.add, **more):
     operands, y = [graph.operand(operator, n) for n in (0, 1)], graph.result(operator)
-    return operators.add(a, b, scales=[x.scale for x in operands],
-                         zero_points=[x.zero_point for x in operands], scale=y.scale,
-                         zero_point=y.zero_point, **_clamped(graph, operator))
+    return function(a, b, scales=[x.scale for x in operands],
+                    zero_points=[x.zero_point for x in operands], scale=y.scale,
+                    zero_point=y.zero_point, **_clamped(graph, operator), **more)
 
 
 def _logistic(graph, operator, x):
@@ -69,11 +71,33 @@ def _pool(function):
     return run
 
 
+def _quantisation(graph, operator):
+    """Scales and zero points of an operator that takes one activation to another scale."""
+    x, y = graph.operand(operator, 0), graph.result(operator)
+    return {"input_scale": x.scale, "input_zero_point": x.zero_point, "scale": y.scale,
+            "zero_point": y.zero_point, **_clamped(graph, operator)}
+
+
+def _offset(graph, operator):
+    return 128 * graph.result(operator).unsigned
+
+
+def _add_float32(graph, operator, a, b):
+    return _add(graph, operator, a, b, function=float32.add, offset=_offset(graph, operator))
+
+
+def _average_pool_float32(graph, operator, x):
+    geometry = {key: operator.attributes[key]
+                for key in ("kernel", "stride", "padding", "count_padding")}
+    return float32.average_pool(x, **geometry, **_quantisation(graph, operator),
+                                offset=_offset(graph, operator))
+
+
 RUN = {
     "CONV_2D": _convolution(conv2d),
     "DEPTHWISE_CONV_2D": _convolution(depthwise_conv2d),
     "TRANSPOSE_CONV": _transpose_conv,
-    "FULLY_CONNECTED": _fully_connected,
+    "FULLY_CONNECTED": _dense(fully_connected),
     "ADD": _add,
     "AVERAGE_POOL_2D": _pool(operators.average_pool),
     "MAX_POOL_2D": _pool(operators.max_pool),
@@ -89,11 +113,23 @@ RUN = {
                                                     graph.result(operator).zero_point),
 }
 
+#: In graphs of the rounding float32.
+RUN_FLOAT32 = {
+    "CONV_2D": _convolution(float32.conv2d),
+    "DEPTHWISE_CONV_2D": _convolution(float32.depthwise_conv2d),
+    "FULLY_CONNECTED": _dense(float32.fully_connected),
+    "ADD": _add_float32,
+    "AVERAGE_POOL_2D": _average_pool_float32,
+    "MEAN": lambda graph, operator, x: float32.mean(x, **_quantisation(graph, operator)),
+    **{kind: RUN[kind] for kind in ("MAX_POOL_2D", "PAD", "RESHAPE")},
+}
+
 
 def run_operator(graph, operator, values):
     """The int8 result of ``operator``, whose operands are in ``values`` by index of tensor."""
     operands = [values[index] for index in operator.inputs if index in values]
-    return RUN[operator.kind](graph, operator, *operands)
+    functions = RUN_FLOAT32 if graph.rounding == "float32" else RUN
+    return functions[operator.kind](graph, operator, *operands)
 
 
 def run_graph(graph, *inputs, run=run_operator):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sim.golden import float32
 from sim.golden.operators import activation_range
 
 __all__ = ["Graph", "ModelError", "Operator", "Tensor", "rescale"]
@@ -27,6 +28,8 @@ class Tensor:
     zero_point: int = 0
     axis: int = 0
     data: np.ndarray | None = field(default=None, repr=False)  #: Of constants only.
+    layout: str = "NHWC"  #: Order of a picture's axes in the file; here it is always NHWC.
+    unsigned: bool = False  #: The file has uint8: its numbers and zero point are 128 more.
 
     @property
     def scale(self):
@@ -60,6 +63,10 @@ class Operator:
     * SOFTMAX: ``beta``; LEAKY_RELU: ``alpha``; PAD: ``padding``; LOGISTIC, RESHAPE: none
     * RESIZE_NEAREST_NEIGHBOR: ``factor`` (h, w), how often each line and pixel is repeated
     * CONCATENATION, of 2 to 10 operands along the channels: none
+
+    In a graph of the rounding float32 the bounds of the results are given as ``range`` (low, high),
+    in int8, instead of ``activation``; AVERAGE_POOL_2D also has ``count_padding``, whether padding
+    counts as zeros; and there is MEAN, over all pixels of a picture.
     """
 
     kind: str
@@ -71,12 +78,16 @@ class Operator:
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """Operators in an order in which they can run; ``inputs`` and ``outputs`` index tensors."""
+    """Operators in an order in which they can run; ``inputs`` and ``outputs`` index tensors.
+
+    ``rounding`` is that of the runtime whose bytes the graph has to give: "tflm" or "float32".
+    """
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    rounding: str = "tflm"
 
     def operand(self, operator, position):
         """The tensor at ``position`` of the inputs, or :data:`None` where it is left out."""
@@ -99,11 +110,16 @@ class Graph:
         return np.zeros(self.result(operator).shape[-1], np.int32) if bias is None else bias.data
 
     def rescale(self, operator):
-        """:func:`rescale` for each output channel of a layer with weights."""
+        """:func:`rescale` for each output channel of a layer with weights, or what stands for it
+        in float32."""
         (x, weights, _), y = self.layer(operator), self.result(operator)
-        return np.broadcast_to(rescale(operator.kind, x, weights, y), y.shape[-1:])
+        scales = (float32.rescale(x.scale, weights.scales, y.scale) if self.rounding == "float32"
+                  else rescale(operator.kind, x, weights, y))
+        return np.broadcast_to(scales, y.shape[-1:])
 
     def clamp(self, operator):
         """Bounds ``(low, high)`` of the results, by the fused activation."""
+        if self.rounding == "float32":
+            return operator.attributes["range"]
         y = self.result(operator)
         return activation_range(operator.attributes["activation"], y.scale, y.zero_point)

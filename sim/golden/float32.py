@@ -1,0 +1,99 @@
+"""Operators as onnxruntime computes them on x86-64 with AVX2 or later: sums of int8 products in
+int32 as everywhere, but scales in float32, and halves to even.
+
+Numbers are int8 here. Where the file has uint8, ``offset`` is 128: it makes no difference but to
+what onnxruntime rounds together with a zero point.
+"""
+
+import numpy as np
+
+from sim.golden.conv import conv2d_acc, depthwise_conv2d_acc, fully_connected_acc, output_size
+from sim.golden.requantize import requantize_float32
+
+__all__ = ["add", "average_pool", "conv2d", "depthwise_conv2d", "fully_connected", "mean",
+           "quantize", "rescale"]
+
+
+def rescale(input_scale, weights_scale, scale):
+    """``s_in * s_w / s_out``, from left to right."""
+    with np.errstate(over="ignore"):  # infinite then
+        return np.float32(input_scale) * np.float32(weights_scale) / np.float32(scale)
+
+
+def quantize(real, scale, zero_point):
+    """int8 number that is closest to ``real``."""
+    with np.errstate(over="ignore"):
+        quotient = np.float32(real) / np.float32(scale)
+    return np.clip(np.rint(quotient) + zero_point, -128, 127).astype(np.int8)
+
+
+def conv2d(x, weights, bias=0, *, scale, zero_point, low=-128, high=127, **geometry):
+    """QLinearConv: int8 results of :func:`~sim.golden.conv.conv2d_acc`."""
+    acc = conv2d_acc(x, weights, bias, **geometry)
+    return requantize_float32(acc, 0, scale, zero_point, low, high)
+
+
+def depthwise_conv2d(x, weights, bias=0, *, scale, zero_point, low=-128, high=127, **geometry):
+    """QLinearConv: int8 results of :func:`~sim.golden.conv.depthwise_conv2d_acc`."""
+    acc = depthwise_conv2d_acc(x, weights, bias, **geometry)
+    return requantize_float32(acc, 0, scale, zero_point, low, high)
+
+
+def fully_connected(x, weights, bias=0, *, input_zero_point, scale, zero_point, low=-128,
+                    high=127):
+    """QLinearMatMul, QGemm: int8 results of :func:`~sim.golden.conv.fully_connected_acc`."""
+    acc = fully_connected_acc(x, weights, bias, input_zero_point=input_zero_point)
+    return requantize_float32(acc, 0, scale, zero_point, low, high)
+
+
+def _multiply_add(a, b, c):
+    """``a * b + c`` rounded once. The product is exact in float64; so is the sum, as long as its
+    terms are less than some 2**20 apart."""
+    return np.float32(np.float64(a) * np.float64(b) + np.float64(c))
+
+
+def _saturate(real, offset, low, high):
+    return np.clip(np.rint(real) - offset, low, high).astype(np.int8)
+
+
+def add(a, b, *, scales, zero_points, scale, zero_point, offset=0, low=-128, high=127):
+    """QLinearAdd: sum of int8 ``a`` and ``b`` of equal shape; ``scales``, ``zero_points`` theirs.
+
+    One multiplication and addition for each operand. All that is constant is a term of its own,
+    the zero point of the result included.
+    """
+    ratios = [np.float32(s) / np.float32(scale) for s in scales]
+    zeros = [np.float32(z + offset) for z in zero_points]
+    constant = np.float32(zero_point + offset) - _multiply_add(ratios[0], zeros[0],
+                                                               ratios[1] * zeros[1])
+    a, b = (x.astype(np.float32) + np.float32(offset) for x in (a, b))
+    y = _multiply_add(a, ratios[0], _multiply_add(b, ratios[1], constant))
+    return _saturate(y, offset, low, high)
+
+
+def average_pool(x, *, kernel, stride, padding, count_padding, input_scale, input_zero_point,
+                 scale, zero_point, offset=0, low=-128, high=127):
+    """QLinearAveragePool: real numbers are summed in float32, line by line, and their mean is
+    quantised. With ``count_padding`` the padding is part of it."""
+    real = (x.astype(np.float32) - np.float32(input_zero_point)) * np.float32(input_scale)
+    real = np.pad(real, ((0, 0), *padding, (0, 0)))
+    cells = np.pad(np.ones(x.shape[1:3], np.float32), padding,
+                   constant_values=float(count_padding))
+    oh, ow = (output_size(size, k, s, 1, (0, 0))
+              for size, k, s in zip(cells.shape, kernel, stride, strict=True))
+    total, count = np.float32(0), np.float32(0)
+    for top, left in np.ndindex(*kernel):
+        lines, pixels = (slice(start, start + (n - 1) * step + 1, step) for start, n, step in
+                         zip((top, left), (oh, ow), stride, strict=True))
+        total = total + real[:, lines, pixels]
+        count = count + cells[lines, pixels]
+    y = total / count[..., None] / np.float32(scale) + np.float32(zero_point + offset)
+    return _saturate(y, offset, low, high)
+
+
+def mean(x, *, input_scale, input_zero_point, scale, zero_point, low=-128, high=127):
+    """QLinearGlobalAveragePool: mean over all pixels, (n, 1, 1, c), of an exact sum."""
+    pixels = x.shape[1] * x.shape[2]
+    total = (x.astype(np.int64) - input_zero_point).sum(axis=(1, 2), keepdims=True)
+    factor = np.float32(input_scale) / (np.float32(scale) * np.float32(pixels))
+    return requantize_float32(total, 0, factor, zero_point, low, high)
