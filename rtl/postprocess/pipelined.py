@@ -46,7 +46,7 @@ class PipelinedLane(wiring.Component):
     def latency_of(rounding):
         """Enabled cycles of a requantisation with that ``rounding``."""
         longest = ToFloat.latency + FromFloat.latency
-        return 1 + Multiply.latency + (2 if rounding == "tflm" else longest)
+        return 1 + Multiply.latency + (Rounding.latency if rounding == "tflm" else longest)
 
     def elaborate(self, platform):
         m = Module()
@@ -67,14 +67,14 @@ class PipelinedLane(wiring.Component):
             fixed = after(x, "x_wait", wait)
             operands = (fixed, after(params["multiplier"], "multiplier_wait", wait),
                         Mux((shift != 0) & fixed[-1], -1, 1))
-            m.submodules.rounding = rounding = Rounding(registered=True)
+            m.submodules.rounding = rounding = Rounding()
             m.d.comb += [
                 rounding.enable.eq(enable),
                 rounding.scaled.eq(multiply.product[31 - multiply.drop:].as_signed()),
                 rounding.shift.eq(after(shift, "shift_multiply", Multiply.latency)),
                 rounding.range.eq(self.range),
             ]
-            results["tflm"] = after(rounding.o, "fixed")
+            results["tflm"] = rounding.o
         if self.rounding != "tflm":
             m.submodules.to_float = to_float = ToFloat()
             m.submodules.from_float = from_float = FromFloat()
@@ -101,7 +101,7 @@ class PipelinedLane(wiring.Component):
                 operands = [Mux(self.float32, *pair)
                             for pair in zip(float_operands, operands, strict=True)]
                 m.d.comb += self.o.eq(Mux(self.float32, results["float32"], after(
-                    results["tflm"], "fixed_wait", FromFloat.latency - 2)))
+                    results["tflm"], "fixed_wait", FromFloat.latency - Rounding.latency)))
         m.d.comb += [port.eq(value) for port, value in zip(
             (multiply.x, multiply.multiplier, multiply.addend), operands, strict=True)]
         return m

@@ -47,7 +47,7 @@ class SerialLane(wiring.Component):
         The result, ``latency`` enabled cycles after the last step.
     """
 
-    latency = 4
+    latency = 2 + Rounding.latency
 
     def __init__(self, *, cycles):
         self.cycles = one_of("cycles", cycles, (2, 3, 4, 6))
@@ -73,13 +73,13 @@ class SerialLane(wiring.Component):
         first = later(m, self.enable, self.step == 0, "first")
         down = later(m, self.enable, (self.params.shift != 0) & x[-1], "down")
         rest = self._accumulate(m, groups, first, down)
-        m.submodules.rounding = rounding = Rounding(registered=True)
+        m.submodules.rounding = rounding = Rounding()
         m.d.comb += [
             rounding.enable.eq(self.enable),
             rounding.scaled.eq(rest >> (31 - self.digit_bits * (self.cycles - 1))),
             rounding.shift.eq(later(m, self.enable, self.params.shift, "shift", 2)),
             rounding.range.eq(self.range),
-            self.o.eq(later(m, self.enable, rounding.o, "o")),
+            self.o.eq(rounding.o),
         ]
         return m
 
