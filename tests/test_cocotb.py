@@ -1,0 +1,153 @@
+# amaranth: UnusedElaboratable=no
+"""The emitted Verilog under cocotb, by a bench that knows nothing of this project."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from amaranth.hdl import Shape
+from cocotb_tools.runner import get_runner
+
+from host.tiling import ConvLayer, ConvPlan, GemmPlan
+from rtl.conv2d import Conv2d
+from rtl.gemm import Gemm
+from rtl.im2col import ConvShape, Im2col, Im2colParams
+from rtl.params import ArrayParams
+from sim.compiled import find_verilator
+from sim.golden.array import matmul
+from sim.golden.conv import conv2d_acc
+from sim.golden.im2col import im2col_vectors, raster_words
+from sim.golden.requantize import requantize
+from sim.packing import pack, unpack
+from sim.verilog import emit_verilog
+
+BENCH = Path(__file__).with_name("cocotb") / "streams.py"
+STALLS = 1.0, 0.6, 0.3
+
+
+@pytest.fixture(params=["verilator", "icarus"])
+def simulator(request, monkeypatch):
+    if request.param == "icarus" and shutil.which("iverilog") is None:
+        pytest.skip("Icarus Verilog is not on the PATH (Debian: apt-get install iverilog)")
+    if request.param == "verilator":
+        _, environment = find_verilator()
+        for name in "VERILATOR_ROOT", "PATH":
+            monkeypatch.setenv(name, environment[name])
+        # Without the first two the precompiled header is taken for an object file; without the rest
+        # g++ optimises a runtime that is used for a second.
+        monkeypatch.setenv("MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include CFG_GCH_IF_CLANG= "
+                                        "OPT_GLOBAL=-O0 OPT_FAST=-O0")
+    monkeypatch.syspath_prepend(BENCH.parent)
+    return request.param
+
+
+def numbers(shape, fields):
+    """Payloads as numbers, as cocotb takes them."""
+    return [int.from_bytes(row.tobytes(), "little") for row in pack(shape, fields)]
+
+
+def one(fields):
+    return {name: one(value) if isinstance(value, dict) else np.array([value])
+            for name, value in fields.items()}
+
+
+def values(shape, payloads):
+    """The inverse of :func:`numbers`."""
+    size = -(-Shape.cast(shape).width // 8)
+    raw = b"".join(payload.to_bytes(size, "little") for payload in payloads)
+    return unpack(shape, np.frombuffer(raw, np.uint8).reshape(-1, size))
+
+
+def run(simulator, component, cases, folder):
+    """Run ``cases``, with payloads as for :func:`pack`; returns what each output delivered."""
+    def payload(name):
+        return component.signature.members[name].signature.members["payload"].shape
+
+    (folder / "core.v").write_text(emit_verilog(component, "core"))
+    (folder / "in.json").write_text(json.dumps([{
+        **case,
+        "inputs": {name: numbers(payload(name), fields) for name, fields in case["inputs"].items()},
+    } for case in cases]))
+    runner = get_runner(simulator)
+    build = folder.parent / simulator  # of all tests, so that the runtime is compiled once
+    runner.build(sources=[folder / "core.v"], hdl_toplevel="core", build_dir=build,
+                 timescale=("1ns", "1ps"), log_file=folder / "build.log",
+                 build_args=["-Wno-fatal", "-Wno-lint"] if simulator == "verilator" else [])
+    files = {"STREAMS_IN": str(folder / "in.json"), "STREAMS_OUT": str(folder / "out.json")}
+    try:
+        runner.test(hdl_toplevel="core", test_module=BENCH.stem, build_dir=build, test_dir=folder,
+                    log_file=folder / "test.log", results_xml=str(folder / "results.xml"),
+                    extra_env=files)
+    except SystemExit:
+        pytest.fail((folder / "test.log").read_text()[-3000:])
+    delivered = json.loads((folder / "out.json").read_text())
+    return [{name: values(payload(name), payloads) for name, payloads in outputs.items()}
+            for outputs in delivered]
+
+
+def int8(rng, *shape):
+    return rng.integers(-128, 128, shape).astype(np.int8)
+
+
+def test_gemm(simulator, tmp_path):
+    core = Gemm(ArrayParams(rows=3, cols=4), depth=16, lanes=2, requantize=0)
+    rng = np.random.default_rng(0)
+    plans, cases, products = [], [], []
+    for go in STALLS:
+        a, b = int8(rng, 20, 10), int8(rng, 10, 7)
+        plan = GemmPlan(core, a, b)
+        plans.append(plan)
+        products.append(matmul(a, b))
+        cases.append({"inputs": {"i": plan.vectors(), "weights": plan.weights()},
+                      "outputs": {"o": plan.beats}, "go": go, "seed": 0, "cycles": 10_000})
+    for plan, product, out in zip(plans, products, run(simulator, core, cases, tmp_path),
+                                  strict=True):
+        np.testing.assert_array_equal(plan.gather(out["o"]["acc"]), product)
+
+
+def test_im2col(simulator, tmp_path):
+    params = Im2colParams(rows=5, buffer_bytes=256, max_lines=16, output_register=True)
+    shape = ConvShape(height=7, width=6, channels=3, kernel=(3, 2), stride=(2, 1), pictures=2,
+                      padding=((1, 0), (2, 1)))
+    rng = np.random.default_rng(0)
+    cases, vectors = [], []
+    for go in STALLS:
+        pictures = int8(rng, 2, 7, 6, 3)
+        vectors.append(im2col_vectors(
+            pictures, kernel=shape.kernel, stride=shape.stride, dilation=shape.dilation,
+            padding=shape.padding, rows=5, band=2, tiles=2, pad=-9))
+        config = shape.config(params, band=2, tiles=2, pad=-9)
+        cases.append({"inputs": {"config": one(config), "i": raster_words(pictures, 8)},
+                      "outputs": {"o": len(vectors[-1])}, "go": go, "seed": 1, "cycles": 10_000})
+    for expected, out in zip(vectors, run(simulator, Im2col(params), cases, tmp_path),
+                             strict=True):
+        np.testing.assert_array_equal(out["o"]["data"], expected)
+
+
+def test_conv2d(simulator, tmp_path):
+    core = Conv2d(ArrayParams(rows=4, cols=4, fir_rows=2), depth=32, lanes=2, requantize=2,
+                  buffer_bytes=512, max_lines=16, max_pictures=2)
+    rng = np.random.default_rng(0)
+    plans, cases, outputs = [], [], []
+    for go, groups, filters in zip(STALLS, (1, 6, 2), (5, 6, 4), strict=True):
+        shape = ConvShape(height=5, width=6, channels=6, kernel=(3, 3), groups=groups,
+                          padding=((1, 1), (1, 1)))
+        weights = int8(rng, filters, 3, 3, 6 // groups)
+        layer = ConvLayer(
+            shape=shape, weights=weights, bias=rng.integers(-9999, 9999, filters),
+            multiplier=rng.integers(1 << 30, 1 << 31, filters), shift=np.full(filters, 8),
+            input_zero_point=5, zero_point=-3)
+        pictures = int8(rng, 1, 5, 6, 6)
+        acc = conv2d_acc(pictures, weights, layer.bias, input_zero_point=5, padding=shape.padding)
+        outputs.append(requantize(acc, 0, layer.multiplier, layer.shift, -3))
+        plan = ConvPlan(core, layer)
+        plans.append(plan)
+        cases.append({
+            "inputs": {"config": one(plan.config()), "i": plan.words(pictures),
+                       "weights": plan.weights(), "params": plan.channel_params()},
+            "outputs": {"o": plan.beats}, "go": go, "seed": 2, "cycles": 20_000})
+    for plan, expected, out in zip(plans, outputs, run(simulator, core, cases, tmp_path),
+                                   strict=True):
+        np.testing.assert_array_equal(plan.gather(out["o"]["data"]), expected)
