@@ -48,6 +48,8 @@ class SimulatedAccelerator:
 
     def _write(self, window, rows, chunks, base=0):
         """Rows of bytes, or of words, from word ``base`` of a memory on."""
+        if not len(rows):
+            return
         raw = np.ascontiguousarray(rows)
         raw = raw.view(np.uint8).reshape(len(rows), -1)
         raw = np.pad(raw, ((0, 0), (0, 4 * chunks - raw.shape[1])))
@@ -71,12 +73,13 @@ class SimulatedAccelerator:
         self.sim.run({"o": before + len(address)}, idle=PATIENCE)
         return self.sim.pull("o")[before:]
 
-    def run(self, x):
-        """Results of one input (1, ...): every tensor that is still in memory at the end."""
+    def run(self, *inputs):
+        """Results of inputs (1, ...): every tensor that is still in memory at the end."""
         program = self.program
-        place = program.places[program.graph.inputs[0]]
         chunks = chunks_of(8 * self.params.word_bytes)
-        self._write(Window.ACTIVATIONS, input_words(program, x), chunks, place.base)
+        for tensor, x in zip(program.graph.inputs, inputs, strict=True):
+            self._write(Window.ACTIVATIONS, input_words(program, tensor, x), chunks,
+                        program.places[tensor].base)
         self._command(1, Register.GO, 0)
         # Commands to a memory wait for the end of the run, which the hardware itself ensures.
         layers = self._read(Window.CYCLES, np.arange(len(program.layers))).tolist()
@@ -85,7 +88,8 @@ class SimulatedAccelerator:
         if error:
             raise RuntimeError(f"the accelerator stopped at layer {status >> 16}: {error.name}")
         cycles = int(self._read(Window.REGISTERS, Register.CYCLES)[0])
-        values = {tensor: self._tensor(tensor) for tensor in self._wanted()}
+        values = dict(zip(program.graph.inputs, inputs, strict=True))
+        values |= {tensor: self._tensor(tensor) for tensor in self._wanted()}
         for operator in program.rest:
             values[operator.outputs[0]] = run_operator(program.graph, operator, values)
         return AcceleratorRun(values=values, cycles=cycles, layer_cycles=layers)
@@ -95,7 +99,7 @@ class SimulatedAccelerator:
         if self.keep:
             return [index for index in self.program.places if index not in graph.inputs]
         needed = {*graph.outputs, *(index for op in self.program.rest for index in op.inputs)}
-        return [index for index in needed if index in self.program.places]
+        return [index for index in needed - set(graph.inputs) if index in self.program.places]
 
     def _tensor(self, index):
         place = self.program.places[index]

@@ -1,6 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """From a graph to a program."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,16 +32,13 @@ class Context:
     core: Conv2d
     places: dict
     plans: dict
-    dense_input: int | None
+    dense: set
 
     def source(self, operator, position=0):
         return self.places[operator.inputs[position]]
 
     def target(self, operator):
         return self.places[operator.outputs[0]]
-
-    def dense(self, operator):
-        return operator.inputs[0] == self.dense_input
 
 
 def compile_graph(graph, params, keep=False):
@@ -61,7 +59,7 @@ def compile_graph(graph, params, keep=False):
     descriptors, weights, channels = encode(params, plan.layers)
     return Program(params=params, graph=graph, layers=plan.layers, descriptors=descriptors,
                    weights=weights, channels=channels, places=plan.context.places, rest=plan.rest,
-                   input=plan.input, needs=plan.needs)
+                   inputs=plan.inputs, needs=plan.needs)
 
 
 def needs_of(graph, params, keep=False):
@@ -78,26 +76,21 @@ class _Plan:
     def __init__(self, graph, params, keep):
         if not isinstance(params, AcceleratorParams):
             raise TypeError(f"params must be AcceleratorParams, not {params!r}")
-        if len(graph.inputs) != 1:
-            raise ValueError(f"the network has {len(graph.inputs)} inputs; only one can be given")
         core = planning_core(params)
         operators, self.rest = _split(graph)
         aliases = {op.outputs[0]: op.inputs[0] for op in operators if op.kind == "RESHAPE"}
         places = _places(graph, operators, aliases, params)
-        dense = _dense_input(graph, operators)
-        plans = {op.index: conv_plan(core, graph, op, places[op.inputs[0]], op.inputs[0] == dense)
+        dense = _dense_inputs(graph, operators)
+        plans = {op.index: conv_plan(core, graph, op, places[op.inputs[0]], op.inputs[0] in dense)
                  for op in operators if op.kind in CONVOLUTIONS}
-        self.input = next((plans[op.index] for op in operators if op.inputs[0] == dense), None)
-        words = places[graph.inputs[0]].words
-        if self.input is not None:
-            shape = self.input.shape
-            words = shape.height * shape.line_words(params.word_bytes)
-        bases, need = _bases(graph, operators, self.rest, aliases, places,
-                             {graph.inputs[0]: words}, keep)
+        self.inputs = {op.inputs[0]: plans[op.index] for op in operators if op.inputs[0] in dense}
+        words = {tensor: plan.shape.height * plan.shape.line_words(params.word_bytes)
+                 for tensor, plan in self.inputs.items()}
+        bases, need = _bases(graph, operators, self.rest, aliases, places, words, keep)
         places = {tensor: place.at(bases[_origin(aliases, tensor)])
                   for tensor, place in places.items()}
         self.context = Context(graph=graph, core=core, places=places, plans=plans,
-                               dense_input=dense)
+                               dense=dense)
         self.layers = tuple(layer for op in operators if op.kind != "RESHAPE"
                             for layer in LOWER[op.kind](self.context, op))
         self.needs = {
@@ -130,12 +123,13 @@ def _origin(aliases, tensor):
 def _places(graph, operators, aliases, params):
     """Places without addresses. A reshaped tensor stays as it lies."""
     places = {}
-    for tensor in (graph.inputs[0], *(op.outputs[0] for op in operators)):
+    for tensor in (*graph.inputs, *(op.outputs[0] for op in operators)):
         if tensor in aliases:
             places[tensor] = places[aliases[tensor]]
             continue
         shape = graph.tensors[tensor].shape[1:]
-        height, width, channels = (1,) * (3 - len(shape)) + shape[-3:]
+        *lines, width, channels = (1,) * (3 - len(shape)) + shape
+        height = math.prod(lines)
         places[tensor] = Place(height=height, width=width, channels=channels,
                                word_bytes=params.word_bytes)
     for op in operators:
@@ -145,16 +139,16 @@ def _places(graph, operators, aliases, params):
     return places
 
 
-def _dense_input(graph, operators):
-    """The input tensor, if one convolution alone reads it: it is written in that one's order."""
-    readers = [op for op in operators if graph.inputs[0] in op.inputs]
-    plain = len(readers) == 1 and readers[0].kind == "CONV_2D"
-    return graph.inputs[0] if plain else None
+def _dense_inputs(graph, operators):
+    """Inputs that one convolution alone reads: they are written in the order that it wants."""
+    readers = {tensor: [op for op in operators if tensor in op.inputs] for tensor in graph.inputs}
+    return {tensor for tensor, ops in readers.items() if tensor not in graph.outputs
+            and len(ops) == 1 and ops[0].kind == "CONV_2D"}
 
 
 def _bases(graph, operators, rest, aliases, places, words, keep):
     end = len(operators)
-    lifetimes = {graph.inputs[0]: (-1, -1)}
+    lifetimes = dict.fromkeys(graph.inputs, (-1, -1))
     for step, op in enumerate(operators):
         for tensor in op.inputs:
             if tensor in places:
@@ -170,11 +164,11 @@ def _bases(graph, operators, rest, aliases, places, words, keep):
     return allocate(sizes, lifetimes)
 
 
-def input_words(program, x):
-    """Words (count, word_bytes) of one input picture, to be written from its place on."""
-    place = program.places[program.graph.inputs[0]]
+def input_words(program, tensor, x):
+    """Words (count, word_bytes) of an input ``x`` of one picture, to write from its place on."""
+    place = program.places[tensor]
     picture = x.reshape(1, place.height, place.width, place.channels)
-    if program.input is not None:
-        return program.input.words(picture)
+    if tensor in program.inputs:
+        return program.inputs[tensor].words(picture)
     filled = np.pad(picture, ((0, 0), (0, 0), (0, 0), (0, place.filled - place.channels)))
     return filled.reshape(-1, place.word_bytes)

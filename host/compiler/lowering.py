@@ -35,7 +35,7 @@ def conv_plan(core, graph, operator, place, dense=False):
     if operator.kind == "FULLY_CONNECTED":
         layer = _spread(layer, place)
     elif not dense and place.filled != place.channels:
-        layer = _widen(operator, layer, place)
+        layer = _widen(operator, layer, place, core.array.fir_rows)
     return ConvPlan(core, layer)
 
 
@@ -49,20 +49,20 @@ def _spread(layer, place):
     return replace(layer, shape=shape, weights=weights.reshape(len(weights), 1, width, -1))
 
 
-def _widen(operator, layer, place):
+def _widen(operator, layer, place, fir_rows):
     more = place.filled - place.channels
-    shape = replace(layer.shape, channels=place.filled)
-    if layer.depthwise:
+    if layer.depthwise and (fir_rows or len(layer.weights) == layer.shape.groups):
+        shape = replace(layer.shape, channels=place.filled, groups=place.filled)
         more *= len(layer.weights) // layer.shape.groups
         wide = {name: np.pad(getattr(layer, name), (0, more))
                 for name in ("bias", "multiplier", "shift")}
-        return replace(layer, shape=replace(shape, groups=place.filled), **wide,
+        return replace(layer, shape=shape, **wide,
                        weights=np.pad(layer.weights, ((0, more), (0, 0), (0, 0), (0, 0))))
     if layer.shape.groups > 1:
         raise ValueError(f"operator {operator.index} ({operator.kind}): {place.channels} input "
                          f"channels in {layer.shape.groups} groups are not a multiple of the "
                          f"{place.word_bytes} bytes of a word")
-    return replace(layer, shape=shape, weights=np.pad(
+    return replace(layer, shape=replace(layer.shape, channels=place.filled), weights=np.pad(
         layer.weights, ((0, 0), (0, 0), (0, 0), (0, more))))
 
 
@@ -76,19 +76,16 @@ def convolution(context, operator):
     filters = len(layer.weights) // layer.shape.groups
     groups = array.cols // core.lanes
     if plan.fir:
-        channels = layer.shape.groups
         store = {
             "loops": [(groups, core.lanes * filters), (filters, 1),
                       (plan.groups, array.cols * filters)],
-            "limit": channels, "outer_channels": array.cols,
+            "limit": source.channels, "outer_channels": array.cols,
             "lane_step": filters if filters > 1 else 0}
     else:
         store = {
             "loops": [(plan.tiles * groups, core.lanes), (1, 0), (shape.groups, filters)],
             "limit": filters, "outer_channels": 0,
             "lane_step": 1 if shape.groups > 1 and filters % core.lanes else 0}
-    if plan.fir and filters == 1 or shape.groups == 1:  # do not write past a pixel's words
-        store["limit"] = min(store["limit"], target.filled)
     bands = plan.bands
     walk = loops((shape.out_width, x_step), (plan.band, y_step), *store.pop("loops"),
                  (len(bands), plan.band * y_step), base=target.base * target.word_bytes)
@@ -100,7 +97,7 @@ def convolution(context, operator):
         repeats=repeats,
         weights=plan.weights().reshape(repeats, -1, array.cols)[0], params=once,
         fields={"range": plan.config()["range"], "conv": plan.layer_config,
-                "fetch": _conv_fetch(plan, source, context.dense(operator)),
+                "fetch": _conv_fetch(plan, source, operator.inputs[0] in context.dense),
                 "store": {"walk": walk, **store}})]
 
 

@@ -37,8 +37,8 @@ class Program:
 
     ``descriptors`` are words of 32 bits; ``weights`` are rows of a byte for each column,
     ``channels`` arrays of the fields of :class:`rtl.layouts.ChannelParams`. ``places`` say where
-    each tensor lies; ``input`` is the :class:`~host.tiling.ConvPlan` in whose order the input is
-    written, or None if that is plain. ``rest`` are the operators left to the host,
+    each tensor lies; ``inputs`` has, for each input that is written in the order of a convolution,
+    the :class:`~host.tiling.ConvPlan` of that. ``rest`` are the operators left to the host,
     ``needs`` what the network takes of each memory.
     """
 
@@ -48,7 +48,7 @@ class Program:
     descriptors: np.ndarray
     weights: np.ndarray
     channels: dict
-    input: object
+    inputs: dict
     places: dict
     rest: tuple
     needs: dict
@@ -82,7 +82,8 @@ def encode(params, layers):
     out.append(_words(layout, {"kind": int(Kind.END)}, words))
     descriptors = np.concatenate(out)
     weights = np.concatenate(rows) if row else np.zeros((0, params.array.cols), np.int8)
-    return descriptors, weights, {name: np.concatenate([each[name] for each in channels])
+    none = [np.zeros(0, np.int64)]
+    return descriptors, weights, {name: np.concatenate(none + [each[name] for each in channels])
                                   for name in ("bias", "multiplier", "shift")}
 
 
