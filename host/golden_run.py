@@ -58,10 +58,19 @@ def _logistic(graph, operator, x):
     return logistic(x, scale=tensor.scale, zero_point=tensor.zero_point)
 
 
-def _leaky_relu(graph, operator, x):
+def _ends(graph, operator):
+    """Scales and zero points of the input and of the result."""
     ends = graph.operand(operator, 0), graph.result(operator)
-    return leaky_relu(x, alpha=operator.attributes["alpha"], scales=[end.scale for end in ends],
-                      zero_points=[end.zero_point for end in ends])
+    return {"scales": [end.scale for end in ends], "zero_points": [end.zero_point for end in ends]}
+
+
+def _leaky_relu(graph, operator, x):
+    return leaky_relu(x, alpha=operator.attributes["alpha"], **_ends(graph, operator))
+
+
+def _mean(graph, operator, x):
+    y = operators.mean(x, **_ends(graph, operator))
+    return y.reshape(-1, *graph.result(operator).shape[1:])
 
 
 def _pool(function):
@@ -101,6 +110,7 @@ RUN = {
     "ADD": _add,
     "AVERAGE_POOL_2D": _pool(operators.average_pool),
     "MAX_POOL_2D": _pool(operators.max_pool),
+    "MEAN": _mean,
     "CONCATENATION": lambda graph, operator, *parts: np.concatenate(parts, axis=-1),
     "RESHAPE": lambda graph, operator, x: x.reshape(-1, *graph.result(operator).shape[1:]),
     "RESIZE_NEAREST_NEIGHBOR": lambda graph, operator, x: operators.repeat(

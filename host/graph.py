@@ -62,11 +62,12 @@ class Operator:
     * FULLY_CONNECTED, ADD: ``activation``
     * SOFTMAX: ``beta``; LEAKY_RELU: ``alpha``; PAD: ``padding``; LOGISTIC, RESHAPE: none
     * RESIZE_NEAREST_NEIGHBOR: ``factor`` (h, w), how often each line and pixel is repeated
+    * MEAN, over lines and pixels, which the result has as axes of 1 or not at all: none
     * CONCATENATION, of 2 to 10 operands along the channels: none
 
     In a graph of the rounding float32 the bounds of the results are given as ``range`` (low, high),
-    in int8, instead of ``activation``; AVERAGE_POOL_2D also has ``count_padding``, whether padding
-    counts as zeros; and there is MEAN, over all pixels of a picture.
+    in int8, instead of ``activation``, and for MEAN too; AVERAGE_POOL_2D also has
+    ``count_padding``, whether padding counts as zeros.
     """
 
     kind: str

@@ -10,8 +10,8 @@ __all__ = ["write_tflite"]
 
 #: Versions of int8 operators; of the rest the first will do.
 VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 4, "FULLY_CONNECTED": 4,
-            "ADD": 2, "AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2, "CONCATENATION": 2, "SOFTMAX": 2,
-            "LOGISTIC": 2, "LEAKY_RELU": 2, "PAD": 2, "RESIZE_NEAREST_NEIGHBOR": 2}
+            "ADD": 2, "AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2, "MEAN": 2, "CONCATENATION": 2,
+            "SOFTMAX": 2, "LOGISTIC": 2, "LEAKY_RELU": 2, "PAD": 2, "RESIZE_NEAREST_NEIGHBOR": 2}
 
 
 def _code(enum, name):
@@ -59,6 +59,8 @@ def _options(graph, operator):
             return "FullyConnectedOptions", fields
         case "ADD":
             return "AddOptions", fields
+        case "MEAN":
+            return "ReducerOptions", {"keepDims": len(y.shape) == 4}
         case "CONCATENATION":
             return "ConcatenationOptions", {"axis": len(y.shape) - 1}
         case "SOFTMAX":

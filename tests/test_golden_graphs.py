@@ -182,10 +182,19 @@ class Chain:
         self.append("LEAKY_RELU", [self.last], self.x.shape, self.x.scale * self.scale(0.5, 2),
                     alpha=float(np.float32(self.rng.uniform(0, 1))))
 
+    def mean(self):
+        x, start = self.x, self.last
+        kept = (1, 1) if self.rng.random() < 0.5 else ()
+        axes = self.constant(np.array([1, 2], np.int32), ())
+        self.append("MEAN", [start, axes], (1, *kept, x.shape[3]), x.scale * self.scale(0.2, 1))
+
     def classify(self):
         """What networks end with."""
-        if self.rng.random() < 0.5:
-            self.pool("AVERAGE_POOL_2D", kernel=self.x.shape[1:3])
+        match self.integer(0, 3):
+            case 0:
+                self.pool("AVERAGE_POOL_2D", kernel=self.x.shape[1:3])
+            case 1:
+                self.mean()
         x = self.x
         self.append("RESHAPE", [self.last], (1, math.prod(x.shape)), x.scale, x.zero_point)
         classes = self.integer(2, 12)

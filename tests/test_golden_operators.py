@@ -179,6 +179,19 @@ def leaky_relu(rng):
                                    tensor(rng, "y", shape, scales=(y_scale,))], {"alpha": alpha})
 
 
+def mean(rng):
+    n, h, w, channels = shape = (1, *rng.integers(1, 12, 3))
+    x_scale, y_scale = near_tie(rng, 1 / (h * w) if rng.random() < 0.5 else 1.0)
+    if rng.random() < 0.2:
+        x_scale = y_scale
+    y_scale = max(y_scale, float(np.float32(x_scale / 7)))
+    axes = np.array([[1, 2], [2, 1], [-2, -3], [-3, 2]][rng.integers(4)], np.int32)
+    table = Tensor(name="axes", shape=(2,), dtype="int32", data=axes)
+    y_shape = (n, 1, 1, channels) if rng.random() < 0.5 else (n, channels)
+    return graph_of("MEAN", [tensor(rng, "x", shape, scales=(x_scale,)), table,
+                             tensor(rng, "y", y_shape, scales=(y_scale,))], {})
+
+
 def padding_of(rng):
     pads = np.array([[0, 0], *rng.integers(0, 4, (3, 2))], np.int32)
     x = tensor(rng, "x", (1, *rng.integers(1, 6, 3)))
@@ -214,7 +227,8 @@ def reshape(rng):
 MAKERS = {"conv": conv, "depthwise": depthwise, "transposed": transposed, "dense": dense,
           "add": addition, "average pool": pool("AVERAGE_POOL_2D"), "max pool": pool("MAX_POOL_2D"),
           "concatenation": concatenation, "softmax": soft_maximum, "pad": padding_of,
-          "reshape": reshape, "resize": resize, "logistic": logistic, "leaky relu": leaky_relu}
+          "reshape": reshape, "resize": resize, "logistic": logistic, "leaky relu": leaky_relu,
+          "mean": mean}
 
 
 @pytest.mark.parametrize("align_corners", [False, True])

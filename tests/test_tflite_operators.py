@@ -292,6 +292,35 @@ case("scale of the sum", "0 (ADD)",
 case("scale of the mean", "5 (AVERAGE_POOL_2D)",
      "input and output differ in scale or zero point: 0.35945773124694824, -128 and 0.5, 1",
      with_tensor, POOL_Y, scales=(0.5,), zero_point=1)
+
+
+def averaged(*axes, keep=True, scale=0.5, size=(2, 3), result=(1, 1, 1, 2), **fields):
+    """A MEAN over ``axes``; ``fields`` are those of their table."""
+    table = Tensor(name="axes", **{"shape": (len(axes),), "dtype": "int32",
+                                   "data": np.array(axes, np.int32)} | fields)
+    data = written("MEAN", activation((1, *size, 2)), table,
+                   activation(result, scales=(scale,)))
+    return with_options(0, data, keepDims=keep)
+
+
+for axes in ((1,), (2, 3), (0, 1, 2), (1, 1), (1, 2, 2), (1, 6), (-3, -6)):
+    case(f"mean over {axes}", "0 (MEAN)",
+         f"it goes over the axes {list(axes)}; only lines and pixels, [1, 2], are possible",
+         averaged, *axes)
+case("axes computed", "0 (MEAN)", "the axes are not a constant", averaged, 1, 2, data=None)
+case("type of axes", "0 (MEAN)", "the axes (axes) are int64, not int32",
+     averaged, 1, 2, dtype="int64")
+case("axes kept", "0 (MEAN)",
+     "the output (x) has the shape (1, 1, 1, 2), but (1, 2) is what the inputs give",
+     averaged, 1, 2, keep=False)
+case("axes not kept", "0 (MEAN)",
+     "the output (x) has the shape (1, 2), but (1, 1, 1, 2) is what the inputs give",
+     averaged, 1, 2, result=(1, 2))
+case("scale of the mean over axes", "0 (MEAN)",
+     "the mean is rescaled by 8.0, but only factors below 8 are possible",
+     averaged, 1, 2, scale=1 / 16)
+case("sum over axes", "0 (MEAN)", "the sums of 16777216 pixels can exceed 32 bits",
+     averaged, 1, 2, size=(1 << 12, 1 << 12))
 case("reshaped elements", "6 (RESHAPE)",
      "shapes (1, 1, 1, 32) and (1, 31) hold different numbers of elements",
      with_tensor, FLAT, shape=(1, 31))

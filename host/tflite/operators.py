@@ -47,6 +47,20 @@ def _pool(node):
     return {"kernel": kernel, **geometry, "activation": node.fused()}
 
 
+def _mean(node):
+    node.expect(tflite.ReducerOptions, 2)
+    x, axes = node.activation(0, 4), constant(node.inputs[1], "axes", "int32").data.ravel()
+    if sorted((axes % 4).tolist()) != [1, 2] or np.any(np.abs(axes) > 3):
+        raise Refusal(f"it goes over the axes {axes[:8].tolist()}; only lines and pixels, [1, 2], "
+                      "are possible")
+    n, h, w, channels = x.shape
+    y = node.result((n, 1, 1, channels) if node.option("KeepDims") else (n, channels))
+    if h * w * max(x.zero_point + 128, 127 - x.zero_point) >= 1 << 31:
+        raise Refusal(f"the sums of {h * w} pixels can exceed 32 bits")
+    check_factor("the mean", x.scale / y.scale)
+    return {}
+
+
 def _concatenation(node):
     node.expect(tflite.ConcatenationOptions, 2, MOST_PARTS)
     parts = [node.activation(position) for position in range(len(node.inputs))]
@@ -165,6 +179,7 @@ CHECKS = {
     "ADD": _add,
     "AVERAGE_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
+    "MEAN": _mean,
     "CONCATENATION": _concatenation,
     "RESHAPE": _reshape,
     "RESIZE_NEAREST_NEIGHBOR": _resize,

@@ -3,10 +3,10 @@
 import numpy as np
 
 from sim.golden.conv import output_size
-from sim.golden.requantize import quantize_multiplier
+from sim.golden.requantize import quantize_multiplier, requantize
 
-__all__ = ["activation_range", "add", "average_pool", "max_pool", "nearest", "pad", "repeat",
-           "rescaled"]
+__all__ = ["activation_range", "add", "average_pool", "max_pool", "mean", "nearest", "pad",
+           "repeat", "rescaled"]
 
 #: Real bounds of each fused activation.
 BOUNDS = {"NONE": (None, None), "RELU": (0, None), "RELU_N1_TO_1": (-1, 1), "RELU6": (0, 6)}
@@ -61,6 +61,20 @@ def max_pool(x, *, kernel, stride, padding=((0, 0), (0, 0)), low=-128, high=127)
     """Maximum of the cells of each window that lie in the picture."""
     return np.clip(_windows(x, kernel, stride, padding, -128).max(axis=3), low, high).astype(
         np.int8)
+
+
+def mean(x, *, scales, zero_points):
+    """Mean (n, c) over the pixels of each picture; ``scales`` and ``zero_points`` are those of the
+    input and of the result.
+
+    The reciprocal of the count is part of the multiplier, whose lowest bits are cut off.
+    """
+    count = x.shape[1] * x.shape[2]
+    multiplier, exponent = quantize_multiplier(scales[0] / scales[1])
+    bits = min(count.bit_length() - 1, 31 + exponent)
+    multiplier, exponent = (multiplier << bits) // count, exponent - bits
+    total = (x.astype(np.int64) - zero_points[0]).sum(axis=(1, 2))
+    return requantize(total, 0, multiplier << max(exponent, 0), max(-exponent, 0), zero_points[1])
 
 
 def nearest(size, outputs, *, align_corners=False, half_pixel_centers=False):
