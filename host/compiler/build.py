@@ -127,7 +127,11 @@ def _places(graph, operators, aliases, params):
         if tensor in aliases:
             places[tensor] = places[aliases[tensor]]
             continue
-        shape = graph.tensors[tensor].shape[1:]
+        first, *shape = graph.tensors[tensor].shape
+        if first != 1:
+            raise ValueError(f"tensor {tensor} ({graph.tensors[tensor].name}) has {first} pictures;"
+                             " the accelerator takes one at a time")
+        shape = tuple(shape)
         *lines, width, channels = (1,) * (3 - len(shape)) + shape
         height = math.prod(lines)
         places[tensor] = Place(height=height, width=width, channels=channels,
