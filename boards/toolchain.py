@@ -25,8 +25,8 @@ from boards.harness import Harness
 from rtl.build_folder import build_folder
 from rtl.netlist import emit_rtlil
 
-__all__ = ["CORE", "Netlist", "Placement", "ToolError", "place_and_route", "synthesise",
-           "tool_versions", "trim_carries"]
+__all__ = ["CORE", "Netlist", "Placement", "ToolError", "place_and_route", "plain_names",
+           "synthesise", "tool_versions", "trim_carries"]
 
 BUILD = build_folder("report")
 
@@ -107,7 +107,7 @@ def synthesise(component, device, workdir=BUILD, *, timeout=1800):
 
     Raises :exc:`ToolError` if Yosys fails or is not done in ``timeout`` seconds.
     """
-    rtlil = emit_rtlil(Harness(component), platform=device.family)
+    rtlil = plain_names(emit_rtlil(Harness(component), platform=device.family))
     passes = ["read_rtlil top.il", "setattr -mod -set keep_hierarchy 1 top.core",
               f"{device.synthesis} -top top", "setattr -mod -unset keep_hierarchy top.core",
               "flatten", "clean", "write_json netlist.json"]
@@ -132,6 +132,14 @@ def synthesise(component, device, workdir=BUILD, *, timeout=1800):
                          if cell["type"] == "SB_MAC16"])
 
     return _cached(folder / "synthesis.json", Netlist, run)
+
+
+def plain_names(rtlil):
+    """``rtlil`` with ``a.7`` for each name ``a[7]``, such as Amaranth gives to items of arrays.
+
+    Yosys calls bit 7 of a wire ``a`` so on the way through ABC9, and fails if there is such a wire.
+    """
+    return re.sub(r"(?<=\S)\[(\d+)\]", r".\1", rtlil)  # a slice follows a space
 
 
 def trim_carries(netlist):

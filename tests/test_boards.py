@@ -16,7 +16,14 @@ from boards import toolchain
 from boards.devices import DEVICES, device_of
 from boards.harness import Harness
 from boards.report import dsp_period, report, table
-from boards.toolchain import Netlist, ToolError, place_and_route, synthesise, trim_carries
+from boards.toolchain import (
+    Netlist,
+    ToolError,
+    place_and_route,
+    plain_names,
+    synthesise,
+    trim_carries,
+)
 from rtl.array import SystolicArray
 from rtl.family import FAMILIES
 from rtl.params import ArrayParams
@@ -179,6 +186,18 @@ def test_dsp_bounds_the_period():
         "MODE_8x8": "1", "TOPOUTPUT_SELECT": "10", "BOTOUTPUT_SELECT": "10"}
     assert dsp_period(4.0, parameters) == 6.0
     assert dsp_period(4.0, parameters | {"MODE_8x8": "0"}) == 9.1
+
+
+def test_names_are_told_from_slices():
+    text = r"connect \a.b[12].c [3] { \d[0][1] [7:4] 2'10 \e }" + "\n  wire width 2 \\f[9]\n"
+    assert plain_names(text) == (r"connect \a.b.12.c [3] { \d.0.1 [7:4] 2'10 \e }"
+                                 "\n  wire width 2 \\f.9\n")
+
+
+def test_items_of_arrays_are_no_bits_of_wires(tmp_path):
+    """A design in which Yosys takes one for the other, unless their names differ."""
+    netlist = synthesise(array(8, "dsp"), device_of("lfe5u-45f"), tmp_path)
+    assert netlist.cells["MULT18X18D"] == 64
 
 
 def test_carries_that_go_nowhere_are_trimmed():
