@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from sim.golden import float32, operators
+from sim.golden import float32, operators, pointwise
 from sim.golden.conv import conv2d, depthwise_conv2d, fully_connected, transpose_conv2d
-from sim.golden.pointwise import leaky_relu, logistic
 from sim.golden.softmax import softmax
 
 __all__ = ["run_graph", "run_operator"]
@@ -53,9 +52,12 @@ def _add(graph, operator, a, b, function=operators.add, **more):
                     zero_point=y.zero_point, **_clamped(graph, operator), **more)
 
 
-def _logistic(graph, operator, x):
-    tensor = graph.operand(operator, 0)
-    return logistic(x, scale=tensor.scale, zero_point=tensor.zero_point)
+def _of_input(function):
+    """``function`` of numbers whose scale and zero point are those of the input."""
+    def run(graph, operator, x):
+        tensor = graph.operand(operator, 0)
+        return function(x, scale=tensor.scale, zero_point=tensor.zero_point)
+    return run
 
 
 def _ends(graph, operator):
@@ -64,8 +66,11 @@ def _ends(graph, operator):
     return {"scales": [end.scale for end in ends], "zero_points": [end.zero_point for end in ends]}
 
 
-def _leaky_relu(graph, operator, x):
-    return leaky_relu(x, alpha=operator.attributes["alpha"], **_ends(graph, operator))
+def _between_scales(function):
+    """``function`` that takes numbers from the input's scale to that of the result."""
+    def run(graph, operator, x):
+        return function(x, **operator.attributes, **_ends(graph, operator))
+    return run
 
 
 def _mean(graph, operator, x):
@@ -117,8 +122,11 @@ RUN = {
         x, operator.attributes["factor"]),
     "SOFTMAX": lambda graph, operator, x: softmax(x, scale=graph.operand(operator, 0).scale,
                                                   beta=operator.attributes["beta"]),
-    "LOGISTIC": _logistic,
-    "LEAKY_RELU": _leaky_relu,
+    "LOGISTIC": _of_input(pointwise.logistic),
+    "RELU": _between_scales(pointwise.relu),
+    "RELU6": _of_input(pointwise.relu6),
+    "LEAKY_RELU": _between_scales(pointwise.leaky_relu),
+    "QUANTIZE": _between_scales(pointwise.requantise),
     "PAD": lambda graph, operator, x: operators.pad(x, operator.attributes["padding"],
                                                     graph.result(operator).zero_point),
 }

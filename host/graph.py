@@ -60,7 +60,8 @@ class Operator:
       biases: :meth:`Graph.layer` has them in the order of other layers
     * AVERAGE_POOL_2D, MAX_POOL_2D: ``kernel``, ``stride``, ``padding``, ``activation``
     * FULLY_CONNECTED, ADD: ``activation``
-    * SOFTMAX: ``beta``; LEAKY_RELU: ``alpha``; PAD: ``padding``; LOGISTIC, RESHAPE: none
+    * SOFTMAX: ``beta``; LEAKY_RELU: ``alpha``; PAD: ``padding``
+    * RELU, RELU6, LOGISTIC, RESHAPE, and QUANTIZE from int8 to int8: none
     * RESIZE_NEAREST_NEIGHBOR: ``factor`` (h, w), how often each line and pixel is repeated
     * MEAN, over lines and pixels, which the result has as axes of 1 or not at all: none
     * CONCATENATION, of 2 to 10 operands along the channels: none

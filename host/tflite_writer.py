@@ -71,7 +71,7 @@ def _options(graph, operator):
             return "ReshapeOptions", {"newShape": list(y.shape)}
         case "RESIZE_NEAREST_NEIGHBOR":
             return "ResizeNearestNeighborOptions", {}
-        case "LOGISTIC":
+        case "LOGISTIC" | "RELU" | "RELU6" | "QUANTIZE":
             return "NONE", {}
         case "PAD":
             return "PadOptions", {}

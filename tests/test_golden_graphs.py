@@ -182,6 +182,13 @@ class Chain:
         self.append("LEAKY_RELU", [self.last], self.x.shape, self.x.scale * self.scale(0.5, 2),
                     alpha=float(np.float32(self.rng.uniform(0, 1))))
 
+    def relu(self):
+        kind = str(self.rng.choice(["RELU", "QUANTIZE"]))
+        self.append(kind, [self.last], self.x.shape, self.x.scale * self.scale(0.3, 2))
+
+    def relu6(self):
+        self.append("RELU6", [self.last], self.x.shape, self.x.scale, self.x.zero_point)
+
     def mean(self):
         x, start = self.x, self.last
         kept = (1, 1) if self.rng.random() < 0.5 else ()
@@ -209,7 +216,8 @@ class Chain:
 def network(rng):
     chain = Chain(rng)
     steps = [chain.conv, chain.conv, chain.depthwise, chain.add, chain.average_pool,
-             chain.max_pool, chain.pad, chain.logistic, chain.leaky_relu]
+             chain.max_pool, chain.pad, chain.logistic, chain.leaky_relu, chain.relu,
+             chain.relu6]
     growing = [chain.transpose_conv, chain.concatenate, chain.resize]
     for _ in range(chain.integer(1, 6)):
         choice = steps + growing if math.prod(chain.x.shape) < 4096 else steps

@@ -1,6 +1,8 @@
 """Golden operators against plain loops, and against TensorFlow Lite Micro itself."""
 
 import math
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import flatbuffers
@@ -171,12 +173,22 @@ def near_tie(rng, factor=1.0):
     return float(np.float32(quotient * result / factor)), result
 
 
-def leaky_relu(rng):
-    shape, alpha = (1, *rng.integers(1, 9, 3)), float(np.float32(rng.choice([0, 0.01, 0.1, 0.3])))
-    x_scale, y_scale = near_tie(rng, max(alpha, 0.1) if rng.random() < 0.7 else 1.0)
+def between_scales(rng, kind, factor=1.0, **attributes):
+    shape, (x_scale, y_scale) = (1, *rng.integers(1, 9, 3)), near_tie(rng, factor)
     y_scale = max(y_scale, float(np.float32(x_scale / 7)))  # a rescaling stays below 8
-    return graph_of("LEAKY_RELU", [tensor(rng, "x", shape, scales=(x_scale,)),
-                                   tensor(rng, "y", shape, scales=(y_scale,))], {"alpha": alpha})
+    return graph_of(kind, [tensor(rng, "x", shape, scales=(x_scale,)),
+                           tensor(rng, "y", shape, scales=(y_scale,))], attributes)
+
+
+def leaky_relu(rng):
+    alpha = float(np.float32(rng.choice([0, 0.01, 0.1, 0.3])))
+    factor = max(alpha, 0.1) if rng.random() < 0.7 else 1.0
+    return between_scales(rng, "LEAKY_RELU", factor, alpha=alpha)
+
+
+def relu6(rng):
+    x = tensor(rng, "x", (1, *rng.integers(1, 9, 3)))
+    return graph_of("RELU6", [x, replace(x, name="y")], {})
 
 
 def mean(rng):
@@ -228,7 +240,8 @@ MAKERS = {"conv": conv, "depthwise": depthwise, "transposed": transposed, "dense
           "add": addition, "average pool": pool("AVERAGE_POOL_2D"), "max pool": pool("MAX_POOL_2D"),
           "concatenation": concatenation, "softmax": soft_maximum, "pad": padding_of,
           "reshape": reshape, "resize": resize, "logistic": logistic, "leaky relu": leaky_relu,
-          "mean": mean}
+          "mean": mean, "relu": partial(between_scales, kind="RELU"), "relu6": relu6,
+          "requantise": partial(between_scales, kind="QUANTIZE")}
 
 
 @pytest.mark.parametrize("align_corners", [False, True])

@@ -350,6 +350,24 @@ case("scale of the logistic", "0 (LOGISTIC)",
      written, "LOGISTIC", activation((1, 2)), activation((1, 2), scales=(1 / 256,)))
 case("inputs of the logistic", "0 (LOGISTIC)", "it has 2 inputs and 1 outputs",
      written, "LOGISTIC", activation((1, 2)), activation((1, 2)), activation((1, 2)), inputs=(0, 1))
+for kind, role in (("RELU", "what is positive"), ("QUANTIZE", "each number")):
+    case(f"scale of {kind}", f"0 ({kind})",
+         f"{role} is rescaled by 8.0, but only factors below 8 are possible",
+         written, kind, activation((1, 2)), activation((1, 2), scales=(1 / 16,)))
+    case(f"shape of {kind}", f"0 ({kind})",
+         "the output (x) has the shape (1, 3), but (1, 2) is what the inputs give",
+         written, kind, activation((1, 2)), activation((1, 3)))
+case("meaning of RELU6", "0 (RELU6)",
+     "input and output differ in scale or zero point: 0.5, 3 and 0.5, 4",
+     written, "RELU6", activation((1, 2)), activation((1, 2), zero_point=4))
+case("bounds of RELU6", "0 (RELU6)",
+     f"the output's scale {float(np.float32(2e-9))} is too small for RELU6",
+     written, "RELU6", *[activation((1, 2), scales=(2e-9,))] * 2)
+for ends in (("float32", "int8"), ("int8", "float32"), ("uint8", "int8")):
+    case(f"quantised from {ends[0]} to {ends[1]}", "0 (QUANTIZE)",
+         f"from {ends[0]} to {ends[1]} it is not supported: convert the model with inputs and "
+         "outputs of int8",
+         written, "QUANTIZE", *[activation((1, 2), dtype=dtype) for dtype in ends])
 for alpha in (-0.5, math.nan):
     case(f"alpha {alpha}", "0 (LEAKY_RELU)",
          f"alpha is {alpha}, but only factors from 0 on are possible",
@@ -496,8 +514,6 @@ SUPPORTED = ", ".join(CHECKS)
 @pytest.mark.parametrize("kind, operator, reason", [
     ("SUB", "4 (SUB)", f"not supported; these are: {SUPPORTED}"),
     ("CUSTOM", "4 (CUSTOM Rotate)", f"not supported; these are: {SUPPORTED}"),
-    ("QUANTIZE", "4 (QUANTIZE)",
-     "not supported: convert the model with inputs and outputs of int8"),
     ("DEQUANTIZE", "4 (DEQUANTIZE)",
      "not supported: convert the model with inputs and outputs of int8"),
 ])

@@ -10,7 +10,8 @@ from sim.golden.conv import output_size, same_padding
 from sim.golden.operators import BOUNDS
 from sim.golden.requantize import channel_params
 
-__all__ = ["LARGEST", "Node", "Refusal", "check_factor", "constant", "positive", "window"]
+__all__ = ["LARGEST", "Node", "Refusal", "check_bounds", "check_factor", "constant", "positive",
+           "window"]
 
 ACTIVATIONS = {code: name for name, code in vars(tflite.ActivationFunctionType).items()
                if isinstance(code, int)}
@@ -67,10 +68,7 @@ class Node:
         name = ACTIVATIONS.get(self.option("FusedActivationFunction"), "unknown")
         if name not in BOUNDS:
             raise Refusal(f"the fused activation {name} is not one of {', '.join(BOUNDS)}")
-        scale = self.outputs[0].scale
-        if any(bound is not None and abs(bound) / scale >= (1 << 31) - 256
-               for bound in BOUNDS[name]):
-            raise Refusal(f"the output's scale {scale} is too small for {name}")
+        check_bounds(name, self.outputs[0].scale)
         return name
 
 
@@ -108,6 +106,12 @@ def constant(tensor, role, dtype):
     if tensor.dtype != dtype:
         raise Refusal(f"the {role} ({tensor.name}) are {tensor.dtype}, not {dtype}")
     return tensor
+
+
+def check_bounds(name, scale):
+    """Refuse a ``scale`` of the output in which the bounds of the activation exceed 32 bits."""
+    if any(bound is not None and abs(bound) / scale >= (1 << 31) - 256 for bound in BOUNDS[name]):
+        raise Refusal(f"the output's scale {scale} is too small for {name}")
 
 
 def check_factor(role, factor):

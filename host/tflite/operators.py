@@ -6,7 +6,14 @@ import numpy as np
 import tflite
 
 from host.tflite import layers
-from host.tflite.node import LARGEST, Refusal, check_factor, constant, window
+from host.tflite.node import (
+    LARGEST,
+    Refusal,
+    check_bounds,
+    check_factor,
+    constant,
+    window,
+)
 from sim.golden.operators import nearest
 from sim.golden.requantize import quantize_multiplier
 
@@ -145,6 +152,33 @@ def _logistic(node):
     return {}
 
 
+def _relu(node):
+    node.expect(None, 1)
+    x = node.activation(0)
+    check_factor("what is positive", x.scale / node.result(x.shape).scale)
+    return {}
+
+
+def _relu6(node):
+    node.expect(None, 1)
+    x = node.activation(0)
+    _same_numbers(x, node.result(x.shape))
+    check_bounds("RELU6", x.scale)
+    return {}
+
+
+def _quantize(node):
+    """From int8 to int8: the model's own inputs and outputs are never of another type."""
+    node.expect(None, 1)
+    x = node.inputs[0]
+    if x is not None and {x.dtype, node.outputs[0].dtype} != {"int8"}:
+        raise Refusal(f"from {x.dtype} to {node.outputs[0].dtype} it is not supported: convert the "
+                      "model with inputs and outputs of int8")
+    x = node.activation(0)
+    check_factor("each number", x.scale / node.result(x.shape).scale)
+    return {}
+
+
 def _leaky_relu(node):
     node.expect(tflite.LeakyReluOptions, 1)
     x = node.activation(0)
@@ -185,6 +219,9 @@ CHECKS = {
     "RESIZE_NEAREST_NEIGHBOR": _resize,
     "SOFTMAX": _softmax,
     "LOGISTIC": _logistic,
+    "RELU": _relu,
+    "RELU6": _relu6,
     "LEAKY_RELU": _leaky_relu,
+    "QUANTIZE": _quantize,
     "PAD": _pad,
 }

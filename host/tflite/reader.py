@@ -182,7 +182,7 @@ def _operator(index, kind, table, tensors):
             raise ModelError(f"operator {index} ({kind}) names tensor {position}, but there are "
                              f"{len(tensors)}")
     if kind not in CHECKS:
-        if kind in {"QUANTIZE", "DEQUANTIZE"}:
+        if kind == "DEQUANTIZE":
             raise Refusal("not supported: convert the model with inputs and outputs of int8")
         raise Refusal(f"not supported; these are: {', '.join(CHECKS)}")
     if -1 in outputs:

@@ -9,8 +9,9 @@ import numpy as np
 
 from sim.golden.conv import rescale
 from sim.golden.fixed_point import ONE, exp, reciprocal, shift_right
+from sim.golden.operators import activation_range
 
-__all__ = ["leaky_relu", "logistic"]
+__all__ = ["leaky_relu", "logistic", "relu", "relu6", "requantise"]
 
 _INPUT_BITS = 4  # integer bits of what the logistic function is computed of
 
@@ -30,12 +31,28 @@ def logistic(x, *, scale, zero_point):
     return np.where(counts, y, np.where(x > -radius, 127, -128)).astype(np.int8)
 
 
-def leaky_relu(x, *, alpha, scales, zero_points):
-    """int8 ``x``, times ``alpha`` where it is negative; ``scales`` and ``zero_points`` are those of
-    the input and of the result.
+def requantise(x, *, scales, zero_points, low=-128, high=127):
+    """int8 ``x`` in the scale and zero point of the result: the second of ``scales`` and
+    ``zero_points``, of which the first are those of ``x``.
 
-    Raises :exc:`ValueError` unless each is rescaled by at least 0 and below 8.
+    Raises :exc:`ValueError` unless ``x`` is rescaled by at least 0 and below 8.
     """
-    x = x.astype(np.int64) - zero_points[0]
-    return np.where(x >= 0, rescale(x, scales[0] / scales[1], zero_points[1]),
-                    rescale(x, scales[0] * alpha / scales[1], zero_points[1]))
+    return rescale(x.astype(np.int64) - zero_points[0], scales[0] / scales[1], zero_points[1], low,
+                   high)
+
+
+def relu(x, *, scales, zero_points):
+    """What is positive of int8 ``x``, as :func:`requantise` gives it."""
+    return requantise(x, scales=scales, zero_points=zero_points, low=zero_points[1])
+
+
+def relu6(x, *, scale, zero_point):
+    """int8 ``x`` between 0 and 6, in its own ``scale`` and ``zero_point``."""
+    return np.clip(x, *activation_range("RELU6", scale, zero_point)).astype(np.int8)
+
+
+def leaky_relu(x, *, alpha, scales, zero_points):
+    """int8 ``x``, times ``alpha`` where it is negative, as :func:`requantise` gives it."""
+    negative = requantise(x, scales=(scales[0] * alpha, scales[1]), zero_points=zero_points)
+    return np.where(x < zero_points[0], negative,
+                    requantise(x, scales=scales, zero_points=zero_points))
