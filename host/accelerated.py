@@ -33,7 +33,7 @@ class SimulatedAccelerator:
 
     def __init__(self, params, *, trace=None):
         self.params = params
-        self.sim = CompiledSim(Accelerator(params), trace=trace)
+        self.sim = CompiledSim(Accelerator(params), trace=trace, key=repr(params))
         self.program = None
 
     def load(self, graph, keep=False):

@@ -1,6 +1,7 @@
 """Cores compiled by Verilator, driven from Python at the speed of C++."""
 
 import ctypes
+import functools
 import hashlib
 import importlib.metadata
 import os
@@ -20,6 +21,7 @@ from sim.verilog import emit_verilog, ports_of, streams_of
 
 __all__ = ["CompileError", "CompiledSim", "ContractError", "find_verilator"]
 
+ROOT = Path(__file__).parents[1]
 DRIVER = Path(__file__).with_name("driver.cpp")
 BUILD = build_folder("sim")
 
@@ -63,10 +65,21 @@ def _call(tool, folder, environment, command):
         raise CompileError(f"{tool} failed:\n" + "\n".join(lines[-15:]))
 
 
+def _digest(parts):
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:20]
+
+
+@functools.cache
+def _sources():
+    """All that makes a simulator of a component: the sources, and the tools' versions."""
+    paths = sorted([*ROOT.glob("rtl/**/*.py"), *ROOT.glob("sim/*")])
+    return (*(path.read_text() for path in paths if path.is_file()),
+            *map(importlib.metadata.version, ("amaranth", "pyosys", "verilator")))
+
+
 def _cached(name, sources, make):
     """The file ``name`` that ``make(folder)`` leaves in a folder, kept for the same ``sources``."""
-    key = hashlib.sha256("\0".join(map(str, sources)).encode()).hexdigest()[:20]
-    target = BUILD / key / name
+    target = BUILD / _digest(sources) / name
     if not target.exists():
         BUILD.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=BUILD) as folder:
@@ -121,6 +134,9 @@ class CompiledSim:
         Family whose primitives are instantiated; None, the generic twin, simulates anywhere.
     trace : path or None
         File for waveforms (VCD).
+    key : :class:`str` or None
+        What determines the component, besides its type and the sources: then a simulator that was
+        made before is found without elaboration.
 
     Attributes
     ----------
@@ -133,7 +149,7 @@ class CompiledSim:
         If a program that Verilator needs is missing, or a step fails.
     """
 
-    def __init__(self, component, *, platform=None, trace=None):
+    def __init__(self, component, *, platform=None, trace=None, key=None):
         self.component = component
         self.run_seconds = 0.0
         self._ports = {name: (value, member) for name, (value, member, _)
@@ -144,8 +160,7 @@ class CompiledSim:
         self._plain = [name for name in self._ports if name not in inside]
         self._names = list(self._streams)
         began = time.perf_counter()
-        verilog = emit_verilog(component, platform=platform, names=trace is not None)
-        library = _compile(verilog, self._port_table(), trace is not None)
+        library = self._find(platform, trace is not None, key)
         self.compile_seconds = time.perf_counter() - began
         self._library = ctypes.CDLL(str(library))
         self._library.sim_create.restype = ctypes.c_void_p
@@ -155,6 +170,23 @@ class CompiledSim:
             self._library.sim_trace(self._sim, str(trace).encode())
         self.stall(0, 1.0)
         self.reset()
+
+    def _find(self, platform, trace, key):
+        """The library, if there is a ``key`` by what was noted under it the last time."""
+        table, note = self._port_table(), None
+        if key is not None:
+            parts = type(self.component).__qualname__, key, platform, trace, table, *_sources()
+            note = BUILD / "known" / _digest(parts)
+            if note.exists() and (library := BUILD / note.read_text()).exists():
+                return library
+        verilog = emit_verilog(self.component, platform=platform, names=trace)
+        library = _compile(verilog, table, trace)
+        if note is not None:
+            note.parent.mkdir(exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
+                file.write(str(library.relative_to(BUILD)))
+            Path(file.name).rename(note)
+        return library
 
     def _port_table(self):
         def lvalue(name):

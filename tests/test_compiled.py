@@ -1,6 +1,7 @@
 import functools
 import re
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -157,6 +158,26 @@ def test_compiles_once(monkeypatch):
 
     monkeypatch.setattr(sim.compiled, "_call", refuse)
     assert CompiledSim(Echo()).cycle == 0
+
+
+def test_finds_a_simulator_by_its_key(monkeypatch):
+    """Without elaboration, unless anything that makes it has changed."""
+    CompiledSim(Echo(), key="a")
+    elaborated = []
+
+    def emit(*args, **kwargs):
+        elaborated.append(args)
+        return emit_verilog(*args, **kwargs)
+
+    emit_verilog = sim.compiled.emit_verilog
+    monkeypatch.setattr(sim.compiled, "emit_verilog", emit)
+    assert CompiledSim(Echo(), key="a").cycle == 0 and not elaborated
+    CompiledSim(Echo(), key=f"b{time.time()}")
+    assert len(elaborated) == 1
+    changed = f"{sim.compiled._sources()}{time.time()}"
+    monkeypatch.setattr(sim.compiled, "_sources", lambda: [changed])
+    CompiledSim(Echo(), key="a")
+    assert len(elaborated) == 2
 
 
 def test_writes_waveforms(tmp_path):
