@@ -6,10 +6,10 @@ from rtl.conv2d import Conv2d
 from rtl.family import FAMILIES
 from rtl.gemm import Gemm
 from rtl.im2col import Im2col, Im2colParams
-from rtl.params import ArrayParams
+from rtl.params import ArrayParams, products_for
 from rtl.postprocess import Requantizer
 
-__all__ = ["CORES", "MULTIPLIERS", "build_core", "macs_per_cycle", "products_for"]
+__all__ = ["CORES", "MULTIPLIERS", "build_core", "macs_per_cycle"]
 
 CORES = ("array", "im2col", "requantizer", "gemm", "conv2d")
 
@@ -28,19 +28,6 @@ OPTIONS = {
 
 #: Lanes of a requantiser that takes a beat a cycle have this many multipliers each.
 REQUANTIZER_MULTIPLIERS = 4
-
-
-def products_for(rows, cols, fir_rows, family, multipliers):
-    """``products`` of :class:`ArrayParams` with as many as possible in ``multipliers`` DSPs."""
-    if family == "generic":
-        return (("generic", None),)
-    if family == "ice40":
-        return (("mac16", min(2 * multipliers, rows * cols)), ("lut", None))
-    if multipliers >= rows * cols:
-        return (("dsp", None),)
-    # Two in one share an activation, which the FIR's rows cannot.
-    packed = min(multipliers, (rows - fir_rows) * (cols // 2))
-    return (("dsp2", 2 * packed), ("dsp", multipliers - packed), ("lut", None))
 
 
 def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **options):

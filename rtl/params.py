@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rtl.check import integer
 from rtl.mac import KINDS
 
-__all__ = ["ArrayParams", "LANES"]
+__all__ = ["ArrayParams", "LANES", "products_for"]
 
 #: Neighbouring columns that share a skew stage, and may share one DSP.
 LANES = 2
@@ -93,3 +93,16 @@ class ArrayParams:
             raise ValueError(f"products must fill {self.rows} x {self.cols} with {self.fir_rows} "
                              f"FIR rows; none is left for row {row}, column {LANES * stage}")
         return kinds
+
+
+def products_for(rows, cols, fir_rows, family, multipliers):
+    """``products`` of :class:`ArrayParams` with as many as possible in ``multipliers`` DSPs."""
+    if family == "generic":
+        return (("generic", None),)
+    if family == "ice40":
+        return (("mac16", min(2 * multipliers, rows * cols)), ("lut", None))
+    if multipliers >= rows * cols:
+        return (("dsp", None),)
+    # Two in one share an activation, which the FIR's rows cannot.
+    packed = min(multipliers, (rows - fir_rows) * (cols // 2))
+    return (("dsp2", 2 * packed), ("dsp", multipliers - packed), ("lut", None))

@@ -3,8 +3,8 @@
 
 import pytest
 
-from host.cores import CORES, build_core, macs_per_cycle, products_for
-from rtl.params import ArrayParams
+from host.cores import CORES, build_core, macs_per_cycle
+from rtl.params import ArrayParams, products_for
 
 
 @pytest.mark.parametrize("family", ["generic", "ice40", "ecp5"])

@@ -1,0 +1,81 @@
+"""A board as one declaration, and all that there are."""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+
+from boards.devices import device_of
+from rtl.accelerator import AcceleratorParams
+from rtl.check import one_of
+
+__all__ = ["Board", "board_of", "boards"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A board, the build of the accelerator that suits it, and how it is reached.
+
+    Parameters
+    ----------
+    name, title : :class:`str`
+        What the command line calls it, and what is printed on it.
+    device : :class:`str`
+        A name from :data:`boards.devices.DEVICES`: what there is to place a build on.
+    platform : :class:`str`
+        ``"module:class"`` of the platform that knows the pins, from amaranth-boards.
+    mhz : :class:`float`
+        Clock that the PLL makes of the board's own; a build has to meet it.
+    params : :class:`AcceleratorParams`
+    baud : :class:`int`
+        Rate of the UART.
+    pins : tuple or None
+        ``(connector, number, rx, tx)``: where an adapter is to be wired, on a board without a UART.
+    clock : :class:`str` or None
+        The clock resource, where it is not the platform's default.
+    flash : tuple of :class:`str`
+        Arguments of openFPGALoader that name the cable or the board, before the bitstream.
+    volatile : :class:`bool`
+        Whether the FPGA itself can be loaded, rather than its flash.
+    note : :class:`str`
+        What its owner has to know: a jumper, an adapter.
+    hardware : :class:`str`
+        Who has seen it run there, and when.
+    """
+
+    name: str
+    title: str
+    device: str
+    platform: str
+    mhz: float
+    params: AcceleratorParams
+    baud: int = 1_000_000
+    pins: tuple | None = None
+    clock: str | None = None
+    flash: tuple = ()
+    volatile: bool = True
+    note: str = ""
+    hardware: str = "not yet run on hardware"
+
+    def __post_init__(self):
+        device_of(self.device)
+        if not isinstance(self.params, AcceleratorParams):
+            raise TypeError(f"params must be AcceleratorParams, not {self.params!r}")
+
+    def platform_class(self):
+        """The platform, for those who build."""
+        module, _, name = self.platform.partition(":")
+        return getattr(importlib.import_module(f"amaranth_boards.{module}"), name)
+
+
+def boards():
+    """Every :class:`Board` by its name: those of all files in ``boards/presets``."""
+    package = importlib.import_module("boards.presets")
+    modules = [importlib.import_module(f"boards.presets.{module.name}")
+               for module in pkgutil.iter_modules(package.__path__)]
+    return {board.name: board for module in modules for board in module.BOARDS}
+
+
+def board_of(name):
+    """The :class:`Board` of that name; :exc:`ValueError` names all there are otherwise."""
+    known = boards()
+    return known[one_of("board", name, known)]

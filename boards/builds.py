@@ -1,0 +1,36 @@
+"""Builds of the accelerator that suit a part, for the presets of boards."""
+
+from rtl.accelerator import AcceleratorParams
+from rtl.params import ArrayParams, products_for
+
+__all__ = ["ecp5_build", "lfe5u_25_build", "lfe5u_45_build", "lfe5u_85_build"]
+
+#: Multipliers of a requantiser's lane that takes a beat a cycle.
+REQUANTIZER_DSPS = 4
+
+
+def ecp5_build(*, rows, cols, dsps, lanes, **params):
+    """:class:`AcceleratorParams` with as many products as can be in the ``dsps`` that ``lanes`` of
+    requantisation leave."""
+    products = products_for(rows, cols, 3, "ecp5", dsps - REQUANTIZER_DSPS * lanes)
+    return AcceleratorParams(array=ArrayParams(rows=rows, cols=cols, fir_rows=3, products=products),
+                             lanes=lanes, **params)
+
+
+def lfe5u_25_build():
+    """8x8 products for an LFE5U-25F, or the 12F, which is the same die: 56 block RAMs hold the
+    memories of a network of 32 kB of weights."""
+    return ecp5_build(rows=8, cols=8, dsps=28, lanes=2, activation_bytes=32768, weight_bytes=32768,
+                      channels=1024, program_words=512)
+
+
+def lfe5u_45_build():
+    """12x8 products for an LFE5U-45F."""
+    return ecp5_build(rows=12, cols=8, dsps=72, lanes=2, activation_bytes=65536,
+                      weight_bytes=81920, channels=512, program_words=512)
+
+
+def lfe5u_85_build():
+    """16x16 products for an LFE5U-85F."""
+    return ecp5_build(rows=16, cols=16, dsps=156, lanes=4, activation_bytes=65536,
+                      weight_bytes=131072)

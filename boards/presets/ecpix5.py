@@ -1,0 +1,19 @@
+"""ECPIX-5 by LambdaConcept: an LFE5UM5G-45F or 85F, with an FTDI for UART and JTAG."""
+
+from boards.board import Board
+from boards.builds import lfe5u_45_build, lfe5u_85_build
+
+__all__ = ["BOARDS"]
+
+
+def _board(size, params):
+    return Board(
+        name=f"ecpix5-{size}f", title=f"ECPIX-5 with an LFE5UM5G-{size}F",
+        device=f"lfe5u-{size}f", platform=f"ecpix5:ECPIX5{size}Platform", mhz=90, params=params,
+        baud=3_000_000, flash=("--board", "ecpix5"))
+
+
+BOARDS = (
+    _board(45, lfe5u_45_build()),
+    _board(85, lfe5u_85_build()),
+)

@@ -1,0 +1,13 @@
+"""icepi-zero 1.3: an LFE5U-25F in the shape of a Raspberry Pi Zero, with SDRAM and an FTDI."""
+
+from boards.board import Board
+from boards.builds import lfe5u_25_build
+
+__all__ = ["BOARDS"]
+
+BOARDS = (
+    Board(
+        name="icepi-zero", title="icepi-zero 1.3", device="lfe5u-25f",
+        platform="icepi_zero:IcepiZero1_3Platform", mhz=90, params=lfe5u_25_build(),
+        baud=3_000_000, flash=("--cable", "ft231X", "--pins", "7:3:5:6")),
+)

@@ -1,0 +1,21 @@
+"""ULX3S by Radiona: an LFE5U of four sizes, 32 MB of SDRAM, an FTDI for UART and JTAG."""
+
+from boards.board import Board
+from boards.builds import lfe5u_25_build, lfe5u_45_build, lfe5u_85_build
+
+__all__ = ["BOARDS"]
+
+
+def _board(size, mhz, params):
+    return Board(
+        name=f"ulx3s-{size}f", title=f"ULX3S with an LFE5U-{size}F", device=f"lfe5u-{size}f",
+        platform=f"ulx3s:ULX3S_{size}F_Platform", mhz=mhz, params=params, baud=3_000_000,
+        flash=("--board", "ulx3s"))
+
+
+BOARDS = (
+    _board(12, 90, lfe5u_25_build()),
+    _board(25, 90, lfe5u_25_build()),
+    _board(45, 90, lfe5u_45_build()),
+    _board(85, 90, lfe5u_85_build()),
+)
