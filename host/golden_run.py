@@ -131,6 +131,21 @@ RUN = {
                                                     graph.result(operator).zero_point),
 }
 
+
+def _requantised(function, *names):
+    """``function`` that takes numbers from the input's scale to that of the result, in float32."""
+    def run(graph, operator, x):
+        attributes = {name: operator.attributes[name] for name in names}
+        return function(x, **_quantisation(graph, operator), **attributes)
+    return run
+
+
+def _softmax_float32(graph, operator, x):
+    quantisation = _quantisation(graph, operator)
+    del quantisation["input_zero_point"]
+    return float32.softmax(x, **quantisation)
+
+
 #: In graphs of the rounding float32.
 RUN_FLOAT32 = {
     "CONV_2D": _convolution(float32.conv2d),
@@ -138,8 +153,13 @@ RUN_FLOAT32 = {
     "FULLY_CONNECTED": _dense(float32.fully_connected),
     "ADD": _add_float32,
     "AVERAGE_POOL_2D": _average_pool_float32,
-    "MEAN": lambda graph, operator, x: float32.mean(x, **_quantisation(graph, operator)),
-    **{kind: RUN[kind] for kind in ("MAX_POOL_2D", "PAD", "RESHAPE")},
+    "MEAN": _requantised(float32.mean),
+    "QUANTIZE": _requantised(float32.requantise),
+    "LOGISTIC": _requantised(float32.logistic),
+    "LEAKY_RELU": _requantised(float32.leaky_relu, "alpha"),
+    "SOFTMAX": _softmax_float32,
+    **{kind: RUN[kind] for kind in ("CONCATENATION", "MAX_POOL_2D", "PAD", "RESHAPE",
+                                    "RESIZE_NEAREST_NEIGHBOR")},
 }
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from sim.golden.conv import conv2d_acc, depthwise_conv2d_acc, fully_connected_acc, output_size
 from sim.golden.requantize import requantize_float32
 
-__all__ = ["add", "average_pool", "conv2d", "depthwise_conv2d", "fully_connected", "mean",
-           "quantize", "rescale"]
+__all__ = ["add", "average_pool", "conv2d", "depthwise_conv2d", "fully_connected", "leaky_relu",
+           "logistic", "mean", "quantize", "requantise", "rescale", "softmax"]
 
 
 def rescale(input_scale, weights_scale, scale):
@@ -97,3 +97,54 @@ def mean(x, *, input_scale, input_zero_point, scale, zero_point, low=-128, high=
     total = (x.astype(np.int64) - input_zero_point).sum(axis=(1, 2), keepdims=True)
     factor = np.float32(input_scale) / (np.float32(scale) * np.float32(pixels))
     return requantize_float32(total, 0, factor, zero_point, low, high)
+
+
+def _real(x, scale, zero_point):
+    return (x.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+
+
+def requantise(x, *, input_scale, input_zero_point, scale, zero_point, low=-128, high=127):
+    """DequantizeLinear and QuantizeLinear: int8 ``x`` in another scale."""
+    y = quantize(_real(x, input_scale, input_zero_point), scale, zero_point)
+    return np.clip(y, low, high).astype(np.int8)
+
+
+def leaky_relu(x, *, alpha, input_scale, input_zero_point, scale, zero_point, low=-128, high=127):
+    """QLinearLeakyRelu: ``x``, times ``alpha`` where it is negative."""
+    real = _real(x, input_scale, input_zero_point)
+    y = quantize(np.where(real >= 0, real, np.float32(alpha) * real), scale, zero_point)
+    return np.clip(y, low, high).astype(np.int8)
+
+
+#: Coefficients of the quotient of two polynomials that takes the place of the logistic function,
+#: less 1/2: odd powers from the 9th down to the 1st, even ones from the 10th down to the 0th.
+_ODD = (4.37031012579801e-11, 1.15627324459942e-07, 6.08574864600143e-05, 8.51377133304701e-03,
+        2.48287947061529e-01)
+_EVEN = (6.10247389755681e-13, 5.76102136993427e-09, 6.29106785017040e-06, 1.70198817374094e-03,
+         1.16817656904453e-01, 9.93151921023180e-01)
+
+
+def logistic(x, *, input_scale, input_zero_point, scale, zero_point, low=-128, high=127):
+    """QLinearSigmoid: 1 / (1 + exp(-x))."""
+    real = np.clip(_real(x, input_scale, input_zero_point), np.float32(-18), np.float32(18))
+    square = real * real
+    above, below = np.float32(_ODD[0]), np.float32(_EVEN[0])
+    for factor in _ODD[1:]:
+        above = _multiply_add(above, square, np.float32(factor))
+    for factor in _EVEN[1:]:
+        below = _multiply_add(below, square, np.float32(factor))
+    y = np.clip(above * real / below + np.float32(0.5), np.float32(0), np.float32(1))
+    return np.clip(quantize(y, scale, zero_point), low, high).astype(np.int8)
+
+
+def softmax(x, *, input_scale, scale, zero_point, low=-128, high=127):
+    """QLinearSoftmax along the last axis: of exponentials in float32, as large as their sum allows,
+    times the whole part of ``1 / scale``."""
+    room = np.log(np.float64(np.finfo(np.float32).max) / x.shape[-1]) - 5
+    exponents = (np.arange(256) - 255) * np.float64(np.float32(input_scale)) + max(room, 0.0)
+    table = np.exp(exponents).astype(np.float32)
+    x = x.astype(np.int64)
+    exponentials = table[x - x.max(axis=-1, keepdims=True) + 255]
+    total = np.cumsum(exponentials, axis=-1, dtype=np.float32)[..., -1:]
+    real = exponentials * np.floor(np.float32(1) / np.float32(scale)) / total
+    return np.clip(np.rint(real) + zero_point, low, high).astype(np.int8)

@@ -1,0 +1,133 @@
+"""Layers with weights: what they may look like, and how they enter the graph."""
+
+import numpy as np
+
+from host.onnx.builder import FULL, Quantisation, rows_of
+from host.onnx.node import window
+from host.onnx.values import Refusal
+from sim.golden import float32
+
+__all__ = ["Convolution", "MatMul", "check_factors", "integers"]
+
+
+def integers(array, zero_points, axis=None):
+    """int8 weights of which ``zero_points`` (one, or one for each index of ``axis``) are
+    subtracted. Both are of one type, int8 or uint8."""
+    if array.dtype.name not in {"int8", "uint8"}:
+        raise Refusal(f"the weights are {array.dtype}, not int8 or uint8")
+    zeros = np.asarray(zero_points).astype(np.int64).ravel()
+    if zeros.size > 1:
+        shape = np.ones(array.ndim, int)
+        shape[axis] = -1
+        if zeros.size != array.shape[axis]:
+            raise Refusal(f"the weights have {zeros.size} zero points instead of 1 or "
+                          f"{array.shape[axis]}")
+        zeros = zeros.reshape(shape)
+    values = array.astype(np.int64) - zeros
+    if values.size and not -128 <= values.min() <= values.max() <= 127:
+        raise Refusal(f"the weights less their zero point reach from {values.min()} to "
+                      f"{values.max()}, which is more than the products of int8 can take: quantise "
+                      "them symmetrically, with the zero point 0 (128 of uint8)")
+    return values.astype(np.int8)
+
+
+def check_factors(factors):
+    """Refuse factors by which the requantisation cannot multiply."""
+    for channel, factor in enumerate(np.ravel(factors).tolist()):
+        if not 0 <= factor < 8:
+            raise Refusal(f"channel {channel} is rescaled by {factor}, but only factors below 8 "
+                          "are possible")
+
+
+class _Layer:
+    """A layer whose operands are checked; it enters the graph once its result's scale is known.
+
+    ``weights`` have their output channels along ``axis``; their ``scales`` are one or as many.
+    """
+
+    axis = 0
+
+    def _prepare(self, node, x, weights, scales, bias, scale, zero_point):
+        self.node, self.scales = node, np.ravel(scales)
+        self.input = x.tensor
+        self.input_scale, self.zero_point = scale, zero_point
+        self.weights, self.bias = np.ascontiguousarray(weights), bias
+        channels = weights.shape[self.axis]
+        if self.scales.size not in {1, channels}:
+            raise Refusal(f"the weights have {self.scales.size} scales instead of 1 or {channels}")
+        if bias is not None:
+            if bias.dtype != np.int32 or bias.size != channels:
+                raise Refusal(f"the biases are {bias.dtype} {bias.shape} instead of int32 "
+                              f"{(channels,)}")
+            self.bias = bias.reshape(channels)
+        magnitudes = np.abs(np.moveaxis(weights, self.axis, 0).astype(np.int64))
+        reach = magnitudes.reshape(channels, -1).sum(axis=1) * max(zero_point + 128,
+                                                                   127 - zero_point)
+        if bias is not None:
+            reach = reach + np.abs(self.bias.astype(np.int64))
+        if reach.max() >= 1 << 31:
+            raise Refusal(f"the sums of channel {reach.argmax()} can exceed 32 bits")
+        self.reach = reach
+
+    def finish(self, scale, zero_point, unsigned, bounds=FULL):
+        """Append it to the graph; the activation that it computes."""
+        check_factors(float32.rescale(self.input_scale, self.scales, scale))
+        builder, name = self.node.builder, self.node.outputs[0]
+        weights = builder.constant(f"{name} weights", self.weights, self.scales)
+        inputs = [self.input, weights]
+        if self.bias is not None:
+            inputs.append(builder.constant(f"{name} biases", self.bias,
+                                           self.input_scale * self.scales.astype(np.float64)))
+        tensor = builder.append(self.kind, inputs, name, self.result_shape, unsigned,
+                                Quantisation(scale, zero_point), range=bounds, **self.attributes)
+        return builder.result(tensor, self.shape, self.channel_axis)
+
+
+class Convolution(_Layer):
+    """A convolution over ``x``, whose ``weights`` are (cout, cin / groups, kh, kw) int8."""
+
+    channel_axis = 1
+
+    def __init__(self, node, x, weights, scales, bias, *, scale, zero_point):
+        if weights.ndim not in {3, 4} or weights.ndim != len(x.shape):
+            raise Refusal(f"the input has the shape {x.shape} and the weights {weights.shape}; "
+                          "only convolutions over one or two axes are possible")
+        kernel = weights.shape[2:]
+        if (node.integers("kernel_shape") or kernel) != kernel:
+            raise Refusal(f"its kernel_shape is {node.integers('kernel_shape')}, but its weights "
+                          f"have the shape {weights.shape}")
+        outputs, geometry = window(node, x.shape[2:], kernel, dilated=True)
+        groups, (cout, cin) = node.integer("group", 1), weights.shape[:2]
+        if groups < 1 or cin * groups != x.shape[1] or cout % groups:
+            raise Refusal(f"{x.shape[1]} input channels, filters of shape {weights.shape} and "
+                          f"{groups} groups do not fit each other")
+        if weights.ndim == 3:
+            weights = weights[:, :, None]
+        weights = weights.transpose(0, 2, 3, 1)
+        self.kind, self.attributes = "CONV_2D", geometry
+        if groups > 1 and cin == 1:
+            self.kind, self.axis = "DEPTHWISE_CONV_2D", 3
+            weights = weights.transpose(3, 1, 2, 0)
+        self._prepare(node, x, weights, scales, bias, scale, zero_point)
+        self.input = node.builder.picture(x)
+        self.result_shape = (x.shape[0], *outputs, cout)
+        self.shape = (x.shape[0], cout, *outputs[2 - len(kernel):])
+
+
+class MatMul(_Layer):
+    """A product of ``x`` (..., cin) and the int8 ``weights`` (cin, cout)."""
+
+    channel_axis = -1
+    kind, attributes = "FULLY_CONNECTED", {}
+
+    def __init__(self, node, x, weights, scales, bias, *, scale, zero_point):
+        while weights.ndim > 2 and weights.shape[0] == 1 and weights.ndim <= len(x.shape):
+            weights = weights[0]
+        if weights.ndim != 2 or weights.shape[0] != x.shape[-1]:
+            raise Refusal(f"the input has the shape {x.shape} and the weights {weights.shape}; "
+                          "only a matrix of as many lines as the input has columns is possible")
+        if len(x.shape) == 1:
+            raise Refusal("the input has one axis; only (n, cin) or more are possible")
+        _, order = rows_of(x)
+        self._prepare(node, x, weights[order].T, scales, bias, scale, zero_point)
+        self.shape = self.result_shape = (*x.shape[:-1], weights.shape[1])

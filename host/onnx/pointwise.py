@@ -1,0 +1,45 @@
+"""Operators that look at one number at a time, and softmax: how they enter the graph."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from host.onnx.builder import FULL, Quantisation
+from host.onnx.values import Activation, Refusal, in_order
+
+__all__ = ["lookup", "requantise", "softmax"]
+
+
+def lookup(node, x, kind, scale, zero_point, unsigned, bounds=FULL, **attributes):
+    """An operator of ``kind`` whose results depend each on one number of ``x``."""
+    builder = node.builder
+    tensor = builder.append(kind, [x.tensor], node.outputs[0], builder.tensors[x.tensor].shape,
+                            unsigned, Quantisation(scale, zero_point), range=bounds, **attributes)
+    return Activation(tensor, x.shape, x.order)
+
+
+def requantise(node, x, scale, zero_point, unsigned, bounds=FULL):
+    """``x`` in another scale and between ``bounds``; the same tensor if that changes nothing."""
+    draft = node.builder.tensors[x.tensor]
+    old = draft.quantisation
+    if (old.scale, old.zero_point, draft.unsigned) == (scale, zero_point, unsigned) and (
+            bounds == FULL):
+        return replace(x, real=False)
+    return lookup(node, x, "QUANTIZE", scale, zero_point, unsigned, bounds)
+
+
+def softmax(node, x, scale, zero_point, unsigned):
+    """Along the axis that lies last in the tensor; before version 13, along all from ``axis`` on,
+    which must amount to the same."""
+    version = node.integer("opset", node.version)
+    axis = node.axis(len(x.shape), -1 if version >= 13 else 1)
+    if version < 13 and np.prod(x.shape[axis + 1:]) != 1:
+        raise Refusal(f"it goes over the axes from {axis} on of {x.shape}; only one is possible")
+    if not np.array_equal(x.order, in_order(x.shape, axis)):
+        raise Refusal(f"it goes along axis {axis} of {x.shape}; only channels, (n, c, h, w) or "
+                      "the last of two axes, are possible")
+    moved = (*x.shape[:axis], *x.shape[axis + 1:], x.shape[axis])
+    if len(moved) == 3 and axis == 1:
+        moved = (moved[0], 1, *moved[1:])
+    x = replace(x, tensor=node.builder.reshape(x.tensor, moved))
+    return lookup(node, x, "SOFTMAX", scale, zero_point, unsigned)
