@@ -1,0 +1,45 @@
+"""Models of either format, by what is in the file."""
+
+import os
+from pathlib import Path
+
+from host.graph import ModelError
+from host.onnx import read_onnx
+from host.tflite import read_tflite
+
+__all__ = ["read_model", "reference_of"]
+
+
+def read_model(source):
+    """The :class:`~host.graph.Graph` of a .tflite or .onnx model, given by path or as bytes.
+
+    Raises :exc:`~host.graph.ModelError` for what is neither, or cannot run; it names the file.
+    """
+    return _of(source, read_tflite, read_onnx)
+
+
+def reference_of(source):
+    """The runtime whose bytes the model's graph has to give, loaded with it: a
+    :class:`~host.reference.Reference` or an :class:`~host.onnx_reference.OnnxReference`."""
+    from host.onnx_reference import OnnxReference
+    from host.reference import Reference
+
+    return _of(source, Reference, OnnxReference)
+
+
+def _of(source, tflite, onnx):
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        begin, name = bytes(source[:8]), "the model"
+    else:
+        name = Path(os.fspath(source))
+        try:
+            with open(name, "rb") as file:
+                begin = file.read(8)
+        except OSError as error:
+            raise ModelError(f"{name}: {error.strerror}") from error
+    if begin[4:8] == b"TFL3":
+        return tflite(source)
+    # Protobuf has no mark of its own; every writer puts the version, the first field, first.
+    if begin[:1] == b"\x08":
+        return onnx(source)
+    raise ModelError(f"{name} is neither a .tflite nor an .onnx model")

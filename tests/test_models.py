@@ -1,0 +1,50 @@
+import re
+
+import numpy as np
+import pytest
+from onnx import helper, numpy_helper
+from onnx.helper import make_tensor_value_info
+
+from host.digits import model_bytes
+from host.graph import ModelError
+from host.models import read_model, reference_of
+from host.onnx_reference import OnnxReference
+from host.reference import Reference
+
+
+def onnx_model():
+    constants = [numpy_helper.from_array(np.asarray(value), name) for name, value in (
+        ("s", np.float32(0.5)), ("z", np.int8(0)))]
+    graph = helper.make_graph(
+        [helper.make_node("QLinearAdd", ["x", "s", "z", "x", "s", "z", "s", "z"], ["y"],
+                          domain="com.microsoft")], "sum",
+        [make_tensor_value_info("x", 3, [1, 4])], [make_tensor_value_info("y", 3, None)], constants)
+    return helper.make_model(graph, ir_version=9, opset_imports=[
+        helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]).SerializeToString()
+
+
+@pytest.mark.parametrize("data, rounding, reference", [
+    (model_bytes, "tflm", Reference), (onnx_model, "float32", OnnxReference)])
+def test_reader_is_chosen_by_content(tmp_path, data, rounding, reference):
+    path = tmp_path / "model"
+    path.write_bytes(data())
+    assert read_model(path).rounding == read_model(data()).rounding == rounding
+    assert type(reference_of(path)) is reference
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"text that is no model"])
+def test_neither(tmp_path, content):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=re.escape(f"{path} is neither a .tflite nor an .onnx "
+                                                   "model")):
+        read_model(path)
+
+
+def test_errors_name_the_file(tmp_path):
+    with pytest.raises(ModelError, match=r"missing\.onnx: No such file"):
+        read_model(tmp_path / "missing.onnx")
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(onnx_model()[:40])
+    with pytest.raises(ModelError, match=r"cut\.onnx: .*onnx"):
+        read_model(path)
