@@ -42,7 +42,8 @@ class RunReport:
 
 
 def _report(core, plan, macs, cycles):
-    return RunReport(macs=macs, products=core.array.rows * core.array.cols, cycles=cycles,
+    products = core.pixel_lanes * core.array.rows * core.array.cols
+    return RunReport(macs=macs, products=products, cycles=cycles,
                      band=plan.band, depth=core.depth, lanes=core.lanes)
 
 

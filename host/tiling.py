@@ -19,14 +19,16 @@ def _fill(array, axis, multiple):
 
 
 def pass_cycles(core, pixels, row_tiles):
-    """Cycles that a pass of ``pixels`` and ``row_tiles`` asks of the array, and of the drain."""
+    """Cycles that a pass of ``pixels`` of each pixel lane and ``row_tiles`` asks of the array, and
+    of the drain."""
     compute = row_tiles * max(pixels, core.min_tile)
-    drain = core.array.cols // core.lanes * pixels * max(core.requantize, 1) + core.drain_latency
+    beats = core.array.cols // core.lanes * core.pixel_lanes * pixels
+    drain = beats * max(core.requantize, 1) + core.drain_latency
     return compute, drain
 
 
 def best_band(core, lines, width, row_tiles, passes, fits=lambda band: True, trail=0):
-    """Lines of output to compute at a time: those with the fewest cycles in all.
+    """How many of its ``lines`` of output a pixel lane computes at a time: with the fewest cycles.
 
     Short bands reload weights too often; long ones show their last drain.
     """
@@ -50,8 +52,9 @@ def best_band(core, lines, width, row_tiles, passes, fits=lambda band: True, tra
 class GemmPlan:
     """How ``a @ b`` runs on a :class:`Gemm`: (M, K) by (K, N) int8.
 
-    For each band of rows of ``a``, for each column tile of ``b``, for each row tile. ``band`` is
-    the number of rows of a band; None stands for the best.
+    For each band of rows of ``a``, for each column tile of ``b``, for each row tile. Pixel lanes
+    take the rows in turns; ``band`` is the number of rows of a band for each of them; None stands
+    for the best.
 
     Raises :exc:`TypeError` and :exc:`ValueError` for matrices that are not int8, empty or do not
     match, and for a band beyond the depth of the core.
@@ -69,30 +72,33 @@ class GemmPlan:
         self.macs = a.shape[0] * a.shape[1] * b.shape[1]
         rows, cols = core.array.rows, core.array.cols
         self.row_tiles, self.col_tiles = -(-a.shape[1] // rows), -(-self.n // cols)
-        self.band = (best_band(core, self.m, 1, self.row_tiles, self.col_tiles) if band is None
-                     else integer("band", band, 1, core.depth))
-        self._a = _fill(a, 1, rows).reshape(self.m, self.row_tiles, rows)
+        a = _fill(_fill(a, 1, rows), 0, core.pixel_lanes)
+        self.steps = len(a) // core.pixel_lanes
+        self.band = (best_band(core, self.steps, 1, self.row_tiles, self.col_tiles)
+                     if band is None else integer("band", band, 1, core.depth))
+        self._a = a.reshape(self.steps, core.pixel_lanes, self.row_tiles, rows)
         tiles = _fill(_fill(b, 0, rows), 1, cols)
         self._b = tiles.reshape(self.row_tiles, rows, self.col_tiles, cols).transpose(2, 0, 1, 3)
 
     @property
     def bands(self):
-        """First and last row, exclusive, of each band."""
-        return [(top, min(top + self.band, self.m)) for top in range(0, self.m, self.band)]
+        """First and last row, exclusive, of each band, as each pixel lane counts them."""
+        return [(top, min(top + self.band, self.steps)) for top in range(0, self.steps, self.band)]
 
     def vectors(self):
         """Fields of the payloads of ``i``."""
         rows, lanes = self.core.array.rows, self.core.array.lanes
         parts = []
         for top, end in self.bands:
-            part = self._a[top:end].transpose(1, 0, 2)                 # row tile, vector, tap
+            part = self._a[top:end].transpose(2, 0, 1, 3)        # row tile, vector, lane, tap
             flags = np.zeros((4, self.row_tiles, end - top), np.uint8)
             first, last, start, done = flags
             first[:, 0] = last[:, -1] = start[0] = done[-1] = 1
-            parts += [(part.reshape(-1, rows), *flags.reshape(4, -1))] * self.col_tiles
+            part = part.reshape(-1, self.core.pixel_lanes, rows)
+            parts += [(part, *flags.reshape(4, -1))] * self.col_tiles
         data, first, last, start, done = (np.concatenate(field) for field in zip(*parts,
                                                                                  strict=True))
-        data = np.pad(data, ((0, 0), (0, lanes - rows)))
+        data = np.pad(data, ((0, 0), (0, 0), (0, lanes - rows))).reshape(len(data), -1)
         one = np.ones_like(first)
         return {"data": data, "first": first, "last": last, "start": start, "done": done,
                 "keep": one, "fir": one * 0}
@@ -110,18 +116,20 @@ class GemmPlan:
     @property
     def beats(self):
         """Beats that leave on ``o``."""
-        return self.m * self.col_tiles * self.core.array.cols // self.core.lanes
+        pixels = self.steps * self.core.pixel_lanes
+        return pixels * self.col_tiles * self.core.array.cols // self.core.lanes
 
     def gather(self, beats):
         """The product (M, N) from the ``beats`` (count, lanes) that left."""
         cols, lanes = self.core.array.cols, self.core.lanes
         out, at = [], 0
         for top, end in self.bands:
-            shape = self.col_tiles, cols // lanes, end - top, lanes
+            count = (end - top) * self.core.pixel_lanes
+            shape = self.col_tiles, cols // lanes, count, lanes
             part = beats[at:at + np.prod(shape) // lanes].reshape(shape)
-            out.append(part.transpose(2, 0, 1, 3).reshape(end - top, -1)[:, :self.n])
+            out.append(part.transpose(2, 0, 1, 3).reshape(count, -1)[:, :self.n])
             at += np.prod(shape) // lanes
-        return np.concatenate(out)
+        return np.concatenate(out)[:self.m]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +193,7 @@ class ConvPlan:
     Attributes
     ----------
     band : :class:`int`
-        Output lines at a time.
+        Output lines at a time of each pixel lane; lanes take the lines of a picture in turns.
     folded : :class:`bool`
         The lines of the kernel are interleaved on input, so that taps fold across them.
     fir : :class:`bool`
@@ -227,7 +235,8 @@ class ConvPlan:
 
         if not fits(1):
             self._config(1)  # says why
-        best = best_band(core, shape.out_height, shape.out_width, self.row_tiles,
+        self.lines = shape.lane_lines(core.pixel_lanes)
+        best = best_band(core, self.lines, shape.out_width, self.row_tiles,
                          self.tiles * self.groups, fits, self.trail)
         self.band = (best if band is None
                      else integer("band", band, 1, core.depth // shape.out_width))
@@ -246,9 +255,8 @@ class ConvPlan:
 
     @property
     def bands(self):
-        """Output lines of each band of a picture."""
-        height = self.shape.out_height
-        return [min(self.band, height - top) for top in range(0, height, self.band)]
+        """Output lines of each band of a picture, for each pixel lane."""
+        return [min(self.band, self.lines - top) for top in range(0, self.lines, self.band)]
 
     def words(self, pictures):
         """Input words (count, word_bytes) of int8 ``pictures`` (n, h, w, c)."""
@@ -321,25 +329,27 @@ class ConvPlan:
     def beats(self):
         """Beats that leave on ``o``."""
         shape = self.shape
-        pixels = shape.pictures * shape.out_height * shape.out_width
+        pixels = shape.pictures * self.lines * self.core.pixel_lanes * shape.out_width
         return pixels * len(self._passes()) * self.core.array.cols // self.core.lanes
 
     def gather(self, beats):
         """Output pictures (n, oh, ow, cout) from the ``beats`` (count, lanes) that left."""
         shape, cols, lanes = self.shape, self.core.array.cols, self.core.lanes
-        passes = self._passes().reshape(-1)
+        pixel_lanes, passes = self.core.pixel_lanes, self._passes().reshape(-1)
         out = np.empty((shape.pictures, shape.out_height, shape.out_width,
                         len(self.layer.weights)), beats.dtype)
         at = 0
         for picture in out:
             top = 0
             for lines in self.bands:
-                block = len(passes) // cols, cols // lanes, lines, shape.out_width, lanes
+                block = (len(passes) // cols, cols // lanes, lines, shape.out_width, pixel_lanes,
+                         lanes)
                 count = np.prod(block) // lanes
-                part = beats[at:at + count].reshape(block).transpose(2, 3, 0, 1, 4)
-                part = part.reshape(lines, shape.out_width, -1)
-                picture[top:top + lines][..., passes[passes >= 0]] = part[..., passes >= 0]
-                at, top = at + count, top + lines
+                part = beats[at:at + count].reshape(block).transpose(2, 4, 3, 0, 1, 5)
+                part = part.reshape(lines * pixel_lanes, shape.out_width, -1)
+                part = part[:shape.out_height - top, :, passes >= 0]
+                picture[top:top + len(part)][..., passes[passes >= 0]] = part
+                at, top = at + count, top + len(part)
         return out.transpose(0, 2, 1, 3) if self.turned else out
 
 

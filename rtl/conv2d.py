@@ -17,13 +17,15 @@ class Conv2d(wiring.Component):
     :class:`Im2col` feeds :class:`Gemm`. The layer runs while it is offered on ``config``, which is
     accepted when its last output has left. Weights and parameters come in the order in which they
     are used: for each band, for each pass, the rows of each row tile; and a beat of parameters for
-    each channel group. Outputs leave in the order band, pass, channel group, pixel of the band.
+    each channel group. Outputs leave in the order band, pass, channel group, pixel of the band,
+    pixel lane. Lanes take the lines of a picture in turns; what the last ones have beyond the last
+    line leaves too, and means nothing.
 
     Parameters
     ----------
     array : :class:`ArrayParams`
         With ``fir_rows``, depthwise layers run as FIR filters, ``cols`` channels at a time.
-    depth, lanes, requantize, rounding, output_register
+    depth, lanes, pixel_lanes, requantize, rounding, output_register
         As of :class:`Gemm`.
     counter : :class:`bool`
         Whether there is a cycle counter.
@@ -42,17 +44,17 @@ class Conv2d(wiring.Component):
         With ``counter``: cycles from the layer's first input to its last output so far.
     """
 
-    def __init__(self, array, *, depth=256, lanes=1, requantize=1, rounding="tflm",
-                 output_register=False, counter=True, buffer_bytes=16384, word_bytes=0,
-                 max_lines=1024, max_pictures=256):
-        self.gemm = Gemm(array, depth=depth, lanes=lanes, requantize=requantize, rounding=rounding,
-                         output_register=output_register)
+    def __init__(self, array, *, depth=256, lanes=1, pixel_lanes=1, requantize=1,
+                 rounding="tflm", output_register=False, counter=True, buffer_bytes=16384,
+                 word_bytes=0, max_lines=1024, max_pictures=256):
+        self.gemm = Gemm(array, depth=depth, lanes=lanes, pixel_lanes=pixel_lanes,
+                         requantize=requantize, rounding=rounding, output_register=output_register)
         self.im2col_params = Im2colParams(
             rows=array.rows, lanes=array.lanes, word_bytes=word_bytes, buffer_bytes=buffer_bytes,
-            max_lines=max_lines, max_pictures=max_pictures, fir=array.fir_rows > 0,
-            output_register=output_register)
+            max_lines=max_lines, max_pictures=max_pictures, pixel_lanes=pixel_lanes,
+            fir=array.fir_rows > 0, output_register=output_register)
         self.array, self.counter = array, bool(counter)
-        for name in ("depth", "lanes", "requantize", "min_tile", "drain_latency"):
+        for name in ("depth", "lanes", "pixel_lanes", "requantize", "min_tile", "drain_latency"):
             setattr(self, name, getattr(self.gemm, name))
         gemm = self.gemm.signature.members
         config = {"layer": self.im2col_params.config}

@@ -4,10 +4,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.array import SystolicArray
-from rtl.check import one_of
+from rtl.check import integer, one_of
 from rtl.im2col.im2col import patch_of
 from rtl.layouts import ChannelParams, OutputRange, bytes_of, sums_of
-from rtl.params import ArrayParams
+from rtl.params import MAX_PIXEL_LANES, ArrayParams
 from rtl.postprocess import Accumulators, AccumulatorTag, Requantizer
 
 __all__ = ["Gemm"]
@@ -31,6 +31,9 @@ class Gemm(wiring.Component):
         Vectors of a pass at the most.
     lanes : :class:`int`
         Channels that drain at once; a divisor of the columns.
+    pixel_lanes : :class:`int`
+        Arrays, each with accumulators, that take a vector each at a time, 1 to 4. They share
+        weights and control, and so go in lock step; their sums drain in turns.
     requantize : :class:`int`
         Cycles of an output in the requantizer; 0 leaves it out, and ``o`` carries int32 sums.
     rounding : :class:`str`
@@ -40,7 +43,7 @@ class Gemm(wiring.Component):
 
     Members
     -------
-    i : ``In(stream.Signature(patch_of(array.lanes)))``
+    i : ``In(stream.Signature(patch_of(array.lanes, pixel_lanes)))``
     weights : ``In(stream.Signature(bytes_of(cols)))``
         Rows of a tile, row 0 first.
     params : ``In(stream.Signature(ArrayLayout(ChannelParams, lanes)))``
@@ -55,16 +58,20 @@ class Gemm(wiring.Component):
         ``data``, ``lanes`` int8, or ``acc``, ``lanes`` int32; ``last`` ends a channel group.
     """
 
-    def __init__(self, array, *, depth=256, lanes=1, requantize=1, rounding="tflm",
-                 output_register=False):
+    def __init__(self, array, *, depth=256, lanes=1, pixel_lanes=1, requantize=1,
+                 rounding="tflm", output_register=False):
         if not isinstance(array, ArrayParams):
             raise TypeError(f"array must be ArrayParams, not {array!r}")
         self.array = array
         self.requantize = one_of("requantize", requantize, (0, *Requantizer.CYCLES))
-        last_sum = data.ArrayLayout(signed(array.sum_width(array.rows - 1)), array.cols)
-        self.accumulators = Accumulators(cols=array.cols, depth=depth, sums=last_sum, lanes=lanes,
-                                         output_register=output_register)
-        self.systolic = SystolicArray(array, tag_shape=AccumulatorTag, lead=self.accumulators.lead)
+        self.pixel_lanes = integer("pixel_lanes", pixel_lanes, 1, MAX_PIXEL_LANES)
+        last_sums = data.ArrayLayout(signed(array.sum_width(array.rows - 1)),
+                                     pixel_lanes * array.cols)
+        self.accumulators = Accumulators(cols=array.cols, depth=depth, sums=last_sums, lanes=lanes,
+                                         pixel_lanes=pixel_lanes, output_register=output_register)
+        self.arrays = [SystolicArray(array, tag_shape=AccumulatorTag, lead=self.accumulators.lead)
+                       for _ in range(pixel_lanes)]
+        self.systolic = self.arrays[0]
         self.depth, self.lanes = self.accumulators.depth, self.accumulators.lanes
         self.min_tile = max(self.systolic.min_tile, self.accumulators.min_tile)
         # From the last vector of a pass to the first beat of its drain, and from the last beat to
@@ -72,7 +79,7 @@ class Gemm(wiring.Component):
         self.drain_latency = (self.systolic.latency - self.systolic.lead
                               + self.accumulators.latency + 2)
         members = {
-            "i": In(stream.Signature(patch_of(array.lanes))),
+            "i": In(stream.Signature(patch_of(array.lanes, pixel_lanes))),
             "weights": In(stream.Signature(bytes_of(array.cols))),
             "idle": Out(1),
         }
@@ -91,7 +98,8 @@ class Gemm(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.array = array = self.systolic
+        # What the first array is ready for, all are; what leaves it, leaves all.
+        array, lanes = self.systolic, self.array.lanes
         m.submodules.accumulators = accumulators = self.accumulators
 
         # A pass enters the array only when half of the accumulators is free for it; a tile only
@@ -101,16 +109,25 @@ class Gemm(wiring.Component):
         spacing, inside = Signal(accumulators.min_tile - 1), Signal()
         m.d.comb += [
             go.eq(~vector.first | (~spacing[0] & (~vector.start | accumulators.free))),
-            array.i.valid.eq(self.i.valid & go),
             self.i.ready.eq(array.i.ready & go),
             taken.eq(self.i.valid & self.i.ready),
             accumulators.claim.eq(taken & vector.first & vector.start),
-            array.i.payload.data.eq(vector.data),
-            array.i.payload.first.eq(vector.first),
-            array.i.payload.fir.eq(vector.fir),
-            *(array.i.payload.tag[name].eq(vector[name])
-              for name in ("keep", "start", "last", "done")),
+            self.weights.ready.eq(array.weights.ready),
+            accumulators.i.valid.eq(array.o.valid),
+            accumulators.i.payload.eq(Cat(each.o.payload for each in self.arrays)),
         ]
+        for index, each in enumerate(self.arrays):
+            m.submodules[f"array_{index}"] = each
+            m.d.comb += [
+                each.weights.valid.eq(self.weights.valid),
+                each.weights.payload.eq(self.weights.payload),
+                each.i.valid.eq(self.i.valid & go),
+                each.i.payload.data.eq(Cat(vector.data[index * lanes:(index + 1) * lanes])),
+                each.i.payload.first.eq(vector.first),
+                each.i.payload.fir.eq(vector.fir),
+                *(each.i.payload.tag[name].eq(vector[name])
+                  for name in ("keep", "start", "last", "done")),
+            ]
         with m.If(taken):
             m.d.sync += inside.eq(~vector.last)
         with m.If(taken & vector.first):
@@ -126,9 +143,7 @@ class Gemm(wiring.Component):
                                  - (self.o.valid & self.o.ready))
         m.d.comb += self.idle.eq(accumulators.idle & (under_way == 0))
 
-        connect(m, flipped(self.weights), array.weights)
         connect(m, array.tags, accumulators.tags)
-        connect(m, array.o, accumulators.i)
 
         if self.requantize:
             m.submodules.requantizer = requantizer = self.requantizer

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from rtl.check import integer
 from rtl.mac import KINDS
 
-__all__ = ["ArrayParams", "LANES", "products_for"]
+__all__ = ["ArrayParams", "LANES", "MAX_PIXEL_LANES", "products_for"]
 
 #: Neighbouring columns that share a skew stage, and may share one DSP.
 LANES = 2
+
+#: Arrays side by side, each with its own lines of pixels.
+MAX_PIXEL_LANES = 4
 
 
 @dataclass(frozen=True, kw_only=True)

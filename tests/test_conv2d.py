@@ -25,6 +25,10 @@ BUILDS = {
                          requantize=3, buffer_bytes=2048),
     "5x3 in words of 16": dict(array=ArrayParams(rows=5, cols=3), depth=48, lanes=3,
                                word_bytes=16, output_register=True, buffer_bytes=4096),
+    "2 of 4x4 with FIR": dict(array=ArrayParams(rows=4, cols=4, fir_rows=3), pixel_lanes=2,
+                              depth=48, lanes=2, output_register=True, buffer_bytes=4096),
+    "3 of 3x2": dict(array=ArrayParams(rows=3, cols=2), pixel_lanes=3, depth=50,
+                     requantize=2, buffer_bytes=4096),
     "8x8": dict(array=ArrayParams(rows=8, cols=8, fir_rows=3), depth=512, lanes=4, word_bytes=16,
                 output_register=True, max_lines=1024, max_pictures=256),
 }
@@ -133,7 +137,7 @@ def test_any_band(build):
 
 
 @st.composite
-def shapes(draw, buffer_bytes, word_bytes):
+def shapes(draw, params):
     def number(low, high):
         return draw(st.integers(low, high))
 
@@ -151,8 +155,9 @@ def shapes(draw, buffer_bytes, word_bytes):
         channels=groups * (1 if kind == "depthwise" else number(1, 14)), kernel=tuple(kernel),
         stride=(number(1, 4), number(1, 4)), dilation=tuple(dilation), padding=padding,
         groups=groups, pictures=number(1, 3))
-    line = -(-shape.width * shape.channels // word_bytes) * word_bytes
-    assume(line * min(spans[0], shape.height) <= buffer_bytes)
+    line = shape.line_words(params.word_bytes) * params.word_bytes
+    lines = spans[0] + (params.pixel_lanes - 1) * shape.stride[0]
+    assume(line * min(lines, shape.height) <= params.buffer_bytes)
     return shape
 
 
@@ -161,7 +166,7 @@ def shapes(draw, buffer_bytes, word_bytes):
 @given(st.data())
 def test_any_geometry(build, data):
     params = core(build).im2col_params
-    shape = data.draw(shapes(params.buffer_bytes, params.word_bytes))
+    shape = data.draw(shapes(params))
     filters = shape.groups * data.draw(st.integers(1, 3 if shape.groups > 1 else 11))
     check(build, shape, filters, data.draw(st.integers(0, 999)),
           stalls=(data.draw(st.integers(0, 99)), data.draw(st.sampled_from([0.4, 0.8, 1.0]))))

@@ -22,10 +22,11 @@ BUILDS = {
     "5x3 to int8": dict(array=ArrayParams(rows=5, cols=3), depth=16, lanes=3,
                         output_register=True),
     "4x4 to int8": dict(array=ArrayParams(rows=4, cols=4), depth=12, requantize=3),
+    "2 of 3x2": dict(array=ArrayParams(rows=3, cols=2), pixel_lanes=2, depth=9, requantize=2),
     "8x8": dict(array=ArrayParams(rows=8, cols=8), depth=512, requantize=0),
 }
 INT32 = ["3x4", "1x1"]
-INT8 = ["5x3 to int8", "4x4 to int8"]
+INT8 = ["5x3 to int8", "4x4 to int8", "2 of 3x2"]
 
 
 @functools.cache

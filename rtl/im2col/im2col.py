@@ -12,10 +12,13 @@ from rtl.stages import later
 __all__ = ["Im2col", "patch_of"]
 
 
-def patch_of(lanes):
-    """Layout of one vector of a patch, with its place in the tile and in the pass."""
+def patch_of(lanes, pixel_lanes=1):
+    """Layout of one vector of a patch, with its place in the tile and in the pass.
+
+    With several pixel lanes: a vector for each of them, all at the same place.
+    """
     return data.StructLayout({
-        "data": bytes_of(lanes),
+        "data": bytes_of(pixel_lanes * lanes),  #: The first lane's vector in the low bits.
         "first": 1,   #: First vector of a tile.
         "last": 1,    #: Last vector of a tile.
         "start": 1,   #: The tile is the first of its pass.
@@ -35,6 +38,11 @@ class Im2col(wiring.Component):
     a kernel line are contiguous a run of ``kw * cin`` bytes is cut into tiles; otherwise each of
     its pixels is. Bytes outside the picture, and past the end of a run, are the pad byte.
 
+    With ``pixel_lanes`` the vectors of as many neighbouring lines of output leave side by side, and
+    a band is so many times as high: the unit walks over every ``pixel_lanes``-th line, with a
+    buffer and a comparison with the picture's borders for each lane, but one control. Lines that
+    the last lanes have beyond the last one of output are not waited for, and hold anything.
+
     The buffer holds the lines that the current band needs, and refills while it is replayed; no
     vector leaves before its bytes have come. The first vector of a line leaves ``latency`` cycles
     after the last word of the lines that it needs was taken. A tile takes three cycles at the
@@ -52,7 +60,7 @@ class Im2col(wiring.Component):
     -------
     config : ``In(stream.Signature(params.config))``
     i : ``In(stream.Signature(bytes_of(word_bytes)))``
-    o : ``Out(stream.Signature(patch_of(lanes)))``
+    o : ``Out(stream.Signature(patch_of(lanes, pixel_lanes)))``
         Registered; ``i.ready`` and ``config.ready`` do not depend on ``o.ready`` combinationally.
     """
 
@@ -62,7 +70,7 @@ class Im2col(wiring.Component):
         super().__init__({
             "config": In(stream.Signature(params.config)),
             "i": In(stream.Signature(bytes_of(params.word_bytes))),
-            "o": Out(stream.Signature(patch_of(params.lanes))),
+            "o": Out(stream.Signature(patch_of(params.lanes, params.pixel_lanes))),
         })
 
     def elaborate(self, platform):
@@ -102,7 +110,7 @@ class Im2col(wiring.Component):
         with m.If(advance):
             m.d.sync += [after.eq(before)
                          for before, after in zip(orders, orders[1:], strict=False)]
-        m.d.comb += [buffer.address.eq(orders[1].read.address), buffer.read_en.eq(advance)]
+        m.d.comb += [buffer.addresses.eq(orders[1].read.addresses), buffer.read_en.eq(advance)]
         # Lines are given up only when the last read of the band is under way.
         release = later(m, advance, Cat(lines.keep_from, lines.picture_over), "release")
         with m.If(advance & orders[1].valid & orders[1].read.release):
@@ -115,9 +123,8 @@ class Im2col(wiring.Component):
             m.d.sync += self.o.valid.eq(ready.valid)
             for name in ("first", "last", "start", "done", "keep"):
                 m.d.sync += self.o.payload[name].eq(ready.read[name])
-            for lane in range(self.params.lanes):
-                m.d.sync += self.o.payload.data[lane].eq(
-                    Mux(inside[lane], buffer.vector[lane], config.pad))
+            for byte, out in enumerate(self.o.payload.data):
+                m.d.sync += out.eq(Mux(inside[byte], buffer.vector[byte], config.pad))
         m.d.comb += self.o.payload.fir.eq(config.fir if self.params.fir else 0)
 
         busy = Cat(self.o.valid, *(order.valid for order in orders)).any()
@@ -133,6 +140,6 @@ class Im2col(wiring.Component):
         """
         bits = self.params.lane_bits
         rest, far = read.rest[:bits], read.rest[bits:-1].any()
-        inside = Cat(read.begun[lane] & (read.rest >= 0) & (far | (rest > lane))
-                     for lane in range(self.params.lanes))
+        inside = Cat(begun[lane] & (read.rest >= 0) & (far | (rest > lane))
+                     for begun in read.begun for lane in range(self.params.lanes))
         return later(m, advance, inside, "inside", cycles)

@@ -96,6 +96,10 @@ class ConvShape:
         length = -(-span // stride)
         return min(stride, span), -(-length // taps), min(length, taps) - 1
 
+    def lane_lines(self, pixel_lanes):
+        """Lines of output of each of ``pixel_lanes``, which take them in turns."""
+        return -(-self.out_height // pixel_lanes)
+
     def line_words(self, word_bytes):
         """Words of an input line; each line begins with a new word."""
         return -(-self.width * self.channels // word_bytes)
@@ -103,22 +107,24 @@ class ConvShape:
     def config(self, params, *, band, tiles=1, pad=0, fir_taps=0, cols=1):
         """Values for the fields of ``params.config``.
 
-        ``band`` output lines are computed at a time, in ``tiles`` passes over each group of
-        channels. With ``fir_taps`` the layer, which must be depthwise, runs as FIR filters of that
-        many taps over ``cols`` channels at a time.
+        ``band`` output lines of each pixel lane are computed at a time, in ``tiles`` passes over
+        each group of channels. With ``fir_taps`` the layer, which must be depthwise, runs as FIR
+        filters of that many taps over ``cols`` channels at a time.
 
         Raises :exc:`ValueError` if the layer exceeds a limit of the build: which, and by how much.
         """
-        words = params.words
+        words, lanes = params.words, params.pixel_lanes
         line_words = self.line_words(params.word_bytes)
-        band = min(band, self.out_height)
-        lines = min((band - 1) * self.stride[0] + self.span(0), self.height)
+        out_lines = self.lane_lines(lanes)
+        band = min(band, out_lines)
+        lines = min((band * lanes - 1) * self.stride[0] + self.span(0), self.height)
+        beyond = (out_lines * lanes - self.out_height) * self.stride[0]
         runs, length = self.runs
         limits = [
             ("height", self.height, params.max_lines),
-            ("padded height", self._padded(0), (1 << params.line.width - 1) - 1),
+            ("padded height", self._padded(0) + beyond, (1 << params.line.width - 1) - 1),
             ("pictures", self.pictures, params.max_pictures),
-            (f"line buffer bytes ({lines} lines for a band of {band})",
+            (f"line buffer bytes ({lines} lines for a band of {band * lanes})",
              lines * line_words * params.word_bytes, params.buffer_bytes),
             ("padded line bytes", self._padded(1) * self.channels, 2 * params.buffer_bytes),
         ]
@@ -129,8 +135,9 @@ class ConvShape:
         chunks = -(-length // params.rows)
         (top, _), (left, _) = self.padding
         # A step that is never taken may be more than its field can hold.
-        y_step = self.stride[0] if self.out_height > 1 else 0
-        band_step = band * y_step if self.out_height > band else 0
+        y_step = lanes * self.stride[0] if out_lines > 1 else 0
+        band_step = band * y_step if out_lines > band else 0
+        lane_step = self.stride[0] if self.out_height > 1 else 0
         kh_step = self.dilation[0] if self.kernel[0] > 1 else 0
         fields = {
             "pad": pad,
@@ -146,7 +153,7 @@ class ConvShape:
             "y_origin_words": -top * line_words % words,
             "y_step": y_step,
             "y_step_words": y_step * line_words % words,
-            "y_count": self.out_height - 1,
+            "y_count": out_lines - 1,
             "band": band - 1,
             "band_step": band_step,
             "band_step_words": band_step * line_words % words,
@@ -161,6 +168,8 @@ class ConvShape:
             "groups": self.groups - 1,
             "group_step": self.channels // self.groups,
         }
+        if lanes > 1:
+            fields |= {"lane_step": lane_step, "lane_step_words": lane_step * line_words % words}
         if fir_taps:
             if not params.fir:
                 raise ValueError("this build has no FIR for depthwise layers")

@@ -1,5 +1,5 @@
 from amaranth import *
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
@@ -15,6 +15,7 @@ class LineBuffer(wiring.Component):
 
     Words come in raster order, each line beginning with a new word. One bank of block RAM for each
     byte of a word, so that consecutive bytes lie in different banks; a rotator puts them in order.
+    Each pixel lane has banks and a rotator of its own, which hold the same words.
     A line is kept until ``keep_from`` has passed it, and the room of one is freed every second
     cycle. Words are taken one each cycle while there is room, but none in the cycle after the last
     of a line, nor beyond the end of the last picture. ``i.ready`` is a register.
@@ -37,10 +38,10 @@ class LineBuffer(wiring.Component):
     rolled, last_picture : ``Out(1)``
         A strobe: the picture is over, and lines are counted for the next one, if it is not the
         last.
-    address, read_en : ``In``
-        Byte address of the first byte of a vector.
-    vector : ``Out(bytes_of(lanes))``
-        The bytes, ``latency`` enabled cycles later.
+    addresses, read_en : ``In``
+        Byte address of the first byte of a vector, for each pixel lane.
+    vector : ``Out(bytes_of(pixel_lanes * lanes))``
+        The bytes of the first lane, then those of the next, ``latency`` enabled cycles later.
     """
 
     def __init__(self, params):
@@ -60,15 +61,17 @@ class LineBuffer(wiring.Component):
             "present": Out(self._lines),
             "rolled": Out(1),
             "last_picture": Out(1),
-            "address": In(range(params.buffer_bytes)),
+            "addresses": In(data.ArrayLayout(range(params.buffer_bytes), params.pixel_lanes)),
             "read_en": In(1),
-            "vector": Out(bytes_of(params.lanes)),
+            "vector": Out(bytes_of(params.pixel_lanes * params.lanes)),
         })
 
     def elaborate(self, platform):
         m = Module()
         write, address = self._elaborate_account(m)
-        self._elaborate_banks(m, write, address)
+        m.d.comb += self.vector.as_value().eq(Cat(
+            self._elaborate_banks(m, write, address, lane)
+            for lane in range(self.params.pixel_lanes)))
         return m
 
     def _elaborate_account(self, m):
@@ -105,17 +108,18 @@ class LineBuffer(wiring.Component):
                          self.last_picture.eq(self.pictures == 0)]
         return write, address
 
-    def _elaborate_banks(self, m, write, write_address):
-        count = self.params.word_bytes
+    def _elaborate_banks(self, m, write, write_address, lane):
+        """Returns the vector of a pixel lane."""
+        count, address = self.params.word_bytes, self.addresses[lane]
         bits = ceil_log2(count)
-        word, offset = self.address[bits:], self.address[:bits]
+        word, offset = address[bits:], address[:bits]
         after = Signal.like(write_address)
         m.d.comb += after.eq(word + 1)
         banks = []
         for index in range(count):
             bank = BlockRam(width=8, depth=self.params.words,
                             output_register=self.params.output_register)
-            m.submodules[f"bank_{index}"] = bank
+            m.submodules[f"bank_{lane}_{index}"] = bank
             m.d.comb += [
                 bank.write_en.eq(write),
                 bank.write_addr.eq(write_address),
@@ -125,10 +129,10 @@ class LineBuffer(wiring.Component):
             ]
             banks.append(bank.read_data)
 
-        turn = later(m, self.read_en, offset, "turn", self.latency)
+        turn = later(m, self.read_en, offset, f"turn_{lane}", self.latency)
         rotated = Cat(*banks)
         for bit in range(bits):
-            turned = Signal(8 * count, name=f"turned_{1 << bit}")
+            turned = Signal(8 * count, name=f"turned_{lane}_{1 << bit}")
             m.d.comb += turned.eq(Mux(turn[bit], rotated.rotate_right(8 << bit), rotated))
             rotated = turned
-        m.d.comb += self.vector.as_value().eq(rotated[:8 * self.params.lanes])
+        return rotated[:8 * self.params.lanes]

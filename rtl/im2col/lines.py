@@ -12,8 +12,10 @@ def line_of(params):
     tile = tile_of(params)
     return data.StructLayout({
         "position": params.position,    #: Byte of the line of input at which it begins.
-        "base": tile["base"].shape,     #: Address of that line in the buffer.
-        "in_picture": 1,                #: The line is of the picture, not of its padding.
+        # Of each pixel lane's line: its address in the buffer; it is of the picture, not of its
+        # padding, nor beyond the last line of output.
+        "bases": data.ArrayLayout(tile["base"].shape, params.pixel_lanes),
+        "in_picture": data.ArrayLayout(1, params.pixel_lanes),
         "first": 1,                     #: Of the tile.
         "last": 1,                      #: Of the tile.
         "short": 1,                     #: These are of the tile.
@@ -26,8 +28,8 @@ def line_of(params):
 class LineWalker(wiring.Component):
     """Loops over the lines of output of one tile after the other.
 
-    A line is offered once the line of input that it needs has come, the last of a tile only when
-    the next tile is known as well. ``o.valid`` is a register.
+    A line, one for each pixel lane, is offered once the lines of input that it needs have come, the
+    last of a tile only when the next tile is known as well. ``o.valid`` is a register.
 
     Members
     -------
@@ -60,7 +62,9 @@ class LineWalker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, coming, now = self.config, self.tiles.payload, self.o.payload
-        line, rows_left = Signal.like(coming.line), Signal.like(coming.rows)
+        starts = self._lane_starts(m)
+        lines = [Signal.like(coming.line, name=f"line_{lane}") for lane in range(len(starts))]
+        rows_left = Signal.like(coming.rows)
         active = Signal()
         held = Signal()    # the line is of a picture that has not begun yet
         moves, ends = Signal(), Signal()
@@ -76,29 +80,31 @@ class LineWalker(wiring.Component):
                 m.d.sync += [
                     active.eq(self.tiles.valid),
                     held.eq(self.tiles.valid & coming.new_picture),
-                    line.eq(coming.line),
+                    *(line.eq(first) for line, (first, _) in zip(lines, starts, strict=True)),
+                    *(base.eq(first) for base, (_, first) in zip(now.bases, starts, strict=True)),
                     rows_left.eq(coming.rows),
                     *(now[name].eq(coming[name])
-                      for name in ("position", "base", "short", "start", "done", "band_end")),
+                      for name in ("position", "short", "start", "done", "band_end")),
                 ]
             with m.Else():
                 m.d.sync += [
-                    line.eq(line + config.y_step),
+                    *(line.eq(line + config.y_step) for line in lines),
+                    *(base.eq(base + config.y_step_words) for base in now.bases),
                     rows_left.eq(rows_left - 1),
-                    now.base.eq(now.base + config.y_step_words),
                 ]
         with m.If(self.rolled):
             m.d.sync += held.eq(0)
 
-        # Whether a line has come is a register, so it is asked of the next one as well.
-        def ask(number):
-            inside = (number >= 0) & (number < config.lines)
-            return inside, ~inside | (number < self.present)
+        # Whether lines have come is a register, so it is asked of the next ones as well.
+        def ask(numbers):
+            inside = Cat((number >= 0) & (number < config.lines) for number in numbers)
+            return inside, (~inside | Cat(number < self.present for number in numbers)).all()
 
         known = self.tiles.valid | self.over
         (inside, come), (inside_after, come_after), (inside_coming, come_coming) = (
-            ask(number) for number in (line, (line + config.y_step)[:len(line)].as_signed(),
-                                       coming.line))
+            ask(numbers) for numbers in (
+                lines, [(line + config.y_step)[:len(line)].as_signed() for line in lines],
+                [first for first, _ in starts]))
         with m.If(moves | ~active):
             m.d.sync += [
                 now.in_picture.eq(Mux(ends, inside_coming, inside_after)),
@@ -114,8 +120,21 @@ class LineWalker(wiring.Component):
 
         # Before the last vector of a band is read, this walker is at the first line of the next.
         m.d.comb += self.picture_over.eq(held | ~active)
-        with m.If(self.picture_over | (line > config.lines)):
+        with m.If(self.picture_over | (lines[0] > config.lines)):
             m.d.comb += self.keep_from.eq(config.lines)
-        with m.Elif(line >= 0):
-            m.d.comb += self.keep_from.eq(line)
+        with m.Elif(lines[0] >= 0):
+            m.d.comb += self.keep_from.eq(lines[0])
         return m
+
+    def _lane_starts(self, m):
+        """First line and its address in the tile that comes, for each pixel lane."""
+        config, coming = self.config, self.tiles.payload
+        starts = [(coming.line, coming.base)]
+        for lane in range(1, self.params.pixel_lanes):
+            # The layer holds for some cycles before its first tile comes.
+            lines = Signal.like(config.lane_step, name=f"lane_lines_{lane}")
+            words = Signal.like(config.lane_step_words, name=f"lane_words_{lane}")
+            m.d.sync += [lines.eq(lane * config.lane_step), words.eq(lane * config.lane_step_words)]
+            starts.append(((coming.line + lines)[:len(coming.line)].as_signed(),
+                           (coming.base + words)[:len(coming.base)]))
+        return starts

@@ -5,6 +5,7 @@ from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
 from rtl.check import integer
+from rtl.params import MAX_PIXEL_LANES
 
 __all__ = ["Im2colParams", "MAX_KERNEL", "MAX_CHANNELS"]
 
@@ -31,6 +32,8 @@ class Im2colParams:
         Height of a picture at the most.
     max_pictures : :class:`int`
         Pictures of a run at the most.
+    pixel_lanes : :class:`int`
+        Neighbouring lines of output whose vectors leave side by side, 1 to 4.
     fir : :class:`bool`
         Whether depthwise layers run as FIR filters.
     output_register : :class:`bool`
@@ -43,6 +46,7 @@ class Im2colParams:
     buffer_bytes: int = 16384
     max_lines: int = 1024
     max_pictures: int = 256
+    pixel_lanes: int = 1
     fir: bool = False
     output_register: bool = False
 
@@ -61,6 +65,7 @@ class Im2colParams:
                 raise ValueError(f"{name} must be a power of two, not {value}")
         settle("max_lines", self.max_lines, 1, 4096)
         settle("max_pictures", self.max_pictures, 1, 4096)
+        settle("pixel_lanes", self.pixel_lanes, 1, MAX_PIXEL_LANES)
 
     @property
     def words(self):
@@ -119,6 +124,11 @@ class Im2colParams:
             "groups": range(MAX_CHANNELS),               # groups of channels
             "group_step": bytes_,       # bytes from one group to the next
         }
+        if self.pixel_lanes > 1:  # lines above are those of the first lane
+            fields |= {
+                "lane_step": lines,     # lines from one pixel lane to the next
+                "lane_step_words": words,
+            }
         if self.fir:
             fields |= {
                 "fir": 1,               # the layer is a depthwise FIR

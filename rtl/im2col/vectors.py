@@ -10,8 +10,10 @@ __all__ = ["VectorWalker", "read_of"]
 def read_of(params):
     """Layout of the order to read one vector."""
     return data.StructLayout({
-        "address": range(params.buffer_bytes),          #: Of the first byte, in the buffer.
-        "begun": data.ArrayLayout(1, params.lanes),     #: Byte is not before the line, and a tap.
+        # For each pixel lane: address of the first byte in the buffer; the bytes that are not
+        # before the line, and taps.
+        "addresses": data.ArrayLayout(range(params.buffer_bytes), params.pixel_lanes),
+        "begun": data.ArrayLayout(data.ArrayLayout(1, params.lanes), params.pixel_lanes),
         "rest": signed(params.position.width + 1),      #: Bytes from the first to the line's end.
         "first": 1,                                     #: Of the tile.
         "last": 1,                                      #: Of the tile.
@@ -47,7 +49,7 @@ class VectorWalker(wiring.Component):
         m = Module()
         config, coming, read = self.config, self.lines.payload, self.o.payload
         line = Signal.like(coming, reset_less=True)
-        fixed = "base", "in_picture", "last", "short", "start", "done", "band_end"
+        fixed = "bases", "in_picture", "last", "short", "start", "done", "band_end"
         position, x_left = Signal.like(coming.position), Signal.like(config.x_count)
         first, line_end, tile_end, ends = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
@@ -69,7 +71,8 @@ class VectorWalker(wiring.Component):
                 ]
 
         m.d.comb += [
-            read.address.eq((line.base << self._word_bits) + position),
+            *(address.eq((base << self._word_bits) + position)
+              for address, base in zip(read.addresses, line.bases, strict=True)),
             read.rest.eq(config.line_bytes - position),
             read.first.eq(first),
             read.last.eq(tile_end),
@@ -82,9 +85,10 @@ class VectorWalker(wiring.Component):
         bits = self.params.lane_bits
         near = position[bits:].all()
         for lane in range(self.params.lanes):
-            m.d.comb += read.begun[lane].eq(
-                line.in_picture & (~line.short | (lane < config.tail))
+            m.d.comb += [begun[lane].eq(
+                in_picture & (~line.short | (lane < config.tail))
                 & ((position >= 0) | (near & (position[:bits] >= (1 << bits) - lane))))
+                for begun, in_picture in zip(read.begun, line.in_picture, strict=True)]
         return m
 
     @property

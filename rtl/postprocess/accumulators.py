@@ -6,6 +6,7 @@ from rtl.array.delay import Delay
 from rtl.check import integer
 from rtl.layouts import sums_of
 from rtl.memory import BlockRam
+from rtl.params import MAX_PIXEL_LANES
 
 __all__ = ["AccumulatorTag", "Accumulators"]
 
@@ -23,7 +24,8 @@ class Accumulators(wiring.Component):
     """Accumulates the tiles of a pass for up to ``depth`` pixels, while the last pass drains.
 
     Two halves of block RAM: one takes a read-modify-write per cycle and per column, the other is
-    drained channel group by channel group, pixel by pixel, ``lanes`` channels at a time. A tag
+    drained channel group by channel group, pixel by pixel, ``lanes`` channels at a time; with
+    several pixel lanes, each with columns of its own, one lane's pixel after the other's. A tag
     comes ``lead`` cycles before its sums. A pixel must not come twice in ``min_tile`` cycles.
 
     A half is taken by ``claim`` when a pass enters the array, and freed when its last beat has left
@@ -40,6 +42,8 @@ class Accumulators(wiring.Component):
         Layout of the incoming sums.
     lanes : :class:`int`
         Channels that drain at once; a divisor of ``cols``.
+    pixel_lanes : :class:`int`
+        Pixels whose sums arrive at once, in ``pixel_lanes * cols`` columns.
     output_register : :class:`bool`
         Use the memories' output registers: a cycle more, for a much faster clock on ECP5.
 
@@ -52,12 +56,13 @@ class Accumulators(wiring.Component):
         ``last`` marks the last pixel of a channel group.
     """
 
-    def __init__(self, *, cols, depth, sums, lanes=1, output_register=False):
+    def __init__(self, *, cols, depth, sums, lanes=1, pixel_lanes=1, output_register=False):
         self.cols = integer("cols", cols, 1, 32)
         self.depth = integer("depth", depth, 2, 4096)
         self.lanes = integer("lanes", lanes, 1, cols)
         if cols % lanes:
             raise ValueError(f"lanes must divide the {cols} columns, not be {lanes}")
+        self.pixel_lanes = integer("pixel_lanes", pixel_lanes, 1, MAX_PIXEL_LANES)
         self.output_register = bool(output_register)
         self.lead = 2 if output_register else 1
         self.min_tile = self.lead + 2
@@ -76,7 +81,7 @@ class Accumulators(wiring.Component):
         halves = []
         for half in range(2):
             memories = []
-            for column in range(self.cols):
+            for column in range(self.pixel_lanes * self.cols):
                 memory = BlockRam(width=32, depth=self.depth, output_register=self.output_register)
                 m.submodules[f"half_{half}_{column}"] = memory
                 memories.append(memory)
@@ -121,7 +126,7 @@ class Accumulators(wiring.Component):
         with m.If(write_last):
             m.d.sync += written.eq(0)
 
-        for column in range(self.cols):
+        for column in range(self.pixel_lanes * self.cols):
             word = Signal(signed(32), name=f"word_{column}")
             sum_ = Signal(signed(32), name=f"sum_{column}", reset_less=True)
             low, high = (half[column].read_data for half in halves)
@@ -159,30 +164,35 @@ class Accumulators(wiring.Component):
             m.d.sync += [waiting.eq(1), waiting_last.eq(count - 1)]
 
         pixel = Signal(range(self.depth))
-        group = Signal(range(groups))
+        group, turn = Signal(range(groups)), Signal(range(self.pixel_lanes))
         issuing = Signal()
         advance = Signal()
         m.d.comb += advance.eq(~self.o.valid | self.o.ready)
         with m.If(start):
             m.d.sync += issuing.eq(1)
-        last = Signal()
-        final = Signal()
-        m.d.comb += [last.eq(pixel == last_pixel), final.eq(last & (group == groups - 1))]
+        turned, last, final = Signal(), Signal(), Signal()
+        m.d.comb += [turned.eq(turn == self.pixel_lanes - 1),
+                     last.eq(turned & (pixel == last_pixel)),
+                     final.eq(last & (group == groups - 1))]
         with m.If(issuing & advance):
-            m.d.sync += pixel.eq(pixel + 1)
+            m.d.sync += turn.eq(Mux(turned, 0, turn + 1))
+            with m.If(turned):
+                m.d.sync += pixel.eq(pixel + 1)
             with m.If(last):
                 m.d.sync += [pixel.eq(0), group.eq(group + 1)]
             with m.If(final):
                 m.d.sync += [group.eq(0), issuing.eq(0)]
 
         # Beats travel with the memory's latency, all of them halting together.
-        beat = data.StructLayout({"valid": 1, "last": 1, "final": 1, "group": range(groups)})
+        beat = data.StructLayout({"valid": 1, "last": 1, "final": 1, "group": range(groups),
+                                  "turn": range(self.pixel_lanes)})
         stages = [Signal(beat, name=f"beat_{n}") for n in range(self.lead + 1)]
         m.d.comb += [
             stages[0].valid.eq(issuing),
             stages[0].last.eq(last),
             stages[0].final.eq(final),
             stages[0].group.eq(group),
+            stages[0].turn.eq(turn),
         ]
         final_out = Signal()
         with m.If(advance):
@@ -194,9 +204,12 @@ class Accumulators(wiring.Component):
                 final_out.eq(stages[-1].final),
             ]
             for lane in range(self.lanes):
-                words = Array(Mux(drain, halves[1][column].read_data, halves[0][column].read_data)
-                              for column in range(lane, self.cols, self.lanes))
-                m.d.sync += self.o.payload.acc[lane].eq(words[stages[-1].group])
+                words = Array(
+                    Array(Mux(drain, *(half[first + column].read_data for half in halves[::-1]))
+                          for column in range(lane, self.cols, self.lanes))
+                    for first in range(0, self.pixel_lanes * self.cols, self.cols))
+                m.d.sync += self.o.payload.acc[lane].eq(
+                    words[stages[-1].turn][stages[-1].group])
         m.d.comb += released.eq(self.o.valid & self.o.ready & final_out)
         with m.If(released):
             m.d.sync += [busy.eq(0), drain.eq(~drain)]
