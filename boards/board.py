@@ -25,7 +25,12 @@ class Board:
         ``"module:class"`` of the platform that knows the pins, from amaranth-boards.
     mhz : :class:`float`
         Clock that the PLL makes of the board's own; a build has to meet it.
+    planned : :class:`bool`
+        No build on record has met that clock yet.
     params : :class:`AcceleratorParams`
+    shared_bytes : :class:`int`
+        A memory that activations, weights, parameters and program have in common, each up to its
+        size in ``params``; 0 where each has one of its own.
     baud : :class:`int`
         Rate of the UART.
     pins : tuple or None
@@ -48,6 +53,8 @@ class Board:
     platform: str
     mhz: float
     params: AcceleratorParams
+    planned: bool = True
+    shared_bytes: int = 0
     baud: int = 1_000_000
     pins: tuple | None = None
     clock: str | None = None

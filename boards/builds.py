@@ -3,7 +3,8 @@
 from rtl.accelerator import AcceleratorParams
 from rtl.params import ArrayParams, products_for
 
-__all__ = ["ecp5_build", "lfe5u_25_build", "lfe5u_45_build", "lfe5u_85_build"]
+__all__ = ["ecp5_build", "lfe5u_25_build", "lfe5u_45_build", "lfe5u_85_build",
+           "up5k_build"]
 
 #: Multipliers of a requantiser's lane that takes a beat a cycle.
 REQUANTIZER_DSPS = 4
@@ -34,3 +35,12 @@ def lfe5u_85_build():
     """16x16 products for an LFE5U-85F."""
     return ecp5_build(rows=16, cols=16, dsps=156, lanes=4, activation_bytes=65536,
                       weight_bytes=131072)
+
+
+def up5k_build():
+    """4x4 products for an iCE40UP5K. Its 30 block RAMs hold accumulators and lines; each memory of
+    a network may be as large as the single-port RAM that they share."""
+    array = ArrayParams(rows=4, cols=4, fir_rows=3, products=products_for(4, 4, 3, "ice40", 8))
+    return AcceleratorParams(array=array, depth=256, lanes=1, requantize=3, output_register=False,
+                             buffer_bytes=4096, max_lines=256, activation_bytes=131072,
+                             weight_bytes=131072)

@@ -1,11 +1,10 @@
 """Networks on the compiled simulation of the accelerator."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from host.compiler import compile_graph, input_words
+from host.compiler import input_words
 from host.golden_run import run_operator
+from host.target import Run
 from rtl.accelerator import Accelerator
 from rtl.accelerator.host import chunks_of
 from rtl.accelerator.registers import OFFSET_BITS, Error, Register, Window
@@ -13,38 +12,28 @@ from rtl.layouts import ChannelParams
 from sim.compiled import CompiledSim
 from sim.packing import pack
 
-__all__ = ["AcceleratorRun", "SimulatedAccelerator"]
+__all__ = ["SimulatedAccelerator"]
 
 #: Cycles to wait for an answer: more than any network takes.
 PATIENCE = 1 << 32
 
 
-@dataclass(frozen=True, kw_only=True)
-class AcceleratorRun:
-    """Outcome of a run: values by tensor, cycles in all and of each layer of the program."""
-
-    values: dict
-    cycles: int
-    layer_cycles: list
-
-
 class SimulatedAccelerator:
-    """An :class:`Accelerator` behind its command port, with one network loaded."""
+    """An :class:`Accelerator` behind its command port, with one network loaded: a
+    :class:`~host.target.Target`."""
 
     def __init__(self, params, *, trace=None):
         self.params = params
         self.sim = CompiledSim(Accelerator(params), trace=trace, key=repr(params))
         self.program = None
 
-    def load(self, graph, keep=False):
-        """Compile and write a network; with ``keep`` all its tensors stay readable."""
-        self.program = program = compile_graph(graph, self.params, keep)
-        self.keep = keep
+    def load(self, program):
+        """Write a program that was compiled for this build."""
+        self.program = program
         self._write(Window.PROGRAM, program.descriptors[:, None], 1)
         self._write(Window.WEIGHTS, program.weights, chunks_of(8 * self.params.array.cols))
         packed = pack(ChannelParams, program.channels)
         self._write(Window.PARAMS, packed, chunks_of(8 * packed.shape[1]))
-        return program
 
     def _write(self, window, rows, chunks, base=0):
         """Rows of bytes, or of words, from word ``base`` of a memory on."""
@@ -92,11 +81,11 @@ class SimulatedAccelerator:
         values |= {tensor: self._tensor(tensor) for tensor in self._wanted()}
         for operator in program.rest:
             values[operator.outputs[0]] = run_operator(program.graph, operator, values)
-        return AcceleratorRun(values=values, cycles=cycles, layer_cycles=layers)
+        return Run(values=values, cycles=cycles, layer_cycles=layers)
 
     def _wanted(self):
         graph = self.program.graph
-        if self.keep:
+        if self.program.keep:
             return [index for index in self.program.places if index not in graph.inputs]
         needed = {*graph.outputs, *(index for op in self.program.rest for index in op.inputs)}
         return [index for index in needed - set(graph.inputs) if index in self.program.places]

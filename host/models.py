@@ -4,8 +4,6 @@ import os
 from pathlib import Path
 
 from host.graph import ModelError
-from host.onnx import read_onnx
-from host.tflite import read_tflite
 
 __all__ = ["read_model", "reference_of"]
 
@@ -15,7 +13,7 @@ def read_model(source):
 
     Raises :exc:`~host.graph.ModelError` for what is neither, or cannot run; it names the file.
     """
-    return _of(source, read_tflite, read_onnx)
+    return _of(source, _read_tflite, _read_onnx)
 
 
 def reference_of(source):
@@ -25,6 +23,18 @@ def reference_of(source):
     from host.reference import Reference
 
     return _of(source, Reference, OnnxReference)
+
+
+def _read_tflite(source):
+    from host.tflite import read_tflite  # which of the formats is needed costs time to import
+
+    return read_tflite(source)
+
+
+def _read_onnx(source):
+    from host.onnx import read_onnx
+
+    return read_onnx(source)
 
 
 def _of(source, tflite, onnx):

@@ -16,9 +16,9 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from host.edges import axes_of_file, from_graph, to_graph
 from host.graph import ModelError
 from host.onnx import read_onnx
-from host.onnx.edges import axes_of_file, from_graph, to_graph
 
 __all__ = ["OnnxReference", "OnnxruntimeError", "dequantised"]
 

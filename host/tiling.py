@@ -204,10 +204,19 @@ class ConvPlan:
     """
 
     def __init__(self, core, layer, band=None):
+        self.fir = layer.depthwise and core.array.fir_rows > 0
+        tall = self.fir and layer.shape.out_height > layer.shape.out_width
+        try:
+            self._lay_out(core, layer, tall, band)
+        except ValueError:
+            if not tall:
+                raise
+            self._lay_out(core, layer, False, band)  # the other way lines may be short enough
+
+    def _lay_out(self, core, layer, turned, band):
         array = core.array
-        self.fir = layer.depthwise and array.fir_rows > 0
-        self.turned = self.fir and layer.shape.out_height > layer.shape.out_width
-        if self.turned:
+        self.turned = turned
+        if turned:
             layer = layer.transposed()
         self.core, self.layer = core, layer
         self.folded = False

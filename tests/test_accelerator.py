@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from host.accelerated import SimulatedAccelerator
+from host.compiler import compile_graph
 from host.digits import held_out, model_bytes
 from host.fitting import small_build
 from host.golden_run import run_graph
@@ -22,7 +23,8 @@ def accelerator(rows, cols):
 
 
 def check(simulated, graph, x):
-    program = simulated.load(graph)
+    program = compile_graph(graph, simulated.params)
+    simulated.load(program)
     run = simulated.run(x)
     want = run_graph(graph, x)
     for index, value in run.values.items():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from host.accelerated import SimulatedAccelerator
+from host.compiler import compile_graph
 from host.digits import held_out, model_bytes
 from host.fitting import small_build
 from host.tflite import read_tflite
@@ -32,7 +33,8 @@ def simulated(build):
 
 def check(build, graph, x):
     accelerator = simulated(build)
-    program, model = accelerator.load(graph), CycleModel(BUILDS[build])
+    program, model = compile_graph(graph, BUILDS[build]), CycleModel(BUILDS[build])
+    accelerator.load(program)
     run = accelerator.run(x)
     for layer, cycles in zip(program.layers, run.layer_cycles, strict=True):
         expected = model.layer(layer)

@@ -36,6 +36,7 @@ def run(
 
     from host.accelerated import SimulatedAccelerator
     from host.cli.show import console, progress
+    from host.compiler import compile_graph
     from host.digits import held_out, model_bytes
     from host.fitting import fit, small_build
     from host.reference import Reference
@@ -51,7 +52,7 @@ def run(
     with progress(total=2 * len(x) + 1) as step:
         step("compiling the accelerator for simulation (once)")
         simulated = SimulatedAccelerator(params, trace=vcd)
-        simulated.load(graph, keep=True)
+        simulated.load(compile_graph(graph, params, keep=True))
         runs = []
         for number, picture in enumerate(x):
             step(f"input {number + 1} of {len(x)} on the accelerator")

@@ -59,7 +59,7 @@ def compile_graph(graph, params, keep=False):
     descriptors, weights, channels = encode(params, plan.layers)
     return Program(params=params, graph=graph, layers=plan.layers, descriptors=descriptors,
                    weights=weights, channels=channels, places=plan.context.places, rest=plan.rest,
-                   inputs=plan.inputs, needs=plan.needs)
+                   inputs=plan.inputs, needs=plan.needs, keep=keep)
 
 
 def needs_of(graph, params, keep=False):

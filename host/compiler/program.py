@@ -39,7 +39,7 @@ class Program:
     ``channels`` arrays of the fields of :class:`rtl.layouts.ChannelParams`. ``places`` say where
     each tensor lies; ``inputs`` has, for each input that is written in the order of a convolution,
     the :class:`~host.tiling.ConvPlan` of that. ``rest`` are the operators left to the host,
-    ``needs`` what the network takes of each memory.
+    ``needs`` what the network takes of each memory. With ``keep`` no tensor makes room for another.
     """
 
     params: object
@@ -52,6 +52,7 @@ class Program:
     places: dict
     rest: tuple
     needs: dict
+    keep: bool = False
 
     @property
     def macs(self):

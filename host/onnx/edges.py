@@ -1,9 +1,4 @@
-"""Where a network begins and ends: the file's numbers and those of the graph.
-
-The file may have uint8, of which 128 are subtracted, and its pictures may have their channels
-before lines and pixels. ``Tensor.layout`` and ``Tensor.unsigned`` of inputs and outputs say so.
-"""
-
+"""Where a network begins and ends, as :mod:`host.edges` takes it."""
 
 import numpy as np
 from onnx import TensorProto
@@ -13,7 +8,7 @@ from host.onnx.builder import LAYOUTS, layout_of, picture_shape
 from host.onnx.node import damaged
 from host.onnx.values import Activation, Constant, Picture, in_order
 
-__all__ = ["axes_of_file", "enter", "from_graph", "inputs", "leave", "to_graph"]
+__all__ = ["enter", "inputs", "leave"]
 
 #: Types of inputs: whether they are uint8; floats are quantised by the host.
 TYPES = {TensorProto.FLOAT: None, TensorProto.INT8: False, TensorProto.UINT8: True}
@@ -24,32 +19,6 @@ PASSING = {"QuantizeLinear", "DequantizeLinear", "Identity"}
 #: What takes three axes for channels before pixels.
 SPATIAL = {"Conv", "ConvInteger", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool",
            "QLinearAveragePool", "QLinearGlobalAveragePool"}
-
-
-def to_graph(tensor, x):
-    """Numbers ``x`` of the file, (n, ...), as the graph takes them for its input ``tensor``."""
-    x = np.asarray(x)
-    expected = np.dtype(np.uint8 if tensor.unsigned else np.int8)
-    if x.dtype != expected:
-        raise TypeError(f"input {tensor.name} must be {expected}, not {x.dtype}")
-    if tensor.unsigned:
-        x = (x.astype(np.int16) - 128).astype(np.int8)
-    if tensor.layout in {"NCHW", "NCW"}:
-        x = np.moveaxis(x, 1, -1)
-    return np.ascontiguousarray(x.reshape(len(x), *tensor.shape[1:]))
-
-
-def from_graph(tensor, y):
-    """Numbers ``y`` of the graph's output ``tensor`` as the file has them."""
-    return axes_of_file(tensor, (y.astype(np.int16) + 128).astype(np.uint8) if tensor.unsigned
-                        else y)
-
-
-def axes_of_file(tensor, y):
-    """``y``, of the shape of ``tensor``, with the axes that the file has."""
-    if tensor.layout in {"NCW", "NWC"}:
-        y = y.reshape(len(y), *tensor.shape[2:])
-    return np.moveaxis(y, -1, 1) if tensor.layout in {"NCHW", "NCW"} else y
 
 
 def inputs(graph, values):

@@ -1,0 +1,169 @@
+"""Networks as the runtimes people know run them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from host.compiler import compile_graph
+from host.edges import axes_of_file, from_graph, to_graph
+from host.golden_run import run_graph
+from host.graph import Graph
+from host.models import read_model
+from host.target import Run
+from rtl.accelerator import AcceleratorParams
+
+__all__ = ["End", "Session"]
+
+
+class _Golden:
+    """The golden models; they take a graph in place of a program."""
+
+    params = None
+
+    def load(self, graph):
+        self.graph = graph
+
+    def run(self, *inputs):
+        return Run(values=run_graph(self.graph, *inputs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """An input or an output of a network.
+
+    ``shape`` is that of the file, its first axis the batch, 1 for one picture. ``dtype`` is
+    ``"int8"`` or ``"uint8"``; ``real = scale * (number - zero_point)``.
+    """
+
+    name: str
+    shape: tuple
+    dtype: str
+    scale: float
+    zero_point: int
+
+    @classmethod
+    def of(cls, tensor):
+        shape = axes_of_file(tensor, np.empty(tensor.shape, np.int8)).shape
+        return cls(name=tensor.name, shape=shape, dtype="uint8" if tensor.unsigned else "int8",
+                   scale=float(tensor.scale), zero_point=tensor.zero_point + 128 * tensor.unsigned)
+
+    def quantise(self, real):
+        """Numbers of ``dtype`` for ``real`` ones: to nearest, ties to even, clamped."""
+        limits = np.iinfo(self.dtype)
+        numbers = np.rint(np.asarray(real, np.float64) / self.scale) + self.zero_point
+        return np.clip(numbers, limits.min, limits.max).astype(self.dtype)
+
+    def dequantise(self, numbers):
+        """float32 of what ``numbers`` stand for."""
+        return ((np.asarray(numbers).astype(np.int32) - self.zero_point)
+                * np.float32(self.scale)).astype(np.float32)
+
+
+class Session:
+    """A network on a target.
+
+    >>> y = Session("model.tflite").run(x)
+
+    Parameters
+    ----------
+    model : path, :class:`bytes` or :class:`~host.graph.Graph`
+        A .tflite or .onnx model.
+    target : :class:`str`, :class:`AcceleratorParams` or object
+        ``"golden"``: the models in NumPy. ``"rtl"``: the compiled simulation of an 8x8 build whose
+        memories suffice; parameters: of that build. Or a :class:`~host.target.Target`.
+    keep : :class:`bool`
+        Keep all tensors, for :meth:`results`.
+
+    Attributes
+    ----------
+    inputs, outputs : tuple of :class:`End`
+    graph : :class:`~host.graph.Graph`
+    program : :class:`~host.compiler.Program` or None
+    cycles : :class:`int`
+        Of the last :meth:`run`, all pictures together.
+
+    Raises :exc:`~host.graph.ModelError` or :exc:`ValueError` for what the target cannot run.
+    """
+
+    def __init__(self, model, target="rtl", *, keep=False):
+        self.graph = graph = model if isinstance(model, Graph) else read_model(model)
+        self.target = _target(graph, target, keep)
+        self.program, self.cycles = None, 0
+        if self.target.params is None:
+            self.target.load(graph)
+        else:
+            self.program = compile_graph(graph, self.target.params, keep)
+            self.target.load(self.program)
+        self.inputs, self.outputs = (tuple(End.of(graph.tensors[index]) for index in indices)
+                                     for indices in (graph.inputs, graph.outputs))
+
+    def run(self, *inputs, real=False):
+        """The output, or a tuple of them if the network has several.
+
+        Each input is an array (n, ...) of its end's type, in the order of :attr:`inputs`, or a
+        single dict has them all by name. With ``real`` they are real numbers instead, which are
+        quantised, and outputs are float32.
+        """
+        if len(inputs) == 1 and isinstance(inputs[0], dict):
+            inputs = self._by_name(inputs[0])
+        if real:
+            inputs = [end.quantise(x) for end, x in zip(self.inputs, inputs, strict=False)] + [
+                *inputs[len(self.inputs):]]
+        runs = list(self.results(*inputs))
+        self.cycles = sum(run.cycles for run in runs)
+        outputs = [from_graph(self.graph.tensors[index],
+                              np.concatenate([run.values[index] for run in runs]))
+                   for index in self.graph.outputs]
+        if real:
+            outputs = [end.dequantise(y) for end, y in zip(self.outputs, outputs, strict=True)]
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def results(self, *inputs):
+        """The :class:`Run` of each picture in turn, its values as the graph has them."""
+        pictures = self._checked(inputs)
+        for number in range(len(pictures[0])):
+            yield self.target.run(*(x[number:number + 1] for x in pictures))
+
+    def _by_name(self, named):
+        names = [end.name for end in self.inputs]
+        if set(named) != set(names):
+            raise ValueError(f"the inputs are {', '.join(names)}, not {', '.join(named)}")
+        return [named[name] for name in names]
+
+    def _checked(self, inputs):
+        """Inputs as the graph has them, or an error that says what is wrong."""
+        if len(inputs) != len(self.inputs):
+            raise ValueError(f"the network has {len(self.inputs)} inputs "
+                             f"({', '.join(end.name for end in self.inputs)}), but "
+                             f"{len(inputs)} were given")
+        checked, counts = [], {}
+        for end, index, x in zip(self.inputs, self.graph.inputs, inputs, strict=True):
+            x = np.asarray(x)
+            if x.dtype != end.dtype:
+                hint = ("; run(..., real=True) quantises real numbers"
+                        if x.dtype.kind == "f" else "")
+                raise TypeError(f"input {end.name} must be {end.dtype}, not {x.dtype}{hint}")
+            if x.ndim != len(end.shape) or x.shape[1:] != end.shape[1:] or len(x) == 0:
+                shape = ", ".join(map(str, ("n", *end.shape[1:])))
+                raise ValueError(f"input {end.name} must be of the shape ({shape}), not {x.shape}")
+            counts[end.name] = len(x)
+            checked.append(to_graph(self.graph.tensors[index], x))
+        if len(set(counts.values())) > 1:
+            raise ValueError("inputs must have as many pictures each, not " + ", ".join(
+                f"{count} of {name}" for name, count in counts.items()))
+        return checked
+
+
+def _target(graph, target, keep):
+    if isinstance(target, str) and target == "golden":
+        return _Golden()
+    if target == "rtl" or isinstance(target, AcceleratorParams):
+        from host.accelerated import SimulatedAccelerator
+        from host.fitting import fit, small_build
+
+        params = fit(graph, small_build(), keep) if target == "rtl" else target
+        return SimulatedAccelerator(params)
+    if all(hasattr(target, name) for name in ("params", "load", "run")):
+        return target
+    raise ValueError(f"target must be \"golden\", \"rtl\", AcceleratorParams or a device, not "
+                     f"{target!r}")

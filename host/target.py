@@ -1,0 +1,29 @@
+"""What runs programs of the accelerator: simulators and devices have these members."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["Run", "Target"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Outcome of a run: int8 ``values`` by index of tensor; the ``cycles`` it took in all, and
+    those of each layer of the program, which are 0 and none where nothing counts them."""
+
+    values: dict
+    cycles: int = 0
+    layer_cycles: list = ()
+
+
+class Target(Protocol):
+    """``params`` are those of the build to compile for."""
+
+    params: object
+
+    def load(self, program):
+        """Take a :class:`~host.compiler.Program` that was compiled for ``params``."""
+
+    def run(self, *inputs):
+        """The :class:`Run` of int8 ``inputs`` (1, ...), in the order of the graph: its values have
+        the outputs of the graph, and those of all operators if the program keeps them."""

@@ -1,0 +1,116 @@
+# amaranth: UnusedElaboratable=no
+"""Sessions: what goes in, what comes out, and what they refuse."""
+
+import re
+
+import numpy as np
+import pytest
+
+from host import Session
+from host.digits import held_out, model_bytes
+from host.fitting import small_build
+from host.graph import Graph, Operator, Tensor
+from host.reference import run_tflm
+
+PICTURES = held_out().pictures[:3]
+
+
+def pair(**fields):
+    """A graph of two inputs and two outputs: the sum of the inputs, and the maximum of it."""
+    def tensor(name):
+        return Tensor(name=name, shape=(1, 2, 3, 4), scales=(0.5,), zero_point=3, **fields)
+
+    return Graph(
+        tensors=tuple(map(tensor, ("a", "b", "sum", "most"))), inputs=(0, 1), outputs=(2, 3),
+        operators=(
+            Operator(kind="ADD", inputs=(0, 1), outputs=(2,), attributes={"activation": "NONE"}),
+            Operator(kind="MAX_POOL_2D", inputs=(2,), outputs=(3,), index=1, attributes={
+                "kernel": (1, 1), "stride": (1, 1), "padding": ((0, 0), (0, 0)),
+                "activation": "RELU"})))
+
+
+@pytest.mark.parametrize("target", ["golden", "rtl", small_build(4, 4)])
+def test_equals_tflm(target):
+    session = Session(model_bytes(), target)
+    y = session.run(PICTURES)
+    for picture, row in zip(PICTURES, y, strict=True):
+        np.testing.assert_array_equal(run_tflm(model_bytes(), picture[None])[0], row[None])
+    assert y.dtype == np.int8 and len(y) == 3
+    assert (session.cycles == 0) == (target == "golden")
+
+
+def test_ends_say_what_they_are():
+    session = Session(model_bytes(), "golden")
+    (x,), (y,) = session.inputs, session.outputs
+    tensors = session.graph.tensors
+    picture, scores = tensors[session.graph.inputs[0]], tensors[session.graph.outputs[0]]
+    assert (x.shape, x.dtype, x.scale, x.zero_point) == (
+        (1, 8, 8, 1), "int8", picture.scale, picture.zero_point)
+    assert (y.shape, y.scale, y.zero_point) == ((1, 10), scores.scale, scores.zero_point)
+
+
+def test_real_numbers():
+    session = Session(model_bytes(), "golden")
+    real = session.inputs[0].dequantise(PICTURES)
+    assert real.dtype == np.float32
+    np.testing.assert_array_equal(session.inputs[0].quantise(real), PICTURES)
+    y = session.run(real, real=True)
+    np.testing.assert_array_equal(y, session.outputs[0].dequantise(session.run(PICTURES)))
+    assert y.dtype == np.float32 and (np.abs(y.sum(axis=1) - 1) < 0.1).all()
+    assert session.inputs[0].quantise([1e9, -1e9]).tolist() == [127, -128]
+
+
+@pytest.mark.parametrize("target", ["golden", small_build(4, 4)])
+def test_several_inputs_and_outputs(target):
+    rng = np.random.default_rng(4)
+    a, b = rng.integers(-128, 128, (2, 5, 2, 3, 4), np.int8)
+    session = Session(pair(), target)
+    total, most = session.run(a, b)
+    want = np.clip(a.astype(int) + b - 3, -128, 127)
+    np.testing.assert_array_equal(total, want)
+    np.testing.assert_array_equal(most, np.maximum(want, 3))
+    for one, other in zip(session.run({"b": b, "a": a}), (total, most), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_speaks_as_the_file_does():
+    """uint8, and channels before lines and pixels."""
+    rng = np.random.default_rng(5)
+    a, b = rng.integers(0, 256, (2, 5, 4, 2, 3), np.uint8)
+    session = Session(pair(unsigned=True, layout="NCHW"), "golden")
+    assert session.inputs[0].shape == (1, 4, 2, 3) and session.inputs[0].zero_point == 131
+    total, _ = session.run(a, b)
+    np.testing.assert_array_equal(total, np.clip(a.astype(int) + b - 131, 0, 255))
+    assert total.dtype == np.uint8
+
+
+X = np.zeros((2, 8, 8, 1), np.int8)
+
+
+@pytest.mark.parametrize("inputs, error, message", [
+    ((X, X), ValueError, "the network has 1 inputs (picture), but 2 were given"),
+    ((X.astype(np.float32),), TypeError, (
+        "input picture must be int8, not float32; run(..., real=True) quantises real numbers")),
+    ((X.astype(np.uint8),), TypeError, "input picture must be int8, not uint8"),
+    ((X[0],), ValueError, "input picture must be of the shape (n, 8, 8, 1), not (8, 8, 1)"),
+    ((X[:0],), ValueError, "input picture must be of the shape (n, 8, 8, 1), not (0, 8, 8, 1)"),
+    (({"x": X},), ValueError, "the inputs are picture, not x"),
+])
+def test_refuses(inputs, error, message):
+    session = Session(model_bytes(), "golden")
+    message = message.replace("picture", session.inputs[0].name)
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        session.run(*inputs)
+
+
+def test_refuses_inputs_of_different_numbers():
+    a = np.zeros((2, 2, 3, 4), np.int8)
+    with pytest.raises(ValueError, match="^inputs must have as many pictures each, not 2 of a, 1 "
+                                         "of b$"):
+        Session(pair(), "golden").run(a, a[:1])
+
+
+def test_refuses_an_unknown_target():
+    with pytest.raises(ValueError, match='^target must be "golden", "rtl", AcceleratorParams or a '
+                                         "device, not 'gpu'$"):
+        Session(model_bytes(), "gpu")
