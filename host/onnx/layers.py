@@ -11,11 +11,11 @@ __all__ = ["Convolution", "MatMul", "check_factors", "integers"]
 
 
 def integers(array, zero_points, axis=None):
-    """int8 weights of which ``zero_points`` (one, or one for each index of ``axis``) are
+    """int16 weights of which ``zero_points`` (one, or one for each index of ``axis``) are
     subtracted. Both are of one type, int8 or uint8."""
     if array.dtype.name not in {"int8", "uint8"}:
         raise Refusal(f"the weights are {array.dtype}, not int8 or uint8")
-    zeros = np.asarray(zero_points).astype(np.int64).ravel()
+    zeros = np.asarray(zero_points).astype(np.int16).ravel()
     if zeros.size > 1:
         shape = np.ones(array.ndim, int)
         shape[axis] = -1
@@ -23,12 +23,16 @@ def integers(array, zero_points, axis=None):
             raise Refusal(f"the weights have {zeros.size} zero points instead of 1 or "
                           f"{array.shape[axis]}")
         zeros = zeros.reshape(shape)
-    values = array.astype(np.int64) - zeros
-    if values.size and not -128 <= values.min() <= values.max() <= 127:
-        raise Refusal(f"the weights less their zero point reach from {values.min()} to "
-                      f"{values.max()}, which is more than the products of int8 can take: quantise "
-                      "them symmetrically, with the zero point 0 (128 of uint8)")
-    return values.astype(np.int8)
+    return array.astype(np.int16) - zeros
+
+
+def int8_parts(weights):
+    """int8 weights whose sum is ``weights``: one, two or three times as many."""
+    parts = []
+    while not parts or np.any(weights):
+        parts.append(np.clip(weights, -128, 127).astype(np.int8))
+        weights = weights - parts[-1]
+    return parts
 
 
 def check_factors(factors):
@@ -43,6 +47,7 @@ class _Layer:
     """A layer whose operands are checked; it enters the graph once its result's scale is known.
 
     ``weights`` have their output channels along ``axis``; their ``scales`` are one or as many.
+    Where their zero points leave more than int8 can hold, the input is read twice, or three times.
     """
 
     axis = 0
@@ -73,14 +78,28 @@ class _Layer:
         """Append it to the graph; the activation that it computes."""
         check_factors(float32.rescale(self.input_scale, self.scales, scale))
         builder, name = self.node.builder, self.node.outputs[0]
-        weights = builder.constant(f"{name} weights", self.weights, self.scales)
-        inputs = [self.input, weights]
+        source, weights = self._narrow(builder, name)
+        inputs = [source, builder.constant(f"{name} weights", weights, self.scales)]
         if self.bias is not None:
             inputs.append(builder.constant(f"{name} biases", self.bias,
                                            self.input_scale * self.scales.astype(np.float64)))
         tensor = builder.append(self.kind, inputs, name, self.result_shape, unsigned,
                                 Quantisation(scale, zero_point), range=bounds, **self.attributes)
         return builder.result(tensor, self.shape, self.channel_axis)
+
+    def _narrow(self, builder, name):
+        """The input, or copies of it side by side, and int8 weights for that."""
+        parts = int8_parts(self.weights)
+        if len(parts) == 1:
+            return self.input, parts[0]
+        draft = builder.tensors[self.input]
+        *inner, channels = draft.shape
+        pixels = [part.reshape(-1, channels) for part in parts]
+        shape = (*self.weights.shape[:-1], self.weights.shape[-1] * len(parts))
+        source = builder.append("CONCATENATION", [self.input] * len(parts), name,
+                                (*inner, channels * len(parts)), draft.unsigned,
+                                draft.quantisation)
+        return source, np.concatenate(pixels, axis=1).reshape(shape)
 
 
 class Convolution(_Layer):
@@ -103,6 +122,11 @@ class Convolution(_Layer):
                           f"{groups} groups do not fit each other")
         if weights.ndim == 3:
             weights = weights[:, :, None]
+        if groups > 1 and len(int8_parts(weights)) > 1:
+            raise Refusal(f"the weights less their zero point reach from {weights.min()} to "
+                          f"{weights.max()}, which is more than int8 can hold, and which {groups} "
+                          "groups do not allow to be split: quantise them symmetrically, with the "
+                          "zero point 0 (128 of uint8)")
         weights = weights.transpose(0, 2, 3, 1)
         self.kind, self.attributes = "CONV_2D", geometry
         if groups > 1 and cin == 1:
@@ -129,5 +153,8 @@ class MatMul(_Layer):
         if len(x.shape) == 1:
             raise Refusal("the input has one axis; only (n, cin) or more are possible")
         _, order = rows_of(x)
+        if len(int8_parts(weights)) > 1 and x.shape[-1] % node.builder.tensors[x.tensor].shape[-1]:
+            raise Refusal("the weights less their zero point are more than int8 can hold: quantise "
+                          "them symmetrically, with the zero point 0 (128 of uint8)")
         self._prepare(node, x, weights[order].T, scales, bias, scale, zero_point)
         self.shape = self.result_shape = (*x.shape[:-1], weights.shape[1])

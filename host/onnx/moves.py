@@ -269,7 +269,7 @@ def _clamp(node):
     draft = node.builder.tensors[x.tensor]
     bounds = tuple(int(min(max(bound - 128 * draft.unsigned, -128), 127)) for bound in (low, high))
     old = draft.quantisation.completed(draft.unsigned)
-    return pointwise.requantise(node, x, old.scale, old.zero_point, draft.unsigned, bounds)
+    return pointwise.lookup(node, x, "QUANTIZE", old.scale, old.zero_point, draft.unsigned, bounds)
 
 
 #: What moves numbers or chooses among them, of integers and of floats.

@@ -24,7 +24,7 @@ def requantise(node, x, scale, zero_point, unsigned, bounds=FULL):
     old = draft.quantisation
     if (old.scale, old.zero_point, draft.unsigned) == (scale, zero_point, unsigned) and (
             bounds == FULL):
-        return replace(x, real=False)
+        return Activation(x.tensor, x.shape, x.order)
     return lookup(node, x, "QUANTIZE", scale, zero_point, unsigned, bounds)
 
 

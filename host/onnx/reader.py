@@ -94,7 +94,8 @@ class _Reader:
                     if (text := self._read(index, node))]
         if refusals:
             count = f"{len(refusals)} of {len(graph.node)} operators cannot run:"
-            raise ModelError("\n  ".join([count, *refusals]))
+            known = ", ".join(sorted({kind for checks in CHECKS.values() for kind in checks}))
+            raise ModelError("\n  ".join([count, *refusals, f"these are supported: {known}"]))
         if not self.builder.operators:
             raise ModelError("the model has no operator that computes anything")
         outputs = edges.leave(graph, self.builder, self.values)
@@ -135,9 +136,7 @@ class _Reader:
         """What an operator computes, or :data:`None` where it reads what a refused one would."""
         checks = CHECKS.get(domain, {})
         if kind not in checks:
-            known = sorted({kind for checks in CHECKS.values() for kind in checks})
-            kind = f"{domain}.{kind}" if domain not in CHECKS else kind
-            raise Refusal(f"{kind} is not supported; these are: {', '.join(known)}")
+            raise Refusal("not supported" + (f" in the domain {_text(domain)}" if domain else ""))
         if any(name and value is None for name, value in zip(node.input, inputs, strict=True)):
             return None
         if len(inputs) > MOST_OPERANDS:
