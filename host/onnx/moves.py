@@ -7,7 +7,7 @@ import numpy as np
 
 from host.onnx import pointwise, pools
 from host.onnx.node import LARGEST, single
-from host.onnx.values import Activation, Constant, Picture, Refusal, Weights
+from host.onnx.values import Activation, Constant, Pending, Picture, Refusal, Sums, Weights
 from sim.golden import float32
 
 __all__ = ["CHECKS", "bounds_of", "quantised_bounds", "unbounded"]
@@ -261,8 +261,7 @@ def _clamp(node):
     are numbers themselves."""
     low, high = bounds_of(node)
     value = node.operand(0)
-    if hasattr(value, "finish") and hasattr(value, "low") or (
-            isinstance(value, Activation) and value.real):
+    if isinstance(value, Pending) or isinstance(value, (Activation, Sums)) and value.real:
         return replace(value, low=max(min(value.low, high), low),
                        high=min(max(value.high, low), high))
     x = node.activation(0)

@@ -86,6 +86,8 @@ class _Reader:
                              "possible")
         if graph.sparse_initializer:
             raise ModelError("the model has sparse constants, which are not possible")
+        if not all(isinstance(name, str) for name in _names(model)):
+            raise damaged("a name is not text")
         self.builder, self.values = Builder(), {}
         for tensor in graph.initializer:
             self._define(tensor.name, Constant(_array(tensor)))
@@ -96,9 +98,9 @@ class _Reader:
             count = f"{len(refusals)} of {len(graph.node)} operators cannot run:"
             known = ", ".join(sorted({kind for checks in CHECKS.values() for kind in checks}))
             raise ModelError("\n  ".join([count, *refusals, f"these are supported: {known}"]))
+        outputs = edges.leave(graph, self.builder, self.values)
         if not self.builder.operators:
             raise ModelError("the model has no operator that computes anything")
-        outputs = edges.leave(graph, self.builder, self.values)
         inputs = [value.tensor if not isinstance(value, Picture) else self.builder.entered.get(name)
                   for name, value in edges.inputs(graph, self.values)]
         if None in inputs:
@@ -151,6 +153,17 @@ class _Reader:
             attributes={attribute.name: attribute for attribute in node.attribute},
             version=self.versions.get(domain, VERSIONS[domain][0]) if domain else
             self.versions.get("", VERSIONS[""][0]), builder=self.builder))
+
+
+def _names(model):
+    """All names that matter here. Protobuf gives bytes for what is not UTF-8."""
+    graph = model.graph
+    yield from (each.domain for each in model.opset_import)
+    yield from (each.name for part in (graph.initializer, graph.input, graph.output)
+                for each in part)
+    for node in graph.node:
+        yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
 
 
 def _domain(domain):
