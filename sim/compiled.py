@@ -19,10 +19,13 @@ from rtl.build_folder import build_folder
 from sim.packing import pack, unpack
 from sim.verilog import emit_verilog, ports_of, streams_of
 
-__all__ = ["CompileError", "CompiledSim", "ContractError", "find_verilator"]
+__all__ = ["BOARD", "CompileError", "CompiledSim", "ContractError", "find_library",
+           "find_verilator"]
 
 ROOT = Path(__file__).parents[1]
+#: What drives a core: its streams; and, for a core with the pins of a UART, a board of it.
 DRIVER = Path(__file__).with_name("driver.cpp")
+BOARD = Path(__file__).with_name("board.cpp")
 BUILD = build_folder("sim")
 
 #: Debian's package for each program that Verilator needs.
@@ -89,8 +92,8 @@ def _cached(name, sources, make):
     return target
 
 
-def _compile(verilog, table, trace):
-    """The shared library of ``verilog`` and the driver with its ``table`` of ports."""
+def _compile(verilog, table, trace, driver):
+    """The shared library of ``verilog`` and a driver with its ``table`` of ports."""
     root, environment = find_verilator()
     version = importlib.metadata.version("verilator")
     options = ["--cc", "top.v", "--top-module", "top", "--prefix", "Vtop", "-O3",
@@ -111,14 +114,36 @@ def _compile(verilog, table, trace):
         _call("Verilator", folder, environment,
               ["perl", str(root / "bin" / "verilator"), *options])
         # One unit: the headers cost more time than the code.
-        sources = [DRIVER, *sorted(folder.glob("obj/*.cpp"))]
+        sources = [driver, *sorted(folder.glob("obj/*.cpp"))]
         (folder / "core.cpp").write_text("".join(f'#include "{path}"\n' for path in sources))
         _call("g++", folder, environment,
               ["g++", *flags, "-Iobj", "-I.", "-shared", "-o", "libcore.so", "core.cpp",
                str(_cached("runtime.o", [version, *flags], runtime)), "-pthread"])
 
-    return _cached("libcore.so", [verilog, table, DRIVER.read_text(), version, *options, *flags],
-                   core)
+    text = [DRIVER.read_text(), driver.read_text()]
+    return _cached("libcore.so", [verilog, table, *text, version, *options, *flags], core)
+
+
+def find_library(component, table, *, platform=None, trace=False, key=None, driver=DRIVER):
+    """The shared library of ``component`` and a driver with its ``table`` of ports.
+
+    If there is a ``key``, by what was noted under it the last time.
+    """
+    note = None
+    if key is not None:
+        parts = (type(component).__qualname__, key, platform, trace, table, driver.name,
+                 *_sources())
+        note = BUILD / "known" / _digest(parts)
+        if note.exists() and (library := BUILD / note.read_text()).exists():
+            return library
+    verilog = emit_verilog(component, platform=platform, names=trace)
+    library = _compile(verilog, table, trace, driver)
+    if note is not None:
+        note.parent.mkdir(exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
+            file.write(str(library.relative_to(BUILD)))
+        Path(file.name).rename(note)
+    return library
 
 
 class CompiledSim:
@@ -160,7 +185,8 @@ class CompiledSim:
         self._plain = [name for name in self._ports if name not in inside]
         self._names = list(self._streams)
         began = time.perf_counter()
-        library = self._find(platform, trace is not None, key)
+        library = find_library(component, self._port_table(), platform=platform,
+                               trace=trace is not None, key=key)
         self.compile_seconds = time.perf_counter() - began
         self._library = ctypes.CDLL(str(library))
         self._library.sim_create.restype = ctypes.c_void_p
@@ -170,23 +196,6 @@ class CompiledSim:
             self._library.sim_trace(self._sim, str(trace).encode())
         self.stall(0, 1.0)
         self.reset()
-
-    def _find(self, platform, trace, key):
-        """The library, if there is a ``key`` by what was noted under it the last time."""
-        table, note = self._port_table(), None
-        if key is not None:
-            parts = type(self.component).__qualname__, key, platform, trace, table, *_sources()
-            note = BUILD / "known" / _digest(parts)
-            if note.exists() and (library := BUILD / note.read_text()).exists():
-                return library
-        verilog = emit_verilog(self.component, platform=platform, names=trace)
-        library = _compile(verilog, table, trace)
-        if note is not None:
-            note.parent.mkdir(exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
-                file.write(str(library.relative_to(BUILD)))
-            Path(file.name).rename(note)
-        return library
 
     def _port_table(self):
         def lvalue(name):

@@ -1,0 +1,45 @@
+from abc import ABC, abstractmethod
+
+__all__ = ["LinkError", "Pipe"]
+
+
+class LinkError(RuntimeError):
+    """The link to a board failed; the message says what to do."""
+
+
+class Pipe(ABC):
+    """Bytes to a board and back, in order; some may be lost or altered on the way.
+
+    Attributes
+    ----------
+    name : :class:`str`
+        What messages call it.
+    """
+
+    name = "pipe"
+
+    @abstractmethod
+    def write(self, data):
+        """Send ``data``; returns once it is on its way."""
+
+    @abstractmethod
+    def read(self, timeout):
+        """What has come: at least a byte, or none once ``timeout`` seconds have passed."""
+
+    @abstractmethod
+    def now(self):
+        """Seconds, of the clock that ``timeout`` means."""
+
+    @abstractmethod
+    def discard(self):
+        """Drop what has come so far."""
+
+    @abstractmethod
+    def close(self):
+        """Give the pipe back."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

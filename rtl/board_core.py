@@ -1,0 +1,65 @@
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect
+
+from rtl.accelerator import Accelerator, AcceleratorParams
+from rtl.check import integer, one_of
+from rtl.link import Link, SpiTarget, UartRx, UartTx
+
+__all__ = ["BoardCore"]
+
+
+class BoardCore(wiring.Component):
+    """All that goes into a board's FPGA but its clock and its pins: an accelerator and its link.
+
+    Parameters
+    ----------
+    params : :class:`AcceleratorParams`
+    link : ``"uart"`` or ``"spi"``
+    divisor : :class:`int`
+        Clocks of a bit of the UART; see :func:`rtl.link.divisor_of`.
+
+    Members
+    -------
+    rx, tx : ``In(1)``, ``Out(1)``
+        With ``link="uart"``.
+    sck, cs, sdi, sdo : as of :class:`~rtl.link.SpiTarget`
+        With ``link="spi"``.
+    done : ``Out(1)``
+        Nothing runs.
+    linked : ``Out(1)``
+        A host has said hello since the reset.
+    """
+
+    def __init__(self, params, *, link="uart", divisor=8):
+        if not isinstance(params, AcceleratorParams):
+            raise TypeError(f"params must be AcceleratorParams, not {params!r}")
+        self.params = params
+        self.link = one_of("link", link, ("uart", "spi"))
+        self.divisor = integer("divisor", divisor, 4, 1 << 16)
+        pins = {"rx": In(1, init=1), "tx": Out(1, init=1)} if link == "uart" else {
+            "sck": In(1), "cs": In(1, init=1), "sdi": In(1), "sdo": Out(1)}
+        super().__init__({**pins, "done": Out(1), "linked": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.link = link = Link()
+        accelerator = Accelerator(self.params)
+        m.submodules.accelerator = ResetInserter(link.clear)(accelerator)
+        connect(m, link.commands, accelerator.commands)
+        connect(m, accelerator.o, link.answers)
+        m.d.comb += [link.done.eq(accelerator.done), self.done.eq(accelerator.done),
+                     self.linked.eq(link.linked)]
+        if self.link == "uart":
+            m.submodules.rx = rx = UartRx(divisor=self.divisor)
+            m.submodules.tx = tx = UartTx(divisor=self.divisor)
+            m.d.comb += [rx.pin.eq(self.rx), self.tx.eq(tx.pin)]
+            connect(m, rx.o, link.i)
+            connect(m, link.o, tx.i)
+        else:
+            m.submodules.spi = spi = SpiTarget()
+            m.d.comb += [spi.sck.eq(self.sck), spi.cs.eq(self.cs), spi.sdi.eq(self.sdi),
+                         self.sdo.eq(spi.sdo)]
+            connect(m, spi.o, link.i)
+            connect(m, link.o, spi.i)
+        return m

@@ -1,0 +1,165 @@
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.accelerator.registers import ADDRESS_BITS
+from rtl.link.protocol import HEADER, INFO, Answer, Kind, Status
+
+__all__ = ["CommandEngine"]
+
+#: Bytes of the CRC, which the receiver has checked.
+CRC = 4
+
+
+class CommandEngine(wiring.Component):
+    """Does what frames ask for, each once and in order, and answers each.
+
+    A request is done if its number is the one expected next. One of the 128 before it was done:
+    a read is done again, a write only answered. Any other waits for one that is missing.
+
+    Members
+    -------
+    i : ``In(stream.Signature(8))``
+        Frames as :class:`FrameReceiver` gives them.
+    o : ``Out(stream.Signature(Answer))``
+        Answers, for :class:`FrameSender`.
+    commands, answers : ``Out(stream)``, ``In(stream.Signature(32))``
+        As ``commands`` and ``o`` of :class:`~rtl.accelerator.Accelerator`.
+    done : ``In(1)``
+        What ``WAIT`` waits for.
+    linked : ``Out(1)``
+        A host has said hello.
+    """
+
+    def __init__(self):
+        command = data.StructLayout({"write": 1, "address": ADDRESS_BITS, "data": 32})
+        super().__init__({
+            "i": In(stream.Signature(8)),
+            "o": Out(stream.Signature(Answer)),
+            "commands": Out(stream.Signature(command)),
+            "answers": In(stream.Signature(32)),
+            "done": In(1),
+            "linked": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        left = Signal(8)                       # bytes of the frame still to take
+        header = data.StructLayout({"kind": 8, "sequence": 8, "address": 24})
+        request = Signal(header, reset_less=True)
+        at = Signal(3)
+        status, execute = Signal(Status), Signal()
+        expected, count = Signal(8), Signal(8)
+        word = Signal(32, reset_less=True)
+        asked = Signal()
+
+        kind, hello = request.kind, request.kind[:2] == Kind.HELLO
+        write, read, wait = (request.kind[:2] == each
+                             for each in (Kind.WRITE, Kind.READ, Kind.WAIT))
+        ahead = Signal(8)
+        m.d.comb += ahead.eq(request.sequence - expected)
+
+        taken = self.i.valid & self.i.ready
+        with m.If(taken):
+            m.d.sync += left.eq(left - 1)
+        m.d.comb += [
+            self.commands.payload.write.eq(write),
+            self.commands.payload.address.eq(request.address),
+            self.commands.payload.data.eq(word),
+        ]
+
+        with m.FSM():
+            with m.State("HEADER"):
+                m.d.comb += self.i.ready.eq(1)
+                m.d.sync += [count.eq(0), execute.eq(0)]
+                with m.If(taken):
+                    with m.If(at == 0):
+                        m.d.sync += left.eq(self.i.payload)
+                    m.d.sync += [request.eq(Cat(request.as_value()[8:], self.i.payload)),
+                                 at.eq(at + 1)]
+                    with m.If(at == HEADER):
+                        m.d.sync += at.eq(0)
+                        m.next = "DECIDE"
+            with m.State("DECIDE"):
+                m.next = "REST"
+                with m.If(kind[2:7] != 0):
+                    m.d.sync += status.eq(Status.REFUSED)
+                with m.Elif(~hello & ~self.linked):
+                    m.d.sync += status.eq(Status.CLOSED)
+                with m.Elif(~hello & (ahead != 0) & ~ahead[7]):
+                    m.d.sync += status.eq(Status.GAP)
+                with m.Else():
+                    m.d.sync += status.eq(Status.OK)
+                    with m.If(hello | (ahead == 0)):
+                        m.d.sync += [self.linked.eq(1), expected.eq(request.sequence + 1)]
+                    m.d.sync += execute.eq(1)
+                    with m.If(hello):
+                        m.d.sync += count.eq(2)
+                        m.next = "WORD"
+                    with m.Elif(read):
+                        m.next = "COUNT"
+                    with m.Elif(write & (ahead == 0)):
+                        m.next = "WORD"
+            with m.State("COUNT"):
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(taken):
+                    m.d.sync += count.eq(self.i.payload)
+                    m.next = "REST"
+            with m.State("WORD"):
+                with m.If(left == CRC):
+                    m.d.sync += at.eq(0)
+                    m.next = "REST"
+                with m.Else():
+                    m.d.comb += self.i.ready.eq(1)
+                    with m.If(taken):
+                        m.d.sync += [word.eq(Cat(word[8:], self.i.payload)), at.eq(at + 1)]
+                        with m.If(at == 3):
+                            m.d.sync += at.eq(0)
+                            with m.If(write):
+                                m.next = "WRITE"
+            with m.State("WRITE"):
+                m.d.comb += self.commands.valid.eq(1)
+                with m.If(self.commands.ready):
+                    m.d.sync += request.address.eq(request.address + 1)
+                    m.next = "WORD"
+            with m.State("REST"):
+                m.d.comb += self.i.ready.eq(left != 0)
+                # `at` tells which byte of the answer is next.
+                m.d.comb += [
+                    self.o.payload.byte.eq(Mux(at == 0, request.sequence, status)),
+                    self.o.payload.last.eq((at == 1) & (count == 0)),
+                    self.o.valid.eq((left == 0) & (~wait | ~execute | self.done | (at == 1))),
+                ]
+                with m.If(self.o.valid & self.o.ready):
+                    m.d.sync += at.eq(1)
+                    with m.If(at == 1):
+                        m.d.sync += at.eq(0)
+                        m.next = "HEADER"
+                        with m.If(count != 0):
+                            m.next = "READ"
+                            with m.If(hello):
+                                m.next = "ANSWER"
+            with m.State("READ"):
+                m.d.comb += [self.commands.valid.eq(~asked), self.answers.ready.eq(asked)]
+                with m.If(self.commands.ready):
+                    m.d.sync += asked.eq(1)
+                with m.If(asked & self.answers.valid):
+                    m.d.sync += [word.eq(self.answers.payload), asked.eq(0),
+                                 request.address.eq(request.address + 1)]
+                    m.next = "ANSWER"
+            with m.State("ANSWER"):
+                m.d.comb += [
+                    self.o.valid.eq(1), self.o.payload.byte.eq(word),
+                    self.o.payload.last.eq((at == 3) & (count == 1)),
+                ]
+                with m.If(self.o.ready):
+                    m.d.sync += [word.eq(word >> 8), at.eq(at + 1)]
+                    with m.If(at == 3):
+                        m.d.sync += [at.eq(0), count.eq(count - 1)]
+                        m.next = "READ"
+                        with m.If(hello):
+                            m.d.sync += word.eq(INFO)
+                            m.next = "ANSWER"
+                        with m.If(count == 1):
+                            m.next = "HEADER"
+        return m

@@ -1,0 +1,95 @@
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
+from amaranth.lib.wiring import In, Out
+
+from rtl.link.protocol import HEADER, RING
+from rtl.memory import BlockRam
+
+__all__ = ["FrameReceiver"]
+
+#: Bytes of the CRC at the end of a frame.
+CRC = 4
+
+
+class FrameReceiver(wiring.Component):
+    """Bytes of a pipe to whole frames whose CRC is right; nothing of any other is seen.
+
+    Frames are gathered in a ring. One that is too short, longer than 254 bytes or not intact, or
+    for which there is no room, is dropped. A byte takes up to 9 cycles.
+
+    Members
+    -------
+    i : ``In(stream.Signature(8))``
+        Frames as COBS encodes them, each ended by 0.
+    o : ``Out(stream.Signature(8))``
+        Of each frame: the number of its bytes, then these, the CRC included. ``clear`` withdraws
+        what is offered.
+    clear : ``Out(1)``
+        For a cycle: a frame came whose first byte has its upper bit set. All frames before it are
+        forgotten, and it follows on ``o``.
+    """
+
+    def __init__(self):
+        super().__init__({
+            "i": In(stream.Signature(8)),
+            "o": Out(stream.Signature(8)),
+            "clear": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.ring = ring = BlockRam(width=8, depth=RING)
+        m.submodules.crc = crc = CRC32_ISO_HDLC(1).create()
+        # A frame lies from `start`, where its length goes, up to `write`.
+        start, write, read = Signal(range(RING)), Signal(range(RING), init=1), Signal(range(RING))
+        length = Signal(range(RING))
+        m.d.comb += length.eq(~(start - write))  # write - start - 1
+
+        bits, shift = Signal(range(9)), Signal(8, reset_less=True)
+        m.d.comb += [crc.valid.eq(bits != 0), crc.data.eq(shift[0]), self.i.ready.eq(bits == 0)]
+        with m.If(bits != 0):
+            m.d.sync += [bits.eq(bits - 1), shift.eq(shift >> 1)]
+
+        byte = self.i.payload
+        code = Signal(8)            # bytes to come before a zero, or before the end
+        first = Signal(init=1)      # of a frame: no zero before it
+        empty = Signal(init=1)
+        bad, urgent = Signal(), Signal()
+        good, forget = Signal(), Signal()
+        m.d.comb += good.eq(crc.match_detected & (code == 0) & ~bad & (length >= HEADER + CRC))
+        value = Mux(code == 0, 0, byte)
+        with m.If(self.i.valid & self.i.ready):
+            with m.If(byte == 0):
+                m.d.comb += crc.start.eq(1)
+                m.d.sync += [code.eq(0), first.eq(1), empty.eq(1), bad.eq(0), urgent.eq(0)]
+                with m.If(good):
+                    m.d.comb += [ring.write_en.eq(1), ring.write_addr.eq(start),
+                                 ring.write_data.eq(length), forget.eq(1)]
+                    m.d.sync += [start.eq(write), write.eq(write + 1)]
+                with m.Else():
+                    m.d.sync += write.eq(start + 1)
+            with m.Else():
+                m.d.sync += [code.eq(Mux(code == 0, byte, code) - 1), first.eq(0)]
+                with m.If(~first | (code != 0)):
+                    m.d.comb += [ring.write_en.eq(1), ring.write_addr.eq(write),
+                                 ring.write_data.eq(value)]
+                    m.d.sync += [bits.eq(8), shift.eq(value), empty.eq(0)]
+                    with m.If(empty):
+                        m.d.sync += urgent.eq(value[7])
+                    with m.If((write + 1 == read) | (length == 254)):
+                        m.d.sync += bad.eq(1)
+                    with m.Else():
+                        m.d.sync += write.eq(write + 1)
+
+        m.d.comb += [ring.read_addr.eq(read), self.o.payload.eq(ring.read_data)]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(~self.o.valid & (read != start)):
+            m.d.comb += ring.read_en.eq(1)
+            m.d.sync += [read.eq(read + 1), self.o.valid.eq(1)]
+        # The units behind are reset in the cycle in which the frame is read.
+        m.d.sync += self.clear.eq(urgent & forget)
+        with m.If(urgent & forget):
+            m.d.sync += [read.eq(start), self.o.valid.eq(0)]
+        return m

@@ -1,0 +1,156 @@
+"""A board for those who have none: the compiled simulation of what a board's FPGA holds."""
+
+import ctypes
+import os
+import pty
+import select
+import threading
+import tty
+
+from rtl.board_core import BoardCore
+from sim.compiled import BOARD, find_library
+
+__all__ = ["DIVISOR", "PseudoTerminal", "VirtualBoard"]
+
+#: Clocks of a bit: the fewest there can be, so that bytes cost little simulation.
+DIVISOR = 4
+#: Clock of the board, as if it had one: its time is that of 3 Mbaud.
+CLOCK = 3_000_000 * DIVISOR
+#: Cycles between looks at the pseudo-terminal.
+SLICE = 20_000
+#: Bytes that the operating system gives at a time; the rest waits there, as on a real port.
+CHUNK = 4096
+
+
+class VirtualBoard:
+    """A :class:`~rtl.board_core.BoardCore` with a UART, compiled, that takes and gives bytes.
+
+    Its cycles are those of the board, and so are the cycles of a byte on its pins. What a USB
+    adapter and an operating system add is not there: times say nothing of them.
+
+    Parameters
+    ----------
+    params : :class:`~rtl.accelerator.AcceleratorParams`
+    trace : path or None
+        File for waveforms (VCD).
+    """
+
+    def __init__(self, params, *, trace=None):
+        self.params = params
+        core = BoardCore(params, divisor=DIVISOR)
+        library = find_library(core, "", trace=trace is not None, key=f"{params!r} {DIVISOR}",
+                               driver=BOARD)
+        self._library = ctypes.CDLL(str(library))
+        for name in ("board_create", "board_run", "board_cycle", "board_waiting"):
+            getattr(self._library, name).restype = ctypes.c_uint64
+        self._board = ctypes.c_void_p(self._library.board_create(DIVISOR))
+        if trace is not None:
+            self._library.board_trace(self._board, str(trace).encode())
+
+    def __del__(self):
+        if getattr(self, "_board", None):
+            self.close()
+            self._library.board_destroy(self._board)
+            self._board = None
+
+    def close(self):
+        """Finish the file of waveforms."""
+        self._library.board_close(self._board)
+
+    def reset(self):
+        """Press the button: memories stay, all else begins anew."""
+        self._library.board_reset(self._board)
+
+    def push(self, data):
+        """Bytes for its receiver, one after the other."""
+        self._library.board_push(self._board, bytes(data), ctypes.c_uint64(len(data)))
+
+    def run(self, cycles, *, eager=False):
+        """Bytes sent in up to ``cycles`` cycles: fewer once nothing moves any more, or, if
+        ``eager``, once bytes have come."""
+        count = self._library.board_run(self._board, ctypes.c_uint64(cycles), int(eager))
+        out = ctypes.create_string_buffer(count)
+        self._library.board_pull(self._board, out)
+        return out.raw
+
+    @property
+    def quiet(self):
+        """Nothing will change until bytes come."""
+        return bool(self._library.board_quiet(self._board))
+
+    @property
+    def waiting(self):
+        """Bytes that are still to go to its receiver."""
+        return self._library.board_waiting(self._board)
+
+    @property
+    def cycle(self):
+        """Cycles so far."""
+        return self._library.board_cycle(self._board)
+
+
+class PseudoTerminal:
+    """A virtual board behind a pseudo-terminal: any program can open it as a serial port.
+
+    The board lives in a thread while the ``with`` block lasts.
+
+    Attributes
+    ----------
+    path : :class:`str`
+        The port to open.
+    """
+
+    def __init__(self, board):
+        self.board = board
+        self._master, self._port = pty.openpty()
+        tty.setraw(self._port)  # until somebody opens it: no echo
+        self.path = os.ttyname(self._port)
+        self._wake_read, self._wake_write = os.pipe()
+        self._reset = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def reset(self):
+        """Press the board's button."""
+        self._reset.set()
+        os.write(self._wake_write, b"r")
+
+    def unplug(self):
+        """Pull the cable: the port is gone."""
+        self.close()
+
+    def close(self):
+        """End the thread and the port."""
+        if self._master is None:
+            return
+        os.write(self._wake_write, b"q")
+        self._thread.join()
+        for each in (self._master, self._port, self._wake_read, self._wake_write):
+            os.close(each)
+        self._master = None
+
+    def _serve(self):
+        out = b""
+        while True:
+            board = self.board
+            # As on a real port, bytes wait outside until they fit.
+            room = board.waiting < CHUNK
+            readable, writable, _ = select.select(
+                [self._wake_read, *([self._master] if room else [])],
+                [self._master] if out else [], [], None if board.quiet and not out else 0)
+            if self._wake_read in readable and os.read(self._wake_read, 1) == b"q":
+                return
+            if self._reset.is_set():
+                self._reset.clear()
+                board.reset()
+            if self._master in readable:
+                board.push(os.read(self._master, CHUNK))
+            if writable:
+                out = out[os.write(self._master, out[:CHUNK]):]
+            out += board.run(SLICE, eager=True)
