@@ -9,9 +9,9 @@ import pytest
 from onnx import helper, numpy_helper
 from onnx.backend.test.case import node as cases
 
+from host.edges import from_graph, to_graph
 from host.golden_run import run_graph
 from host.onnx import read_onnx
-from host.onnx.edges import from_graph, to_graph
 
 #: Tests of operators that the importer knows, on int8 or uint8, by what they ask for.
 KINDS = ("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "MaxPool", "Clip")

@@ -8,10 +8,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.helper import make_tensor_value_info
 
+from host.edges import from_graph, to_graph
 from host.golden_run import run_graph
 from host.graph import ModelError
 from host.onnx import read_onnx
-from host.onnx.edges import from_graph, to_graph
 from host.onnx_reference import OnnxReference
 
 MICROSOFT = {"QLinearAdd", "QLinearAveragePool", "QLinearConcat", "QLinearGlobalAveragePool",
