@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from host.compiler import input_words
+from host.compiler import Segment, input_words
 from host.golden_run import run_operator
 from host.target import Run
 from rtl.accelerator import Accelerator
@@ -29,8 +29,7 @@ class SimulatedAccelerator:
 
     def load(self, program):
         """Write a program that was compiled for this build."""
-        self.program = program
-        self._write(Window.PROGRAM, program.descriptors[:, None], 1)
+        self.program, self.loaded = program, None
         self._write(Window.WEIGHTS, program.weights, chunks_of(8 * self.params.array.cols))
         packed = pack(ChannelParams, program.channels)
         self._write(Window.PARAMS, packed, chunks_of(8 * packed.shape[1]))
@@ -65,37 +64,55 @@ class SimulatedAccelerator:
     def run(self, *inputs):
         """Results of inputs (1, ...): every tensor that is still in memory at the end."""
         program = self.program
-        chunks = chunks_of(8 * self.params.word_bytes)
-        for tensor, x in zip(program.graph.inputs, inputs, strict=True):
-            self._write(Window.ACTIVATIONS, input_words(program, tensor, x), chunks,
-                        program.places[tensor].base)
+        values = dict(zip(program.graph.inputs, inputs, strict=True))
+        for tensor, x in values.items():
+            self._put(tensor, x)
+        cycles, layers = 0, []
+        for step in program.steps:
+            if isinstance(step, Segment):
+                cycles += self._go(step)
+                layers += self._read(Window.CYCLES, np.arange(step.layers)).tolist()
+                continue
+            for tensor in step.inputs:
+                if tensor not in values and tensor in program.places:
+                    values[tensor] = self._tensor(tensor)
+            result, = step.outputs
+            values[result] = run_operator(program.graph, step, values)
+            self._put(result, values[result])
+        wanted = program.places if program.keep else program.graph.outputs
+        values |= {tensor: self._tensor(tensor) for tensor in wanted if tensor not in values}
+        return Run(values=values, cycles=cycles, layer_cycles=layers)
+
+    def _put(self, tensor, x):
+        """Write a tensor, if the accelerator has a place for it."""
+        if tensor in self.program.places:
+            self._write(Window.ACTIVATIONS, input_words(self.program, tensor, x),
+                        chunks_of(8 * self.params.word_bytes), self.program.places[tensor].base)
+
+    def _go(self, segment):
+        """Cycles that the segment takes."""
+        if segment.start != self.loaded:
+            words = self.program.descriptors[segment.start:segment.start + segment.words]
+            self._write(Window.PROGRAM, words[:, None], 1)
+            self.loaded = segment.start
         self._command(1, Register.GO, 0)
         # Commands to a memory wait for the end of the run, which the hardware itself ensures.
-        layers = self._read(Window.CYCLES, np.arange(len(program.layers))).tolist()
+        self._read(Window.CYCLES, 0)
         status = int(self._read(Window.REGISTERS, Register.STATUS)[0])
         error = Error(status >> 8 & 0xff)
         if error:
-            raise RuntimeError(f"the accelerator stopped at layer {status >> 16}: {error.name}")
-        cycles = int(self._read(Window.REGISTERS, Register.CYCLES)[0])
-        values = dict(zip(program.graph.inputs, inputs, strict=True))
-        values |= {tensor: self._tensor(tensor) for tensor in self._wanted()}
-        for operator in program.rest:
-            values[operator.outputs[0]] = run_operator(program.graph, operator, values)
-        return Run(values=values, cycles=cycles, layer_cycles=layers)
-
-    def _wanted(self):
-        graph = self.program.graph
-        if self.program.keep:
-            return [index for index in self.program.places if index not in graph.inputs]
-        needed = {*graph.outputs, *(index for op in self.program.rest for index in op.inputs)}
-        return [index for index in needed - set(graph.inputs) if index in self.program.places]
+            raise RuntimeError(f"the accelerator stopped at layer {segment.first + (status >> 16)}:"
+                               f" {error.name}")
+        return int(self._read(Window.REGISTERS, Register.CYCLES)[0])
 
     def _tensor(self, index):
         place = self.program.places[index]
         chunks = chunks_of(8 * place.word_bytes)
-        words = self._read(Window.ACTIVATIONS, place.base * chunks
-                           + np.arange(place.words * chunks))
+        y, x, word = np.ogrid[:place.height, :place.width, :place.pixel_words]
+        addresses = place.base + y * place.line_step + x * place.pixel_step + word
+        words = self._read(Window.ACTIVATIONS, (addresses[..., None] * chunks
+                                                + np.arange(chunks)).ravel())
         raw = words.astype("<u4").reshape(-1, chunks)
         data = raw.view(np.int8)[:, :place.word_bytes].reshape(place.height, place.width, -1)
         shape = self.program.graph.tensors[index].shape[1:]
-        return data[..., :place.channels].reshape(1, *shape)
+        return data[..., place.offset:place.offset + place.channels].reshape(1, *shape)

@@ -6,10 +6,20 @@ from host.tiling import ConvLayer
 from rtl.im2col import ConvShape
 from sim.golden.requantize import channel_params
 
-__all__ = ["CONVOLUTIONS", "conv_layer"]
+__all__ = ["CONVOLUTIONS", "conv_layer", "layer_constants"]
 
 #: Operators that are convolutions, or run as one.
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+def layer_constants(graph, operator):
+    """What a :class:`~host.tiling.ConvLayer` has beside shape and weights, of any operator with
+    weights."""
+    (x, *_), y = graph.layer(operator), graph.result(operator)
+    params = np.array([channel_params(scale) for scale in graph.rescale(operator)])
+    low, high = graph.clamp(operator)
+    return {"bias": graph.bias(operator), "multiplier": params[:, 0], "shift": params[:, 1],
+            "input_zero_point": x.zero_point, "zero_point": y.zero_point, "low": low, "high": high}
 
 
 def conv_layer(graph, operator, pictures):
@@ -18,8 +28,7 @@ def conv_layer(graph, operator, pictures):
     A fully connected layer is a 1x1 convolution of a column in which each picture is a pixel: so
     all of them share its weights.
     """
-    x, weights, y = (graph.operand(operator, 0), graph.operand(operator, 1).data,
-                     graph.result(operator))
+    x, weights = graph.operand(operator, 0), graph.operand(operator, 1).data
     if operator.kind == "FULLY_CONNECTED":
         shape = ConvShape(height=pictures, width=1, channels=weights.shape[1])
         weights = weights[:, None, None, :]
@@ -31,8 +40,4 @@ def conv_layer(graph, operator, pictures):
             height=height, width=width, channels=channels, kernel=weights.shape[1:3],
             groups=channels // weights.shape[3], pictures=pictures,
             **{name: operator.attributes[name] for name in ("stride", "dilation", "padding")})
-    params = np.array([channel_params(scale) for scale in graph.rescale(operator)])
-    low, high = graph.clamp(operator)
-    return ConvLayer(shape=shape, weights=weights, bias=graph.bias(operator),
-                     multiplier=params[:, 0], shift=params[:, 1], input_zero_point=x.zero_point,
-                     zero_point=y.zero_point, low=low, high=high)
+    return ConvLayer(shape=shape, weights=weights, **layer_constants(graph, operator))

@@ -114,11 +114,16 @@ class CycleModel:
         return {Kind.CONV: self._conv, Kind.POOL: self._pool, Kind.ADD: self._add}[layer.kind](
             layer.fields)
 
+    def _rate(self, fields):
+        """Cycles of a beat that is requantised and stored."""
+        return max(self.rate, self.params.lanes if fields["store"].get("lane_step") else 1)
+
     def _pool(self, fields):
         loops = [loop["count"] + 1 for loop in fields["fetch"]["loops"]]
         cells, windows = loops[0] * loops[1], loops[2] * loops[3] * loops[4]
-        full = self.fetch + cells + (windows - 1) * max(cells, self.beats * self.rate)
-        end = max(full, self.constants) + (self.beats - 1) * self.rate + self.finish
+        rate = self._rate(fields)
+        full = self.fetch + cells + (windows - 1) * max(cells, self.beats * rate)
+        end = max(full, self.constants) + self.beats * rate - self.rate + self.finish
         return LayerCycles(cycles=self.overhead + end, start=self.overhead + self.fetch,
                            input=windows * cells, drain=end - self.fetch - windows * cells)
 
@@ -127,8 +132,9 @@ class CycleModel:
         for loop in fields["fetch"]["loops"][1:]:
             pairs *= loop["count"] + 1
         ready = self.weights + TABLE * entry_rows(self.params.array.cols) + 1
-        last = ready + (pairs - 1) * max(2, self.beats * self.rate)
-        end = last + (self.beats - 1) * self.rate + self.finish
+        rate = self._rate(fields)
+        last = ready + (pairs - 1) * max(2, self.beats * rate)
+        end = last + self.beats * rate - self.rate + self.finish
         return LayerCycles(cycles=self.overhead + end, start=self.overhead + ready,
                            drain=end - ready)
 
@@ -142,7 +148,7 @@ class CycleModel:
         kernel = [kh * conv["kh_step"] for kh in range(conv["kh_count"] + 1)]
         tiles, passes = chunks * len(kernel), (conv["tiles"] + 1) * (conv["groups"] + 1)
         groups = self.params.array.cols // lanes
-        beat = max(rate, lanes if fields["store"].get("lane_step") else 1)
+        beat = self._rate(fields)
         change = lanes if rate == 1 else rate + lanes
         tail = gemm.systolic.latency - gemm.systolic.lead + gemm.accumulators.latency
         gap = max(gemm.accumulators.lead + 3, change)

@@ -1,16 +1,23 @@
-"""Where tensors lie in the activation memory, and when."""
+"""Where tensors lie in the activation memory."""
 
 from dataclasses import dataclass, replace
 
-__all__ = ["Place", "allocate"]
+__all__ = ["Place"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A tensor in memory: lines of pixels, each of ``pixel_words`` words, without a gap.
+    """A picture in memory: lines of pixels, each of which begins with a word of its own.
 
-    Channels that fill up the last word of a pixel hold anything. ``base`` is the address of the
-    first word, once it is known.
+    Channels that fill up the last word of a pixel hold anything. A picture may be a part of
+    another one: of its channels, from byte ``offset`` of a word on, or of its lines and pixels.
+
+    Attributes
+    ----------
+    base : :class:`int`
+        Address of the word where it begins, once that is known.
+    pixel_step, line_step : :class:`int`
+        Words from one pixel, or line, to the next; 0 stands for no gap.
     """
 
     height: int
@@ -18,43 +25,63 @@ class Place:
     channels: int
     word_bytes: int
     base: int = 0
+    offset: int = 0
+    pixel_step: int = 0
+    line_step: int = 0
+
+    def __post_init__(self):
+        object.__setattr__(self, "pixel_step", self.pixel_step or self.pixel_words)
+        object.__setattr__(self, "line_step", self.line_step or self.width * self.pixel_step)
 
     @property
     def pixel_words(self):
-        return -(-self.channels // self.word_bytes)
-
-    @property
-    def line_words(self):
-        return self.width * self.pixel_words
+        """Words that hold channels of a pixel."""
+        return -(-(self.offset + self.channels) // self.word_bytes)
 
     @property
     def words(self):
-        return self.height * self.line_words
+        """Words from this picture to one that follows it."""
+        return self.height * self.line_step
 
     @property
     def filled(self):
         """Channels with those that fill up the last word."""
         return self.pixel_words * self.word_bytes
 
+    @property
+    def whole(self):
+        """Whether the pixels follow each other without a gap."""
+        return (self.pixel_step, self.line_step) == (self.pixel_words,
+                                                     self.width * self.pixel_words)
+
+    @property
+    def byte(self):
+        """Address, in bytes, of the first channel."""
+        return self.base * self.word_bytes + self.offset
+
+    @property
+    def pixel_bytes(self):
+        return self.pixel_step * self.word_bytes
+
+    @property
+    def line_bytes(self):
+        return self.line_step * self.word_bytes
+
     def at(self, base):
-        return replace(self, base=base)
+        """The same ``base`` words further on."""
+        return replace(self, base=self.base + base)
 
+    def stacked(self, pictures):
+        """As many pictures, which follow each other, as one."""
+        return replace(self, height=self.height * pictures)
 
-def allocate(sizes, lifetimes):
-    """Base addresses of tensors: each as low as those that live with it allow, the largest first.
+    def part(self, top, left, height, width, stride=(1, 1)):
+        """Every ``stride``-th line and pixel from (``top``, ``left``) on."""
+        return replace(self, base=self.base + top * self.line_step + left * self.pixel_step,
+                       height=height, width=width, line_step=stride[0] * self.line_step,
+                       pixel_step=stride[1] * self.pixel_step)
 
-    ``sizes`` in words and ``lifetimes`` (first and last step, both included) by tensor. Returns
-    the addresses, and how many words they ask for.
-    """
-    bases = {}
-    for tensor in sorted(sizes, key=lambda each: (-sizes[each], lifetimes[each])):
-        begin, end = lifetimes[tensor]
-        taken = sorted((bases[other], bases[other] + sizes[other]) for other in bases
-                       if lifetimes[other][0] <= end and begin <= lifetimes[other][1])
-        base = 0
-        for low, high in taken:
-            if base + sizes[tensor] <= low:
-                break
-            base = max(base, high)
-        bases[tensor] = base
-    return bases, max((bases[tensor] + sizes[tensor] for tensor in bases), default=0)
+    def slice(self, first, channels):
+        """Some of the channels, from ``first`` on."""
+        words, offset = divmod(self.offset + first, self.word_bytes)
+        return replace(self, base=self.base + words, offset=offset, channels=channels)

@@ -9,7 +9,10 @@ from amaranth.lib import data
 from rtl.accelerator.descriptor import Kind, descriptor_of, descriptor_words
 from sim.packing import pack
 
-__all__ = ["Layer", "Program", "encode"]
+__all__ = ["Layer", "Program", "Segment", "encode"]
+
+#: Of :class:`rtl.layouts.ChannelParams`.
+FIELDS = "bias", "multiplier", "shift"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,60 +35,100 @@ class Layer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Segment:
+    """Layers that run on one go: ``layers`` of them from ``first`` on, whose descriptors, with one
+    that ends them, are ``words`` words from ``start`` on."""
+
+    first: int
+    layers: int
+    start: int
+    words: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Program:
     """A network for one build of the accelerator.
 
+    ``steps`` are what is done one after the other: a :class:`Segment` runs on the accelerator, an
+    operator of the graph on the host, which reads what it needs, and writes what has a place.
+
     ``descriptors`` are words of 32 bits; ``weights`` are rows of a byte for each column,
     ``channels`` arrays of the fields of :class:`rtl.layouts.ChannelParams`. ``places`` say where
-    each tensor lies; ``inputs`` has, for each input that is written in the order of a convolution,
-    the :class:`~host.tiling.ConvPlan` of that. ``rest`` are the operators left to the host,
-    ``needs`` what the network takes of each memory. With ``keep`` no tensor makes room for another.
+    each tensor lies, the first one of ``pictures``; the others follow it. ``inputs`` has, for each
+    input that is written in the order of a convolution, the :class:`~host.tiling.ConvPlan` of that.
+    ``needs`` is what the network takes of each memory, and ``least_activations`` the bytes that are
+    alive at a time at the most. With ``keep`` no tensor makes room for another.
     """
 
     params: object
     graph: object
+    steps: tuple
     layers: tuple
     descriptors: np.ndarray
     weights: np.ndarray
     channels: dict
     inputs: dict
     places: dict
-    rest: tuple
     needs: dict
+    least_activations: int
+    pictures: int = 1
     keep: bool = False
 
     @property
     def macs(self):
         return sum(layer.macs for layer in self.layers)
 
+    @property
+    def rest(self):
+        """Operators that are left to the host."""
+        return tuple(step for step in self.steps if not isinstance(step, Segment))
 
-def encode(params, layers):
+
+def encode(params, layers, ends):
     """Descriptors (words of 32 bits), all weights (rows, cols), all channels' parameters.
+
+    After each of the ``ends``, numbers of layers, the program stops. Weights and parameters that
+    are there already are not stored again.
 
     Raises :exc:`ValueError` for what a field of the build cannot hold.
     """
     layout, words = descriptor_of(params), descriptor_words(params)
-    rows, channels, out = [], [], []
-    row = channel = 0
-    for layer in layers:
-        count = len(layer.params["bias"])
+    rows, channels, out = _Pool(), _Pool(), []
+    for number, layer in enumerate(layers):
+        table = np.stack([layer.params[name] for name in FIELDS], axis=1).astype(np.int64)
         fields = {"kind": int(layer.kind), **layer.fields,
-                  "weights": _sequence(row, len(layer.weights), layer.repeats),
-                  "params": _sequence(channel, count, layer.repeats)}
+                  "weights": _sequence(rows.add(layer.weights), len(layer.weights), layer.repeats),
+                  "params": _sequence(channels.add(table), len(table), layer.repeats)}
         try:
             out.append(_words(layout, fields, words))
         except ValueError as error:
             operator = layer.operator
             raise ValueError(f"operator {operator.index} ({operator.kind}): {error}") from error
-        rows.append(layer.weights)
-        channels.append(layer.params)
-        row, channel = row + len(layer.weights), channel + count
-    out.append(_words(layout, {"kind": int(Kind.END)}, words))
-    descriptors = np.concatenate(out)
-    weights = np.concatenate(rows) if row else np.zeros((0, params.array.cols), np.int8)
-    none = [np.zeros(0, np.int64)]
-    return descriptors, weights, {name: np.concatenate(none + [each[name] for each in channels])
-                                  for name in ("bias", "multiplier", "shift")}
+        if number + 1 in ends:
+            out.append(_words(layout, {"kind": int(Kind.END)}, words))
+    descriptors = np.concatenate(out) if out else np.zeros(0, np.uint32)
+    table = channels.all(len(FIELDS), np.int64)
+    return (descriptors, rows.all(params.array.cols, np.int8),
+            dict(zip(FIELDS, table.T.copy(), strict=True)))
+
+
+class _Pool:
+    """Rows of blocks, each block once."""
+
+    def __init__(self):
+        self._blocks, self._bases, self._count = [], {}, 0
+
+    def add(self, block):
+        """Number of the first row of ``block``."""
+        key = block.tobytes()
+        if key not in self._bases:
+            self._bases[key] = self._count
+            self._blocks.append(block)
+            self._count += len(block)
+        return self._bases[key]
+
+    def all(self, width, dtype):
+        return np.concatenate([np.zeros((0, width), dtype), *self._blocks])
 
 
 def _sequence(base, count, repeats):

@@ -112,6 +112,7 @@ class Accelerator(wiring.Component):
             constants.o.ready.eq(gather.i.ready),
             requantizer.range.eq(layer.range),
             pool.maximum.eq(layer.maximum),
+            pool.plain.eq(layer.plain),
         ]
         connect(m, gather.o, requantizer.params)
         connect(m, requantizer.o, store.i)

@@ -46,6 +46,7 @@ def descriptor_of(params):
     return data.StructLayout({
         "kind": KIND_BITS,
         "maximum": 1,                     # POOL: maxima, not means
+        "plain": 1,                       # POOL: sums that the parameters scale
         "range": OutputRange,
         "fetch": fetch_of(params),
         "store": store_of(params),

@@ -20,6 +20,8 @@ class ConvShape:
     groups : :class:`int`
         Groups of channels that are convolved apart. ``channels`` groups are a depthwise layer.
     pictures : :class:`int`
+    fill : :class:`int`
+        Bytes after the channels of each pixel which belong to no group.
     """
 
     height: int
@@ -31,6 +33,7 @@ class ConvShape:
     padding: tuple = ((0, 0), (0, 0))
     groups: int = 1
     pictures: int = 1
+    fill: int = 0
 
     def __post_init__(self):
         def check(name, value, low, high):
@@ -53,6 +56,7 @@ class ConvShape:
             raise ValueError(f"groups must divide the {self.channels} channels, not be "
                              f"{self.groups}")
         check("pictures", self.pictures, 1, 1 << 16)
+        check("fill", self.fill, 0, 64 if self.groups > 1 else 0)
 
     def span(self, axis):
         """Pixels from the first to the last tap, both included."""
@@ -71,6 +75,11 @@ class ConvShape:
     @property
     def out_width(self):
         return self._output(1)
+
+    @property
+    def pixel_bytes(self):
+        """Bytes from one pixel to the next."""
+        return self.channels + self.fill
 
     @property
     def runs(self):
@@ -102,7 +111,7 @@ class ConvShape:
 
     def line_words(self, word_bytes):
         """Words of an input line; each line begins with a new word."""
-        return -(-self.width * self.channels // word_bytes)
+        return -(-self.width * self.pixel_bytes // word_bytes)
 
     def config(self, params, *, band, tiles=1, pad=0, fir_taps=0, cols=1):
         """Values for the fields of ``params.config``.
@@ -126,7 +135,7 @@ class ConvShape:
             ("pictures", self.pictures, params.max_pictures),
             (f"line buffer bytes ({lines} lines for a band of {band * lanes})",
              lines * line_words * params.word_bytes, params.buffer_bytes),
-            ("padded line bytes", self._padded(1) * self.channels, 2 * params.buffer_bytes),
+            ("padded line bytes", self._padded(1) * self.pixel_bytes, 2 * params.buffer_bytes),
         ]
         for what, value, limit in limits:
             if value > limit:
@@ -144,10 +153,10 @@ class ConvShape:
             "pictures": self.pictures - 1,
             "lines": self.height,
             "line_words": line_words,
-            "line_bytes": self.width * self.channels,
+            "line_bytes": self.width * self.pixel_bytes,
             "picture_words": self.height * line_words % words,
-            "x_origin": -left * self.channels,
-            "x_step": self.stride[1] * self.channels if self.out_width > 1 else 0,
+            "x_origin": -left * self.pixel_bytes,
+            "x_step": self.stride[1] * self.pixel_bytes if self.out_width > 1 else 0,
             "x_count": self.out_width - 1,
             "y_origin": -top,
             "y_origin_words": -top * line_words % words,
@@ -161,7 +170,7 @@ class ConvShape:
             "kh_step": kh_step,
             "kh_step_words": kh_step * line_words % words,
             "kw_count": runs - 1,
-            "kw_step": self.dilation[1] * self.channels if runs > 1 else 0,
+            "kw_step": self.dilation[1] * self.pixel_bytes if runs > 1 else 0,
             "chunks": chunks - 1,
             "tail": length - (chunks - 1) * params.rows,
             "tiles": tiles - 1,
@@ -179,10 +188,10 @@ class ConvShape:
                 "trail": trail,
                 "x_count": self.out_width + trail - 1,
                 "kw_count": phases - 1,
-                "x_step": self.stride[1] * self.channels,
-                "kw_step": self.channels,
+                "x_step": self.stride[1] * self.pixel_bytes,
+                "kw_step": self.pixel_bytes,
                 "chunks": chunks - 1,
-                "chunk_step": fir_taps * self.stride[1] * self.channels if chunks > 1 else 0,
+                "chunk_step": fir_taps * self.stride[1] * self.pixel_bytes if chunks > 1 else 0,
                 "tail": cols,
                 "groups": -(-self.channels // cols) - 1,
                 "group_step": cols,

@@ -5,8 +5,8 @@ import numpy as np
 from sim.golden.conv import output_size
 from sim.golden.requantize import quantize_multiplier, requantize
 
-__all__ = ["activation_range", "add", "average_pool", "max_pool", "mean", "nearest", "pad",
-           "repeat", "rescaled"]
+__all__ = ["activation_range", "add", "average_pool", "max_pool", "mean", "mean_params", "nearest",
+           "pad", "repeat", "rescaled"]
 
 #: Real bounds of each fused activation.
 BOUNDS = {"NONE": (None, None), "RELU": (0, None), "RELU_N1_TO_1": (-1, 1), "RELU6": (0, 6)}
@@ -63,18 +63,24 @@ def max_pool(x, *, kernel, stride, padding=((0, 0), (0, 0)), low=-128, high=127)
         np.int8)
 
 
-def mean(x, *, scales, zero_points):
-    """Mean (n, c) over the pixels of each picture; ``scales`` and ``zero_points`` are those of the
-    input and of the result.
+def mean_params(count, scale):
+    """``(multiplier, shift)`` as of :func:`sim.golden.requantize.channel_params`, by which the sum
+    of ``count`` numbers becomes their mean, times ``scale``.
 
     The reciprocal of the count is part of the multiplier, whose lowest bits are cut off.
     """
-    count = x.shape[1] * x.shape[2]
-    multiplier, exponent = quantize_multiplier(scales[0] / scales[1])
+    multiplier, exponent = quantize_multiplier(scale)
     bits = min(count.bit_length() - 1, 31 + exponent)
     multiplier, exponent = (multiplier << bits) // count, exponent - bits
+    return multiplier << max(exponent, 0), max(-exponent, 0)
+
+
+def mean(x, *, scales, zero_points):
+    """Mean (n, c) over the pixels of each picture; ``scales`` and ``zero_points`` are those of the
+    input and of the result."""
+    multiplier, shift = mean_params(x.shape[1] * x.shape[2], scales[0] / scales[1])
     total = (x.astype(np.int64) - zero_points[0]).sum(axis=(1, 2))
-    return requantize(total, 0, multiplier << max(exponent, 0), max(-exponent, 0), zero_points[1])
+    return requantize(total, 0, multiplier, shift, zero_points[1])
 
 
 def nearest(size, outputs, *, align_corners=False, half_pixel_centers=False):

@@ -1,0 +1,55 @@
+"""What lowering an operator needs to know of the others."""
+
+from dataclasses import dataclass, replace
+
+from rtl.conv2d import Conv2d
+
+__all__ = ["Context"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """A graph for one build.
+
+    Attributes
+    ----------
+    graph : :class:`host.graph.Graph`
+    core : :class:`Conv2d`
+        Like that inside the accelerator.
+    places : dict
+        The :class:`~host.compiler.places.Place` of each tensor's first picture.
+    plans : dict
+        The :class:`~host.tiling.ConvPlan` of each convolution, by its operator's index.
+    dense : dict
+        Inputs that are written in the order in which a convolution takes them: its plan.
+    stacked : set
+        Indices of operators that take all pictures at once, as if they were one.
+    pictures : :class:`int`
+        Pictures of a run.
+    picture : :class:`int`
+        The one that is lowered now.
+    """
+
+    graph: object
+    core: Conv2d
+    places: dict
+    plans: dict
+    dense: dict
+    stacked: set
+    pictures: int = 1
+    picture: int = 0
+
+    def place(self, operator, tensor):
+        place = self.places[tensor]
+        if operator.index in self.stacked:
+            return place.stacked(self.pictures)
+        return place.at(self.picture * place.words)
+
+    def source(self, operator, position=0):
+        return self.place(operator, operator.inputs[position])
+
+    def target(self, operator):
+        return self.place(operator, operator.outputs[0])
+
+    def of(self, picture):
+        return replace(self, picture=picture)

@@ -1,0 +1,132 @@
+"""Convolutions and what runs as one: from the operator to a plan, and from that to a layer."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from host.compiler.program import Layer
+from host.compiler.walks import loops, pixels_fetch
+from host.layers import conv_layer, layer_constants
+from host.tiling import ConvLayer, ConvPlan
+from rtl.accelerator.descriptor import Kind
+from rtl.im2col import ConvShape
+from rtl.im2col.params import MAX_CHANNELS, MAX_KERNEL
+
+__all__ = ["conv_plan", "convolution", "plan_layer", "spread"]
+
+
+def conv_plan(core, graph, operator, place, *, dense=False, pictures=1):
+    """The :class:`ConvPlan` of a convolution whose input lies at ``place``.
+
+    The input's channels are those of ``place``, with weights of 0 for those that only fill up a
+    word; unless it is ``dense``, in the order in which the unit takes it. ``pictures`` that follow
+    each other are taken for one.
+    """
+    try:
+        if operator.kind == "FULLY_CONNECTED":
+            layer = _connected(graph, operator, place)
+        else:
+            layer = conv_layer(graph, operator, 1)
+            if not dense:
+                layer = _widen(layer, place)
+        shape = replace(layer.shape, height=layer.shape.height * pictures)
+        return ConvPlan(core, replace(layer, shape=shape))
+    except ValueError as error:
+        raise ValueError(f"operator {operator.index} ({operator.kind}): {error}") from error
+
+
+def _connected(graph, operator, place):
+    """A fully connected layer as one window that covers a picture, or as a 1x1 convolution."""
+    weights = graph.operand(operator, 1).data
+    fill, constants = place.filled - place.channels, layer_constants(graph, operator)
+    if weights.shape[1] == place.height * place.width * place.channels:
+        pixels = weights.reshape(len(weights), -1, place.channels)
+        pixels = np.pad(pixels, ((0, 0), (0, 0), (0, fill)))
+        return spread(pixels.reshape(len(weights), -1), constants)
+    if weights.shape[1] == place.channels:
+        shape = ConvShape(height=place.height, width=place.width, channels=place.channels)
+        return _widen(ConvLayer(shape=shape, weights=weights[:, None, None], **constants), place)
+    raise ValueError(f"it takes {weights.shape[1]} numbers at a time of a picture of "
+                     f"{place.height}x{place.width}x{place.channels}; all of them, or the channels "
+                     "of a pixel, are possible")
+
+
+def spread(weights, constants, lines=1):
+    """A layer with ``weights`` (cout, taps) over ``lines`` lines, each of them a window."""
+    taps = weights.shape[1]
+    width = next((n for n in range(1, MAX_KERNEL + 1)
+                  if taps % n == 0 and taps // n <= MAX_CHANNELS), None)
+    if width is None:
+        raise ValueError(f"windows of {taps} bytes are not of 1 to {MAX_KERNEL} equal parts of "
+                         f"{MAX_CHANNELS} at the most")
+    shape = ConvShape(height=lines, width=width, channels=taps // width, kernel=(1, width))
+    return ConvLayer(shape=shape, weights=weights.reshape(len(weights), 1, width, -1), **constants)
+
+
+def _widen(layer, place):
+    """``layer`` over the words of ``place``."""
+    more = place.filled - place.channels
+    if layer.shape.groups > 1:
+        return replace(layer, shape=replace(layer.shape, fill=more))
+    return replace(layer, shape=replace(layer.shape, channels=place.filled), weights=np.pad(
+        layer.weights, ((0, 0), (0, 0), (0, 0), (0, more))))
+
+
+def convolution(context, operator):
+    """A convolution, depthwise or not, or a fully connected layer."""
+    source, target = context.source(operator), context.target(operator)
+    plan = context.plans[operator.index]
+    if operator.inputs[0] in context.dense:
+        words, lines = plan.shape.line_words(source.word_bytes), plan.shape.height
+        base = source.base if operator.index in context.stacked else (
+            context.places[operator.inputs[0]].base + context.picture * lines * words)
+        fetch = loops((words, 1), (lines, words), base=base)
+    elif plan.turned:
+        fetch = loops((source.pixel_words, 1), (source.height, source.line_step),
+                      (source.width, source.pixel_step), base=source.base)
+    else:
+        fetch = pixels_fetch(source)
+    weights, y = context.graph.operand(operator, 1), context.graph.result(operator)
+    if operator.kind == "FULLY_CONNECTED":  # pixel by pixel, whatever lines they make up
+        shape = plan.shape
+        target = replace(target, height=shape.out_height, width=shape.out_width,
+                         line_step=shape.out_width * target.pixel_step)
+    pictures = context.pictures if operator.index in context.stacked else 1
+    macs = pictures * math.prod(y.shape[1:]) * weights.data.size // y.shape[-1]
+    return [plan_layer(context.core, operator, plan, fetch, target, macs)]
+
+
+def plan_layer(core, operator, plan, fetch, target, macs):
+    """The layer of a ``plan`` whose words come by ``fetch`` and whose results go to ``target``.
+
+    ``macs`` are the products that it asks for, whatever fills up words and tiles.
+    """
+    array, shape, layer = core.array, plan.shape, plan.layer
+    pixel, line = target.pixel_bytes, target.line_bytes
+    x_step, y_step = (line, pixel) if plan.turned else (pixel, line)
+    filters = len(layer.weights) // shape.groups
+    groups = array.cols // core.lanes
+    astray = target.offset % core.lanes > 0
+    if plan.fir:
+        store = {
+            "loops": [(groups, core.lanes * filters), (filters, 1),
+                      (plan.groups, array.cols * filters)],
+            "limit": shape.channels, "outer_channels": array.cols,
+            "lane_step": filters if filters > 1 or astray else 0}
+    else:
+        store = {
+            "loops": [(plan.tiles * groups, core.lanes), (1, 0), (shape.groups, filters)],
+            "limit": filters, "outer_channels": 0,
+            "lane_step": int(astray or (shape.groups > 1 and filters % core.lanes > 0))}
+    bands = plan.bands
+    walk = loops((shape.out_width, x_step), (plan.band, y_step), *store.pop("loops"),
+                 (len(bands), plan.band * y_step), base=target.byte)
+    walk["tail"] = bands[-1] - 1
+    repeats = len(bands)
+    once = {name: values.reshape(repeats, -1)[0] for name, values in plan.channel_params().items()}
+    return Layer(
+        kind=Kind.CONV, operator=operator, plan=plan, macs=macs, repeats=repeats,
+        weights=plan.weights().reshape(repeats, -1, array.cols)[0], params=once,
+        fields={"range": plan.config()["range"], "conv": plan.layer_config, "fetch": fetch,
+                "store": {"walk": walk, **store}})

@@ -1,0 +1,63 @@
+"""Bytes that change their pixel: concatenation and reshaping."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from host.compiler.convolutions import plan_layer, spread
+from host.compiler.walks import loops
+from host.compiler.windows import copies
+from host.tiling import ConvPlan
+
+__all__ = ["concatenate", "reshape"]
+
+
+def concatenate(context, operator):
+    """Copies of the operands that were not written in their place to begin with."""
+    target, first, layers = context.target(operator), 0, []
+    for position in range(len(operator.inputs)):
+        source = context.source(operator, position)
+        part = target.slice(first, source.channels)
+        if part != source:
+            layers += copies(context, operator, source, part)
+        first += source.channels
+    return layers
+
+
+def reshape(context, operator):
+    """Pixels of other channels than before.
+
+    A few pixels of before make up a few others: for each of those there is a convolution over the
+    ones that it takes channels from, with weights of 1, which picks them.
+    """
+    core, (source, target) = context.core, (context.source(operator), context.target(operator))
+    common = math.lcm(source.channels, target.channels)
+    before, after = common // source.channels, common // target.channels
+    groups, most = source.height * source.width // before, core.im2col_params.max_lines
+    layers = []
+    for pixel in range(after):
+        taken, channel = np.divmod(np.arange(target.channels) + pixel * target.channels,
+                                   source.channels)
+        span = taken[-1] - taken[0] + 1
+        weights = np.zeros((target.channels, span * source.filled), np.int8)
+        weights[np.arange(target.channels),
+                (taken - taken[0]) * source.filled + channel] = 1
+        for begin in range(0, groups, most):
+            lines = min(most, groups - begin)
+            plan = ConvPlan(core, spread(weights, _identity(target.channels), lines))
+            fetch = loops(
+                (source.pixel_words, 1), (span, source.pixel_step),
+                (lines, before * source.pixel_step),
+                base=source.base + (begin * before + taken[0]) * source.pixel_step)
+            part = replace(target, height=lines, width=1, line_step=after * target.pixel_step,
+                           base=target.base + (begin * after + pixel) * target.pixel_step)
+            layers.append(plan_layer(core, operator, plan, fetch, part, 0))
+    return layers
+
+
+def _identity(channels):
+    """Constants of a layer whose sums are its results."""
+    zeros = np.zeros(channels, np.int64)
+    return {"bias": zeros, "multiplier": zeros + (1 << 31), "shift": zeros, "input_zero_point": 0,
+            "zero_point": 0}

@@ -1,0 +1,34 @@
+"""In which order operators run, and where."""
+
+from host.compiler.windows import MOST_CELLS
+
+__all__ = ["LOCAL", "on_host", "schedule"]
+
+#: Kinds that the accelerator does not have.
+LOCAL = {"SOFTMAX"}
+
+
+def on_host(graph, operator):
+    """Whether the host computes ``operator``."""
+    if operator.kind == "MEAN":
+        _, height, width, _ = graph.operand(operator, 0).shape
+        return height * width > MOST_CELLS
+    return operator.kind in LOCAL
+
+
+def schedule(graph):
+    """All operators, in an order in which they can run, with as few changes between accelerator
+    and host as that allows: neither is left before all that it can do is done."""
+    left, order, local = list(graph.operators), [], False
+    known = {*graph.inputs, *(n for n, tensor in enumerate(graph.tensors)
+                              if tensor.data is not None), -1}
+    while left:
+        ready = [op for op in left if on_host(graph, op) == local and known.issuperset(op.inputs)]
+        if not ready:
+            local = not local
+            continue
+        operator = ready[0]
+        left.remove(operator)
+        order.append(operator)
+        known.update(operator.outputs)
+    return order

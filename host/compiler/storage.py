@@ -1,0 +1,146 @@
+"""Which tensors are kept where: memory of their own, a part of another tensor's, or the host."""
+
+import math
+from dataclasses import replace
+
+from host.compiler.allocation import allocate, lower_bound
+from host.compiler.places import Place
+from host.compiler.schedule import on_host
+
+__all__ = ["Storage"]
+
+#: Operators that write a word after they have read it, and never look at it again.
+IN_PLACE = {"ADD", "LOGISTIC", "LEAKY_RELU", "QUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1", "TANH",
+            "HARD_SWISH"}
+
+
+class Storage:
+    """Places of all tensors that the accelerator reads or writes.
+
+    Operands of a concatenation are written to their channels of the result, unless something needs
+    them elsewhere. A reshaped tensor stays as it lies, if what reads it can take it so. The result
+    of an operator that works word by word replaces an operand that nothing needs any more.
+
+    Attributes
+    ----------
+    places : dict
+        By tensor; of the first picture, without its address until :meth:`settle`.
+    """
+
+    def __init__(self, graph, order, params):
+        self.graph, self.order = graph, order
+        self.accelerated = [op for op in order if not on_host(graph, op)]
+        self.places = {tensor: self._place(tensor, params.word_bytes) for tensor in
+                       {each for op in self.accelerated for each in (*op.inputs, *op.outputs)
+                        if each >= 0 and graph.tensors[each].data is None}}
+        self._owner = {tensor: tensor for tensor in self.places}
+        self.moved = []  # reshaping that is work
+        self._readers = {tensor: [op for op in order if tensor in op.inputs]
+                         for tensor in self.places}
+        for op in reversed(self.accelerated):
+            if op.kind == "CONCATENATION":
+                self._join(op)
+        for op in self.accelerated:
+            if op.kind == "RESHAPE":
+                self._reshape(op)
+
+    def _place(self, tensor, word_bytes):
+        shape, name = self.graph.tensors[tensor].shape, self.graph.tensors[tensor].name
+        if shape[0] != 1:
+            raise ValueError(f"tensor {tensor} ({name}) has the shape {shape}; the first axis is "
+                             "that of the pictures, of which a network takes one at a time")
+        *lines, width, channels = (1,) * (4 - len(shape)) + shape[1:]
+        return Place(height=math.prod(lines), width=width, channels=channels,
+                     word_bytes=word_bytes)
+
+    def owner(self, tensor):
+        """The tensor whose memory ``tensor`` lies in."""
+        while self._owner[tensor] != tensor:
+            tensor = self._owner[tensor]
+        return tensor
+
+    def _join(self, operator):
+        """Put operands into the result where that does no harm."""
+        made = {op.outputs[0] for op in self.accelerated if op.kind != "RESHAPE"}
+        joined, first = self.places[operator.outputs[0]], 0
+        for tensor in operator.inputs:
+            part = joined.slice(first, self.places[tensor].channels)
+            first += part.channels
+            others = [op for op in self._readers[tensor] if op is not operator]
+            if (tensor in made and operator.inputs.count(tensor) == 1
+                    and self._owner[tensor] == tensor
+                    and not any(op.kind == "ADD" or part.offset for op in others)):
+                self.places[tensor] = part
+                self._owner[tensor] = operator.outputs[0]
+
+    def _reshape(self, operator):
+        before, after = operator.inputs[0], operator.outputs[0]
+        x, y = self.places[before], self.places[after]
+        if x.whole and (x.channels == y.channels or (x.filled, y.filled)
+                        == (x.channels, y.channels)):
+            self.places[after] = replace(x, height=y.height, width=y.width, channels=y.channels,
+                                         pixel_step=0, line_step=0)
+        elif all(self._flat(op) for op in self._readers[after]):
+            self.places[after] = x
+        else:
+            self.moved.append(operator)
+            return
+        self._owner[after] = before
+
+    def _flat(self, operator):
+        """Whether ``operator`` takes bytes in their order, whatever pixels they belong to."""
+        if operator.kind == "FULLY_CONNECTED":
+            x, weights = (self.graph.operand(operator, n) for n in (0, 1))
+            return math.prod(x.shape) == weights.shape[1]
+        return operator.kind == "RESHAPE" or on_host(self.graph, operator)
+
+    def settle(self, sizes, pictures=1, keep=False):
+        """Give everything its address.
+
+        ``sizes`` in words are those of tensors that are written in another form. With ``keep``
+        nothing makes room for anything else. Returns the words needed, and the least that any
+        allocation would need.
+        """
+        lifetimes = self._lifetimes(keep)
+        sizes = {owner: sizes.get(owner, self.places[owner].words * pictures)
+                 for owner in lifetimes}
+        self._share(lifetimes, sizes)
+        sizes = {owner: sizes[owner] for owner in lifetimes}
+        bases, need = allocate(sizes, lifetimes)
+        self.places = {tensor: place.at(bases[self.owner(tensor)])
+                       for tensor, place in self.places.items()}
+        return need, lower_bound(sizes, lifetimes)
+
+    def _lifetimes(self, keep):
+        """First and last step of each memory, by its owner."""
+        end = len(self.order)
+        lifetimes = {}
+
+        def alive(tensor, step):
+            owner = self.owner(tensor)
+            first, last = lifetimes.get(owner, (step, step))
+            lifetimes[owner] = min(first, step), max(last, step)
+
+        for tensor in self.graph.inputs:
+            if tensor in self.places:
+                alive(tensor, -1)
+        for step, op in enumerate(self.order):
+            for tensor in {*op.inputs, *op.outputs} & set(self.places):
+                alive(tensor, step)
+        for tensor in self.places if keep else set(self.graph.outputs) & set(self.places):
+            alive(tensor, end)
+        return lifetimes
+
+    def _share(self, lifetimes, sizes):
+        """Results in place of operands that end with the operator."""
+        for step, op in enumerate(self.order):
+            result = op.outputs[0]
+            if op.kind not in IN_PLACE or self._owner.get(result) != result:
+                continue
+            for tensor in op.inputs:
+                if (self._owner.get(tensor) == tensor and lifetimes[tensor][1] == step
+                        and lifetimes[result][0] == step and sizes[tensor] == sizes[result]
+                        and self.places[tensor] == self.places[result]):
+                    self._owner[result] = tensor
+                    lifetimes[tensor] = lifetimes[tensor][0], lifetimes.pop(result)[1]
+                    break

@@ -1,0 +1,133 @@
+"""Pooling, and what moves bytes about: a pool over windows of one cell is a copy."""
+
+import numpy as np
+
+from host.compiler.program import Layer
+from host.compiler.walks import MOST, loops, pixels_store
+from rtl.accelerator.descriptor import Kind
+from sim.golden.operators import mean_params
+
+__all__ = ["FULL_RANGE", "MOST_CELLS", "clamp", "copies", "mean", "pad", "pool", "resize"]
+
+#: Cells of a window at the most.
+MOST_CELLS = 1024
+
+FULL_RANGE = {"zero_point": 0, "low": -128, "high": 127}
+
+
+def _layer(context, operator, fetch, target, words, limits=FULL_RANGE, scale=(1 << 31, 0),
+           bias=0, **fields):
+    lanes = context.core.lanes
+    return Layer(
+        kind=Kind.POOL, operator=operator, weights=np.zeros((0, context.core.array.cols), np.int8),
+        params={"bias": np.full(lanes, bias), "multiplier": np.full(lanes, scale[0]),
+                "shift": np.full(lanes, scale[1])},
+        fields={"range": limits, "fetch": fetch, "store": pixels_store(target, lanes, words),
+                **(fields or {"maximum": 1})})
+
+
+def _windows(context, operator, source, target, window, stride, **more):
+    """A layer of windows of ``source`` that lie wholly within the picture."""
+    cells = window[0] * window[1]
+    if cells > MOST_CELLS:
+        raise ValueError(f"operator {operator.index} ({operator.kind}): a window of {cells} cells "
+                         f"is more than {MOST_CELLS}")
+    fetch = loops((window[1], source.pixel_step), (window[0], source.line_step),
+                  (source.pixel_words, 1), (target.width, stride[1] * source.pixel_step),
+                  (target.height, stride[0] * source.line_step), base=source.base)
+    return _layer(context, operator, fetch, target, source.pixel_words, **more)
+
+
+def _spans(size, kernel, stride, padding, outputs):
+    """Outputs along an axis in runs that see as many cells: (first, count, first cell, cells)."""
+    runs = []
+    for index in range(outputs):
+        begin = index * stride - padding
+        low, high = max(begin, 0), min(begin + kernel, size)
+        whole = high - low == kernel
+        if whole and runs and runs[-1][3] == kernel:
+            runs[-1][1] += 1
+        else:
+            runs.append([index, 1, low, high - low])
+    return runs
+
+
+def pool(context, operator):
+    """Means or maxima. Windows that the border cuts are layers of their own."""
+    graph, attributes = context.graph, operator.attributes
+    source, target = context.source(operator), context.target(operator)
+    low, high = graph.clamp(operator)
+    rows, cols = (_spans(size, kernel, stride, padding[0], outputs) for size, kernel, stride,
+                  padding, outputs in zip((source.height, source.width), attributes["kernel"],
+                                          attributes["stride"], attributes["padding"],
+                                          (target.height, target.width), strict=True))
+    maximum, layers = operator.kind == "MAX_POOL_2D", []
+    for y, lines, top, tall in rows:
+        for x, pixels, left, wide in cols:
+            layers.append(_windows(
+                context, operator, source.part(top, left, source.height, source.width),
+                target.part(y, x, lines, pixels), (tall, wide), attributes["stride"],
+                limits={"zero_point": 0, "low": low, "high": high}, maximum=int(maximum),
+                scale=(1 << 31 if maximum else round((1 << 29) / (tall * wide)), 0)))
+    return layers
+
+
+def mean(context, operator):
+    """Means of whole pictures: sums, which the requantizer divides."""
+    graph, source = context.graph, context.source(operator)
+    x, y, cells = graph.operand(operator, 0), graph.result(operator), source.height * source.width
+    return [_windows(context, operator, source, context.target(operator),
+                     (source.height, source.width), (1, 1), plain=1, bias=-x.zero_point * cells,
+                     limits={**FULL_RANGE, "zero_point": y.zero_point},
+                     scale=mean_params(cells, x.scale / y.scale))]
+
+
+def copies(context, operator, source, target, limits=FULL_RANGE, factor=(1, 1)):
+    """Layers that write each pixel of ``source`` to ``target``, ``factor`` times along each axis;
+    the first channel of ``source`` begins a word."""
+    if factor[1] == 1:
+        return [_layer(context, operator,
+                       loops((1, 0), (1, 0), (source.pixel_words, 1),
+                             (source.width, source.pixel_step), (source.height, source.line_step),
+                             base=source.base),
+                       target.part(line, 0, source.height, source.width, (factor[0], 1)),
+                       source.pixel_words, limits) for line in range(factor[0])]
+    pixels = source.height * source.width
+    if source.whole and pixels <= MOST:
+        return [_layer(context, operator,
+                       loops((1, 0), (1, 0), (source.pixel_words, 1), (factor[1], 0),
+                             (pixels, source.pixel_step), base=source.base),
+                       target.part(line, 0, source.height, target.width, (factor[0], 1)),
+                       source.pixel_words, limits) for line in range(factor[0])]
+    return [layer for pixel in range(factor[1]) for layer in copies(
+        context, operator, source, target.part(0, pixel, target.height, source.width,
+                                               (1, factor[1])), limits, (factor[0], 1))]
+
+
+def resize(context, operator):
+    """Each line and pixel as often as the factor says."""
+    return copies(context, operator, context.source(operator), context.target(operator),
+                  factor=operator.attributes["factor"])
+
+
+def clamp(context, operator, low, high):
+    """A copy of numbers between ``low`` and ``high``."""
+    return copies(context, operator, context.source(operator), context.target(operator),
+                  {"zero_point": 0, "low": low, "high": high})
+
+
+def pad(context, operator):
+    """A fill of the whole result, then a copy of the picture into it."""
+    source, target = context.source(operator), context.target(operator)
+    zero = context.graph.result(operator).zero_point
+    *_, (top, _), (left, _), (before, after) = ((0, 0),) * 2 + tuple(
+        operator.attributes["padding"][1:])
+    layers = []
+    if (target.height, target.width, target.channels) != (source.height, source.width,
+                                                          source.channels):
+        idle = loops((1, 0), (1, 0), (target.pixel_words, 0), (target.width, 0),
+                     (target.height, 0), base=source.base)
+        layers.append(_layer(context, operator, idle, target, target.pixel_words,
+                             {"zero_point": 0, "low": zero, "high": zero}))
+    inner = target.part(top, left, source.height, source.width)
+    return layers + copies(context, operator, source, inner.slice(before, source.channels))

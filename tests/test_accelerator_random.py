@@ -1,0 +1,75 @@
+"""Random operators and networks on the accelerator's RTL, against the golden models."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from host.accelerated import SimulatedAccelerator
+from host.compiler import compile_graph
+from host.fitting import small_build
+from host.golden_run import run_graph
+from host.samples import MAKERS, int8, network
+
+BUILDS = [(8, 8), (4, 4), (5, 3)]
+
+
+@functools.cache
+def accelerator(rows, cols):
+    return SimulatedAccelerator(small_build(rows, cols))
+
+
+def check(simulated, graph, rng, keep):
+    program = compile_graph(graph, simulated.params, keep)
+    simulated.load(program)
+    inputs = [int8(rng, graph.tensors[index].shape) for index in graph.inputs]
+    run, want = simulated.run(*inputs), run_graph(graph, *inputs)
+    assert set(graph.outputs) <= set(run.values)
+    for index, value in run.values.items():
+        np.testing.assert_array_equal(value, want[index], graph.tensors[index].name)
+    return program
+
+
+def operators(kind, build, seeds):
+    for seed in seeds:
+        rng = np.random.default_rng([seed, *kind.encode()])
+        graph = MAKERS[kind](rng)
+        try:
+            program = check(accelerator(*build), graph, rng, keep=False)
+        except Exception as error:
+            raise AssertionError(f"{kind}, seed {seed}, {build}: {graph.operators}") from error
+        assert {step.kind for step in program.rest} <= {"SOFTMAX"}
+
+
+def networks(build, seeds):
+    for seed in seeds:
+        rng = np.random.default_rng([7, seed])
+        graph = network(rng)
+        try:
+            check(accelerator(*build), graph, rng, keep=seed % 2 == 1)
+        except Exception as error:
+            raise AssertionError(f"seed {seed}, {build}: {graph.operators}") from error
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("kind", MAKERS)
+def test_operators(kind, build):
+    operators(kind, build, range(2))
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_networks(build):
+    networks(build, range(6))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("kind", MAKERS)
+def test_many_operators(kind, build):
+    operators(kind, build, range(2, 42))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("build", BUILDS)
+def test_many_networks(build):
+    networks(build, range(6, 206))
