@@ -37,6 +37,12 @@ class Board:
         ``(connector, number, rx, tx)``: where an adapter is to be wired, on a board without a UART.
     clock : :class:`str` or None
         The clock resource, where it is not the platform's default.
+    led : :class:`bool`
+        There is an LED, at a pin of its own.
+    pad : :class:`bool`
+        The clock comes in at the PLL's own pin (iCE40).
+    seed, options : :class:`int`, tuple of :class:`str`
+        Seed and options of nextpnr by which the clock is met.
     flash : tuple of :class:`str`
         Arguments of openFPGALoader that name the cable or the board, before the bitstream.
     volatile : :class:`bool`
@@ -58,6 +64,10 @@ class Board:
     baud: int = 1_000_000
     pins: tuple | None = None
     clock: str | None = None
+    led: bool = True
+    pad: bool = False
+    seed: int = 1
+    options: tuple = ()
     flash: tuple = ()
     volatile: bool = True
     note: str = ""
@@ -67,6 +77,11 @@ class Board:
         device_of(self.device)
         if not isinstance(self.params, AcceleratorParams):
             raise TypeError(f"params must be AcceleratorParams, not {self.params!r}")
+
+    @property
+    def family(self):
+        """``"ice40"`` or ``"ecp5"``."""
+        return device_of(self.device).family
 
     def platform_class(self):
         """The platform, for those who build."""

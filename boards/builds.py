@@ -1,9 +1,12 @@
 """Builds of the accelerator that suit a part, for the presets of boards."""
 
+from dataclasses import replace
+
+from boards.devices import device_of
 from rtl.accelerator import AcceleratorParams
 from rtl.params import ArrayParams, products_for
 
-__all__ = ["ecp5_build", "lfe5u_25_build", "lfe5u_45_build", "lfe5u_85_build",
+__all__ = ["resized", "ecp5_build", "lfe5u_25_build", "lfe5u_45_build", "lfe5u_85_build",
            "up5k_build"]
 
 #: Multipliers of a requantiser's lane that takes a beat a cycle.
@@ -44,3 +47,19 @@ def up5k_build():
     return AcceleratorParams(array=array, depth=256, lanes=1, requantize=3, output_register=False,
                              buffer_bytes=4096, max_lines=256, activation_bytes=131072,
                              weight_bytes=131072)
+
+
+def resized(board, *, rows=None, cols=None, lanes=None):
+    """The build of a :class:`~boards.board.Board` with an array of another shape, or other lanes of
+    requantisation; each that is None stays."""
+    params, array = board.params, board.params.array
+    rows, cols, lanes = rows or array.rows, cols or array.cols, lanes or params.lanes
+    if (rows, cols, lanes) == (array.rows, array.cols, params.lanes):
+        return params
+    dsps = device_of(board.device).dsps
+    if board.family == "ecp5":
+        dsps = max(dsps - REQUANTIZER_DSPS * lanes, 0)
+    fir_rows = min(array.fir_rows, rows)
+    products = products_for(rows, cols, fir_rows, board.family, dsps)
+    return replace(params, lanes=lanes, array=ArrayParams(
+        rows=rows, cols=cols, fir_rows=fir_rows, products=products))

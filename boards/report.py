@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from rich.table import Table
 
 from boards.devices import device_of
-from boards.toolchain import BUILD, CORE, place_and_route, synthesise, tool_versions
+from boards.toolchain import BUILD, CORE, place_and_route, synthesise
+from boards.tools import tool_versions
 
-__all__ = ["Report", "dsp_period", "report", "table"]
+__all__ = ["KINDS", "Report", "dsp_period", "report", "table", "true_mhz"]
 
 #: Cells of Yosys by what a report counts them as.
 KINDS = {
@@ -44,6 +45,13 @@ def dsp_period(period, parameters):
     paths = (not (values.get("A_REG") and values.get("B_REG"))) + (
         not (registered("TOP") and registered("BOT")))
     return max(period, paths * period + delay)
+
+
+def true_mhz(mhz, multipliers):
+    """The clock that nextpnr found, with the delays of all ``multipliers`` counted, given by their
+    parameters."""
+    return 1e3 / max((dsp_period(1e3 / mhz, parameters) for parameters in multipliers),
+                     default=1e3 / mhz)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +141,7 @@ def report(component, device, name, macs_per_cycle, seeds=(1, 2, 3), progress=No
     ------
     :exc:`ValueError`
         If there is no such device or no seed.
-    :exc:`~boards.toolchain.ToolError`
+    :exc:`~boards.tools.ToolError`
         If a tool fails or runs out of time.
     """
     device, seeds, say = device_of(device), tuple(seeds), progress or (lambda line: None)
@@ -149,9 +157,7 @@ def report(component, device, name, macs_per_cycle, seeds=(1, 2, 3), progress=No
 
     with ThreadPoolExecutor(jobs) as pool:
         placements = sorted(pool.map(place, seeds), key=lambda placement: placement.mhz)
-    clocks = [1e3 / max((dsp_period(1e3 / placement.mhz, parameters)
-                         for parameters in netlist.multipliers), default=1e3 / placement.mhz)
-              for placement in placements]
+    clocks = [true_mhz(placement.mhz, netlist.multipliers) for placement in placements]
     median = statistics.median(clocks)
     typical = placements[(len(placements) - 1) // 2]
     return Report(
@@ -165,7 +171,7 @@ def report(component, device, name, macs_per_cycle, seeds=(1, 2, 3), progress=No
         critical_path=_in_words(typical), bound_by=_bound_by(typical),
         dsp_delays_counted=bool(netlist.multipliers),
         placements=tuple(asdict(placement) for placement in placements),
-        synthesis_seconds=netlist.seconds, versions=tool_versions(device))
+        synthesis_seconds=netlist.seconds, versions=tool_versions(device.family))
 
 
 def _bound_by(placement):

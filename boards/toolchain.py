@@ -9,24 +9,20 @@ core's as well, since the harness has no chains. All that is left is the harness
 cells that drive constants.
 """
 
-import hashlib
-import importlib.metadata
 import json
 import re
-import subprocess
-import sys
-import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from boards.harness import Harness
+from boards.tools import ToolError, cached, digest, nextpnr, tool_versions, yosys
 from rtl.build_folder import build_folder
 from rtl.netlist import emit_rtlil
 
-__all__ = ["CORE", "Netlist", "Placement", "ToolError", "place_and_route", "plain_names",
-           "synthesise", "tool_versions", "trim_carries"]
+__all__ = ["CORE", "Netlist", "Placement", "netlist_of", "place_and_route", "placement_of",
+           "plain_names", "synthesise", "trim_carries"]
 
 BUILD = build_folder("report")
 
@@ -35,27 +31,10 @@ CORE = "core."
 #: How names of packed LUTs of the core begin, with those that nextpnr adds to carry chains.
 CORE_LUTS = CORE, "$nextpnr_"
 
-YOSYS = """
-import sys
-from pyosys import libyosys
-design = libyosys.Design()
-for command in sys.argv[1:]:
-    libyosys.run_pass(command, design)
-"""
-NEXTPNR = """
-import sys
-import yowasp_nextpnr_{family} as tool
-sys.exit(tool.run_nextpnr_{family}(sys.argv[1:]))
-"""
-
 #: Packed cells that hold one LUT each.
 LUT_CELLS = {"ice40": "ICESTORM_LC", "ecp5": "TRELLIS_COMB"}
 #: Packed cells that are registers, named best by what they drive.
 REGISTERS = {"ICESTORM_LC": "O", "TRELLIS_FF": "Q"}
-
-
-class ToolError(RuntimeError):
-    """Synthesis, or place and route, failed; the message holds the tool's own words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +73,6 @@ class Placement:
     seconds: float
 
 
-def tool_versions(device):
-    """Version of each tool behind a result: name -> version."""
-    names = "amaranth", "pyosys", f"yowasp-nextpnr-{device.family}"
-    return {name: importlib.metadata.version(name) for name in names}
-
-
 def synthesise(component, device, workdir=BUILD, *, timeout=1800):
     """Synthesise ``component`` in a :class:`~boards.harness.Harness` for ``device``.
 
@@ -111,27 +84,32 @@ def synthesise(component, device, workdir=BUILD, *, timeout=1800):
     passes = ["read_rtlil top.il", "setattr -mod -set keep_hierarchy 1 top.core",
               f"{device.synthesis} -top top", "setattr -mod -unset keep_hierarchy top.core",
               "flatten", "clean", "write_json netlist.json"]
-    folder = Path(workdir) / _digest(rtlil, passes, tool_versions(device), _method())
-    folder.mkdir(parents=True, exist_ok=True)
+    return netlist_of(rtlil, passes, device, workdir, timeout=timeout, prefix=CORE)
+
+
+def netlist_of(rtlil, passes, device, workdir, *, timeout=1800, prefix="", say=lambda line: None):
+    """What Yosys makes of ``rtlil`` by ``passes``, which read ``top.il`` and write
+    ``netlist.json``: a :class:`Netlist` of the cells whose names begin with ``prefix``."""
+    folder = Path(workdir) / digest(rtlil, passes, tool_versions(device.family), _method())
 
     def run(scratch):
         Path(scratch, "top.il").write_text(rtlil)
         started = time.monotonic()
-        _run("Yosys", YOSYS, passes, scratch, timeout)
+        yosys().run(passes, scratch, timeout, say)
         seconds = time.monotonic() - started
         netlist = json.loads(Path(scratch, "netlist.json").read_text())
         trim_carries(netlist)
         Path(scratch, "netlist.json").write_text(json.dumps(netlist))
         Path(scratch, "netlist.json").replace(folder / "netlist.json")
         cells = {name: cell for name, cell in netlist["modules"]["top"]["cells"].items()
-                 if name.startswith(CORE) and not cell["type"].startswith("$")}
+                 if name.startswith(prefix) and not cell["type"].startswith("$")}
         return Netlist(
             folder=str(folder), seconds=round(seconds, 1),
             cells=dict(Counter(cell["type"] for cell in cells.values())),
             multipliers=[cell["parameters"] for cell in cells.values()
                          if cell["type"] == "SB_MAC16"])
 
-    return _cached(folder / "synthesis.json", Netlist, run)
+    return cached(folder / "synthesis.json", Netlist, run)
 
 
 def plain_names(rtlil):
@@ -171,20 +149,21 @@ def place_and_route(netlist, device, seed, frequency=None, *, timeout=3600):
         # nextpnr sees nothing outside the folder it runs in.
         Path(scratch, "netlist.json").hardlink_to(folder / "netlist.json")
         started = time.monotonic()
-        _run("nextpnr", NEXTPNR.format(family=device.family),
-             [*arguments, "--write", "placed.json", "--report", "report.json"], scratch, timeout)
+        nextpnr(device.family).run([*arguments, "--write", "placed.json", "--report",
+                                    "report.json"], scratch, timeout)
         seconds = time.monotonic() - started
         report = json.loads(Path(scratch, "report.json").read_text())
         return Placement(seed=seed, seconds=round(seconds, 1),
-                         **_digest_placement(report, Path(scratch, "placed.json"), device))
+                         **placement_of(report, Path(scratch, "placed.json"), device.family))
 
-    versions = tool_versions(device)
-    return _cached(folder / f"{_digest(arguments, versions)}.json", Placement, run)
+    versions = tool_versions(device.family)
+    return cached(folder / f"{digest(arguments, versions)}.json", Placement, run)
 
 
-def _digest_placement(report, placed, device):
+def placement_of(report, placed, family):
+    """Fields of a :class:`Placement` that nextpnr's report and its netlist tell."""
     module = json.loads(placed.read_text())["modules"]["top"]
-    lut_cell = LUT_CELLS[device.family]
+    lut_cell = LUT_CELLS[family]
     luts = [name for name, cell in module["cells"].items() if cell["type"] == lut_cell]
     total = report["utilization"][lut_cell]["used"]
     if len(luts) != total:
@@ -216,34 +195,6 @@ def _signal(module, name):
     return re.sub(r"(_SB_|_TRELLIS_|_DSP$|_RAM$|_LUT4_|_DFFLC$|_LC$).*", "", name)
 
 
-def _run(tool, program, arguments, folder, timeout):
-    # A process of its own: both tools write to the standard output and exit on an error.
-    try:
-        done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=folder,
-                              capture_output=True, text=True, timeout=timeout)
-    except subprocess.TimeoutExpired as error:
-        raise ToolError(f"{tool} was not done after {timeout} s") from error
-    if done.returncode:
-        lines = (done.stdout + done.stderr).splitlines()
-        errors = [line for line in lines if line.startswith("ERROR")] or lines
-        raise ToolError(f"{tool} failed:\n" + "\n".join(errors[-10:]))
-
-
-def _cached(path, kind, run):
-    """The ``kind`` stored at ``path``, which ``run`` computes the first time, in a scratch folder.
-    """
-    if not path.exists():
-        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            result = Path(scratch, "result.json")
-            result.write_text(json.dumps(asdict(run(scratch))))
-            result.replace(path)  # at once, so that another process finds all of it or nothing
-    return kind(**json.loads(path.read_text()))
-
-
 def _method():
     """This very file: a result is kept only as long as what made it."""
     return Path(__file__).read_text()
-
-
-def _digest(*values):
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:20]

@@ -9,7 +9,7 @@ BOARDS = (
     Board(
         name="colorlight-5a-75b", title="Colorlight 5A-75B v7.0", device="lfe5u-25f",
         platform="colorlight_5a75b_r7_0:Colorlight_5A75B_R70Platform", mhz=90,
-        params=lfe5u_25_build(), flash=("--board", "colorlight"),
+        params=lfe5u_25_build(), led=False, flash=("--board", "colorlight"),
         note="wire an adapter of 3.3 V to J19: its RX to DATA_LED-, its TX to KEY+; and a JTAG "
              "cable to J27 to J34"),
 )

@@ -9,5 +9,5 @@ BOARDS = (
     Board(
         name="icepi-zero", title="icepi-zero 1.3", device="lfe5u-25f",
         platform="icepi_zero:IcepiZero1_3Platform", mhz=90, params=lfe5u_25_build(),
-        baud=3_000_000, flash=("--cable", "ft231X", "--pins", "7:3:5:6")),
+        baud=3_000_000, flash=("--board", "icepi-zero")),
 )

@@ -6,7 +6,7 @@ import warnings
 
 import typer
 
-from host.cli import bench, emit, gemm, report, run
+from host.cli import bench, build, emit, flash, gemm, report, run
 
 __all__ = ["app", "main"]
 
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An open convolution engine for small FPGAs: runs int8 networks on its RTL, bit for bit "
          "as TensorFlow Lite Micro does, and gives the cores as Verilog.")
-for module in (run, gemm, emit, report, bench):
+for module in (run, gemm, emit, report, build, flash, bench):
     app.command()(getattr(module, module.__name__.rpartition(".")[2]))
 
 
@@ -42,7 +42,8 @@ def _in_words(error):
         case OSError() if error.filename:
             return f"{error.filename}: {error.strerror}"
     expected = ("Error", "ValueError", "TypeError", "ModelError", "CompileError", "ContractError",
-                "TimeoutError", "ToolError", "TflmError", "RuntimeError")
+                "TimeoutError", "ToolError", "TimingError",
+                "FlashError", "TflmError", "RuntimeError")
     name = type(error).__name__
     text = str(error) or name
     if name in expected:

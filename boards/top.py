@@ -1,0 +1,81 @@
+"""What a board's FPGA is configured with: a core, its clock, its pins."""
+
+from amaranth import *
+from amaranth.build import Attrs, Pins, Resource, Subsignal
+from amaranth.lib import io
+from amaranth.lib.cdc import ResetSynchronizer
+
+from boards.board import Board
+from boards.pll import pll_of
+from rtl.board_core import BoardCore
+from rtl.link import divisor_of
+
+__all__ = ["Top"]
+
+
+class Top(Elaboratable):
+    """A board's :class:`~rtl.board_core.BoardCore` behind its UART, clocked by a PLL.
+
+    The first LED is lit while nothing runs, if the board has one.
+
+    Parameters
+    ----------
+    board : :class:`Board`
+    platform : its platform, not yet prepared
+    mhz : number or None
+        Clock to ask the PLL for, if not the board's own.
+    params : :class:`AcceleratorParams` or None
+        A build other than the board's own.
+
+    Attributes
+    ----------
+    core : :class:`BoardCore`
+    mhz : :class:`float`
+        Clock of the core: what the PLL can make.
+    """
+
+    def __init__(self, board, platform, *, mhz=None, params=None):
+        if not isinstance(board, Board):
+            raise TypeError(f"board must be a Board, not {board!r}")
+        self.board = board
+        self.clock = board.clock or platform.default_clk
+        source = platform.lookup(self.clock).clock.frequency / 1e6
+        self.pll = pll_of(board.family, source, mhz or board.mhz)
+        self.mhz = self.pll.mhz
+        self.core = BoardCore(params or board.params,
+                              divisor=divisor_of(round(self.mhz * 1e6), board.baud))
+        if board.pins:
+            platform.add_resources([_adapter(board)])
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.core = self.core
+        pin, locked = platform.request(self.clock, 0, dir="-"), Signal()
+        m.domains.sync = domain = ClockDomain()
+        if self.board.pad:
+            m.submodules.pll = self.pll.instance(pin.io, domain.clk, locked, pad=True)
+        else:
+            m.submodules.clock = clock = io.Buffer("i", pin)
+            m.submodules.pll = self.pll.instance(clock.i, domain.clk, locked)
+        m.submodules.reset = ResetSynchronizer(~locked)
+
+        number = 1 if self.board.pins else 0
+        wires = [wire.name for wire in platform.lookup("uart", number).ios]
+        uart = platform.request("uart", number, dir=dict.fromkeys(wires, "-"))
+        m.submodules.rx = rx = io.Buffer("i", uart.rx)
+        m.submodules.tx = tx = io.Buffer("o", uart.tx)
+        m.d.comb += [self.core.rx.eq(rx.i), tx.o.eq(self.core.tx)]
+        if self.board.led:
+            m.submodules.led = led = io.Buffer("o", platform.request("led", 0, dir="-"))
+            m.d.comb += led.o.eq(self.core.done)
+        return m
+
+
+def _adapter(board):
+    """A UART at pins of a connector."""
+    connector, number, rx, tx = board.pins
+    level = {"ice40": {"IO_STANDARD": "SB_LVCMOS"}, "ecp5": {"IO_TYPE": "LVCMOS33"}}
+    return Resource("uart", 1,
+                    Subsignal("rx", Pins(rx, dir="i", conn=(connector, number))),
+                    Subsignal("tx", Pins(tx, dir="o", conn=(connector, number))),
+                    Attrs(**level[board.family]))

@@ -1,0 +1,93 @@
+import json as json_format
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["build"]
+
+
+def build(
+    board: Annotated[str, typer.Option(
+        "--board", "-b", metavar="BOARD", help="Whose bitstream to make; a wrong name lists all.")],
+    seed: Annotated[int | None, typer.Option(
+        min=0, help="Seed of place and route; left out, one known to meet the clock.")] = None,
+    frequency: Annotated[float | None, typer.Option(
+        min=1, metavar="MHZ", help="Clock to ask of the PLL, instead of the board's.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows of the array.")] = None,
+    cols: Annotated[int | None, typer.Option(help="Columns of the array.")] = None,
+    lanes: Annotated[int | None, typer.Option(
+        help="Channels that are requantised side by side.")] = None,
+    output: Annotated[Path | None, typer.Option(
+        "--output", "-o", metavar="FILE", help="Where a copy of the bitstream goes.")] = None,
+    keep: Annotated[Path | None, typer.Option(
+        metavar="FOLDER", help="Where RTLIL, constraints and the placed netlist go.")] = None,
+    floorplan: Annotated[Path | None, typer.Option(
+        metavar="FILE.png", help="Draw where each unit lies.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+):
+    """Make a board's bitstream: the whole accelerator and its link, with the clock met.
+
+    Takes minutes the first time; what was made is kept. Fails if the clock is missed.
+    """
+    from boards.bitstream import build_bitstream, check_timing, prepare
+    from boards.board import board_of
+    from boards.builds import resized
+    from boards.floorplan import draw
+    from host.cli.show import console, progress
+
+    chosen = board_of(board)
+    params = resized(chosen, rows=rows, cols=cols, lanes=lanes)
+    with progress() as step:
+        def say(text):
+            step(f"{chosen.name}: {text}")
+
+        done = build_bitstream(chosen, seed=seed, mhz=frequency, params=params, progress=say)
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
+        design = prepare(chosen, mhz=frequency, params=params)
+        for name, text in {"top.il": design.rtlil, **design.constraints}.items():
+            (keep / name).write_text(text)
+        shutil.copy(done.placed, keep / "placed.json")
+        shutil.copy(done.file, keep / f"top{Path(done.file).suffix}")
+    if floorplan:
+        draw(done.placed, done.paths, floorplan, f"{chosen.title}, {done.clock_mhz} MHz")
+    if json:
+        print(json_format.dumps(done.as_dict(), indent=2))
+    else:
+        _show(console, chosen, done)
+    check_timing(done)
+    if output:
+        shutil.copy(done.file, output)
+    if not json:
+        console.print(f"{output or done.file} is ready for `systolith flash --board {board}`",
+                      highlight=False, soft_wrap=True)
+
+
+def _show(console, board, done):
+    from boards.devices import device_of
+    from host.cli.show import table
+
+    device = device_of(board.device)
+    console.print(f"{board.title}: {board.hardware}", highlight=False)
+    figures = table("", "", "used", "of")
+    for name, used, total in (
+            ("LUTs", done.luts, device.luts), ("flip-flops", done.ffs, device.luts),
+            ("multipliers", done.dsps, device.dsps), ("block RAMs", done.rams, device.rams),
+            ("single-port RAMs", done.sprams, device.sprams)):
+        if total:
+            figures.add_row(name, f"{used:,}", f"{total:,}")
+    console.print(figures)
+    kinds = ("LUTs", "FFs", "DSPs", "RAMs")
+    units = table("Cells by unit", "unit", *kinds)
+    for unit, cells in done.units.items():
+        units.add_row(unit, *(f"{cells[kind]:,}" if kind in cells else "" for kind in kinds))
+    console.print(units)
+    seconds = ", ".join(f"{step} {time:.0f} s" for step, time in done.seconds.items())
+    console.print(
+        f"clock {done.clock_mhz} MHz, would bear {done.mhz} MHz (seed {done.seed})\n"
+        f"{done.macs_per_cycle} MACs a cycle, {done.gmacs} GMAC/s\n"
+        f"critical path {done.critical_path}\n{seconds}", highlight=False)
+    if board.note:
+        console.print(f"note: {board.note}", highlight=False)

@@ -1,0 +1,103 @@
+"""Bitstreams of boards: designs that the tools accept, clocks that are met, words for those that
+are not."""
+
+import dataclasses
+import json
+
+import pytest
+
+from boards.bitstream import Bitstream, TimingError, check_timing, prepare
+from boards.board import board_of, boards
+from boards.builds import resized
+from boards.devices import device_of
+from boards.floorplan import draw, paths_of, unit_of, units_of
+from boards.pll import Ecp5Pll, Ice40Pll, pll_of
+
+MODULES = ("top", "top.core", "top.core.link", "top.core.link.engine", "top.core.rx$38",
+           "top.core.rx$38.synchronizer", "top.core.accelerator", "top.core.accelerator.im2col",
+           "top.core.accelerator.im2col.tiles", "top.core.accelerator.gemm",
+           "top.core.accelerator.gemm.array_0")
+
+
+@pytest.mark.parametrize("source, mhz", [(25, 90), (48, 90), (50, 87.5), (100, 133), (12, 24),
+                                         (25, 71), (25, 200), (25, 3.2)])
+def test_ecp5_dividers(source, mhz):
+    pll = Ecp5Pll.of(source, mhz)
+    vco = source / pll.i * pll.feedback * pll.op
+    assert 400 <= vco <= 800 and 3.125 <= vco / pll.op <= 400 and source / pll.i >= 10
+    assert all(1 <= divider <= 128 for divider in (pll.i, pll.feedback, pll.op, pll.os))
+    assert vco / pll.os == pytest.approx(pll.mhz)
+    assert 0.97 * mhz <= pll.mhz <= mhz + 0.001
+
+
+@pytest.mark.parametrize("source, mhz", [(12, 24), (12, 30), (12, 36.2), (48, 20), (12, 120)])
+def test_ice40_dividers(source, mhz):
+    pll = Ice40Pll.of(source, mhz)
+    vco = source / (pll.divr + 1) * (pll.divf + 1)
+    assert 533 <= vco <= 1066 and 10 <= pll.pfd <= 133 and 1 <= pll.divq <= 6
+    assert vco / 2 ** pll.divq == pytest.approx(pll.mhz)
+    assert 0.97 * mhz <= pll.mhz <= mhz + 0.001
+
+
+@pytest.mark.parametrize("family, mhz", [("ecp5", 900), ("ice40", 5), ("ice40", 2000)])
+def test_pll_refuses_what_it_cannot_make(family, mhz):
+    with pytest.raises(ValueError, match=rf"^the PLL cannot make {mhz} MHz of 12 MHz$"):
+        pll_of(family, 12, mhz)
+
+
+@pytest.mark.parametrize("name", sorted(boards()))
+def test_every_board_can_be_prepared(name):
+    board = board_of(name)
+    design = prepare(board, params=resized(board, rows=2, cols=2, lanes=1))
+    constraints, = design.constraints.values()
+    assert "uart" in constraints and board.platform_class()().default_clk
+    assert design.pack[0] == {"ecp5": "ecppack", "ice40": "icepack"}[board.family]
+    assert 0.9 * board.mhz <= design.mhz <= board.mhz + 0.001
+    assert design.macs_per_cycle == 4
+    # The path of this checkout is not a part of the design, or its hash would depend on it.
+    assert ".py:" not in design.rtlil
+
+
+def test_resizing_fills_the_array_with_what_the_device_has():
+    board = board_of("ulx3s-25f")
+    params = resized(board, rows=4, cols=6, lanes=2)
+    assert (params.array.rows, params.array.cols, params.lanes) == (4, 6, 2)
+    assert params.activation_bytes == board.params.activation_bytes
+    dsps = device_of(board.device).dsps
+    kinds = [params.array.kind(row, stage) for row in range(4) for stage in range(3)]
+    assert kinds.count("dsp2") + 2 * kinds.count("dsp") + 4 * params.lanes <= dsps
+    assert resized(board) is board.params
+
+
+def test_cells_belong_to_the_innermost_unit():
+    paths = paths_of("\n".join(f"module \\{name}" for name in MODULES))
+    for name, unit in {"core.accelerator.im2col.tiles.x_LUT4_Z": "im2col",
+                       "core.accelerator.gemm.array_0.cell_0_0.below": "array_0",
+                       "core.accelerator.gemm.o_LUT4_Z": "gemm", "core.link.engine.a": "engine",
+                       "core.rx$38.synchronizer.stage": "rx", "core.accelerator.x": "accelerator",
+                       "$nextpnr_CCU2C_1": "rest"}.items():
+        assert unit_of(name, paths) == unit
+
+
+def test_breakdown_and_picture(tmp_path):
+    cells = {f"core.accelerator.im2col.a{n}": {
+        "type": "TRELLIS_COMB", "attributes": {"NEXTPNR_BEL": f"X{n}/Y3/SLICEA.COMB0"}}
+        for n in range(5)} | {"core.link.ram": {
+            "type": "DP16KD", "attributes": {"NEXTPNR_BEL": "X4/Y9/EBR0"}}}
+    placed = tmp_path / "placed.json"
+    placed.write_text(json.dumps({"modules": {"top": {"cells": cells}}}))
+    paths = paths_of("\n".join(f"module \\{name}" for name in MODULES))
+    assert units_of(placed, paths) == {"im2col": {"LUTs": 5}, "link": {"RAMs": 1}}
+    draw(placed, paths, tmp_path / "plan.png", "a plan")
+    assert (tmp_path / "plan.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_a_missed_clock_is_told_in_words():
+    fields = {field.name: 0 for field in dataclasses.fields(Bitstream)}
+    build = Bitstream(**fields | {"board": "b", "clock_mhz": 90.0, "mhz": 79.67, "seed": 3,
+                                  "critical_path": "from add to requantizer: 3 levels"})
+    with pytest.raises(TimingError, match=r"^b misses its clock: 90.0 MHz are asked for, but with "
+                                          r"seed 3 it bears 79.67 MHz. The critical path runs from "
+                                          r"add to requantizer"):
+        check_timing(build)
+    check_timing(dataclasses.replace(build, mhz=90.0))

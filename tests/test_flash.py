@@ -1,0 +1,70 @@
+"""Loading a board: what is asked of the loader, and what its complaints mean."""
+
+import stat
+import sys
+
+import pytest
+
+from boards import flash
+from boards.board import board_of
+from boards.flash import FlashError, flash_arguments, flash_board
+from boards.tools import Tool
+
+ULX3S = board_of("ulx3s-45f")
+
+
+@pytest.fixture
+def bitstream(tmp_path):
+    file = tmp_path / "top.bit"
+    file.write_bytes(b"bits")
+    return file
+
+
+def loader(monkeypatch, tmp_path, text, status=1):
+    """A loader that notes its arguments, says ``text`` and ends with ``status``."""
+    script = tmp_path / "loader"
+    script.write_text(f"#!{sys.executable}\nimport sys\nopen({str(tmp_path / 'asked')!r}, 'w')"
+                      f".write(' '.join(sys.argv[1:]))\nprint({text!r})\nsys.exit({status})\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(flash, "_loader", lambda: Tool("openFPGALoader", "", str(script)))
+    return tmp_path / "asked"
+
+
+@pytest.mark.parametrize("volatile, way", [(True, "--write-sram"), (False, "--write-flash")])
+def test_asks_for_what_is_wanted(monkeypatch, tmp_path, bitstream, volatile, way):
+    asked = loader(monkeypatch, tmp_path, "Done", 0)
+    flash_board(ULX3S, bitstream, volatile=volatile)
+    assert asked.read_text() == f"--board ulx3s {way} {bitstream}"
+
+
+@pytest.mark.parametrize("text, meaning", [
+    ("unable to open ftdi device: -3 (device not found)", r"^no ULX3S .* is plugged in: check"),
+    ("DFU init failed with: No DFU compatible device found", r"^no ULX3S .* is plugged in"),
+    ("unable to open ftdi device: -4 (usb_open() failed)", r"^the ULX3S .* udev rules"),
+    ("openFPGALoader: error while loading shared libraries: libftdi1.so.2: cannot open",
+     r"^openFPGALoader lacks libftdi1: apt install libftdi1-2 "),
+    ("something else", r"(?s)^openFPGALoader failed:\nsomething else$"),
+])
+def test_says_what_to_do(monkeypatch, tmp_path, bitstream, text, meaning):
+    loader(monkeypatch, tmp_path, text)
+    with pytest.raises(FlashError, match=meaning):
+        flash_board(ULX3S, bitstream)
+
+
+def test_hangs_no_longer_than_it_may(monkeypatch, tmp_path, bitstream):
+    script = tmp_path / "loader"
+    script.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(60)\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(flash, "_loader", lambda: Tool("openFPGALoader", "", str(script)))
+    with pytest.raises(FlashError, match=r"^openFPGALoader was not done after 0.5 s$"):
+        flash_board(ULX3S, bitstream, timeout=0.5)
+
+
+def test_refuses_no_bitstream(tmp_path):
+    with pytest.raises(FlashError, match=r"is not a bitstream: build it first$"):
+        flash_board(ULX3S, tmp_path / "nothing.bit")
+
+
+def test_refuses_a_way_that_the_board_has_not(bitstream):
+    with pytest.raises(ValueError, match=r"cannot be loaded alone, only its flash"):
+        flash_arguments(board_of("orangecrab-25f"), bitstream, volatile=True)
