@@ -1,5 +1,7 @@
 """Presets of boards: each can be built, by its own declaration."""
 
+from pathlib import Path
+
 import pytest
 
 from boards.board import Board, board_of, boards
@@ -30,3 +32,10 @@ def test_params_are_checked():
     with pytest.raises(TypeError, match=r"^params must be AcceleratorParams, not 3$"):
         Board(name="a", title="A", device="up5k", platform="icebreaker:ICEBreakerPlatform", mhz=1,
               params=3)
+
+
+def test_every_board_has_a_line_in_the_docs():
+    text = Path(__file__).parents[1].joinpath("docs", "boards.md").read_text()
+    for name in NAMES:
+        family, _, size = name.partition("-")
+        assert f"`{name}`" in text or (f"`{family}-" in text and f"`-{size}`" in text), name
