@@ -14,11 +14,11 @@ __all__ = ["fit", "small_build"]
 LARGEST = {"buffer_bytes": 1 << 17, "max_lines": 4096, "depth": 4096}
 
 
-def small_build(rows=8, cols=8, lanes=None):
+def small_build(rows=8, cols=8, lanes=None, rounding="tflm"):
     """Parameters of a build of that shape with memories for a small network."""
     lanes = lanes or max(n for n in (1, 2, 4) if cols % n == 0)
     return AcceleratorParams(array=ArrayParams(rows=rows, cols=cols, fir_rows=min(3, rows)),
-                             lanes=lanes)
+                             lanes=lanes, rounding=rounding)
 
 
 def fit(graph, params, keep=False):

@@ -6,17 +6,25 @@ from host.tiling import ConvLayer
 from rtl.im2col import ConvShape
 from sim.golden.requantize import channel_params
 
-__all__ = ["CONVOLUTIONS", "conv_layer", "layer_constants"]
+__all__ = ["CONVOLUTIONS", "conv_layer", "layer_constants", "requantisation"]
 
 #: Operators that are convolutions, or run as one.
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+def requantisation(graph, factor):
+    """``(multiplier, shift)`` with which the hardware multiplies by ``factor`` and rounds as
+    ``graph`` asks for."""
+    if graph.rounding == "float32":
+        return int(np.float32(factor).view(np.uint32)), 0
+    return channel_params(factor)
 
 
 def layer_constants(graph, operator):
     """What a :class:`~host.tiling.ConvLayer` has beside shape and weights, of any operator with
     weights."""
     (x, *_), y = graph.layer(operator), graph.result(operator)
-    params = np.array([channel_params(scale) for scale in graph.rescale(operator)])
+    params = np.array([requantisation(graph, scale) for scale in graph.rescale(operator)])
     low, high = graph.clamp(operator)
     return {"bias": graph.bias(operator), "multiplier": params[:, 0], "shift": params[:, 1],
             "input_zero_point": x.zero_point, "zero_point": y.zero_point, "low": low, "high": high}

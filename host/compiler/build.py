@@ -68,6 +68,9 @@ class _Plan:
     def __init__(self, graph, params, keep):
         if not isinstance(params, AcceleratorParams):
             raise TypeError(f"params must be AcceleratorParams, not {params!r}")
+        if params.rounding not in {graph.rounding, "both"}:
+            raise ValueError(f"the network needs the rounding {graph.rounding}, but the build has "
+                             f"{params.rounding} alone: build it with that, or with both")
         core = planning_core(params)
         order = schedule(graph)
         storage = Storage(graph, order, params)
@@ -84,7 +87,8 @@ class _Plan:
                                dense=dense, stacked=set())
         self._lower(order, storage, descriptor_words(params))
         ends = {step.first + step.layers for step in self.steps if isinstance(step, Segment)}
-        self.encoded = descriptors, weights, channels = encode(params, self.layers, ends)
+        self.encoded = descriptors, weights, channels = encode(
+            params, graph.rounding, self.layers, ends)
         self.needs = {
             "activation_bytes": need * params.word_bytes,
             "weight_bytes": weights.size,

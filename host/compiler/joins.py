@@ -8,6 +8,7 @@ import numpy as np
 from host.compiler.convolutions import plan_layer, spread
 from host.compiler.walks import loops
 from host.compiler.windows import copies
+from host.layers import requantisation
 from host.tiling import ConvPlan
 
 __all__ = ["concatenate", "reshape"]
@@ -45,7 +46,7 @@ def reshape(context, operator):
                 (taken - taken[0]) * source.filled + channel] = 1
         for begin in range(0, groups, most):
             lines = min(most, groups - begin)
-            plan = ConvPlan(core, spread(weights, _identity(target.channels), lines))
+            plan = ConvPlan(core, spread(weights, _identity(context.graph, target.channels), lines))
             fetch = loops(
                 (source.pixel_words, 1), (span, source.pixel_step),
                 (lines, before * source.pixel_step),
@@ -56,8 +57,10 @@ def reshape(context, operator):
     return layers
 
 
-def _identity(channels):
+def _identity(graph, channels):
     """Constants of a layer whose sums are its results."""
     zeros = np.zeros(channels, np.int64)
-    return {"bias": zeros, "multiplier": zeros + (1 << 31), "shift": zeros, "input_zero_point": 0,
+    multiplier, shift = requantisation(graph, 1.0)
+    return {"bias": zeros, "multiplier": zeros + multiplier, "shift": zeros + shift,
+            "input_zero_point": 0,
             "zero_point": 0}

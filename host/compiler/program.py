@@ -84,7 +84,7 @@ class Program:
         return tuple(step for step in self.steps if not isinstance(step, Segment))
 
 
-def encode(params, layers, ends):
+def encode(params, rounding, layers, ends):
     """Descriptors (words of 32 bits), all weights (rows, cols), all channels' parameters.
 
     After each of the ``ends``, numbers of layers, the program stops. Weights and parameters that
@@ -92,11 +92,12 @@ def encode(params, layers, ends):
 
     Raises :exc:`ValueError` for what a field of the build cannot hold.
     """
+    mode = {"float32": int(rounding == "float32")} if params.rounding == "both" else {}
     layout, words = descriptor_of(params), descriptor_words(params)
     rows, channels, out = _Pool(), _Pool(), []
     for number, layer in enumerate(layers):
         table = np.stack([layer.params[name] for name in FIELDS], axis=1).astype(np.int64)
-        fields = {"kind": int(layer.kind), **layer.fields,
+        fields = {"kind": int(layer.kind), **mode, **layer.fields,
                   "weights": _sequence(rows.add(layer.weights), len(layer.weights), layer.repeats),
                   "params": _sequence(channels.add(table), len(table), layer.repeats)}
         try:

@@ -1,6 +1,7 @@
 """In which order operators run, and where."""
 
-from host.compiler.windows import MOST_CELLS
+from host.compiler import float32
+from host.compiler.windows import MOST_CELLS, cells_of
 
 __all__ = ["LOCAL", "on_host", "schedule"]
 
@@ -10,9 +11,17 @@ LOCAL = {"SOFTMAX"}
 
 def on_host(graph, operator):
     """Whether the host computes ``operator``."""
-    if operator.kind == "MEAN":
-        _, height, width, _ = graph.operand(operator, 0).shape
-        return height * width > MOST_CELLS
+    exact = graph.rounding == "float32"
+    match operator.kind:
+        case "MEAN":
+            _, height, width, _ = graph.operand(operator, 0).shape
+            return height * width > MOST_CELLS
+        case "ADD" if exact:
+            return float32.total(graph, operator) is None
+        case "AVERAGE_POOL_2D" if exact:
+            _, height, width, _ = graph.operand(operator, 0).shape
+            return any(float32.average(graph, operator, cells) is None
+                       for cells in cells_of(operator, height, width))
     return operator.kind in LOCAL
 
 

@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from host.compiler import float32
+from host.compiler.float32 import BYTES
 from host.compiler.program import Layer
 from host.compiler.walks import loops, pixels_store
 from host.compiler.windows import FULL_RANGE, clamp
 from host.golden_run import run_operator
+from host.layers import requantisation
 from rtl.accelerator.add import TABLE, entry_rows
 from rtl.accelerator.descriptor import Kind
 from sim.golden.operators import rescaled
@@ -13,12 +16,11 @@ from sim.golden.requantize import channel_params
 
 __all__ = ["add", "function", "table_of"]
 
-BYTES = np.arange(TABLE).astype(np.uint8).view(np.int8)
 
-
-def _layer(context, operator, first, delta, table, limits, bias=0, scale=(1 << 31, 0)):
+def _layer(context, operator, first, delta, table, limits, bias=0, scale=None):
     """Words of ``first`` and of what lies ``delta`` words from it, by the ``table``."""
     cols, lanes = context.core.array.cols, context.core.lanes
+    scale = scale or requantisation(context.graph, 1.0)
     rows = np.zeros((TABLE, entry_rows(cols) * cols), np.int8)
     rows[:, :4] = table.astype("<i4").view(np.int8).reshape(TABLE, 4)
     return Layer(
@@ -34,11 +36,17 @@ def _layer(context, operator, first, delta, table, limits, bias=0, scale=(1 << 3
 def add(context, operator):
     """The sum of two tensors of one shape; the one of the larger scale is the first operand."""
     graph = context.graph
+    low, high = graph.clamp(operator)
+    if graph.rounding == "float32":
+        *operands, table, factor, zero_point = float32.total(graph, operator)
+        first, second = (context.source(operator, n) for n in operands)
+        return [_layer(context, operator, first, second.base - first.base, table,
+                       {"zero_point": zero_point, "low": low, "high": high}, 0,
+                       requantisation(graph, factor))]
     operands = sorted(range(2), key=lambda n: -graph.operand(operator, n).scale)
     a, b = (graph.operand(operator, n) for n in operands)
     first, second = (context.source(operator, n) for n in operands)
     y, twice = graph.result(operator), 2 * a.scale
-    low, high = graph.clamp(operator)
     return [_layer(
         context, operator, first, second.base - first.base,
         rescaled((BYTES.astype(np.int64) - b.zero_point) << 20, b.scale / twice),

@@ -2,12 +2,15 @@
 
 import numpy as np
 
+from host.compiler import float32
 from host.compiler.program import Layer
 from host.compiler.walks import MOST, loops, pixels_store
+from host.layers import requantisation
 from rtl.accelerator.descriptor import Kind
 from sim.golden.operators import mean_params
 
-__all__ = ["FULL_RANGE", "MOST_CELLS", "clamp", "copies", "mean", "pad", "pool", "resize"]
+__all__ = ["FULL_RANGE", "MOST_CELLS", "cells_of", "clamp", "copies", "mean", "pad", "pool",
+           "resize"]
 
 #: Cells of a window at the most.
 MOST_CELLS = 1024
@@ -15,9 +18,9 @@ MOST_CELLS = 1024
 FULL_RANGE = {"zero_point": 0, "low": -128, "high": 127}
 
 
-def _layer(context, operator, fetch, target, words, limits=FULL_RANGE, scale=(1 << 31, 0),
-           bias=0, **fields):
-    lanes = context.core.lanes
+def _layer(context, operator, fetch, target, words, limits=FULL_RANGE, scale=None, bias=0,
+           **fields):
+    lanes, scale = context.core.lanes, scale or requantisation(context.graph, 1.0)
     return Layer(
         kind=Kind.POOL, operator=operator, weights=np.zeros((0, context.core.array.cols), np.int8),
         params={"bias": np.full(lanes, bias), "multiplier": np.full(lanes, scale[0]),
@@ -61,25 +64,45 @@ def pool(context, operator):
                   padding, outputs in zip((source.height, source.width), attributes["kernel"],
                                           attributes["stride"], attributes["padding"],
                                           (target.height, target.width), strict=True))
-    maximum, layers = operator.kind == "MAX_POOL_2D", []
+    layers = []
     for y, lines, top, tall in rows:
         for x, pixels, left, wide in cols:
+            limits, fields = {"zero_point": 0, "low": low, "high": high}, {"maximum": 1}
+            if operator.kind == "AVERAGE_POOL_2D" and graph.rounding == "float32":
+                bias, factor, zero_point = float32.average(graph, operator, tall * wide)
+                fields = {"plain": 1, "bias": bias, "scale": requantisation(graph, factor)}
+                limits["zero_point"] = zero_point
+            elif operator.kind == "AVERAGE_POOL_2D":
+                fields = {"maximum": 0, "scale": (round((1 << 29) / (tall * wide)), 0)}
             layers.append(_windows(
                 context, operator, source.part(top, left, source.height, source.width),
                 target.part(y, x, lines, pixels), (tall, wide), attributes["stride"],
-                limits={"zero_point": 0, "low": low, "high": high}, maximum=int(maximum),
-                scale=(1 << 31 if maximum else round((1 << 29) / (tall * wide)), 0)))
+                limits=limits, **fields))
     return layers
+
+
+def cells_of(operator, height, width):
+    """How many cells of the picture windows of a pool see: all numbers that occur."""
+    attributes = operator.attributes
+    seen = []
+    for size, kernel, stride, (before, after) in zip(
+            (height, width), attributes["kernel"], attributes["stride"], attributes["padding"],
+            strict=True):
+        outputs = (size + before + after - kernel) // stride + 1
+        seen.append({cells for *_, cells in _spans(size, kernel, stride, before, outputs)})
+    return {tall * wide for tall in seen[0] for wide in seen[1]}
 
 
 def mean(context, operator):
     """Means of whole pictures: sums, which the requantizer divides."""
     graph, source = context.graph, context.source(operator)
     x, y, cells = graph.operand(operator, 0), graph.result(operator), source.height * source.width
+    scale = (requantisation(graph, float32.mean_factor(graph, operator, cells))
+             if graph.rounding == "float32" else mean_params(cells, x.scale / y.scale))
     return [_windows(context, operator, source, context.target(operator),
                      (source.height, source.width), (1, 1), plain=1, bias=-x.zero_point * cells,
                      limits={**FULL_RANGE, "zero_point": y.zero_point},
-                     scale=mean_params(cells, x.scale / y.scale))]
+                     scale=scale)]
 
 
 def copies(context, operator, source, target, limits=FULL_RANGE, factor=(1, 1)):

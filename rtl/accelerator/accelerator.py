@@ -114,6 +114,8 @@ class Accelerator(wiring.Component):
             pool.maximum.eq(layer.maximum),
             pool.plain.eq(layer.plain),
         ]
+        if params.rounding == "both":
+            m.d.comb += requantizer.float32.eq(layer.float32)
         connect(m, gather.o, requantizer.params)
         connect(m, requantizer.o, store.i)
 

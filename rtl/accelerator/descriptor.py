@@ -47,6 +47,7 @@ def descriptor_of(params):
         "kind": KIND_BITS,
         "maximum": 1,                     # POOL: maxima, not means
         "plain": 1,                       # POOL: sums that the parameters scale
+        **({"float32": 1} if params.rounding == "both" else {}),
         "range": OutputRange,
         "fetch": fetch_of(params),
         "store": store_of(params),
