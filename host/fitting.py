@@ -14,11 +14,12 @@ __all__ = ["fit", "small_build"]
 LARGEST = {"buffer_bytes": 1 << 17, "max_lines": 4096, "depth": 4096}
 
 
-def small_build(rows=8, cols=8, lanes=None, rounding="tflm"):
-    """Parameters of a build of that shape with memories for a small network."""
+def small_build(rows=8, cols=8, lanes=None, **params):
+    """Parameters of a build of that shape with memories for a small network; ``params`` are others
+    of :class:`AcceleratorParams`."""
     lanes = lanes or max(n for n in (1, 2, 4) if cols % n == 0)
     return AcceleratorParams(array=ArrayParams(rows=rows, cols=cols, fir_rows=min(3, rows)),
-                             lanes=lanes, rounding=rounding)
+                             lanes=lanes, **params)
 
 
 def fit(graph, params, keep=False):

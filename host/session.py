@@ -161,7 +161,8 @@ def _target(graph, target, keep):
         from host.accelerated import SimulatedAccelerator
         from host.fitting import fit, small_build
 
-        params = fit(graph, small_build(), keep) if target == "rtl" else target
+        params = target if target != "rtl" else fit(
+            graph, small_build(rounding=graph.rounding), keep)
         return SimulatedAccelerator(params)
     if all(hasattr(target, name) for name in ("params", "load", "run")):
         return target

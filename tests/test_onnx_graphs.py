@@ -39,7 +39,8 @@ def golden(form, dtype, seeds):
 
 @functools.cache
 def accelerator(rows, cols, rounding):
-    return SimulatedAccelerator(small_build(rows, cols, rounding=rounding))
+    return SimulatedAccelerator(small_build(rows, cols, rounding=rounding,
+                                            weight_bytes=1 << 19))
 
 
 def accelerated(build, form, dtype, seeds):

@@ -1,5 +1,6 @@
 """The ONNX backend's own tests of operators, as far as they are of integers."""
 
+import functools
 import importlib
 import warnings
 
@@ -9,7 +10,10 @@ import pytest
 from onnx import helper, numpy_helper
 from onnx.backend.test.case import node as cases
 
+from host.accelerated import SimulatedAccelerator
+from host.compiler import compile_graph
 from host.edges import from_graph, to_graph
+from host.fitting import small_build
 from host.golden_run import run_graph
 from host.onnx import read_onnx
 
@@ -78,11 +82,38 @@ def lines(name):
     return [bound(case)]
 
 
+def golden(graph, x):
+    return run_graph(graph, x)[graph.outputs[0]]
+
+
+@functools.cache
+def accelerator():
+    return SimulatedAccelerator(small_build(4, 4, rounding="both", weight_bytes=1 << 19))
+
+
+def accelerated(graph, x):
+    program = compile_graph(graph, accelerator().params)
+    assert not program.rest
+    accelerator().load(program)
+    return accelerator().run(x).values[graph.outputs[0]]
+
+
+def test_all_are_there():
+    assert sorted(CASES) == sorted(f"test_{name}" for name in (
+        "qlinearconv", *(f"qlinearmatmul_{rank}_{integers}_{floats}" for rank in ("2D", "3D")
+                         for integers in ("int8", "uint8") for floats in ("float16", "float32")),
+        "convinteger_with_padding", "convinteger_without_padding", "matmulinteger",
+        "maxpool_2d_uint8", "clip_default_int8_inbounds", "clip_default_int8_max",
+        "clip_default_int8_min"))
+
+
+@pytest.mark.parametrize("run", [golden, accelerated])
 @pytest.mark.parametrize("name", CASES)
-def test_golden(name):
+def test_node(name, run):
     for data, xs, ys in lines(name):
         graph = read_onnx(data)
         source, target = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
         for x, y in zip(xs, ys, strict=True):
-            values = run_graph(graph, to_graph(source, x[None]))
-            np.testing.assert_array_equal(from_graph(target, values[graph.outputs[0]])[0], y)
+            got = from_graph(target, run(graph, to_graph(source, x[None])))[0]
+            np.testing.assert_array_equal(got, y)
+            assert got.dtype == y.dtype

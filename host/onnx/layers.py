@@ -10,6 +10,10 @@ from sim.golden import float32
 __all__ = ["Convolution", "MatMul", "check_factors", "integers"]
 
 
+#: Most weights that a convolution in groups may have without them.
+MOST_WEIGHTS = 1 << 20
+
+
 def integers(array, zero_points, axis=None):
     """int16 weights of which ``zero_points`` (one, or one for each index of ``axis``) are
     subtracted. Both are of one type, int8 or uint8."""
@@ -102,6 +106,21 @@ class _Layer:
         return source, np.concatenate(pixels, axis=1).reshape(shape)
 
 
+def _spelt_out(weights, groups):
+    """``weights`` (cout, cin, ...) of ``groups`` as those of one, with zeros between them: copies
+    of the input side by side know no groups."""
+    cout, cin, *kernel = weights.shape
+    if weights.size * groups > MOST_WEIGHTS:
+        raise Refusal(f"the weights less their zero point reach from {weights.min()} to "
+                      f"{weights.max()}, which is more than int8 can hold, and {groups} groups are "
+                      "too many to take them apart: quantise them symmetrically, with the zero "
+                      "point 0 (128 of uint8)")
+    dense = np.zeros((groups, cout // groups, groups, cin, *kernel), weights.dtype)
+    each = np.arange(groups)
+    dense[each, :, each] = weights.reshape(groups, cout // groups, cin, *kernel)
+    return dense.reshape(cout, groups * cin, *kernel)
+
+
 class Convolution(_Layer):
     """A convolution over ``x``, whose ``weights`` are (cout, cin / groups, kh, kw) int8."""
 
@@ -123,10 +142,7 @@ class Convolution(_Layer):
         if weights.ndim == 3:
             weights = weights[:, :, None]
         if groups > 1 and len(int8_parts(weights)) > 1:
-            raise Refusal(f"the weights less their zero point reach from {weights.min()} to "
-                          f"{weights.max()}, which is more than int8 can hold, and which {groups} "
-                          "groups do not allow to be split: quantise them symmetrically, with the "
-                          "zero point 0 (128 of uint8)")
+            weights, groups, cin = _spelt_out(weights, groups), 1, x.shape[1]
         weights = weights.transpose(0, 2, 3, 1)
         self.kind, self.attributes = "CONV_2D", geometry
         if groups > 1 and cin == 1:

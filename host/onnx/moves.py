@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from host.onnx import pointwise, pools
+from host.onnx.builder import FULL
 from host.onnx.node import LARGEST, single
 from host.onnx.values import Activation, Constant, Pending, Picture, Refusal, Sums, Weights
 from sim.golden import float32
@@ -135,14 +136,30 @@ def unbounded(node, position=0):
     return x
 
 
+def _bounded(node):
+    """Activation 0, of integers or real; what a ReLU or Clip bounds in its own scale."""
+    value = node.operand(0)
+    x = node.activation(0, real=isinstance(value, Activation) and value.real)
+    if (x.low, x.high) == (-math.inf, math.inf):
+        return x
+    draft = node.builder.tensors[x.tensor]
+    scale, zero_point = draft.quantisation.scale, draft.quantisation.zero_point
+    bounds = quantised_bounds(x.low, x.high, scale, zero_point)
+    for real, number, outside in zip((x.low, x.high), bounds, FULL, strict=True):
+        if number != outside and real != np.float32(number - zero_point) * np.float32(scale):
+            return unbounded(node)  # says that it must be quantised
+    return replace(pointwise.requantise(node, x, scale, zero_point, draft.unsigned, bounds),
+                   real=True)
+
+
 def _max_pool(node):
     node.expect(1, outputs=1)
-    x = unbounded(node)
+    x = _bounded(node)
     return replace(pools.maximum(node, x), real=x.real)
 
 
 def _pad(node):
-    x = unbounded(node)
+    x = _bounded(node)
     if node.attribute("mode", "STRING", "constant") != "constant":
         raise Refusal("only padding with a constant is possible")
     if node.version < 11:
@@ -182,7 +199,7 @@ def _pad(node):
 
 
 def _resize(node):
-    x = unbounded(node)
+    x = _bounded(node)
     mode = node.attribute("mode", "STRING", "nearest")
     if mode != "nearest":
         raise Refusal(f"the mode {mode!r} is not possible; only 'nearest' is")

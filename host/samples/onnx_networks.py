@@ -106,7 +106,7 @@ class OnnxChain:
         array, zeros = rng.integers(-128, 128, weights), np.zeros(count, np.int8)
         if unsigned:
             array, zeros = (array + 128).astype(np.uint8), np.full(count, 128, np.uint8)
-            if attributes.get("group", 1) == 1 and rng.random() < 0.3:
+            if rng.random() < 0.3:
                 array, zeros[:] = rng.integers(0, 256, weights), rng.integers(0, 256)
         if count == 1:
             scales, zeros = scales[0], zeros[0]
