@@ -66,9 +66,10 @@ class Operator:
     * MEAN, over lines and pixels, which the result has as axes of 1 or not at all: none
     * CONCATENATION, of 2 to 10 operands along the channels: none
 
-    In a graph of the rounding float32 the bounds of the results are given as ``range`` (low, high),
-    in int8, instead of ``activation``, and for MEAN too; AVERAGE_POOL_2D also has
-    ``count_padding``, whether padding counts as zeros.
+    In a graph of the rounding float32 there are neither activations nor RELU, RELU6 and
+    TRANSPOSE_CONV; what computes new numbers has ``range``, their bounds (low, high) in int8, and
+    takes any scale to any other. AVERAGE_POOL_2D has ``count_padding``, whether padding counts as
+    zeros; SOFTMAX has no ``beta``.
     """
 
     kind: str
