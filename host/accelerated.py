@@ -62,8 +62,13 @@ class SimulatedAccelerator:
         return self.sim.pull("o")[before:]
 
     def run(self, *inputs):
-        """Results of inputs (1, ...): every tensor that is still in memory at the end."""
+        """Results of inputs (n, ...), as many as the program takes at a time: every tensor that is
+        still in memory at the end."""
         program = self.program
+        for x in inputs:
+            if len(x) != program.pictures:
+                raise ValueError(f"the program takes {program.pictures} pictures at a time, not "
+                                 f"{len(x)}")
         values = dict(zip(program.graph.inputs, inputs, strict=True))
         for tensor, x in values.items():
             self._put(tensor, x)
@@ -106,7 +111,7 @@ class SimulatedAccelerator:
         return int(self._read(Window.REGISTERS, Register.CYCLES)[0])
 
     def _tensor(self, index):
-        place = self.program.places[index]
+        place = self.program.places[index].stacked(self.program.pictures)
         chunks = chunks_of(8 * place.word_bytes)
         y, x, word = np.ogrid[:place.height, :place.width, :place.pixel_words]
         addresses = place.base + y * place.line_step + x * place.pixel_step + word
@@ -115,4 +120,4 @@ class SimulatedAccelerator:
         raw = words.astype("<u4").reshape(-1, chunks)
         data = raw.view(np.int8)[:, :place.word_bytes].reshape(place.height, place.width, -1)
         shape = self.program.graph.tensors[index].shape[1:]
-        return data[..., place.offset:place.offset + place.channels].reshape(1, *shape)
+        return data[..., place.offset:place.offset + place.channels].reshape(-1, *shape)

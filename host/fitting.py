@@ -22,15 +22,15 @@ def small_build(rows=8, cols=8, lanes=None, **params):
                              lanes=lanes, **params)
 
 
-def fit(graph, params, keep=False):
-    """``params``, with memories large enough for ``graph``.
+def fit(graph, params, keep=False, batch=1):
+    """``params``, with memories large enough for ``graph``, ``batch`` pictures at a time.
 
     Each memory stays as it is if it suffices, so that small networks share a build. Raises
     :exc:`ValueError` if the network cannot run on any.
     """
     while True:
         try:
-            needs = needs_of(graph, params, keep)
+            needs = needs_of(graph, params, keep, batch)
             break
         except ValueError:
             larger = {name: min(2 * getattr(params, name), most)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from host.accelerated import SimulatedAccelerator
-from host.compiler import compile_graph
+from host.compiler import compile_graph, needs_of
 from host.fitting import small_build
 from host.golden_run import run_graph
-from host.samples import MAKERS, int8, network
+from host.samples import MAKERS, autoencoder, int8, network
 
 BUILDS = [(8, 8), (4, 4), (5, 3)]
 
@@ -19,15 +19,17 @@ def accelerator(rows, cols):
     return SimulatedAccelerator(small_build(rows, cols))
 
 
-def check(simulated, graph, rng, keep):
-    program = compile_graph(graph, simulated.params, keep)
+def check(simulated, graph, rng, keep=False, batch=1):
+    if needs_of(graph, simulated.params, keep, batch)["activation_bytes"] > 65536:
+        batch = 1
+    program = compile_graph(graph, simulated.params, keep, batch)
     simulated.load(program)
-    inputs = [int8(rng, graph.tensors[index].shape) for index in graph.inputs]
+    inputs = [int8(rng, (batch, *graph.tensors[index].shape[1:])) for index in graph.inputs]
     run, want = simulated.run(*inputs), run_graph(graph, *inputs)
     assert set(graph.outputs) <= set(run.values)
     for index, value in run.values.items():
         np.testing.assert_array_equal(value, want[index], graph.tensors[index].name)
-    return program
+    return program, run
 
 
 def operators(kind, build, seeds):
@@ -35,7 +37,7 @@ def operators(kind, build, seeds):
         rng = np.random.default_rng([seed, *kind.encode()])
         graph = MAKERS[kind](rng)
         try:
-            program = check(accelerator(*build), graph, rng, keep=False)
+            program, _ = check(accelerator(*build), graph, rng, batch=1 + seed % 2)
         except Exception as error:
             raise AssertionError(f"{kind}, seed {seed}, {build}: {graph.operators}") from error
         assert {step.kind for step in program.rest} <= {"SOFTMAX"}
@@ -46,7 +48,7 @@ def networks(build, seeds):
         rng = np.random.default_rng([7, seed])
         graph = network(rng)
         try:
-            check(accelerator(*build), graph, rng, keep=seed % 2 == 1)
+            check(accelerator(*build), graph, rng, keep=seed % 2 == 1, batch=1 + seed % 3)
         except Exception as error:
             raise AssertionError(f"seed {seed}, {build}: {graph.operators}") from error
 
@@ -60,6 +62,14 @@ def test_operators(kind, build):
 @pytest.mark.parametrize("build", BUILDS)
 def test_networks(build):
     networks(build, range(6))
+
+
+def test_pictures_share_weights():
+    rng = np.random.default_rng(3)
+    graph = autoencoder(rng, [160, 128, 128, 8, 128, 128, 160])
+    (_, one), (program, eight) = (check(accelerator(8, 8), graph, rng, batch=n) for n in (1, 8))
+    assert len(program.layers) == len(graph.operators)
+    assert eight.cycles < 1.1 * one.cycles
 
 
 @pytest.mark.heavy

@@ -3,17 +3,20 @@
 
 import numpy as np
 
+from host.compiler.batch import conv_plans, stacks
 from host.compiler.context import Context
-from host.compiler.convolutions import conv_plan, convolution
+from host.compiler.convolutions import convolution, dense_words
 from host.compiler.joins import concatenate, reshape
 from host.compiler.program import Program, Segment, encode
 from host.compiler.schedule import on_host, schedule
 from host.compiler.storage import Storage
 from host.compiler.tables import add, function
 from host.compiler.transposed import transposed
+from host.compiler.walks import MOST
 from host.compiler.windows import mean, pad, pool, resize
 from host.layers import CONVOLUTIONS
 from rtl.accelerator import AcceleratorParams, descriptor_words
+from rtl.check import integer
 from rtl.conv2d import Conv2d
 
 __all__ = ["compile_graph", "input_words", "needs_of", "planning_core"]
@@ -33,15 +36,16 @@ def planning_core(params):
                   max_lines=params.max_lines, max_pictures=1)
 
 
-def compile_graph(graph, params, keep=False):
+def compile_graph(graph, params, keep=False, batch=1):
     """The :class:`Program` of ``graph`` for an accelerator of ``params``.
 
-    With ``keep`` no tensor makes room for another, so that all can be read afterwards.
+    With ``keep`` no tensor makes room for another, so that all can be read afterwards. A run takes
+    ``batch`` pictures, which share what is read of the weights where a layer can take them at once.
 
     Raises :exc:`ValueError` for what cannot run, and for a network that does not fit: every memory
     that is short, and by how much.
     """
-    plan = _Plan(graph, params, keep)
+    plan = _Plan(graph, params, keep, batch)
     short = [f"{name.replace('_', ' ')}: {need} are needed, {need - getattr(params, name)} more "
              f"than the {getattr(params, name)} of this build"
              for name, need in plan.needs.items() if need > getattr(params, name)]
@@ -51,40 +55,41 @@ def compile_graph(graph, params, keep=False):
     return Program(params=params, graph=graph, steps=plan.steps, layers=plan.layers,
                    descriptors=plan.encoded[0], weights=plan.encoded[1], channels=plan.encoded[2],
                    places=context.places, inputs=context.dense, needs=plan.needs,
-                   least_activations=plan.least * params.word_bytes, keep=keep)
+                   least_activations=plan.least * params.word_bytes, keep=keep, pictures=batch)
 
 
-def needs_of(graph, params, keep=False):
+def needs_of(graph, params, keep=False, batch=1):
     """What ``graph`` takes of each memory, by the name of the parameter that sizes it.
 
     Raises :exc:`ValueError` for what cannot run, whatever the memories.
     """
-    return _Plan(graph, params, keep).needs
+    return _Plan(graph, params, keep, batch).needs
 
 
 class _Plan:
     """Layers of a graph, where its tensors lie, and what all of that takes."""
 
-    def __init__(self, graph, params, keep):
+    def __init__(self, graph, params, keep, batch):
         if not isinstance(params, AcceleratorParams):
             raise TypeError(f"params must be AcceleratorParams, not {params!r}")
         if params.rounding not in {graph.rounding, "both"}:
             raise ValueError(f"the network needs the rounding {graph.rounding}, but the build has "
                              f"{params.rounding} alone: build it with that, or with both")
+        integer("batch", batch, 1, MOST)
         core = planning_core(params)
         order = schedule(graph)
         storage = Storage(graph, order, params)
         inputs = _dense_inputs(graph, order)
-        plans = {op.index: conv_plan(core, graph, op, storage.places[op.inputs[0]],
-                                     dense=op.inputs[0] in inputs)
-                 for op in storage.accelerated if op.kind in CONVOLUTIONS}
+        plans, stacked = conv_plans(core, graph, storage, inputs, batch)
+        stacked |= {op.index for op in storage.accelerated
+                    if op.kind not in CONVOLUTIONS and stacks(graph, op, batch)}
         dense = {op.inputs[0]: plans[op.index] for op in storage.accelerated
                  if op.inputs[0] in inputs}
-        words = {tensor: plan.shape.height * plan.shape.line_words(params.word_bytes)
-                 for tensor, plan in dense.items()}
-        need, self.least = storage.settle(words, keep=keep)
+        words = {op.inputs[0]: (1 if op.index in stacked else batch) * dense_words(plans[op.index])
+                 for op in storage.accelerated if op.inputs[0] in dense}
+        need, self.least = storage.settle(words, batch, keep)
         self.context = Context(graph=graph, core=core, places=storage.places, plans=plans,
-                               dense=dense, stacked=set())
+                               dense=dense, stacked=stacked, pictures=batch)
         self._lower(order, storage, descriptor_words(params))
         ends = {step.first + step.layers for step in self.steps if isinstance(step, Segment)}
         self.encoded = descriptors, weights, channels = encode(
@@ -114,7 +119,8 @@ class _Plan:
                 close()
                 steps.append(op)
             elif op.kind != "RESHAPE" or op in storage.moved:
-                layers += LOWER[op.kind](self.context, op)
+                for picture in range(self.context.pictures // self.context.count(op)):
+                    layers += LOWER[op.kind](self.context.of(picture), op)
         close()
         self.layers, self.steps = tuple(layers), tuple(steps)
 
@@ -127,10 +133,13 @@ def _dense_inputs(graph, order):
 
 
 def input_words(program, tensor, x):
-    """Words (count, word_bytes) of a tensor ``x`` of one picture, to write from its place on."""
+    """Words (count, word_bytes) of all pictures ``x`` of a tensor, to write from its place on."""
     place = program.places[tensor]
-    picture = x.reshape(1, place.height, place.width, place.channels)
-    if tensor in program.inputs:
-        return program.inputs[tensor].words(picture)
-    filled = np.pad(picture, ((0, 0), (0, 0), (0, 0), (0, place.filled - place.channels)))
+    if plan := program.inputs.get(tensor):
+        # A plan is of one picture, or of all, one below the other.
+        lines = plan.layer.shape.height * plan.layer.shape.width // place.width
+        return np.concatenate([plan.words(part[None]) for part in x.reshape(
+            -1, lines, place.width, place.channels)])
+    pictures = x.reshape(-1, place.height, place.width, place.channels)
+    filled = np.pad(pictures, ((0, 0), (0, 0), (0, 0), (0, place.filled - place.channels)))
     return filled.reshape(-1, place.word_bytes)

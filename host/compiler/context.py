@@ -45,6 +45,10 @@ class Context:
             return place.stacked(self.pictures)
         return place.at(self.picture * place.words)
 
+    def count(self, operator):
+        """Pictures that a layer of ``operator`` takes."""
+        return self.pictures if operator.index in self.stacked else 1
+
     def source(self, operator, position=0):
         return self.place(operator, operator.inputs[position])
 

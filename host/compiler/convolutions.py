@@ -13,7 +13,7 @@ from rtl.accelerator.descriptor import Kind
 from rtl.im2col import ConvShape
 from rtl.im2col.params import MAX_CHANNELS, MAX_KERNEL
 
-__all__ = ["conv_plan", "convolution", "plan_layer", "spread"]
+__all__ = ["conv_plan", "convolution", "dense_words", "plan_layer", "spread"]
 
 
 def conv_plan(core, graph, operator, place, *, dense=False, pictures=1):
@@ -52,6 +52,11 @@ def _connected(graph, operator, place):
                      "of a pixel, are possible")
 
 
+def dense_words(plan):
+    """Words of what a ``plan`` takes, in the order of the unit."""
+    return plan.shape.height * plan.shape.line_words(plan.core.im2col_params.word_bytes)
+
+
 def spread(weights, constants, lines=1):
     """A layer with ``weights`` (cout, taps) over ``lines`` lines, each of them a window."""
     taps = weights.shape[1]
@@ -79,8 +84,7 @@ def convolution(context, operator):
     plan = context.plans[operator.index]
     if operator.inputs[0] in context.dense:
         words, lines = plan.shape.line_words(source.word_bytes), plan.shape.height
-        base = source.base if operator.index in context.stacked else (
-            context.places[operator.inputs[0]].base + context.picture * lines * words)
+        base = context.places[operator.inputs[0]].base + context.picture * dense_words(plan)
         fetch = loops((words, 1), (lines, words), base=base)
     elif plan.turned:
         fetch = loops((source.pixel_words, 1), (source.height, source.line_step),
@@ -92,8 +96,7 @@ def convolution(context, operator):
         shape = plan.shape
         target = replace(target, height=shape.out_height, width=shape.out_width,
                          line_step=shape.out_width * target.pixel_step)
-    pictures = context.pictures if operator.index in context.stacked else 1
-    macs = pictures * math.prod(y.shape[1:]) * weights.data.size // y.shape[-1]
+    macs = context.count(operator) * math.prod(y.shape[1:]) * weights.data.size // y.shape[-1]
     return [plan_layer(context.core, operator, plan, fetch, target, macs)]
 
 

@@ -10,7 +10,7 @@ from rtl.accelerator.descriptor import Kind
 from sim.golden.operators import mean_params
 
 __all__ = ["FULL_RANGE", "MOST_CELLS", "cells_of", "clamp", "copies", "mean", "pad", "pool",
-           "resize"]
+           "resize", "spans"]
 
 #: Cells of a window at the most.
 MOST_CELLS = 1024
@@ -55,15 +55,23 @@ def _spans(size, kernel, stride, padding, outputs):
     return runs
 
 
+def spans(graph, operator):
+    """:func:`_spans` of lines and of pixels of a pool."""
+    x, y, attributes = graph.operand(operator, 0), graph.result(operator), operator.attributes
+    return [_spans(size, kernel, stride, padding[0], outputs) for size, kernel, stride, padding,
+            outputs in zip(x.shape[1:3], attributes["kernel"], attributes["stride"],
+                           attributes["padding"], y.shape[1:3], strict=True)]
+
+
 def pool(context, operator):
     """Means or maxima. Windows that the border cuts are layers of their own."""
     graph, attributes = context.graph, operator.attributes
     source, target = context.source(operator), context.target(operator)
     low, high = graph.clamp(operator)
-    rows, cols = (_spans(size, kernel, stride, padding[0], outputs) for size, kernel, stride,
-                  padding, outputs in zip((source.height, source.width), attributes["kernel"],
-                                          attributes["stride"], attributes["padding"],
-                                          (target.height, target.width), strict=True))
+    rows, cols = spans(graph, operator)
+    if (count := context.count(operator)) > 1:
+        (y, lines, top, tall), = rows
+        rows = [(y, lines * count, top, tall)]
     layers = []
     for y, lines, top, tall in rows:
         for x, pixels, left, wide in cols:
@@ -81,26 +89,21 @@ def pool(context, operator):
     return layers
 
 
-def cells_of(operator, height, width):
+def cells_of(graph, operator):
     """How many cells of the picture windows of a pool see: all numbers that occur."""
-    attributes = operator.attributes
-    seen = []
-    for size, kernel, stride, (before, after) in zip(
-            (height, width), attributes["kernel"], attributes["stride"], attributes["padding"],
-            strict=True):
-        outputs = (size + before + after - kernel) // stride + 1
-        seen.append({cells for *_, cells in _spans(size, kernel, stride, before, outputs)})
-    return {tall * wide for tall in seen[0] for wide in seen[1]}
+    rows, cols = spans(graph, operator)
+    return {tall * wide for *_, tall in rows for *_, wide in cols}
 
 
 def mean(context, operator):
     """Means of whole pictures: sums, which the requantizer divides."""
     graph, source = context.graph, context.source(operator)
-    x, y, cells = graph.operand(operator, 0), graph.result(operator), source.height * source.width
+    x, y = graph.operand(operator, 0), graph.result(operator)
+    window, cells = x.shape[1:3], x.shape[1] * x.shape[2]
     scale = (requantisation(graph, float32.mean_factor(graph, operator, cells))
              if graph.rounding == "float32" else mean_params(cells, x.scale / y.scale))
-    return [_windows(context, operator, source, context.target(operator),
-                     (source.height, source.width), (1, 1), plain=1, bias=-x.zero_point * cells,
+    return [_windows(context, operator, source, context.target(operator), window, window,
+                     plain=1, bias=-x.zero_point * cells,
                      limits={**FULL_RANGE, "zero_point": y.zero_point},
                      scale=scale)]
 

@@ -7,7 +7,7 @@ import numpy as np
 from host.graph import Graph, Operator, Tensor
 from sim.golden.conv import output_size, same_padding
 
-__all__ = ["network"]
+__all__ = ["autoencoder", "network"]
 
 
 class Chain:
@@ -218,4 +218,14 @@ def network(rng):
         choice[rng.integers(len(choice))]()
     if rng.random() < 0.6:
         chain.classify()
+    return chain.graph()
+
+
+def autoencoder(rng, sizes):
+    """Fully connected layers with ReLUs, of ``sizes`` numbers each."""
+    chain = Chain(rng)
+    chain.tensors, chain.operators = [], []
+    chain.last = chain.tensor((1, sizes[0]), 0.05)
+    for size in sizes[1:]:
+        chain.weighted("FULLY_CONNECTED", (size, chain.x.shape[1]), 0, (1, size))
     return chain.graph()

@@ -1,0 +1,56 @@
+"""Which operators take all pictures of a run at once, as if they were one tall picture.
+
+Then the weights of a layer are read once for all of them. A layer of its own for each picture reads
+the same weights again.
+"""
+
+from host.compiler.convolutions import conv_plan
+from host.compiler.walks import MOST
+from host.compiler.windows import spans
+from host.layers import CONVOLUTIONS
+
+__all__ = ["conv_plans", "stacks"]
+
+#: What looks at a line, or at less, and gives as many lines as it takes, or a multiple.
+LINEWISE = {"ADD", "CONCATENATION", "LOGISTIC", "LEAKY_RELU", "MEAN", "QUANTIZE", "RELU", "RELU6",
+            "RESIZE_NEAREST_NEIGHBOR"}
+
+
+def conv_plans(core, graph, storage, dense, pictures):
+    """The :class:`~host.tiling.ConvPlan` of each convolution by index of operator, and the indices
+    of those which take all ``pictures``."""
+    plans, stacked = {}, set()
+    for op in storage.accelerated:
+        if op.kind in CONVOLUTIONS:
+            place, is_dense = storage.places[op.inputs[0]], op.inputs[0] in dense
+            if pictures > 1 and stacks(graph, op, pictures):
+                try:
+                    plans[op.index] = conv_plan(core, graph, op, place, dense=is_dense,
+                                                pictures=pictures)
+                    stacked.add(op.index)
+                    continue
+                except ValueError:
+                    pass  # too many lines for the build
+            plans[op.index] = conv_plan(core, graph, op, place, dense=is_dense)
+    return plans, stacked
+
+
+def stacks(graph, operator, pictures):
+    """Whether ``operator`` could take ``pictures`` at once."""
+    y, attributes = graph.result(operator), operator.attributes
+    lines = y.shape[1] if len(y.shape) == 4 else 1
+    if pictures == 1 or len(y.shape) > 4 or lines * pictures > MOST:
+        return False
+    match operator.kind:
+        case "FULLY_CONNECTED":
+            return True
+        case "CONV_2D" | "DEPTHWISE_CONV_2D":
+            weights = graph.operand(operator, 1)
+            return (weights.shape[1], attributes["stride"][0], attributes["padding"][0]) == (
+                1, 1, (0, 0))
+        case "AVERAGE_POOL_2D" | "MAX_POOL_2D":
+            rows, _ = spans(graph, operator)
+            return (len(rows) == 1 and attributes["padding"][0] == (0, 0)
+                    and graph.operand(operator, 0).shape[1] == lines * attributes["stride"][0])
+        case kind:
+            return kind in LINEWISE
