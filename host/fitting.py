@@ -1,17 +1,53 @@
-"""A build of the accelerator that is large enough for a network."""
+"""Whether a network fits a build of the accelerator, and builds that are large enough."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from amaranth.utils import ceil_log2
 
 from host.compiler import needs_of
-from rtl.accelerator import AcceleratorParams
+from rtl.accelerator import AcceleratorParams, descriptor_words
 from rtl.params import ArrayParams
 
-__all__ = ["fit", "small_build"]
+__all__ = ["Shortage", "fit", "shortages", "small_build"]
 
-#: What layers too wide for a build are given: twice as much until it suffices.
-LARGEST = {"buffer_bytes": 1 << 17, "max_lines": 4096, "depth": 4096}
+#: The most that a build can have of what a single layer needs.
+MOST = {"buffer_bytes": 1 << 17, "max_lines": 4096, "depth": 4096}
+
+#: Bytes in a memory that all share, of what other builds keep in memories of that width.
+SHARED = {"activation_bytes": 1, "weight_bytes": 1, "channels": 12, "program_words": 4}
+
+#: By parameter: what it is called, its unit, and what helps.
+MEMORIES = {
+    "activation_bytes": ("activation memory", "bytes", "smaller pictures or fewer channels"),
+    "weight_bytes": ("weight memory", "bytes", "fewer filters or taps"),
+    "channels": ("parameter memory", "channels", "fewer output channels in all"),
+    "program_words": ("program memory", "words", "fewer layers"),
+    "buffer_bytes": ("line buffer", "bytes", "narrower pictures or fewer channels"),
+    "max_lines": ("lines of a picture", "lines", "lower pictures"),
+    "depth": ("accumulators", "pixels", "narrower pictures"),
+    "shared_bytes": ("memory that all share", "bytes", "a smaller network"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shortage:
+    """A parameter of which a network needs more than a build has.
+
+    ``name`` is that of :class:`AcceleratorParams`, ``"shared_bytes"``, or a flag, for which
+    ``need`` and ``have`` are what the network asks and what the build has.
+    """
+
+    name: str
+    need: object
+    have: object
+
+    @property
+    def text(self):
+        if self.name not in MEMORIES:
+            return (f"the network needs {self.name} {self.need}; this build has {self.have}")
+        title, unit, remedy = MEMORIES[self.name]
+        return (f"{title}: {self.need} {unit} are needed, {self.need - self.have} more than the "
+                f"{self.have} of this build; a larger {self.name} would help, or {remedy}")
 
 
 def small_build(rows=8, cols=8, lanes=None, **params):
@@ -22,23 +58,61 @@ def small_build(rows=8, cols=8, lanes=None, **params):
                              lanes=lanes, **params)
 
 
-def fit(graph, params, keep=False, batch=1):
-    """``params``, with memories large enough for ``graph``, ``batch`` pictures at a time.
+def _needs(graph, params, keep, batch):
+    """What ``graph`` needs of each memory, whatever ``params`` have of it.
 
-    Each memory stays as it is if it suffices, so that small networks share a build. Raises
-    :exc:`ValueError` if the network cannot run on any.
+    Raises :exc:`ValueError` if the network cannot run on any build of that array.
     """
-    while True:
-        try:
-            needs = needs_of(graph, params, keep, batch)
-            break
-        except ValueError:
-            larger = {name: min(2 * getattr(params, name), most)
-                      for name, most in LARGEST.items()}
-            if all(value <= getattr(params, name) for name, value in larger.items()):
-                raise
-            params = replace(params, **{name: max(value, getattr(params, name))
-                                        for name, value in larger.items()})
-    return replace(params, **{
-        name: max(getattr(params, name), 1 << ceil_log2(need))
-        for name, need in needs.items()})
+    planned = _able(graph, params)
+    try:
+        needs = needs_of(graph, planned, keep, batch)
+    except ValueError:
+        planned = replace(planned, **MOST)
+        needs = needs_of(graph, planned, keep, batch)
+    return needs | {"program_words": _words(needs, planned, params)}
+
+
+def _able(graph, params):
+    """``params`` with all units that ``graph`` asks for."""
+    if params.rounding in {graph.rounding, "both"}:
+        return params
+    # Only a requantiser of a cycle knows float32.
+    return replace(params, rounding=graph.rounding, requantize=1)
+
+
+def _words(needs, planned, params):
+    """Words of the program in a build of ``params``, if ``needs`` are those of ``planned``:
+    larger memories have longer addresses."""
+    return needs["program_words"] // descriptor_words(planned) * descriptor_words(params)
+
+
+def shortages(graph, params, *, shared_bytes=0, keep=False, batch=1):
+    """Every :class:`Shortage` of ``graph`` on a build of ``params``; none if it fits.
+
+    ``shared_bytes`` is the size of a memory that all parts of the network share, if there is one.
+    """
+    needs = _needs(graph, params, keep, batch)
+    short = [Shortage(name=name, need=need, have=getattr(params, name))
+             for name, need in needs.items() if need > getattr(params, name)]
+    total = sum(needs[name] * size for name, size in SHARED.items())
+    if shared_bytes and total > shared_bytes:
+        short.append(Shortage(name="shared_bytes", need=total, have=shared_bytes))
+    if params.rounding not in {graph.rounding, "both"}:
+        short.append(Shortage(name="rounding", need=graph.rounding, have=params.rounding))
+    return short
+
+
+def fit(graph, params, keep=False, batch=1):
+    """``params``, with units and memories that suffice for ``graph``, ``batch`` pictures at a time.
+
+    Each memory stays as it is if it suffices, and is a power of two otherwise, so that networks
+    share builds. Raises :exc:`ValueError` if the network cannot run on any.
+    """
+    params = _able(graph, params)
+    needs = _needs(graph, params, keep, batch)
+    larger = replace(params, **{
+        name: max(getattr(params, name),
+                  need if name in {"max_lines", "depth"} else 1 << ceil_log2(need))
+        for name, need in needs.items() if name != "program_words"})
+    words = _words(needs, params, larger)
+    return replace(larger, program_words=max(params.program_words, 1 << ceil_log2(words)))

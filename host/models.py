@@ -5,7 +5,7 @@ from pathlib import Path
 
 from host.graph import ModelError
 
-__all__ = ["read_model", "reference_of"]
+__all__ = ["format_of", "read_model", "reference_of"]
 
 
 def read_model(source):
@@ -19,10 +19,12 @@ def read_model(source):
 def reference_of(source):
     """The runtime whose bytes the model's graph has to give, loaded with it: a
     :class:`~host.reference.Reference` or an :class:`~host.onnx_reference.OnnxReference`."""
-    from host.onnx_reference import OnnxReference
-    from host.reference import Reference
+    return _of(source, _tflite_reference, _onnx_reference)
 
-    return _of(source, Reference, OnnxReference)
+
+def format_of(source):
+    """``"tflite"`` or ``"onnx"``."""
+    return _of(source, lambda _: "tflite", lambda _: "onnx")
 
 
 def _read_tflite(source):
@@ -35,6 +37,18 @@ def _read_onnx(source):
     from host.onnx import read_onnx
 
     return read_onnx(source)
+
+
+def _tflite_reference(source):
+    from host.reference import Reference
+
+    return Reference(source)
+
+
+def _onnx_reference(source):
+    from host.onnx_reference import OnnxReference
+
+    return OnnxReference(source)
 
 
 def _of(source, tflite, onnx):

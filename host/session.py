@@ -111,9 +111,7 @@ class Session:
                 *inputs[len(self.inputs):]]
         runs = list(self.results(*inputs))
         self.cycles = sum(run.cycles for run in runs)
-        outputs = [from_graph(self.graph.tensors[index],
-                              np.concatenate([run.values[index] for run in runs]))
-                   for index in self.graph.outputs]
+        outputs = self.gather(runs)
         if real:
             outputs = [end.dequantise(y) for end, y in zip(self.outputs, outputs, strict=True)]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
@@ -123,6 +121,12 @@ class Session:
         pictures = self._checked(inputs)
         for number in range(len(pictures[0])):
             yield self.target.run(*(x[number:number + 1] for x in pictures))
+
+    def gather(self, runs):
+        """Outputs (n, ...) of as many runs, in their order, as the file has them."""
+        return [from_graph(self.graph.tensors[index],
+                           np.concatenate([run.values[index] for run in runs]))
+                for index in self.graph.outputs]
 
     def _by_name(self, named):
         names = [end.name for end in self.inputs]

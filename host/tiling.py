@@ -263,6 +263,20 @@ class ConvPlan:
                 "range": {"zero_point": layer.zero_point, "low": layer.low, "high": layer.high}}
 
     @property
+    def least(self):
+        """What a build must have for a single line of output, by parameter."""
+        word_bytes = self.core.im2col_params.word_bytes
+
+        def of(shape):
+            lines = min(shape.span(0), shape.height) * shape.line_words(word_bytes) * word_bytes
+            padded = (shape.width + sum(shape.padding[1])) * shape.pixel_bytes
+            return {"buffer_bytes": max(lines, -(-padded // 2)), "max_lines": shape.height,
+                    "depth": shape.out_width}
+
+        ways = [self.shape, *([self.layer.transposed().shape] if self.fir else [])]
+        return min(map(of, ways), key=lambda needs: needs["buffer_bytes"])
+
+    @property
     def bands(self):
         """Output lines of each band of a picture, for each pixel lane."""
         return [min(self.band, self.lines - top) for top in range(0, self.lines, self.band)]

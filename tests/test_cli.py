@@ -100,7 +100,14 @@ def test_emit(tmp_path):
     (["report", "array", "--device", "up6k"],
      "device must be one of up5k, hx8k, lfe5u-12f, lfe5u-25f, lfe5u-45f, lfe5u-85f, not 'up6k'"),
     (["run", "/dev/null"],
-     "/dev/null: not a .tflite model: it does not carry the identifier TFL3"),
+     "/dev/null is neither a .tflite nor an .onnx model"),
+    (["check", "/dev/null"], "/dev/null is neither a .tflite nor an .onnx model"),
+    (["check", "none.tflite", "--board", "arty", "--rows", "3"],
+     "--board arty names a build, so --rows cannot be given with it"),
+    (["run", "--compare", "gpu"],
+     "the runtime must be one of tflm, litert, onnxruntime, not 'gpu'"),
+    (["run", "--compare", "onnxruntime"],
+     "onnxruntime does not run .tflite models; leave --compare out, or give tflm"),
     (["run", "none.tflite"], "none.tflite: No such file or directory"),
 ])
 def test_refuses(words, message, tmp_path, monkeypatch, capsys):
@@ -125,7 +132,7 @@ def test_unexpected_errors_are_told_plainly(monkeypatch, capsys):
 def test_help_names_every_command():
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    for name in ("run", "gemm", "emit", "report", "bench"):
+    for name in ("run", "check", "gemm", "emit", "report", "bench"):
         assert name in result.output
         assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0
 

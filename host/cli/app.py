@@ -6,7 +6,7 @@ import warnings
 
 import typer
 
-from host.cli import bench, build, emit, flash, gemm, report, run
+from host.cli import bench, build, check, emit, flash, gemm, report, run
 
 __all__ = ["app", "main"]
 
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An open convolution engine for small FPGAs: runs int8 networks on its RTL, bit for bit "
          "as TensorFlow Lite Micro does, and gives the cores as Verilog.")
-for module in (run, gemm, emit, report, build, flash, bench):
+for module in (run, check, gemm, emit, report, build, flash, bench):
     app.command()(getattr(module, module.__name__.rpartition(".")[2]))
 
 

@@ -7,7 +7,7 @@ from host.compiler.batch import conv_plans, stacks
 from host.compiler.context import Context
 from host.compiler.convolutions import convolution, dense_words
 from host.compiler.joins import concatenate, reshape
-from host.compiler.program import Program, Segment, encode
+from host.compiler.program import Program, Segment, encode, gather
 from host.compiler.schedule import on_host, schedule
 from host.compiler.storage import Storage
 from host.compiler.tables import add, function
@@ -51,15 +51,17 @@ def compile_graph(graph, params, keep=False, batch=1):
              for name, need in plan.needs.items() if need > getattr(params, name)]
     if short:
         raise ValueError("the network does not fit; " + "; ".join(short))
-    context = plan.context
+    context, (weights, channels, bases) = plan.context, plan.gathered
+    descriptors = encode(params, graph.rounding, plan.layers, plan.ends, bases)
     return Program(params=params, graph=graph, steps=plan.steps, layers=plan.layers,
-                   descriptors=plan.encoded[0], weights=plan.encoded[1], channels=plan.encoded[2],
+                   descriptors=descriptors, weights=weights, channels=channels,
                    places=context.places, inputs=context.dense, needs=plan.needs,
                    least_activations=plan.least * params.word_bytes, keep=keep, pictures=batch)
 
 
 def needs_of(graph, params, keep=False, batch=1):
-    """What ``graph`` takes of each memory, by the name of the parameter that sizes it.
+    """What ``graph`` takes of each memory, by the name of the parameter that sizes it; of line
+    buffer and accumulators, what its largest line takes.
 
     Raises :exc:`ValueError` for what cannot run, whatever the memories.
     """
@@ -91,14 +93,14 @@ class _Plan:
         self.context = Context(graph=graph, core=core, places=storage.places, plans=plans,
                                dense=dense, stacked=stacked, pictures=batch)
         self._lower(order, storage, descriptor_words(params))
-        ends = {step.first + step.layers for step in self.steps if isinstance(step, Segment)}
-        self.encoded = descriptors, weights, channels = encode(
-            params, graph.rounding, self.layers, ends)
+        self.ends = {step.first + step.layers for step in self.steps if isinstance(step, Segment)}
+        self.gathered = weights, channels, _ = gather(self.layers, params.array.cols)
         self.needs = {
             "activation_bytes": need * params.word_bytes,
             "weight_bytes": weights.size,
             "channels": len(channels["bias"]),
-            "program_words": len(descriptors),
+            "program_words": (len(self.layers) + len(self.ends)) * descriptor_words(params),
+            **_geometry(layer.plan for layer in self.layers if layer.plan),
         }
 
     def _lower(self, order, storage, words):
@@ -123,6 +125,14 @@ class _Plan:
                     layers += LOWER[op.kind](self.context.of(picture), op)
         close()
         self.layers, self.steps = tuple(layers), tuple(steps)
+
+
+def _geometry(plans):
+    needs = {}
+    for plan in plans:
+        for name, least in plan.least.items():
+            needs[name] = max(needs.get(name, 0), least)
+    return needs
 
 
 def _dense_inputs(graph, order):

@@ -9,7 +9,7 @@ from amaranth.lib import data
 from rtl.accelerator.descriptor import Kind, descriptor_of, descriptor_words
 from sim.packing import pack
 
-__all__ = ["Layer", "Program", "Segment", "encode"]
+__all__ = ["Layer", "Program", "Segment", "encode", "gather"]
 
 #: Of :class:`rtl.layouts.ChannelParams`.
 FIELDS = "bias", "multiplier", "shift"
@@ -84,22 +84,35 @@ class Program:
         return tuple(step for step in self.steps if not isinstance(step, Segment))
 
 
-def encode(params, rounding, layers, ends):
-    """Descriptors (words of 32 bits), all weights (rows, cols), all channels' parameters.
+def gather(layers, cols):
+    """All weights (rows, cols), all channels' parameters, and where each layer's begin in them.
 
-    After each of the ``ends``, numbers of layers, the program stops. Weights and parameters that
-    are there already are not stored again.
+    What is there already is not stored again.
+    """
+    rows, channels = _Pool(), _Pool()
+    bases = [(rows.add(layer.weights), channels.add(_table(layer))) for layer in layers]
+    table = channels.all(len(FIELDS), np.int64)
+    return (rows.all(cols, np.int8), dict(zip(FIELDS, table.T.copy(), strict=True)), bases)
 
-    Raises :exc:`ValueError` for what a field of the build cannot hold.
+
+def _table(layer):
+    return np.stack([layer.params[name] for name in FIELDS], axis=1).astype(np.int64)
+
+
+def encode(params, rounding, layers, ends, bases):
+    """Descriptors, in words of 32 bits, of layers whose weights and parameters begin at ``bases``.
+
+    After each of the ``ends``, numbers of layers, the program stops. Raises :exc:`ValueError` for
+    what a field of the build cannot hold.
     """
     mode = {"float32": int(rounding == "float32")} if params.rounding == "both" else {}
     layout, words = descriptor_of(params), descriptor_words(params)
-    rows, channels, out = _Pool(), _Pool(), []
-    for number, layer in enumerate(layers):
-        table = np.stack([layer.params[name] for name in FIELDS], axis=1).astype(np.int64)
+    out = []
+    for number, (layer, (row, channel)) in enumerate(zip(layers, bases, strict=True)):
+        count = len(layer.params["bias"])
         fields = {"kind": int(layer.kind), **mode, **layer.fields,
-                  "weights": _sequence(rows.add(layer.weights), len(layer.weights), layer.repeats),
-                  "params": _sequence(channels.add(table), len(table), layer.repeats)}
+                  "weights": _sequence(row, len(layer.weights), layer.repeats),
+                  "params": _sequence(channel, count, layer.repeats)}
         try:
             out.append(_words(layout, fields, words))
         except ValueError as error:
@@ -107,10 +120,7 @@ def encode(params, rounding, layers, ends):
             raise ValueError(f"operator {operator.index} ({operator.kind}): {error}") from error
         if number + 1 in ends:
             out.append(_words(layout, {"kind": int(Kind.END)}, words))
-    descriptors = np.concatenate(out) if out else np.zeros(0, np.uint32)
-    table = channels.all(len(FIELDS), np.int64)
-    return (descriptors, rows.all(params.array.cols, np.int8),
-            dict(zip(FIELDS, table.T.copy(), strict=True)))
+    return np.concatenate(out) if out else np.zeros(0, np.uint32)
 
 
 class _Pool:

@@ -1,0 +1,115 @@
+"""What a network asks of a build, before anything is synthesised or simulated."""
+
+from dataclasses import asdict, dataclass
+
+from host.compiler import Segment, compile_graph
+from host.fitting import fit, shortages
+from sim.cycles import CycleModel
+
+__all__ = ["Check", "OperatorCheck", "check"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorCheck:
+    """One operator. ``where`` is ``"accelerator"``, ``"host"``, or ``"nowhere"`` if it is no work;
+    ``bound`` says what most of the cycles are spent on, as of :class:`sim.cycles.LayerCycles`.
+    """
+
+    index: int
+    operator: str
+    shape: tuple
+    where: str
+    macs: int = 0
+    cycles: int = 0
+    utilisation: float = 0.0
+    weight_bytes: int = 0
+    activation_bytes: int = 0
+    bound: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What :func:`check` finds. ``short`` are :class:`~host.fitting.Shortage`; ``needs`` and
+    ``have`` are by parameter; ``build`` is what cycles are counted for: the one asked about, or,
+    where that is too small, one that is large enough.
+
+    ``transfer_bytes`` are those of inputs and outputs.
+    """
+
+    operators: list
+    short: list
+    needs: dict
+    have: dict
+    build: object
+    cycles: int
+    macs: int
+    floor: int
+    transfer_bytes: int
+    mhz: float | None = None
+
+    @property
+    def utilisation(self):
+        return self.floor / self.cycles if self.cycles else 0.0
+
+    @property
+    def per_second(self):
+        """Inferences, without the transfer of input and output and what runs on the host."""
+        return self.mhz * 1e6 / self.cycles if self.mhz and self.cycles else None
+
+    def as_dict(self):
+        array = self.build.array
+        return {
+            "fits": not self.short,
+            "short": [{**asdict(each), "text": each.text} for each in self.short],
+            "needs": self.needs, "have": self.have,
+            "build": {"rows": array.rows, "cols": array.cols, "fir_rows": array.fir_rows,
+                      "lanes": self.build.lanes, "requantize": self.build.requantize},
+            "operators": [asdict(each) for each in self.operators],
+            "cycles": self.cycles, "macs": self.macs, "floor": self.floor,
+            "utilisation": self.utilisation, "transfer_bytes": self.transfer_bytes,
+            "mhz": self.mhz, "inferences_per_second": self.per_second,
+        }
+
+
+def check(graph, params, *, mhz=None, shared_bytes=0):
+    """The :class:`Check` of ``graph`` on a build of ``params``.
+
+    Raises :exc:`ValueError` for a network that no build of that array runs.
+    """
+    short = shortages(graph, params, shared_bytes=shared_bytes)
+    build = fit(graph, params) if short else params
+    program = compile_graph(graph, build)
+    model = CycleModel(build)
+    products = build.array.rows * build.array.cols
+    cycles = sum(model.run(program.layers[step.first:step.first + step.layers])
+                 for step in program.steps if isinstance(step, Segment))
+    ends = (*graph.inputs, *graph.outputs)
+    return Check(
+        operators=[_operator(program, model, products, each) for each in graph.operators],
+        short=short, needs=program.needs, build=build,
+        have={name: getattr(params, name) for name in program.needs}, cycles=cycles,
+        macs=program.macs, floor=-(-program.macs // products), mhz=mhz,
+        transfer_bytes=sum(_bytes(program, index) for index in ends))
+
+
+def _bytes(program, tensor):
+    place = program.places.get(tensor)
+    return place.words * place.word_bytes if place else 0
+
+
+def _operator(program, model, products, operator):
+    layers = [layer for layer in program.layers if layer.operator is operator]
+    y = program.graph.result(operator)
+    about = {"index": operator.index, "operator": operator.kind, "shape": y.shape[1:]}
+    if operator in program.rest:
+        return OperatorCheck(**about, where="host")
+    about["activation_bytes"] = _bytes(program, operator.outputs[0])
+    if not layers:
+        return OperatorCheck(**about, where="nowhere")
+    cycles = [model.layer(layer) for layer in layers]
+    macs, total = sum(layer.macs for layer in layers), sum(each.cycles for each in cycles)
+    return OperatorCheck(
+        **about, where="accelerator", macs=macs, cycles=total,
+        utilisation=macs / products / total,
+        weight_bytes=sum(layer.weights.size for layer in layers),
+        bound=max(cycles, key=lambda each: each.cycles).bound)

@@ -1,0 +1,30 @@
+"""Options by which commands name a build of the accelerator."""
+
+from typing import Annotated
+
+import typer
+
+from host.cli.options import Cols, Lanes, Requantize, Rows
+
+__all__ = ["BoardName", "Cols", "Lanes", "Requantize", "Rows", "build_of"]
+
+BoardName = Annotated[str | None, typer.Option(
+    "--board", metavar="BOARD", help="The build of a board, such as icebreaker or ulx3s-45f; the "
+    "options of a build do not go with it.")]
+
+
+def build_of(board, rows, cols, lanes, requantize, **memories):
+    """A board, or None, and the :class:`AcceleratorParams` of it or of the other options."""
+    given = {name: value for name, value in memories.items() if value is not None}
+    shape = {"rows": rows, "cols": cols, "lanes": lanes, "requantize": requantize, **given}
+    if board is not None:
+        if said := [name for name, value in shape.items() if value is not None]:
+            raise ValueError(f"--board {board} names a build, so --{said[0].replace('_', '-')} "
+                             "cannot be given with it")
+        from boards.board import board_of
+
+        board = board_of(board)
+        return board, board.params
+    from host.fitting import small_build
+
+    return None, small_build(rows or 8, cols or 8, lanes, requantize=requantize or 1, **given)

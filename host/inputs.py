@@ -1,0 +1,108 @@
+"""Inputs of networks from files: arrays and pictures."""
+
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["load_inputs", "noise"]
+
+PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+
+
+def noise(ends, count, seed=0):
+    """``count`` random pictures for each of ``ends``."""
+    rng = np.random.default_rng(seed)
+    return [rng.integers(limits.min, limits.max + 1, (count, *end.shape[1:]), end.dtype)
+            for end in ends for limits in [np.iinfo(end.dtype)]]
+
+
+def load_inputs(ends, paths):
+    """An array (n, ...) for each of ``ends``, the inputs of a network.
+
+    A network of one input takes any number of files, one after the other; a network of several
+    takes one file for each, in their order, or one .npz that has them all by name. A file is
+
+    * .npy, or .npz of which one array alone suits: numbers of the input's type, or real ones, which
+      are quantised; the first axis may be left out,
+    * a picture, resized to the input: brightness from 0 to 255 becomes the whole range of the
+      input, -128 to 127 for int8.
+
+    Raises :exc:`ValueError` that names the file and what is wrong with it.
+    """
+    paths = [Path(path) for path in paths]
+    if len(ends) == 1:
+        return [np.concatenate([_load(ends[0], path) for path in paths])]
+    if len(paths) == 1 and paths[0].suffix == ".npz":
+        return [_load(end, paths[0], end.name) for end in ends]
+    if len(paths) != len(ends):
+        names = ", ".join(end.name for end in ends)
+        raise ValueError(f"the network has {len(ends)} inputs ({names}): give a file for each, or "
+                         f"one .npz that has them by name, not {len(paths)} files")
+    return [_load(end, path) for end, path in zip(ends, paths, strict=True)]
+
+
+def _load(end, path, name=None):
+    if path.suffix.lower() in PICTURES:
+        return _picture(end, path)
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} is neither an array that numpy.save wrote nor a picture: "
+                         f"{error}") from error
+    if isinstance(loaded, np.ndarray):
+        x = _suited(end, loaded)
+        if x is None:
+            raise ValueError(f"{path} must hold {_wanted(end)}, not {loaded.dtype} "
+                             f"{loaded.shape}")
+        return x
+    if name is not None:
+        if name not in loaded.files:
+            raise ValueError(f"{path} has no array {name}, only {', '.join(loaded.files)}")
+        x = _suited(end, loaded[name])
+        if x is None:
+            raise ValueError(f"{name} in {path} must be {_wanted(end)}, not {loaded[name].dtype} "
+                             f"{loaded[name].shape}")
+        return x
+    suited = {key: x for key in loaded.files if (x := _suited(end, loaded[key])) is not None}
+    if len(suited) != 1:
+        what = "more than one" if suited else "none"
+        raise ValueError(f"{path} must hold one array of {_wanted(end)}; of its arrays "
+                         f"({', '.join(loaded.files)}) {what} suits")
+    return next(iter(suited.values()))
+
+
+def _wanted(end):
+    return f"{end.dtype} or real inputs of the shape ({', '.join(map(str, ('n', *end.shape[1:])))})"
+
+
+def _suited(end, x):
+    """``x`` as pictures of ``end``, or None if it is none of them."""
+    if x.shape == end.shape[1:]:
+        x = x[None]
+    if x.shape[1:] != end.shape[1:] or x.ndim != len(end.shape) or not len(x):
+        return None
+    if x.dtype.kind == "f":
+        return end.quantise(x)
+    return x if x.dtype == end.dtype else None
+
+
+def _picture(end, path):
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as error:
+        raise ValueError(f"{path}: reading pictures needs Pillow: pip install pillow") from error
+    first = len(end.shape) == 4 and end.shape[1] in {1, 3} and end.shape[3] not in {1, 3}
+    shape = end.shape[2:] + end.shape[1:2] if first else end.shape[1:]
+    if len(shape) != 3 or shape[2] not in {1, 3}:
+        raise ValueError(f"{path}: the input {end.name} is of the shape {end.shape}, not a picture "
+                         "of 1 or 3 channels")
+    height, width, channels = shape
+    try:
+        with Image.open(path) as image:
+            image = image.convert("RGB" if channels == 3 else "L").resize((width, height))
+            pixels = np.asarray(image).reshape(1, height, width, channels)
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{path} is not a picture that can be read") from error
+    if first:
+        pixels = np.moveaxis(pixels, -1, 1)
+    return pixels if end.dtype == "uint8" else (pixels.astype(np.int16) - 128).astype(np.int8)

@@ -1,0 +1,35 @@
+"""Models on LiteRT, the runtime of phones and computers, with its default delegate."""
+
+from pathlib import Path
+
+from host.reference import TflmError
+
+__all__ = ["Litert"]
+
+
+class Litert:
+    """A .tflite model on LiteRT, as :class:`~host.reference.Reference` is on TensorFlow Lite Micro.
+
+    Raises :exc:`TflmError` if the runtime is not installed or does not run the model.
+    """
+
+    def __init__(self, source):
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError as error:
+            raise TflmError("LiteRT is not installed: pip install ai-edge-litert") from error
+        data = source if isinstance(source, (bytes, bytearray)) else Path(source).read_bytes()
+        try:
+            self._interpreter = Interpreter(model_content=bytes(data), num_threads=1)
+            self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise TflmError(f"LiteRT refuses the model: {error}") from error
+
+    def run(self, *inputs):
+        """Outputs of the model, in its order, for int8 ``inputs`` of its shapes."""
+        interpreter = self._interpreter
+        for detail, x in zip(interpreter.get_input_details(), inputs, strict=True):
+            interpreter.set_tensor(detail["index"], x)
+        interpreter.invoke()
+        return [interpreter.get_tensor(detail["index"])
+                for detail in interpreter.get_output_details()]

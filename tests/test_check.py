@@ -1,0 +1,118 @@
+# amaranth: UnusedElaboratable=no
+"""Whether a network fits: what is short, and by how much."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+from boards.board import board_of
+from host.check import check
+from host.cli import app
+from host.compiler import compile_graph, needs_of
+from host.digits import model_bytes
+from host.fitting import SHARED, Shortage, fit, shortages, small_build
+from host.tflite import read_tflite
+from sim.cycles import CycleModel
+
+GRAPH = read_tflite(model_bytes())
+BUILD = small_build(4, 4)
+POWERS = "activation_bytes", "buffer_bytes"
+NEEDS = needs_of(GRAPH, BUILD)
+
+
+def sized(**sizes):
+    """The build with memories of just what the network needs, or of ``sizes``."""
+    just = {name: 1 << (need - 1).bit_length() if name in POWERS else need
+            for name, need in NEEDS.items()}
+    return replace(BUILD, **{**just, **sizes})
+
+
+NEEDS = needs_of(GRAPH, sized())  # the program is as long as the addresses are
+
+
+def test_fits_what_it_needs():
+    assert shortages(GRAPH, sized()) == []
+    compile_graph(GRAPH, sized())
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_tells_what_is_short(name):
+    """One less of anything is refused, by name and number, and the compiler agrees."""
+    have = (1 << (NEEDS[name] - 1).bit_length()) // 2 if name in POWERS else NEEDS[name] - 1
+    if name == "weight_bytes":
+        have = NEEDS[name] - 4  # a row
+    build = sized(**{name: have})
+    assert shortages(GRAPH, build) == [Shortage(name=name, need=NEEDS[name], have=have)]
+    with pytest.raises(ValueError, match=rf"\b{NEEDS[name]}\b"):
+        compile_graph(GRAPH, build)
+    needs = compile_graph(GRAPH, fit(GRAPH, build)).needs
+    assert {**needs, "program_words": 0} == {**NEEDS, "program_words": 0}
+
+
+def test_names_all_that_is_short_at_once():
+    build = sized(weight_bytes=64, channels=8, depth=2, max_lines=4)
+    assert [each.name for each in shortages(GRAPH, build)] == [
+        "weight_bytes", "channels", "max_lines", "depth"]
+
+
+def test_shared_memory():
+    total = sum(NEEDS[name] * size for name, size in SHARED.items())
+    assert shortages(GRAPH, sized(), shared_bytes=total) == []
+    assert shortages(GRAPH, sized(), shared_bytes=total - 1) == [
+        Shortage(name="shared_bytes", need=total, have=total - 1)]
+
+
+def test_names_the_rounding_that_is_lacking():
+    other = replace(GRAPH, rounding="float32", operators=tuple(
+        replace(op, attributes={**op.attributes, "range": (-128, 127), "count_padding": False})
+        for op in GRAPH.operators))
+    assert "rounding" in [each.name for each in shortages(other, sized())]
+
+
+def test_operators_add_up():
+    found = check(GRAPH, BUILD, mhz=10)
+    program = compile_graph(GRAPH, BUILD)
+    assert found.cycles == CycleModel(BUILD).run(program.layers)
+    assert found.macs == program.macs and found.floor == -(-program.macs // 16)
+    assert found.per_second == pytest.approx(1e7 / found.cycles)
+    where = {each.operator: each.where for each in found.operators}
+    assert where["SOFTMAX"] == "host" and where["RESHAPE"] == "nowhere"
+    assert where["CONV_2D"] == where["ADD"] == "accelerator"
+    rest = found.cycles - sum(each.cycles for each in found.operators)
+    assert 0 < rest < 100
+    assert sum(each.weight_bytes for each in found.operators) == NEEDS["weight_bytes"]
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "digits.tflite"
+    path.write_bytes(model_bytes())
+    return path
+
+
+def test_command(model):
+    result = CliRunner().invoke(app, ["check", str(model), "--board", "icebreaker"])
+    assert result.exit_code == 0
+    assert "it fits" in result.output and "iCEBreaker" in result.output
+    assert "planned" in result.output and "inferences a second at 24 MHz" in result.output
+
+
+def test_command_refuses(model):
+    result = CliRunner().invoke(app, ["check", str(model), "--rows", "4", "--cols", "4",
+                                      "--weight-bytes", "1000"])
+    assert result.exit_code == 1
+    text = " ".join(result.output.split())
+    assert f"{NEEDS['weight_bytes'] - 1000} more than the 1000 of this build" in text
+    assert "boards that it fits:" in text and "ulx3s-85f" in text
+
+
+def test_command_in_json(model):
+    result = CliRunner().invoke(app, ["check", str(model), "--board", "icebreaker", "--json"])
+    found = json.loads(result.stdout)
+    assert found["fits"] and found["short"] == [] and found["mhz"] == 24
+    expected = check(GRAPH, board_of("icebreaker").params)
+    assert found["cycles"] == expected.cycles
+    assert [each["cycles"] for each in found["operators"]] == [
+        each.cycles for each in expected.operators]

@@ -1,0 +1,87 @@
+"""Inputs from files: arrays, archives, pictures; and what is refused."""
+
+import re
+
+import numpy as np
+import pytest
+
+from host.inputs import load_inputs, noise
+from host.session import End
+
+END = End(name="x", shape=(1, 4, 3, 1), dtype="int8", scale=0.5, zero_point=-3)
+COLOUR = End(name="y", shape=(1, 3, 4, 2), dtype="uint8", scale=1.0, zero_point=0)
+X = np.arange(24, dtype=np.int8).reshape(2, 4, 3, 1)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "one.npy", X[0])
+    np.save(tmp_path / "real.npy", (X + 3) * 0.5)
+    np.save(tmp_path / "wrong.npy", X.astype(np.int32))
+    np.savez(tmp_path / "x.npz", inputs=X, labels=np.arange(2), outputs=X[:, 0])
+    np.savez(tmp_path / "two.npz", a=X, b=X)
+    np.savez(tmp_path / "named.npz", x=X, y=np.zeros((2, 3, 4, 2), np.uint8))
+    (tmp_path / "text.npy").write_text("no array")
+    (tmp_path / "text.png").write_text("no picture")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name, want", [
+    ("x.npy", X), ("one.npy", X[:1]), ("real.npy", X), ("x.npz", X)])
+def test_arrays(folder, name, want):
+    loaded, = load_inputs([END], [folder / name])
+    np.testing.assert_array_equal(loaded, want)
+    assert loaded.dtype == np.int8
+
+
+def test_files_follow_each_other(folder):
+    loaded, = load_inputs([END], [folder / "x.npy", folder / "one.npy"])
+    np.testing.assert_array_equal(loaded, np.concatenate([X, X[:1]]))
+
+
+def test_several_inputs(folder):
+    other = np.zeros((2, 3, 4, 2), np.uint8)
+    np.save(folder / "y.npy", other)
+    for paths in (["x.npy", "y.npy"], ["named.npz"]):
+        x, y = load_inputs([END, COLOUR], [folder / path for path in paths])
+        np.testing.assert_array_equal(x, X)
+        np.testing.assert_array_equal(y, other)
+
+
+def test_pictures(folder):
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.arange(0, 240, 20, np.uint8).reshape(4, 3)
+    image.fromarray(pixels).save(folder / "grey.png")
+    loaded, = load_inputs([END], [folder / "grey.png"])
+    np.testing.assert_array_equal(loaded[0, ..., 0], pixels.astype(int) - 128)
+    image.new("RGB", (9, 9), (255, 0, 10)).save(folder / "red.png")
+    loaded, = load_inputs([COLOUR], [folder / "red.png"])
+    assert loaded.shape == (1, 3, 4, 2)
+    assert loaded[0, :, 1, 1].tolist() == [255, 0, 10]
+
+
+@pytest.mark.parametrize("ends, names, message", [
+    ([END], ["wrong.npy"], (
+        "wrong.npy must hold int8 or real inputs of the shape (n, 4, 3, 1), not int32 "
+        "(2, 4, 3, 1)")),
+    ([END], ["text.npy"], "text.npy is neither an array that numpy.save wrote nor a picture"),
+    ([END], ["text.png"], "text.png is not a picture that can be read"),
+    ([END], ["two.npz"], (
+        "two.npz must hold one array of int8 or real inputs of the shape (n, 4, 3, 1); of its "
+        "arrays (a, b) more than one suits")),
+    ([COLOUR], ["two.npz"], "(a, b) none suits"),
+    ([END, COLOUR], ["two.npz"], "two.npz has no array x, only a, b"),
+    ([END, COLOUR], ["x.npy"], (
+        "the network has 2 inputs (x, y): give a file for each, or one .npz that has them by "
+        "name, not 1 files")),
+])
+def test_refuses(folder, ends, names, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_inputs(ends, [folder / name for name in names])
+
+
+def test_noise():
+    x, y = noise([END, COLOUR], 3)
+    assert x.shape == (3, 4, 3, 1) and x.dtype == np.int8 and x.min() < 0
+    assert y.shape == (3, 3, 4, 2) and y.dtype == np.uint8 and y.max() > 127
