@@ -29,21 +29,30 @@ class SimulatedAccelerator:
 
     def load(self, program):
         """Write a program that was compiled for this build."""
-        self.program, self.loaded = program, None
-        self._write(Window.WEIGHTS, program.weights, chunks_of(8 * self.params.array.cols))
-        packed = pack(ChannelParams, program.channels)
-        self._write(Window.PARAMS, packed, chunks_of(8 * packed.shape[1]))
+        self.program = program
+        self.write(Window.PROGRAM, program.descriptors[:, None])
+        self.write(Window.WEIGHTS, program.weights)
+        self.write(Window.PARAMS, pack(ChannelParams, program.channels))
 
-    def _write(self, window, rows, chunks, base=0):
+    def write(self, window, rows, base=0):
         """Rows of bytes, or of words, from word ``base`` of a memory on."""
         if not len(rows):
             return
         raw = np.ascontiguousarray(rows)
         raw = raw.view(np.uint8).reshape(len(rows), -1)
+        chunks = chunks_of(8 * raw.shape[1])
         raw = np.pad(raw, ((0, 0), (0, 4 * chunks - raw.shape[1])))
         data = raw.view("<u4").reshape(-1).astype(np.int64)
         address = (window << OFFSET_BITS) + base * chunks + np.arange(len(data))
         self._command(1, address, data)
+
+    def command(self, register, value):
+        """Write a register."""
+        self._command(1, register, value)
+
+    def read(self, register):
+        """The value of a register."""
+        return int(self._read(Window.REGISTERS, register)[0])
 
     def _command(self, write, address, data):
         address = np.atleast_1d(address)
@@ -63,7 +72,10 @@ class SimulatedAccelerator:
 
     def run(self, *inputs):
         """Results of inputs (n, ...), as many as the program takes at a time: every tensor that is
-        still in memory at the end."""
+        still in memory at the end.
+
+        Raises :exc:`RuntimeError` if the accelerator stops with an error.
+        """
         program = self.program
         for x in inputs:
             if len(x) != program.pictures:
@@ -76,41 +88,46 @@ class SimulatedAccelerator:
         for step in program.steps:
             if isinstance(step, Segment):
                 cycles += self._go(step)
-                layers += self._read(Window.CYCLES, np.arange(step.layers)).tolist()
+                layers += self.layer_cycles(step.layers)
                 continue
             for tensor in step.inputs:
                 if tensor not in values and tensor in program.places:
-                    values[tensor] = self._tensor(tensor)
+                    values[tensor] = self.tensor(tensor)
             result, = step.outputs
             values[result] = run_operator(program.graph, step, values)
             self._put(result, values[result])
         wanted = program.places if program.keep else program.graph.outputs
-        values |= {tensor: self._tensor(tensor) for tensor in wanted if tensor not in values}
+        values |= {tensor: self.tensor(tensor) for tensor in wanted if tensor not in values}
         return Run(values=values, cycles=cycles, layer_cycles=layers)
 
     def _put(self, tensor, x):
         """Write a tensor, if the accelerator has a place for it."""
         if tensor in self.program.places:
-            self._write(Window.ACTIVATIONS, input_words(self.program, tensor, x),
-                        chunks_of(8 * self.params.word_bytes), self.program.places[tensor].base)
+            self.write(Window.ACTIVATIONS, input_words(self.program, tensor, x),
+                       self.program.places[tensor].base)
 
     def _go(self, segment):
         """Cycles that the segment takes."""
-        if segment.start != self.loaded:
-            words = self.program.descriptors[segment.start:segment.start + segment.words]
-            self._write(Window.PROGRAM, words[:, None], 1)
-            self.loaded = segment.start
-        self._command(1, Register.GO, 0)
+        error = self.attempt(segment.start)
+        if error:
+            layer = segment.first + (self.read(Register.STATUS) >> 16)
+            raise RuntimeError(f"the accelerator stopped at layer {layer}: {error.name} "
+                               f"({error.text})")
+        return self.read(Register.CYCLES)
+
+    def layer_cycles(self, count):
+        """Cycles of each of the first ``count`` layers of the last run."""
+        return self._read(Window.CYCLES, np.arange(count)).tolist()
+
+    def attempt(self, address=0):
+        """Run the program at that word of its memory, and tell how it ended: an :class:`Error`."""
+        self.command(Register.GO, address)
         # Commands to a memory wait for the end of the run, which the hardware itself ensures.
         self._read(Window.CYCLES, 0)
-        status = int(self._read(Window.REGISTERS, Register.STATUS)[0])
-        error = Error(status >> 8 & 0xff)
-        if error:
-            raise RuntimeError(f"the accelerator stopped at layer {segment.first + (status >> 16)}:"
-                               f" {error.name}")
-        return int(self._read(Window.REGISTERS, Register.CYCLES)[0])
+        return Error(self.read(Register.STATUS) >> 8 & 0xff)
 
-    def _tensor(self, index):
+    def tensor(self, index):
+        """A tensor that is in memory."""
         place = self.program.places[index].stacked(self.program.pictures)
         chunks = chunks_of(8 * place.word_bytes)
         y, x, word = np.ogrid[:place.height, :place.width, :place.pixel_words]

@@ -81,11 +81,13 @@ def check(graph, params, *, mhz=None, shared_bytes=0):
     program = compile_graph(graph, build)
     model = CycleModel(build)
     products = build.array.rows * build.array.cols
-    cycles = sum(model.run(program.layers[step.first:step.first + step.layers])
-                 for step in program.steps if isinstance(step, Segment))
+    runs = [program.layers[step.first:step.first + step.layers]
+            for step in program.steps if isinstance(step, Segment)]
+    cycles, expected = sum(map(model.run, runs)), [each for run in runs
+                                                   for each in model.layers(run)]
     ends = (*graph.inputs, *graph.outputs)
     return Check(
-        operators=[_operator(program, model, products, each) for each in graph.operators],
+        operators=[_operator(program, expected, products, each) for each in graph.operators],
         short=short, needs=program.needs, build=build,
         have={name: getattr(params, name) for name in program.needs}, cycles=cycles,
         macs=program.macs, floor=-(-program.macs // products), mhz=mhz,
@@ -97,7 +99,7 @@ def _bytes(program, tensor):
     return place.words * place.word_bytes if place else 0
 
 
-def _operator(program, model, products, operator):
+def _operator(program, expected, products, operator):
     layers = [layer for layer in program.layers if layer.operator is operator]
     y = program.graph.result(operator)
     about = {"index": operator.index, "operator": operator.kind, "shape": y.shape[1:]}
@@ -106,7 +108,8 @@ def _operator(program, model, products, operator):
     about["activation_bytes"] = _bytes(program, operator.outputs[0])
     if not layers:
         return OperatorCheck(**about, where="nowhere")
-    cycles = [model.layer(layer) for layer in layers]
+    cycles = [each for layer, each in zip(program.layers, expected, strict=True)
+              if layer.operator is operator]
     macs, total = sum(layer.macs for layer in layers), sum(each.cycles for each in cycles)
     return OperatorCheck(
         **about, where="accelerator", macs=macs, cycles=total,

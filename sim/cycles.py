@@ -21,18 +21,23 @@ FIRST_TILE = 5
 #: From the last vector of a band to room for a word in place of the lines that it frees, besides
 #: the latency of the line buffer, which is read ahead.
 FREE = 3
-#: Cycles of the sequencer for a layer, besides one for each word of the descriptor: to address the
-#: first word, and to start.
+#: From the end of a layer to the start of the next one.
 SEQUENCE = 2
+#: From go, or without prefetch the end of a layer, to the start of the next one, besides one for
+#: each word of its descriptor: to read it, and to start the readers of weights.
+LOAD = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCycles:
-    """``cycles`` of a layer from the first word of its descriptor to its end, and what they are.
+    """``cycles`` of a layer from the end of the one before to its own, and what they are.
 
     ``start``: the descriptor, and the wait for the first vector or word. ``array``: vectors, one a
     cycle. ``weights``: tiles too short for the weights of the next one. ``input``: words that
     are waited for. ``drain``: waits for accumulators, and the drain of the last pass.
+
+    ``ahead``: of all these, those in which its weights have left their memory, so that the next
+    layer's may come.
     """
 
     cycles: int
@@ -41,6 +46,7 @@ class LayerCycles:
     weights: int = 0
     input: int = 0
     drain: int = 0
+    ahead: int = 0
 
     @property
     def bound(self):
@@ -100,45 +106,52 @@ class CycleModel:
         self.weights = 2 + params.output_register   # to the first row of weights
         self.constants = 2 + params.lanes           # to the first parameters
 
-    @property
-    def overhead(self):
-        """Cycles of a layer in which nothing else happens: its descriptor."""
-        return descriptor_words(self.params) + SEQUENCE - 1
-
     def run(self, layers):
-        """Cycles from go to done: those of the layers, one to end each, and the last descriptor."""
-        return sum(self.layer(layer).cycles + 1 for layer in layers) + self.overhead + 1
+        """Cycles from go to done: those of the layers, and the end of the program."""
+        end = 1 if self.params.prefetch else descriptor_words(self.params) + 2
+        return sum(each.cycles for each in self.layers(layers)) + end
 
-    def layer(self, layer):
-        """The :class:`LayerCycles` of a :class:`~host.compiler.program.Layer`."""
-        return {Kind.CONV: self._conv, Kind.POOL: self._pool, Kind.ADD: self._add}[layer.kind](
-            layer.fields)
+    def layers(self, layers):
+        """The :class:`LayerCycles` of each :class:`~host.compiler.program.Layer` of a program."""
+        expected, ahead = [], 0
+        for layer in layers:
+            begin = self._sequence(first=not expected)
+            expected.append({Kind.CONV: self._conv, Kind.POOL: self._pool, Kind.ADD: self._add}[
+                layer.kind](layer.fields, begin, ahead if self.params.prefetch else 0))
+            ahead = expected[-1].ahead
+        return expected
+
+    def _sequence(self, first):
+        """From go or the end of a layer to the start of the next one."""
+        loads = first or not self.params.prefetch
+        return descriptor_words(self.params) + LOAD if loads else SEQUENCE
 
     def _rate(self, fields):
         """Cycles of a beat that is requantised and stored."""
         return max(self.rate, self.params.lanes if fields["store"].get("lane_step") else 1)
 
-    def _pool(self, fields):
+    def _pool(self, fields, begin, _):
         loops = [loop["count"] + 1 for loop in fields["fetch"]["loops"]]
         cells, windows = loops[0] * loops[1], loops[2] * loops[3] * loops[4]
         rate = self._rate(fields)
         full = self.fetch + cells + (windows - 1) * max(cells, self.beats * rate)
         end = max(full, self.constants) + self.beats * rate - self.rate + self.finish
-        return LayerCycles(cycles=self.overhead + end, start=self.overhead + self.fetch,
+        return LayerCycles(cycles=begin + end, start=begin + self.fetch, ahead=begin + end,
                            input=windows * cells, drain=end - self.fetch - windows * cells)
 
-    def _add(self, fields):
+    def _add(self, fields, begin, ahead):
         pairs = 1
         for loop in fields["fetch"]["loops"][1:]:
             pairs *= loop["count"] + 1
-        ready = self.weights + TABLE * entry_rows(self.params.array.cols) + 1
+        table = self.weights + TABLE * entry_rows(self.params.array.cols) + 1
+        ready = max(table - ahead, self.fetch + 2)
         rate = self._rate(fields)
         last = ready + (pairs - 1) * max(2, self.beats * rate)
         end = last + self.beats * rate - self.rate + self.finish
-        return LayerCycles(cycles=self.overhead + end, start=self.overhead + ready,
-                           drain=end - ready)
+        return LayerCycles(cycles=begin + end, start=begin + ready, drain=end - ready,
+                           ahead=end - max(table - ahead, 0))
 
-    def _conv(self, fields):
+    def _conv(self, fields, start, _):
         conv, gemm = fields["conv"], self.gemm
         rate, lanes = self.rate, self.params.lanes
         lines = _Lines(conv, self.params.im2col.words, self.im2col)
@@ -191,7 +204,9 @@ class CycleModel:
         end = max(released[-1] + self.finish + beat - rate,
                   lines.all_come + self.im2col.latency)
         spent["drain"] += end - now
-        return LayerCycles(cycles=self.overhead + end, start=self.overhead + begin, **spent)
+        # A tile's weights come while the one before it is at work.
+        loaded = swap - vectors + gemm.min_tile
+        return LayerCycles(cycles=start + end, start=start + begin, ahead=end - loaded, **spent)
 
 
 class _Lines:

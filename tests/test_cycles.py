@@ -36,8 +36,8 @@ def check(build, graph, x):
     program, model = compile_graph(graph, BUILDS[build]), CycleModel(BUILDS[build])
     accelerator.load(program)
     run = accelerator.run(x)
-    for layer, cycles in zip(program.layers, run.layer_cycles, strict=True):
-        expected = model.layer(layer)
+    for layer, expected, cycles in zip(program.layers, model.layers(program.layers),
+                                       run.layer_cycles, strict=True):
         assert abs(expected.cycles - cycles) <= max(8, cycles // 50), layer.operator
         parts = [getattr(expected, name) for name in ("start", "array", "weights", "input",
                                                       "drain")]

@@ -15,7 +15,8 @@ from host.compiler.transposed import transposed
 from host.compiler.walks import MOST
 from host.compiler.windows import mean, pad, pool, resize
 from host.layers import CONVOLUTIONS
-from rtl.accelerator import AcceleratorParams, descriptor_words
+from rtl.accelerator import AcceleratorParams, Kind, descriptor_words
+from rtl.accelerator.registers import Flag
 from rtl.check import integer
 from rtl.conv2d import Conv2d
 
@@ -93,6 +94,10 @@ class _Plan:
         self.context = Context(graph=graph, core=core, places=storage.places, plans=plans,
                                dense=dense, stacked=stacked, pictures=batch)
         self._lower(order, storage, descriptor_words(params))
+        lacking = [flag.name for flag in _flags(self.layers) if not params.flags[flag]]
+        if lacking:
+            raise ValueError("the network needs what this build does not have: "
+                             + ", ".join(lacking))
         self.ends = {step.first + step.layers for step in self.steps if isinstance(step, Segment)}
         self.gathered = weights, channels, _ = gather(self.layers, params.array.cols)
         self.needs = {
@@ -133,6 +138,13 @@ def _geometry(plans):
         for name, least in plan.least.items():
             needs[name] = max(needs.get(name, 0), least)
     return needs
+
+
+def _flags(layers):
+    """Units that layers need, in the order of their flags."""
+    kinds = {layer.kind for layer in layers}
+    units = {Flag.POOLING: Kind.POOL, Flag.ADDITION: Kind.ADD}
+    return [flag for flag, kind in units.items() if kind in kinds]
 
 
 def _dense_inputs(graph, order):

@@ -165,9 +165,6 @@ def _complete(shape, value, name):
         return {key: _complete(each.shape, value.get(key), f"{name}.{key}".lstrip("."))
                 for key, each in shape}
     shape, value = Shape.cast(shape), int(value or 0)
-    # Addresses and steps count modulo their width; nothing else may wrap.
-    if name.endswith((".step", ".base")):
-        value %= 1 << shape.width
     if not shape.signed and not 0 <= value < 1 << shape.width:
         raise ValueError(f"{name} must be at most {(1 << shape.width) - 1} in this build, not "
                          f"{value}")

@@ -28,8 +28,8 @@ class Accelerator(wiring.Component):
     The host writes program, weights, parameters and the input, says "go", and reads the output
     when the status says that nothing runs. See :mod:`rtl.accelerator.registers`.
 
-    A layer's words come from the activation memory, pass one of three units (convolution, pool,
-    add) and then the one requantizer, and go back. Layers run one after the other.
+    A layer's words come from the activation memory, pass one of up to three units (convolution,
+    pool, add) and then the one requantizer, and go back. Layers run one after the other.
 
     Parameters
     ----------
@@ -77,42 +77,48 @@ class Accelerator(wiring.Component):
         im2col = Im2col(params.im2col)
         gemm = Gemm(array, depth=params.depth, lanes=lanes, requantize=0,
                     output_register=params.output_register)
-        pool = Pool(word_bytes=word_bytes, lanes=lanes)
-        add = Add(word_bytes=word_bytes, lanes=lanes, cols=array.cols)
         requantizer = Requantizer(lanes=lanes, cycles=params.requantize, rounding=params.rounding)
         m.submodules.memory = memory
         for name, unit in (
                 ("fetch", fetch), ("store", store), ("weights", weights), ("params", constants),
-                ("gather", gather), ("im2col", im2col), ("gemm", gemm), ("pool", pool),
-                ("add", add), ("requantizer", requantizer)):
+                ("gather", gather), ("im2col", im2col), ("gemm", gemm),
+                ("requantizer", requantizer)):
             m.submodules[name] = clear(unit)
 
         # Words in, by the kind of the layer.
         connect(m, im2col.o, gemm.i)
-        source = fetch.o
-        m.d.comb += [im2col.i.payload.eq(source.payload.data), pool.i.payload.eq(source.payload),
-                     add.i.payload.eq(source.payload)]
-        _route(m, kind, source, {Kind.CONV: im2col.i, Kind.POOL: pool.i, Kind.ADD: add.i})
-        rows = weights.o
-        m.d.comb += [gemm.weights.payload.eq(rows.payload), add.weights.payload.eq(rows.payload)]
-        _route(m, kind, rows, {Kind.CONV: gemm.weights, Kind.ADD: add.weights})
+        source, rows = fetch.o, weights.o
+        sources, readers, sums = ({Kind.CONV: im2col.i}, {Kind.CONV: gemm.weights},
+                                  {Kind.CONV: gemm.o})
+        m.d.comb += im2col.i.payload.eq(source.payload.data)
+        if params.pooling:
+            m.submodules.pool = pool = clear(Pool(word_bytes=word_bytes, lanes=lanes))
+            sources[Kind.POOL], sums[Kind.POOL] = pool.i, pool.o
+            m.d.comb += [pool.i.payload.eq(source.payload), pool.maximum.eq(layer.maximum),
+                         pool.plain.eq(layer.plain)]
+        if params.addition:
+            m.submodules.add = add = clear(Add(word_bytes=word_bytes, lanes=lanes,
+                                               cols=array.cols))
+            sources[Kind.ADD], readers[Kind.ADD], sums[Kind.ADD] = add.i, add.weights, add.o
+            m.d.comb += add.i.payload.eq(source.payload)
+        m.d.comb += [target.payload.eq(rows.payload) for target in readers.values()]
+        _route(m, kind, source, sources)
+        _route(m, sequencer.ahead.kind, rows, readers)
 
         # Sums to the requantizer, and back to memory.
         with m.Switch(kind):
-            for each, unit in ((Kind.CONV, gemm), (Kind.POOL, pool), (Kind.ADD, add)):
+            for each, unit in sums.items():
                 with m.Case(each):
                     m.d.comb += [
-                        requantizer.i.valid.eq(unit.o.valid),
-                        requantizer.i.payload.eq(unit.o.payload),
-                        unit.o.ready.eq(requantizer.i.ready),
+                        requantizer.i.valid.eq(unit.valid),
+                        requantizer.i.payload.eq(unit.payload),
+                        unit.ready.eq(requantizer.i.ready),
                     ]
         m.d.comb += [
             gather.i.valid.eq(constants.o.valid),
             gather.i.payload.eq(constants.o.payload),
             constants.o.ready.eq(gather.i.ready),
             requantizer.range.eq(layer.range),
-            pool.maximum.eq(layer.maximum),
-            pool.plain.eq(layer.plain),
         ]
         if params.rounding == "both":
             m.d.comb += requantizer.float32.eq(layer.float32)
@@ -123,9 +129,15 @@ class Accelerator(wiring.Component):
         mapped = Signal()  # the im2col unit has this layer still to do
         m.d.comb += [
             fetch.config.eq(layer.fetch), store.config.eq(layer.store),
-            weights.config.eq(layer.weights), constants.config.eq(layer.params),
+            weights.config.eq(sequencer.ahead.weights),
+            constants.config.eq(sequencer.ahead.params),
             im2col.config.payload.eq(layer.conv), im2col.config.valid.eq(mapped),
-            *(unit.init.eq(sequencer.init) for unit in (fetch, store, weights, constants, add)),
+            *(unit.init.eq(sequencer.init) for unit in (fetch, store)),
+            weights.init.eq(sequencer.init_ahead.weights),
+            constants.init.eq(sequencer.init_ahead.params),
+            *(sequencer.outside[name].eq(unit.outside) for name, unit in (
+                ("fetch", fetch), ("store", store), ("weights", weights), ("params", constants))),
+            sequencer.reading.weights.eq(weights.busy), sequencer.reading.params.eq(constants.busy),
             sequencer.finished.eq(~store.busy & ~mapped),
             sequencer.moved.eq((fetch.o.valid & fetch.o.ready) | (im2col.o.valid & im2col.o.ready)
                                | (rows.valid & rows.ready)
@@ -145,7 +157,8 @@ class Accelerator(wiring.Component):
         m.d.comb += [
             *(getattr(host, name).eq(getattr(sequencer, name))
               for name in ("running", "error", "index", "cycles", "record_en", "record")),
-            sequencer.go.eq(host.go),
+            *(getattr(sequencer, name).eq(getattr(host, name))
+              for name in ("go", "go_address", "stop")),
             memory.write_en.eq(Mux(running, store.write_en, activate)),
             memory.write_addr.eq(Mux(running, store.write_addr, host.address)),
             memory.write_data.eq(Mux(running, store.write_data.as_value(), host.data)),

@@ -20,16 +20,14 @@ def entry_rows(cols):
 class Add(wiring.Component):
     """Sums of two tensors on a common scale, for the requantizer.
 
-    Before anything else ``TABLE`` entries are taken from the weights, each in the low 32 bits of
+    Before a layer's words ``TABLE`` entries are taken from the weights, each in the low 32 bits of
     ``entry_rows(cols)`` rows: what each byte of the second operand amounts to, in units of
     ``2^-20`` of the common scale. The first operand, of the larger scale, is half of that scale:
     ``a << 19``. Words of the two come in turns. A pair gives ``word_bytes / lanes`` beats, one a
-    cycle.
+    cycle. After the last pair of all the next table is taken, whenever it comes.
 
     Members
     -------
-    init : ``In(1)``
-        A new layer: the table comes first.
     weights : ``In(stream.Signature(bytes_of(cols)))``
     i : ``In(stream.Signature(fetched_of(word_bytes)))``
     o : ``Out(stream.Signature(sums_of(lanes)))``
@@ -39,7 +37,6 @@ class Add(wiring.Component):
     def __init__(self, *, word_bytes, lanes, cols):
         self.word_bytes, self.lanes, self.cols = word_bytes, lanes, cols
         super().__init__({
-            "init": In(1),
             "weights": In(stream.Signature(bytes_of(cols))),
             "i": In(stream.Signature(fetched_of(word_bytes))),
             "o": Out(stream.Signature(sums_of(lanes))),
@@ -62,8 +59,6 @@ class Add(wiring.Component):
             m.d.sync += [gathered.eq(value), row.eq(Mux(write, 0, row + 1))]
         with m.If(write):
             m.d.sync += entry.eq(entry + 1)
-        with m.If(self.init):
-            m.d.sync += [entry.eq(0), row.eq(0)]
 
         # While the beats of a pair leave, the first word of the next one is taken.
         word = self.i.payload.data
@@ -80,6 +75,8 @@ class Add(wiring.Component):
             m.d.sync += beat.eq(Mux(done, 0, beat + 1))
         with m.If(done):
             m.d.sync += paired.eq(0)
+            with m.If(final):
+                m.d.sync += entry.eq(0)
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += have_early.eq(~have_early)
             with m.If(~have_early):

@@ -30,11 +30,16 @@ class SequenceReader(wiring.Component):
     config : ``In(sequence_of(...))``
         Holds from ``init`` on.
     init : ``In(1)``
-        Begin.
+        Begin; not while ``busy``.
+    busy : ``Out(1)``
+        There are words that have not been taken.
+    outside : ``Out(1)``
+        The next word is outside the memory; it never comes.
     o : ``Out(stream.Signature(width))``
     """
 
     def __init__(self, *, width, depth, count_bits, output_register=False):
+        self.depth = depth
         self.memory = BlockRam(width=width, depth=depth, output_register=output_register)
         address = Shape.cast(range(depth)).width
         super().__init__({
@@ -43,16 +48,18 @@ class SequenceReader(wiring.Component):
             "write_data": In(width),
             "config": In(sequence_of(address, count_bits)),
             "init": In(1),
+            "busy": Out(1),
+            "outside": Out(1),
             "o": Out(stream.Signature(width)),
         })
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.memory = memory = self.memory
-        address = Signal.like(self.config.base)
+        address = Signal(len(self.config.base) + 1)
         left = Signal.like(self.config.count)
         repeats = Signal.like(self.config.repeats)
-        running, advance = Signal(), Signal()
+        running, asking, advance = Signal(), Signal(), Signal()
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
             memory.write_en.eq(self.write_en),
@@ -60,17 +67,20 @@ class SequenceReader(wiring.Component):
             memory.write_data.eq(self.write_data),
             memory.read_en.eq(advance),
             memory.read_addr.eq(address),
+            self.outside.eq(running & (address >= self.depth)),
+            asking.eq(running & ~self.outside),
             self.o.payload.eq(memory.read_data),
         ]
-        valid = running
+        valid, busy = asking, running | self.o.valid
         for stage in range(memory.latency - 1):
             late = Signal(name=f"valid_{stage}")
             with m.If(advance):
                 m.d.sync += late.eq(valid)
-            valid = late
+            valid, busy = late, busy | late
+        m.d.comb += self.busy.eq(busy)
         with m.If(advance):
             m.d.sync += self.o.valid.eq(valid)
-            with m.If(running):
+            with m.If(asking):
                 m.d.sync += [address.eq(address + 1), left.eq(left - 1)]
                 with m.If(left == 0):
                     m.d.sync += [address.eq(self.config.base), left.eq(self.config.count),

@@ -47,7 +47,7 @@ def descriptor_of(params):
         "kind": KIND_BITS,
         "maximum": 1,                     # POOL: maxima, not means
         "plain": 1,                       # POOL: sums that the parameters scale
-        **({"float32": 1} if params.rounding == "both" else {}),
+        **({"float32": 1} if params.rounding == "both" else {}),  # round by float32
         "range": OutputRange,
         "fetch": fetch_of(params),
         "store": store_of(params),

@@ -30,6 +30,8 @@ class Fetch(wiring.Component):
     config, init : as of :class:`Walker`; addresses are those of words
     busy : ``Out(1)``
         From ``init`` until the last word is taken.
+    outside : ``Out(1)``
+        The address of now is outside the memory.
     read_en, read_addr, read_data : the memory's read port, from the other side
     o : ``Out(stream.Signature(fetched_of(word_bytes)))``
     """
@@ -43,6 +45,7 @@ class Fetch(wiring.Component):
             "config": In(self.walker.config_layout),
             "init": In(1),
             "busy": Out(1),
+            "outside": Out(1),
             "read_en": Out(1),
             "read_addr": Out(address),
             "read_data": In(bytes_of(memory.word_bytes)),
@@ -60,6 +63,7 @@ class Fetch(wiring.Component):
             walker.o.ready.eq(advance),
             self.read_en.eq(advance),
             self.read_addr.eq(walker.o.payload.address),
+            self.outside.eq(walker.o.valid & walker.o.payload.outside),
         ]
         order = data.StructLayout({"valid": 1, "over": DIMS})
         orders = [Signal(order, name=f"order_{n}") for n in range(self.latency + 1)]

@@ -3,7 +3,15 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from rtl.accelerator.registers import ADDRESS_BITS, ID, OFFSET_BITS, Register, Window
+from rtl.accelerator.registers import (
+    ADDRESS_BITS,
+    FIRST_PARAMETER,
+    ID,
+    OFFSET_BITS,
+    Error,
+    Register,
+    Window,
+)
 from rtl.layouts import ChannelParams, bytes_of
 from rtl.memory import BlockRam
 
@@ -21,6 +29,8 @@ def chunks_of(width):
 class HostPort(wiring.Component):
     """Commands of the host to registers and memories; a write takes a cycle, a read a few.
 
+    What is written beyond a memory is lost, and what is read there means nothing.
+
     Members
     -------
     commands, o : as of :class:`Accelerator`
@@ -30,18 +40,19 @@ class HostPort(wiring.Component):
         Of a memory's own words. A read holds its address.
     activations : ``In(bytes_of(word_bytes))``
         The word there, a few cycles later.
-    go : ``Out(1)``
+    go, go_address, stop : as of :class:`Sequencer`
     running, error, index, cycles, record_en, record : as of :class:`Sequencer`
     """
 
     def __init__(self, params, *, version):
         self.params = params
         self.version = int.from_bytes(bytes(map(int, version.split("."))), "little")
-        self._widths = {
-            Window.PROGRAM: 32, Window.WEIGHTS: 8 * params.array.cols,
-            Window.PARAMS: Shape.cast(ChannelParams).width,
-            Window.ACTIVATIONS: 8 * params.word_bytes}
-        self._most = max(map(chunks_of, self._widths.values()))
+        self._memories = {  # bits of a word, words
+            Window.PROGRAM: (32, params.program_words),
+            Window.WEIGHTS: (8 * params.array.cols, params.weight_rows),
+            Window.PARAMS: (Shape.cast(ChannelParams).width, params.channels),
+            Window.ACTIVATIONS: (8 * params.word_bytes, params.words)}
+        self._most = max(chunks_of(width) for width, _ in self._memories.values())
         command = data.StructLayout({"write": 1, "address": ADDRESS_BITS, "data": 32})
         super().__init__({
             "commands": In(stream.Signature(command)),
@@ -51,8 +62,10 @@ class HostPort(wiring.Component):
             "data": Out(32 * self._most),
             "activations": In(bytes_of(params.word_bytes)),
             "go": Out(1),
+            "go_address": Out(32),
+            "stop": Out(1),
             "running": In(1),
-            "error": In(8),
+            "error": In(Error),
             "index": In(16),
             "cycles": In(32),
             "record_en": In(1),
@@ -65,8 +78,12 @@ class HostPort(wiring.Component):
         window, offset = command.address[OFFSET_BITS:], command.address[:OFFSET_BITS]
         taken = self.commands.valid & self.commands.ready
         part = self._write(m, window, offset, taken & command.write)
-        m.d.comb += self.go.eq(taken & command.write & (window == Window.REGISTERS)
-                               & (offset == Register.GO))
+        orders = taken & command.write & (window == Window.REGISTERS)
+        m.d.comb += [
+            self.go.eq(orders & (offset == Register.GO)),
+            self.go_address.eq(command.data),
+            self.stop.eq(orders & (offset == Register.STOP)),
+        ]
 
         # A read waits for the memory, its address held.
         wait = Signal(range(4))
@@ -98,14 +115,15 @@ class HostPort(wiring.Component):
         with m.If(taken):
             m.d.sync += gathered.eq(now)
         with m.Switch(window):
-            for each, width in self._widths.items():
+            for each, (width, depth) in self._memories.items():
                 chunks = chunks_of(width)
                 shift = ceil_log2(chunks)
                 with m.Case(each):
                     m.d.comb += [
                         self.address.eq(offset >> shift),
                         part.eq(offset[:shift]),
-                        self.write[each].eq(taken & (part == chunks - 1)),
+                        self.write[each].eq(taken & (part == chunks - 1)
+                                            & (offset >> shift < depth)),
                         self.data.eq(now[-32 * chunks:]),
                     ]
             with m.Default():
@@ -121,15 +139,17 @@ class HostPort(wiring.Component):
         return cycles.read_data
 
     def _register(self, m, offset):
-        value, array = Signal(32), self.params.array
-        shape = bytes([array.rows, array.cols, self.params.lanes, self.params.word_bytes])
+        value = Signal(32)
+        parameters, flags = self.params.registers()
         with m.Switch(offset):
             for register, content in {
                     Register.ID: ID,
                     Register.VERSION: self.version,
-                    Register.SHAPE: int.from_bytes(shape, "little"),
-                    Register.STATUS: Cat(self.running, Const(0, 7), self.error, self.index),
-                    Register.CYCLES: self.cycles}.items():
+                    Register.FLAGS: flags,
+                    Register.STATUS: Cat(self.running, Const(0, 7), self.error,
+                                         Const(0, 8 - len(self.error)), self.index),
+                    Register.CYCLES: self.cycles,
+                    **dict(enumerate(parameters.values(), FIRST_PARAMETER))}.items():
                 with m.Case(register):
                     m.d.comb += value.eq(content)
         return value

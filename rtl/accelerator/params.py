@@ -1,15 +1,20 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from amaranth.utils import ceil_log2
 
+from rtl.accelerator.registers import PARAMETERS, Flag
 from rtl.check import integer, one_of
 from rtl.im2col import Im2colParams
 from rtl.params import ArrayParams
+from rtl.postprocess import Requantizer
 
 __all__ = ["AcceleratorParams", "COUNT_BITS"]
 
 #: Bits of a loop's count in a descriptor.
 COUNT_BITS = 12
+
+#: Roundings of a build by its flags TFLM and FLOAT32.
+ROUNDINGS = {(True, False): "tflm", (False, True): "float32", (True, True): "both"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +28,8 @@ class AcceleratorParams:
         As of :class:`Gemm` and :class:`Requantizer`; ``lanes`` is a power of two.
     buffer_bytes, max_lines
         As of :class:`Im2colParams`.
+    pooling, addition : :class:`bool`
+        Whether there is a unit for it.
     activation_bytes : :class:`int`
         Memory for all tensors that are alive at a time; a power of two.
     weight_bytes : :class:`int`
@@ -31,6 +38,12 @@ class AcceleratorParams:
         Output channels of the whole network: each has parameters.
     program_words : :class:`int`
         Words of 32 bits for the descriptors of all layers.
+    prefetch : :class:`bool`
+        Whether a descriptor is loaded while the layer before it runs: a register for each of its
+        bits, and some 30 cycles less for each layer.
+    patience, longest : :class:`int`
+        Cycles without any movement after which a layer is given up, and cycles that one may take
+        in all: powers of two.
     """
 
     array: ArrayParams
@@ -41,22 +54,35 @@ class AcceleratorParams:
     output_register: bool = True
     buffer_bytes: int = 16384
     max_lines: int = 1024
+    pooling: bool = True
+    addition: bool = True
     activation_bytes: int = 65536
     weight_bytes: int = 131072
     channels: int = 1024
     program_words: int = 2048
+    prefetch: bool = True
+    patience: int = 1 << 16
+    longest: int = 1 << 30
 
     def __post_init__(self):
         if not isinstance(self.array, ArrayParams):
             raise TypeError(f"array must be ArrayParams, not {self.array!r}")
+        for name in ("output_register", "pooling", "addition", "prefetch"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be a boolean, not {getattr(self, name)!r}")
         one_of("lanes", self.lanes, [n for n in (1, 2, 4, 8, 16, 32)
                                      if n <= self.word_bytes and self.array.cols % n == 0])
-        for name, low, high in (("activation_bytes", 64, 1 << 20), ("weight_bytes", 64, 1 << 22),
-                                ("channels", 8, 1 << 16), ("program_words", 64, 1 << 16)):
-            integer(name, getattr(self, name), low, high)
-        if self.activation_bytes & (self.activation_bytes - 1):
-            raise ValueError(f"activation_bytes must be a power of two, not "
-                             f"{self.activation_bytes}")
+        one_of("rounding", self.rounding, ROUNDINGS.values())
+        one_of("requantize", self.requantize, Requantizer.CYCLES)
+        for name, low, high in (("depth", 2, 4096), ("activation_bytes", 64, 1 << 20),
+                                ("weight_bytes", 64, 1 << 22), ("channels", 8, 1 << 16),
+                                ("program_words", 64, 1 << 16), ("patience", 64, 1 << 24),
+                                ("longest", 64, 1 << 30)):
+            object.__setattr__(self, name, integer(name, getattr(self, name), low, high))
+        for name in ("activation_bytes", "patience", "longest"):
+            value = getattr(self, name)
+            if value & (value - 1):
+                raise ValueError(f"{name} must be a power of two, not {value}")
         _ = self.im2col  # refuses what the line buffer cannot be
 
     @property
@@ -81,3 +107,37 @@ class AcceleratorParams:
             rows=self.array.rows, lanes=self.array.lanes, word_bytes=self.word_bytes,
             buffer_bytes=self.buffer_bytes, max_lines=self.max_lines, max_pictures=1,
             fir=self.array.fir_rows > 0, output_register=self.output_register)
+
+    @property
+    def flags(self):
+        """Whether the build has each unit of :class:`~rtl.accelerator.registers.Flag`."""
+        return {Flag.POOLING: self.pooling, Flag.ADDITION: self.addition,
+                Flag.FIR: self.array.fir_rows > 0, Flag.TFLM: self.rounding != "float32",
+                Flag.FLOAT32: self.rounding != "tflm"}
+
+    def registers(self):
+        """What the device says of itself: the value of each of
+        :data:`~rtl.accelerator.registers.PARAMETERS`, by name, and that of ``FLAGS``."""
+        values = {name: int(getattr(self.array if name in ARRAY else self, name))
+                  for name in PARAMETERS}
+        return values, sum(has << flag for flag, has in self.flags.items())
+
+    @classmethod
+    def of_registers(cls, values, flags):
+        """The parameters of a device that says ``values`` and ``flags`` of itself.
+
+        They are those of the build but for the kinds of its products, which no program depends on.
+
+        Raises :exc:`ValueError` if there is no such build.
+        """
+        rounding = ROUNDINGS.get((bool(flags >> Flag.TFLM & 1), bool(flags >> Flag.FLOAT32 & 1)))
+        array = ArrayParams(**{name: values[name] for name in ARRAY})
+        kinds = {field.name: field.type for field in fields(cls)}
+        return cls(array=array, rounding=rounding, pooling=bool(flags >> Flag.POOLING & 1),
+                   addition=bool(flags >> Flag.ADDITION & 1),
+                   **{name: bool(values[name]) if kinds[name] in {bool, "bool"} else values[name]
+                      for name in PARAMETERS if name not in ARRAY})
+
+
+#: Those of the parameters that are the array's.
+ARRAY = "rows", "cols", "fir_rows"

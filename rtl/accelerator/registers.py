@@ -1,8 +1,9 @@
-"""The register map and the windows of memory, as data."""
+"""The register map, the windows of memory and the errors, as data."""
 
 import enum
 
-__all__ = ["ADDRESS_BITS", "ID", "OFFSET_BITS", "Error", "Register", "Window"]
+__all__ = ["ADDRESS_BITS", "FIRST_PARAMETER", "ID", "OFFSET_BITS", "PARAMETERS", "Error", "Flag",
+           "Register", "Window"]
 
 OFFSET_BITS = 20
 ADDRESS_BITS = OFFSET_BITS + 3
@@ -11,36 +12,87 @@ ADDRESS_BITS = OFFSET_BITS + 3
 ID = 0x53595354
 
 
-class Window(enum.IntEnum):
+class _Described(enum.IntEnum):
+    """Members are numbers; each has a ``text`` that says what it means."""
+
+    def __new__(cls, value, text):
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.text = text
+        return member
+
+
+class Window(_Described):
     """Upper three bits of an address; the rest counts words of 32 bits within the window.
 
     A word of the memory behind a window takes as many words of 32 bits as the next power of two
     holds it, the low bits first; the last of them writes it.
     """
 
-    REGISTERS = 0
-    PROGRAM = 1      #: Descriptors, one after the other.
-    WEIGHTS = 2      #: Rows of a byte for each column.
-    PARAMS = 3       #: One :class:`rtl.layouts.ChannelParams` for each channel.
-    ACTIVATIONS = 4  #: Words of tensors; can be read.
-    CYCLES = 5       #: Cycles of each layer of the last run, by its index; read only.
+    REGISTERS = 0, "The registers below."
+    PROGRAM = 1, "Descriptors, one after the other."
+    WEIGHTS = 2, "Rows of a byte for each column."
+    PARAMS = 3, "Parameters of one output channel each."
+    ACTIVATIONS = 4, "Words of tensors; can be read."
+    CYCLES = 5, "Cycles of each layer of the last run, by its index; read only."
 
 
-class Register(enum.IntEnum):
-    """Offsets in the window of registers."""
+class Register(_Described):
+    """Offsets in the window of registers. Those that are not named read 0."""
 
-    ID = 0
-    VERSION = 1      #: Major, minor and patch, a byte each.
-    SHAPE = 2        #: Rows, columns, lanes, word bytes: a byte each, the first in the low bits.
-    GO = 3           #: Write anything to run the program from its start.
-    STATUS = 4       #: Bit 0: running. Bits 8 to 15: an :class:`Error`. From 16 on: the layer.
-    CYCLES = 5       #: From go to the end of the last run.
+    ID = 0, f"Reads {ID:#010x}."
+    VERSION = 1, "Major, minor and patch, a byte each, the first in the low bits."
+    FLAGS = 2, "A bit for each unit that this build has."
+    GO = 3, "Write the word of the program to begin at: a run starts, unless one is under way."
+    STATUS = 4, "Bit 0: running. Bits 8 to 15: an error. From 16 on: the layer."
+    CYCLES = 5, "From go to the end of the last run, or to now."
+    STOP = 6, "Write anything to give up the run that is under way."
 
 
-class Error(enum.IntEnum):
+class Flag(_Described):
+    """Bits of the register ``FLAGS``."""
+
+    POOLING = 0, "Means and maxima of windows, copies and fills."
+    ADDITION = 1, "Sums of two tensors."
+    FIR = 2, "Depthwise layers as filters: `fir_rows` is not 0."
+    TFLM = 3, "Rounding as TensorFlow Lite Micro."
+    FLOAT32 = 4, "Rounding by float32, as LiteRT and onnxruntime."
+
+
+#: Parameters of the build, a register each from ``FIRST_PARAMETER`` on, in this order.
+FIRST_PARAMETER = 16
+PARAMETERS = {
+    "rows": "Taps of a tile.",
+    "cols": "Filters of a tile.",
+    "fir_rows": "Rows that can form a depthwise filter.",
+    "depth": "Pixels of a pass at the most.",
+    "lanes": "Channels that are requantised at once.",
+    "requantize": "Cycles of a requantisation.",
+    "output_register": "1 if memories have a second register.",
+    "buffer_bytes": "Line buffer.",
+    "max_lines": "Lines of a picture at the most.",
+    "activation_bytes": "Memory for tensors.",
+    "weight_bytes": "Memory for weights.",
+    "channels": "Memory for parameters, in output channels.",
+    "program_words": "Memory for descriptors, in words of 32 bits.",
+    "prefetch": "1 if a descriptor is loaded while the layer before it runs.",
+    "patience": "Cycles without any movement after which a layer is stuck.",
+    "longest": "Cycles that a layer may take.",
+}
+
+
+class Error(_Described):
     """Why a run stopped."""
 
-    NONE = 0
-    KIND = 1         #: A descriptor of no known kind.
-    STALL = 2        #: Nothing moved for :data:`rtl.accelerator.sequencer.PATIENCE` cycles.
-    PROGRAM = 3      #: The program went past the end of its memory.
+    NONE = 0, "It came to its end, or none has begun."
+    KIND = 1, "`kind`: none that is known."
+    UNIT = 2, "`kind`: of a unit that this build does not have."
+    GO = 3, "The program was to begin beyond its memory."
+    PROGRAM = 4, "The program went past the end of its memory."
+    FETCH = 5, "`fetch`: an address outside the activation memory."
+    STORE = 6, "`store`: an address outside the activation memory."
+    WEIGHTS = 7, "`weights`: an address outside the memory, or rows that the layer did not take."
+    PARAMS = 8, "`params`: an address outside the memory, or words that the layer did not take."
+    STALL = 9, "Nothing moved for `patience` cycles: fields of the layer contradict each other."
+    LONG = 10, "A layer took `longest` cycles: some count in it is wrong."
+    STOPPED = 11, "The host gave it up."

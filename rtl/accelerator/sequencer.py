@@ -1,55 +1,91 @@
+import enum
+
 from amaranth import *
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from rtl.accelerator.descriptor import Kind, descriptor_of, descriptor_words
+from rtl.accelerator.loader import Loader
 from rtl.accelerator.registers import Error
-from rtl.memory import BlockRam
 
-__all__ = ["PATIENCE", "Sequencer"]
+__all__ = ["Sequencer"]
 
-#: Cycles without any movement after which a layer is taken for stuck.
-PATIENCE = 1 << 16
+#: What the readers of a layer's sequences are told, before the layer begins.
+READERS = {"weights": ("kind", "weights"), "params": ("params",)}
+
+
+class State(enum.Enum):
+    """What the sequencer waits for."""
+
+    IDLE = 0   #: A go.
+    NEXT = 1   #: The next descriptor, and that its readers have started.
+    BEGIN = 2  #: The units, which learn of the layer.
+    RUN = 3    #: The end of the layer.
 
 
 class Sequencer(wiring.Component):
     """Walks the program: loads a descriptor, starts its layer, waits for its end.
 
-    A descriptor of ``n`` words takes ``n + 4`` cycles to load and start.
+    The readers of weights and parameters start as soon as a descriptor is there and they are done
+    with the layer before. With ``prefetch`` a descriptor is loaded while the layer before it runs,
+    so that its units start three cycles after the last byte of that was stored; otherwise it is
+    loaded then, which takes ``n + 5`` cycles for one of ``n`` words.
+
+    An error stops the run and clears all units. What a layer's sequences say is held against the
+    layer only when it has begun.
 
     Members
     -------
     write_en, write_addr, write_data : the program's memory, for the host
-    go : ``In(1)``
-        Begin with the first descriptor, unless running.
+    go, go_address : ``In(1)``, ``In(32)``
+        Begin with the descriptor at that word, unless running.
+    stop : ``In(1)``
+        Give up the run.
     layer : ``Out(descriptor_of(params))``
         Holds while the layer runs.
+    ahead : ``Out(data.StructLayout)``
+        ``kind``, ``weights`` and ``params`` of the descriptor whose words the readers deliver.
     clear : ``Out(1)``
         Everything begins anew: a run starts, or one was given up.
-    init : ``Out(1)``
-        The layer begins.
+    init, init_ahead : ``Out``
+        The layer begins; its readers do, each as soon as it can.
     finished, moved : ``In(1)``
         The layer has ended; something moved in this cycle.
+    reading : ``In``
+        Which readers, ``weights`` and ``params``, have words to deliver.
+    outside : ``In``
+        Which addresses are outside their memories.
     running, error, index, cycles : ``Out``
         Of this run or the last one.
     record_en, record : ``Out(1)``, ``Out(32)``
-        Cycles of the layer ``index``, as it ends.
+        Cycles of the layer ``index`` as it ends, from the end of the one before.
     """
 
     def __init__(self, params):
         self.params = params
+        fields = descriptor_of(params).members
+        readers = data.StructLayout(dict.fromkeys(READERS, 1))
         super().__init__({
             "write_en": In(1),
             "write_addr": In(range(params.program_words)),
             "write_data": In(32),
             "go": In(1),
+            "go_address": In(32),
+            "stop": In(1),
             "layer": Out(descriptor_of(params)),
+            "ahead": Out(data.StructLayout({
+                name: fields[name] for names in READERS.values() for name in names})),
             "clear": Out(1),
             "init": Out(1),
+            "init_ahead": Out(readers),
             "finished": In(1),
             "moved": In(1),
+            "reading": In(readers),
+            "outside": In(data.StructLayout({
+                name: 1 for name in ("fetch", "store", "weights", "params")})),
             "running": Out(1),
-            "error": Out(8),
+            "error": Out(Error),
             "index": Out(16),
             "cycles": Out(32),
             "record_en": Out(1),
@@ -58,67 +94,103 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        words = descriptor_words(self.params)
-        m.submodules.program = program = BlockRam(width=32, depth=self.params.program_words)
-        address = Signal(range(self.params.program_words + 1))
-        left = Signal(range(words + 1))
-        shifted = Signal(32 * words, reset_less=True)
-        began, idle = Signal(32), Signal(range(PATIENCE + 1))
+        params, state = self.params, Signal(State)
+        m.submodules.loader = loader = Loader(words=descriptor_words(params),
+                                              depth=params.program_words)
+        begin, take, end = Signal(), Signal(), Signal()  # a run begins, a layer does, one ends
+        stop = Signal(Error)
         m.d.comb += [
-            program.write_en.eq(self.write_en),
-            program.write_addr.eq(self.write_addr),
-            program.write_data.eq(self.write_data),
-            program.read_addr.eq(address),
-            program.read_en.eq(1),
-            self.layer.eq(shifted[:self.layer.as_value().shape().width]),
-            self.record.eq(self.cycles - began),
+            loader.write_en.eq(self.write_en),
+            loader.write_addr.eq(self.write_addr),
+            loader.write_data.eq(self.write_data),
+            loader.go.eq(begin),
+            loader.address.eq(self.go_address),
+            loader.next.eq(take if params.prefetch else end),
+            self.clear.eq(begin | (stop != Error.NONE)),
         ]
+        staged = data.View(self.layer.shape(), loader.o[:self.layer.shape().size])
+        # What stays there while its layer runs is not the next one.
+        there = loader.there & (Const(1) if params.prefetch else state == State.NEXT)
+        ahead = self._connect_layer(m, staged, there, take)
+
+        idle = Signal(range(params.patience + 1))
+        stuck = idle[exact_log2(params.patience)]
+        m.d.sync += idle.eq(Mux(self.moved | begin | take, 0, idle + 1))
         with m.If(self.running):
-            m.d.sync += self.cycles.eq(self.cycles + 1)
+            m.d.sync += [self.cycles.eq(self.cycles + 1), self.record.eq(self.record + 1)]
 
-        def stop(error):
-            m.d.sync += [self.running.eq(0), self.error.eq(error)]
-
-        with m.FSM():
-            with m.State("IDLE"):
-                m.d.sync += [address.eq(0), left.eq(words)]
-                with m.If(self.go):
+        with m.Switch(state):
+            with m.Case(State.IDLE):
+                m.d.comb += begin.eq(self.go)
+                with m.If(begin):
                     m.d.sync += [self.running.eq(1), self.error.eq(Error.NONE), self.index.eq(0),
-                                 self.cycles.eq(0)]
-                    m.d.comb += self.clear.eq(1)
-                    m.next = "ADDRESS"
-            with m.State("ADDRESS"):
-                m.d.sync += [address.eq(address + 1), began.eq(self.cycles)]
-                m.next = "LOAD"
-            with m.State("LOAD"):
-                m.d.sync += [address.eq(address + 1), left.eq(left - 1),
-                             shifted.eq(Cat(shifted[32:], program.read_data))]
-                with m.If(left == 1):
-                    m.d.sync += address.eq(address)
-                    m.next = "START"
-            with m.State("START"):
-                m.d.sync += [left.eq(words), idle.eq(0)]
-                with m.Switch(self.layer.kind):
-                    with m.Case(Kind.END):
-                        stop(Error.NONE)
-                        m.next = "IDLE"
-                    with m.Case(Kind.CONV, Kind.POOL, Kind.ADD):
-                        m.d.comb += self.init.eq(1)
-                        m.next = "RUN"
-                    with m.Default():
-                        stop(Error.KIND)
-                        m.next = "IDLE"
-            with m.State("RUN"):
-                m.d.sync += idle.eq(Mux(self.moved, 0, idle + 1))
-                with m.If(self.finished):
-                    m.d.comb += self.record_en.eq(1)
-                    m.d.sync += self.index.eq(self.index + 1)
-                    m.next = "ADDRESS"
-                    with m.If(address + words > self.params.program_words):
-                        stop(Error.PROGRAM)
-                        m.next = "IDLE"
-                with m.Elif(idle == PATIENCE):
-                    m.d.comb += self.clear.eq(1)
-                    stop(Error.STALL)
-                    m.next = "IDLE"
+                                 self.cycles.eq(0), self.record.eq(1), state.eq(State.NEXT)]
+            with m.Case(State.NEXT):
+                with m.If(loader.error != Error.NONE):
+                    m.d.comb += stop.eq(loader.error)
+                with m.Elif(loader.there):
+                    self._judge(m, staged.kind, ahead.as_value().all(), take, stop, state)
+                with m.If(stuck):
+                    m.d.comb += stop.eq(Error.STALL)
+                with m.If(take):
+                    m.d.sync += state.eq(State.BEGIN)
+            with m.Case(State.BEGIN):
+                m.d.comb += self.init.eq(1)
+                m.d.sync += state.eq(State.RUN)
+            with m.Case(State.RUN):
+                m.d.comb += end.eq(self.finished)
+                # What the readers say after they went ahead is of the layer to come.
+                outside, reading = self.outside, self.reading
+                for wrong, error in (
+                        (stuck, Error.STALL),
+                        (self.record[exact_log2(params.longest)], Error.LONG),
+                        (end & ~ahead.weights & reading.weights, Error.WEIGHTS),
+                        (end & ~ahead.params & reading.params, Error.PARAMS),
+                        (outside.fetch, Error.FETCH), (outside.store, Error.STORE),
+                        (outside.weights & ~ahead.weights, Error.WEIGHTS),
+                        (outside.params & ~ahead.params, Error.PARAMS)):
+                    with m.If(wrong):
+                        m.d.comb += stop.eq(error)
+        with m.If(self.stop & self.running):
+            m.d.comb += stop.eq(Error.STOPPED)
+        with m.If(stop != Error.NONE):
+            m.d.sync += [self.running.eq(0), self.error.eq(stop), state.eq(State.IDLE)]
+        with m.Elif(end):
+            m.d.comb += self.record_en.eq(1)
+            m.d.sync += [self.index.eq(self.index + 1), self.record.eq(1), state.eq(State.NEXT)]
         return m
+
+    def _judge(self, m, kind, ahead, take, stop, state):
+        """What becomes of a descriptor that is there."""
+        units = {Kind.CONV: True, Kind.POOL: self.params.pooling, Kind.ADD: self.params.addition}
+        with m.Switch(kind):
+            with m.Case(Kind.END):
+                m.d.sync += [self.running.eq(0), state.eq(State.IDLE)]
+            for each, has in units.items():
+                with m.Case(each):
+                    m.d.comb += take.eq(ahead) if has else stop.eq(Error.UNIT)
+            with m.Default():
+                m.d.comb += stop.eq(Error.KIND)
+
+    def _connect_layer(self, m, staged, there, take):
+        """Hand a descriptor to its readers, then to the units. Returns which readers have it."""
+        ahead = Signal(self.reading.shape())
+        for reader, names in READERS.items():
+            start = Signal(name=f"start_{reader}")
+            m.d.comb += start.eq(there & ~ahead[reader] & ~self.reading[reader])
+            m.d.sync += self.init_ahead[reader].eq(start)
+            with m.If(start):
+                m.d.sync += ahead[reader].eq(1)
+            if self.params.prefetch:
+                with m.If(start):
+                    m.d.sync += [self.ahead[name].eq(staged[name]) for name in names]
+            else:
+                m.d.comb += [self.ahead[name].eq(staged[name]) for name in names]
+        with m.If(take | self.clear):
+            m.d.sync += ahead.eq(0)
+        if self.params.prefetch:
+            with m.If(take):
+                m.d.sync += self.layer.eq(staged)
+        else:
+            m.d.comb += self.layer.eq(staged)
+        return ahead

@@ -34,6 +34,8 @@ class Store(wiring.Component):
     init : ``In(1)``
     busy : ``Out(1)``
         From the cycle after ``init`` until the last beat is written.
+    outside : ``Out(1)``
+        The address of now is outside the memory: nothing is written.
     i : ``In(stream.Signature({"data": bytes_of(lanes), "last": 1}))``
     write_en, write_addr, write_data : the memory's write port, from the other side
     """
@@ -54,6 +56,7 @@ class Store(wiring.Component):
             "config": In(self.config_layout),
             "init": In(1),
             "busy": Out(1),
+            "outside": Out(1),
             "i": In(stream.Signature(data.StructLayout({"data": bytes_of(lanes), "last": 1}))),
             "write_en": Out(memory.word_bytes),
             "write_addr": Out(word_address),
@@ -66,7 +69,7 @@ class Store(wiring.Component):
         place, config = walker.o.payload, self.config
 
         lane = Signal(range(self.lanes))
-        offset = Signal.like(place.address)          # of the lane that is written alone
+        offset = Signal(range(self.lanes << len(config.lane_step)))  # of the lane written alone
         scatter, whole, done = Signal(), Signal(), Signal()
         m.d.comb += [
             walker.config.eq(config.walk),
@@ -98,15 +101,23 @@ class Store(wiring.Component):
         with m.If(self.init):
             m.d.sync += [groups.eq(0), outer.eq(0)]
 
-        address = Signal.like(place.address)
-        m.d.comb += [address.eq(place.address + offset), self.write_addr.eq(address[self.within:])]
+        # One lane's offset may lead outside as well as the walk.
+        address = Signal(max(len(place.address), len(offset)) + 1)
+        inside = len(place.address)
+        wanted = Signal(self.word_bytes)
+        m.d.comb += [
+            address.eq(place.address + offset),
+            self.write_addr.eq(address[self.within:]),
+            self.outside.eq(wanted.any() & (place.outside | address[inside:].any())),
+            self.write_en.eq(Mux(self.outside, 0, wanted)),
+        ]
         for byte in range(self.word_bytes):
             home = byte % self.lanes
             hit = address[:self.within] == byte
             near = address[exact_log2(self.lanes):self.within] == byte // self.lanes
             m.d.comb += [
                 self.write_data[byte].eq(self.i.payload.data[Mux(scatter, lane, home)]),
-                self.write_en[byte].eq(whole & Mux(scatter, hit & (room > lane),
-                                                   near & (room > home))),
+                wanted[byte].eq(whole & Mux(scatter, hit & (room > lane),
+                                            near & (room > home))),
             ]
         return m

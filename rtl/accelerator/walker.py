@@ -7,10 +7,10 @@ __all__ = ["Walker", "loops_of"]
 
 def loops_of(dims, address_bits, count_bits, tail=False):
     """Layout of nested loops over addresses, the innermost first."""
-    loop = data.StructLayout({"count": count_bits, "step": address_bits})
+    loop = data.StructLayout({"count": count_bits, "step": signed(address_bits + 1)})
     return data.StructLayout({
         "base": address_bits,
-        "loops": data.ArrayLayout(loop, dims),  # iterations less one; distance of two, modulo
+        "loops": data.ArrayLayout(loop, dims),  # iterations less one; distance of two
         **({"tail": count_bits} if tail else {}),
     })
 
@@ -18,7 +18,8 @@ def loops_of(dims, address_bits, count_bits, tail=False):
 class Walker(wiring.Component):
     """Addresses of nested loops: ``base`` plus the sum of ``index * step`` over all loops.
 
-    One address a cycle; nothing depends combinationally on ``o.ready``.
+    One address a cycle; nothing depends combinationally on ``o.ready``. An address below 0 or of
+    more than ``address_bits`` bits is ``outside``; those after it mean nothing.
 
     Parameters
     ----------
@@ -34,8 +35,8 @@ class Walker(wiring.Component):
     init : ``In(1)``
         Begin; the first address is offered from the next cycle on.
     o : ``Out(stream)``
-        ``address``; ``over``, a bit for each loop: it and all within it are in their last
-        iteration.
+        ``address``; ``outside``; ``over``, a bit for each loop: it and all within it are in their
+        last iteration.
     """
 
     def __init__(self, *, dims, address_bits, count_bits, tail=None):
@@ -44,16 +45,19 @@ class Walker(wiring.Component):
         super().__init__({
             "config": In(self.config_layout),
             "init": In(1),
-            "o": Out(stream.Signature(data.StructLayout({"address": address_bits, "over": dims}))),
+            "o": Out(stream.Signature(data.StructLayout({
+                "address": address_bits, "outside": 1, "over": dims}))),
         })
 
     def elaborate(self, platform):
         m = Module()
         loops, o = self.config.loops, self.o.payload
+        # A step from an address within the memory, up or down, is outside just if the bit above
+        # the address's is set.
+        place = Cat(o.address, o.outside)
         left = [Signal.like(loops[0].count, name=f"left_{n}") for n in range(self.dims)]
         # Addresses at which the iterations of now began; that of the innermost is the address.
-        began = [o.address, *(Signal.like(o.address, name=f"began_{n}")
-                              for n in range(1, self.dims))]
+        began = [place, *(Signal(len(place), name=f"began_{n}") for n in range(1, self.dims))]
         over = Const(1)
         for index in range(self.dims):
             over = over & (left[index] == 0)
@@ -66,7 +70,7 @@ class Walker(wiring.Component):
             return Mux(last_outer, self.config.tail, loops[index].count)
 
         with m.If(self.o.valid & self.o.ready):
-            after = Signal.like(o.address)
+            after = Signal(len(place))
             with m.If(o.over[-1]):
                 m.d.sync += self.o.valid.eq(0)
             for index in reversed(range(self.dims)):

@@ -1,0 +1,23 @@
+"""What a device says of itself in its registers."""
+
+from rtl.accelerator import AcceleratorParams
+from rtl.accelerator.registers import FIRST_PARAMETER, ID, PARAMETERS, Register
+
+__all__ = ["params_of"]
+
+
+def params_of(read):
+    """The :class:`AcceleratorParams` of a device, of which ``read(offset)`` gives a register.
+
+    They are those of its build, but for the kinds of its products, which no program depends on.
+
+    Raises :exc:`ValueError` for what is not an accelerator, and for what cannot be one.
+    """
+    if (found := read(Register.ID)) != ID:
+        raise ValueError(f"the device is not an accelerator: its register ID must be {ID:#010x}, "
+                         f"not {found:#010x}")
+    values = {name: read(offset) for offset, name in enumerate(PARAMETERS, FIRST_PARAMETER)}
+    try:
+        return AcceleratorParams.of_registers(values, read(Register.FLAGS))
+    except ValueError as error:
+        raise ValueError(f"the device describes a build that cannot be: {error}") from error
