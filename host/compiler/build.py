@@ -151,7 +151,13 @@ def _dense_inputs(graph, order):
     """Inputs that one convolution alone reads: they are written in the order that it wants."""
     readers = {tensor: [op for op in order if tensor in op.inputs] for tensor in graph.inputs}
     return {tensor for tensor, ops in readers.items() if tensor not in graph.outputs
-            and len(ops) == 1 and ops[0].kind == "CONV_2D" and not on_host(graph, ops[0])}
+            and len(ops) == 1 and _is_convolution(graph, ops[0]) and not on_host(graph, ops[0])}
+
+
+def _is_convolution(graph, operator):
+    """Whether it sums over all channels; over a single one a depthwise layer does."""
+    return operator.kind == "CONV_2D" or (operator.kind == "DEPTHWISE_CONV_2D"
+                                          and graph.operand(operator, 0).shape[3] == 1)
 
 
 def input_words(program, tensor, x):
