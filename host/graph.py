@@ -122,7 +122,7 @@ class Graph:
 
     def clamp(self, operator):
         """Bounds ``(low, high)`` of the results, by the fused activation."""
-        if self.rounding == "float32":
+        if "range" in operator.attributes:
             return operator.attributes["range"]
         y = self.result(operator)
         return activation_range(operator.attributes["activation"], y.scale, y.zero_point)

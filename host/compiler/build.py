@@ -7,6 +7,7 @@ from host.compiler.batch import conv_plans, stacks
 from host.compiler.context import Context
 from host.compiler.convolutions import convolution, dense_words
 from host.compiler.joins import concatenate, reshape
+from host.compiler.passes import optimise
 from host.compiler.program import Program, Segment, encode, gather
 from host.compiler.schedule import on_host, schedule
 from host.compiler.storage import Storage
@@ -40,8 +41,9 @@ def planning_core(params):
 def compile_graph(graph, params, keep=False, batch=1):
     """The :class:`Program` of ``graph`` for an accelerator of ``params``.
 
-    With ``keep`` no tensor makes room for another, so that all can be read afterwards. A run takes
-    ``batch`` pictures, which share what is read of the weights where a layer can take them at once.
+    With ``keep`` no tensor makes room for another, and none is done without, so that all can be
+    read afterwards. A run takes ``batch`` pictures, which share weights where a layer can take them
+    at once.
 
     Raises :exc:`ValueError` for what cannot run, and for a network that does not fit: every memory
     that is short, and by how much.
@@ -54,7 +56,7 @@ def compile_graph(graph, params, keep=False, batch=1):
         raise ValueError("the network does not fit; " + "; ".join(short))
     context, (weights, channels, bases) = plan.context, plan.gathered
     descriptors = encode(params, graph.rounding, plan.layers, plan.ends, bases)
-    return Program(params=params, graph=graph, steps=plan.steps, layers=plan.layers,
+    return Program(params=params, graph=plan.graph, steps=plan.steps, layers=plan.layers,
                    descriptors=descriptors, weights=weights, channels=channels,
                    places=context.places, inputs=context.dense, needs=plan.needs,
                    least_activations=plan.least * params.word_bytes, keep=keep, pictures=batch)
@@ -79,7 +81,9 @@ class _Plan:
             raise ValueError(f"the network needs the rounding {graph.rounding}, but the build has "
                              f"{params.rounding} alone: build it with that, or with both")
         integer("batch", batch, 1, MOST)
-        core = planning_core(params)
+        if not keep:
+            graph = optimise(graph)
+        self.graph, core = graph, planning_core(params)
         order = schedule(graph)
         storage = Storage(graph, order, params)
         inputs = _dense_inputs(graph, order)

@@ -1,13 +1,14 @@
 """Random networks of random operators."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from host.graph import Graph, Operator, Tensor
 from sim.golden.conv import output_size, same_padding
 
-__all__ = ["autoencoder", "network"]
+__all__ = ["Chain", "autoencoder", "network", "with_zeros"]
 
 
 class Chain:
@@ -229,3 +230,16 @@ def autoencoder(rng, sizes):
     for size in sizes[1:]:
         chain.weighted("FULLY_CONNECTED", (size, chain.x.shape[1]), 0, (1, size))
     return chain.graph()
+
+
+def with_zeros(graph, rng, share=0.5):
+    """``graph`` with some output channels of its layers without weights."""
+    tensors = list(graph.tensors)
+    for op in graph.operators:
+        if op.kind not in {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}:
+            continue
+        axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
+        data = np.moveaxis(tensors[op.inputs[1]].data.copy(), axis, 0)
+        data[rng.random(len(data)) < share] = 0
+        tensors[op.inputs[1]] = replace(tensors[op.inputs[1]], data=np.moveaxis(data, 0, axis))
+    return replace(graph, tensors=tuple(tensors))

@@ -1,0 +1,36 @@
+from dataclasses import replace
+
+__all__ = ["fuse_padding"]
+
+#: Padding on a side at the most, as the im2col unit has it.
+MOST = 255
+
+
+def fuse_padding(graph):
+    """``graph`` whose convolutions pad by themselves what a PAD pads for them.
+
+    Both pad with the zero point of the tensor. A PAD of channels, or of more than a convolution
+    can, stays.
+    """
+    pads = {op.outputs[0]: op for op in graph.operators if op.kind == "PAD"}
+    operators = []
+    for op in graph.operators:
+        pad = pads.get(op.inputs[0])
+        if pad is not None and op.kind in {"CONV_2D", "DEPTHWISE_CONV_2D"}:
+            op = _fused(graph, pad, op) or op
+        operators.append(op)
+    return replace(graph, operators=tuple(operators))
+
+
+def _fused(graph, pad, operator):
+    x, y = graph.operand(pad, 0), graph.result(pad)
+    pictures, *sides, channels = pad.attributes["padding"]
+    if len(sides) != 2 or any(pictures + channels) or (x.scales, x.zero_point) != (
+            y.scales, y.zero_point):
+        return None
+    padding = tuple(tuple(own + more for own, more in zip(*pair, strict=True))
+                    for pair in zip(operator.attributes["padding"], sides, strict=True))
+    if max(max(pair) for pair in padding) > MOST:
+        return None
+    return replace(operator, inputs=(pad.inputs[0], *operator.inputs[1:]),
+                   attributes=operator.attributes | {"padding": padding})

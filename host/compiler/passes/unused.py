@@ -1,0 +1,13 @@
+from dataclasses import replace
+
+__all__ = ["drop_unused"]
+
+
+def drop_unused(graph):
+    """``graph`` without the operators whose results nothing reads."""
+    wanted, kept = set(graph.outputs), []
+    for op in reversed(graph.operators):
+        if wanted.intersection(op.outputs):
+            wanted.update(op.inputs)
+            kept.append(op)
+    return replace(graph, operators=tuple(reversed(kept)))

@@ -1,0 +1,161 @@
+"""Passes over graphs, each on its own: what they change, and that no byte of a result does."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from host.compiler.passes import (
+    drop_unused,
+    fold_constants,
+    fuse_activations,
+    fuse_padding,
+    optimise,
+    remove_channels,
+)
+from host.golden_run import run_graph
+from host.samples import Chain, int8, network, with_zeros
+
+PASSES = [fold_constants, fuse_padding, fuse_activations, remove_channels, drop_unused, optimise]
+
+
+def kinds(graph):
+    return [op.kind for op in graph.operators]
+
+
+def same_results(before, after, seed=0):
+    """Fail unless both graphs give the same results, which do not all saturate."""
+    assert (before.inputs, before.outputs) == (after.inputs, after.outputs)
+    rng = np.random.default_rng(seed)
+    inputs = [int8(rng, (3, *before.tensors[index].shape[1:])) for index in before.inputs]
+    want, got = run_graph(before, *inputs), run_graph(after, *inputs)
+    for index in before.outputs:
+        np.testing.assert_array_equal(got[index], want[index])
+    return np.ptp(want[before.outputs[0]].astype(int)) > 10
+
+
+@pytest.mark.parametrize("change", PASSES)
+def test_random_networks(change):
+    changed = told = 0
+    for seed in range(60):
+        rng = np.random.default_rng([11, seed])
+        graph = with_zeros(network(rng), rng)
+        after = change(graph)
+        told += same_results(graph, after, seed)
+        changed += after.operators != graph.operators
+    assert told > 30
+    assert changed >= {fold_constants: 0, drop_unused: 0, fuse_padding: 3, fuse_activations: 3,
+                       remove_channels: 8}.get(change, 12)
+
+
+def chain(seed=1):
+    return Chain(np.random.default_rng(seed))
+
+
+def test_padding_goes_into_the_convolution():
+    grown = chain()
+    grown.pad()
+    grown.conv()
+    graph = grown.graph()
+    after = drop_unused(fuse_padding(graph))
+    assert kinds(graph) == ["PAD", "CONV_2D"] and kinds(after) == ["CONV_2D"]
+    same_results(graph, after)
+
+
+def test_padding_stays_where_something_else_needs_it():
+    grown = chain()
+    grown.pad()
+    grown.conv()
+    graph = replace(grown.graph(), outputs=(grown.operators[0].outputs[0], grown.last))
+    after = drop_unused(fuse_padding(graph))
+    assert kinds(after) == ["PAD", "CONV_2D"] and after.operators[1].inputs[0] == 0
+    same_results(graph, after)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_relu_goes_into_what_it_clamps(kept):
+    grown = chain()
+    grown.conv()
+    grown.relu6()
+    graph = grown.graph()
+    if kept:  # for what it clamps is a result too
+        graph = replace(graph, outputs=(graph.operators[0].outputs[0], grown.last))
+    after = fuse_activations(graph)
+    assert kinds(after) == (["CONV_2D", "RELU6"] if kept else ["CONV_2D"])
+    same_results(graph, after)
+
+
+def test_relu_of_another_scale_stays():
+    grown = chain()
+    grown.conv()
+    grown.append("RELU", [grown.last], grown.x.shape, grown.x.scale * 2)
+    graph = grown.graph()
+    assert kinds(fuse_activations(graph)) == ["CONV_2D", "RELU"]
+
+
+def layers(padding, rng, zero_bias=None):
+    """A pointwise convolution with a dead channel, and a 3x3 one with ``padding`` that reads it."""
+    grown = Chain(rng)
+    grown.tensors = []
+    grown.last = grown.tensor((1, 6, 6, 4), 0.02)
+    grown.weighted("CONV_2D", (8, 1, 1, 4), 0, (1, 6, 6, 8), stride=(1, 1), dilation=(1, 1),
+                   padding=((0, 0), (0, 0)))
+    first, size = grown.operators[0], 4 + 2 * padding
+    tensors = grown.tensors
+    tensors[first.inputs[1]].data[[2, 5]] = 0
+    if zero_bias is not None and len(first.inputs) > 2:
+        tensors[first.inputs[2]].data[[2, 5]] = zero_bias
+    grown.weighted("CONV_2D", (3, 3, 3, 8), 0, (1, size, size, 3), stride=(1, 1), dilation=(1, 1),
+                   padding=((padding, padding),) * 2)
+    return grown.graph()
+
+
+def test_dead_channels():
+    removed = 0
+    for seed in range(20):
+        for padding, bias in ((0, None), (1, 0), (1, 100_000)):
+            graph = layers(padding, np.random.default_rng(seed), bias)
+            after = remove_channels(graph)
+            same_results(graph, after, seed)
+            middle = graph.operators[0].outputs[0]
+            zero_point = graph.tensors[middle].zero_point
+            x = run_graph(graph, np.zeros((1, 6, 6, 4), np.int8))[middle][0, 0, 0, [2, 5]]
+            fewer = 8 - after.tensors[middle].shape[3]
+            # Behind padding only what equals it is removed.
+            assert fewer == (2 if padding == 0 else (x == zero_point).sum())
+            removed += fewer
+    assert removed > 40
+
+
+def test_dead_channels_end_what_leads_to_them():
+    """A depthwise channel without weights needs no input, so neither does what computes that."""
+    for seed in range(10):
+        grown = Chain(np.random.default_rng(seed))
+        grown.tensors = []
+        grown.last = grown.tensor((1, 6, 6, 4), 0.02)
+        still = {"stride": (1, 1), "dilation": (1, 1), "padding": ((0, 0), (0, 0))}
+        grown.weighted("CONV_2D", (8, 1, 1, 4), 0, (1, 6, 6, 8), **still)
+        grown.weighted("DEPTHWISE_CONV_2D", (1, 3, 3, 8), 3, (1, 4, 4, 8), **still)
+        grown.tensors[grown.operators[1].inputs[1]].data[..., [0, 3, 4]] = 0
+        grown.weighted("CONV_2D", (5, 1, 1, 8), 0, (1, 4, 4, 5), **still)
+        graph = grown.graph()
+        after = remove_channels(graph)
+        same_results(graph, after, seed)
+        assert [after.tensors[op.outputs[0]].shape[3] for op in after.operators] == [5, 5, 5]
+
+
+def test_constants_are_computed():
+    grown = chain()
+    grown.tensors[0] = replace(grown.tensors[0], data=int8(grown.rng, grown.tensors[0].shape))
+    grown.relu6()
+    grown.conv()
+    constant = grown.last
+    x = grown.last = grown.tensor(grown.x.shape, 0.05)
+    grown.relu6()
+    grown.append("ADD", [grown.last, constant], grown.x.shape, 0.1, activation="NONE")
+    graph = replace(grown.graph(), inputs=(x,))
+    after = fold_constants(graph)
+    assert kinds(after) == ["RELU6", "ADD"]
+    want = run_graph(replace(graph, operators=graph.operators[:2], inputs=(0,)),
+                     graph.tensors[0].data)
+    np.testing.assert_array_equal(after.tensors[constant].data, want[constant])
