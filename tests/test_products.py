@@ -13,6 +13,7 @@ from amaranth.back import rtlil
 from amaranth.sim import Simulator
 
 from rtl.mac import KINDS
+from rtl.postprocess.multiply import Multiply
 from sim.primitives import load, run
 
 CORNERS = -128, -127, -1, 0, 1, 127
@@ -112,6 +113,18 @@ def test_primitives_are_used_as_advertised():
     assert instances(KINDS["mac16"](lanes=2), "ice40").count("SB_MAC16") == 1
     assert instances(KINDS["lut"](lanes=1), "ecp5").count("CCU2C") == 20
     assert instances(KINDS["lut"](lanes=1), "ice40").count("SB_CARRY") == 6 * 9
+
+
+@pytest.mark.parametrize("dut", [KINDS["dsp"](), KINDS["dsp"](latency=3), KINDS["dsp2"](),
+                                 Multiply()])
+def test_multipliers_keep_to_what_the_open_tools_can_set(dut):
+    """Each register names its enable, or nextpnr may move that away from it; the output register,
+    whose enable cannot be set, is left out."""
+    text = rtlil.convert(dut, platform="ecp5")
+    clocks, enables = (re.findall(rf"parameter \\REG_(\w+)_{what} ", text)
+                       for what in ("CLK", "CE"))
+    assert clocks and sorted(clocks) == sorted(enables)
+    assert "OUTPUT" not in clocks
 
 
 def test_packed_pair_is_exact_for_every_int8():

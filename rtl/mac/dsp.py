@@ -3,15 +3,20 @@
 from amaranth import *
 
 from rtl.mac.product import Product
+from rtl.stages import later
 
 __all__ = ["DspProduct", "mult18x18d"]
 
 
 def mult18x18d(m, name, *, x, w, swap, pipelined, enable=1):
-    """A ``MULT18X18D`` with registers at its inputs and its output: ``x`` times the last ``w``.
+    """A ``MULT18X18D`` with registers at its inputs, and one behind it: ``x`` times the last ``w``.
 
     The weight in use is held by the register that ``w`` enters with ``swap``. The product of an
     ``x`` comes two cycles after it, three if ``pipelined``; cycles without ``enable`` do not count.
+
+    The last register is in fabric: nothing in the open tools sets the clock enable of the
+    multiplier's own (no bits for ``REG_OUTPUT_CE`` in Project Trellis). All others name theirs, as
+    nextpnr, which moves enables about to share a block's four, corrects only names that are given.
 
     Returns the product of the two signed operands, of up to 18 bits each.
     """
@@ -19,17 +24,18 @@ def mult18x18d(m, name, *, x, w, swap, pipelined, enable=1):
     product = Signal(signed(36), name=f"{name}_product")
     a, b = Signal(signed(18), name=f"{name}_x"), Signal(signed(18), name=f"{name}_w")
     m.d.comb += [a.eq(x), b.eq(w)]
-    registers = ["INPUTA", "INPUTB", "OUTPUT", *["PIPELINE"] * pipelined]
+    enables = {"INPUTA": "CE0", "INPUTB": "CE1", **({"PIPELINE": "CE0"} if pipelined else {})}
     m.submodules[name] = Instance(
         "MULT18X18D",
-        *(("p", f"REG_{register}_CLK", "CLK0") for register in registers),
+        *(("p", f"REG_{register}_CLK", "CLK0") for register in enables),
+        *(("p", f"REG_{register}_CE", pin) for register, pin in enables.items()),
         *(("i", f"A{bit}", a[bit]) for bit in range(18)),
         *(("i", f"B{bit}", b[bit]) for bit in range(18)),
         *(("o", f"P{bit}", product[bit]) for bit in range(36)),
-        p_REG_INPUTB_CE="CE1", p_GSR="DISABLED",  # the other registers keep to CE0
+        p_GSR="DISABLED",
         i_SIGNEDA=1, i_SIGNEDB=1, i_SOURCEA=0, i_SOURCEB=0,
         i_CLK0=ClockSignal(), i_CE0=enable, i_CE1=swap, i_RST0=0)
-    return product
+    return later(m, enable, product, f"{name}_late")
 
 
 class DspProduct(Product):

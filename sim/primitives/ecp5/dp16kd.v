@@ -6,7 +6,10 @@
 //
 // 18432 bits, as words of 1, 2, 4, 9, 18 or 36 bits; port A writes and port B reads. Addresses
 // count bits, and the lowest are of no account to wide words. Words of 36 bits, the mode that
-// Lattice's primitive PDPW16KD stands for, take the data pins of both ports, A for the low half.
+// Lattice's primitive PDPW16KD stands for, take the data pins of both ports, A for the low half
+// (so does PDPW16KD.v of Lattice's library ECP5U, with WEA high and ADA4 low; the DO18 to DO35 which
+// it takes from DOA are where Lattice's generator of memories finds the low half).
+//
 // Each cycle of latency is a register of its own:
 //
 //   always            CEB takes the address; DOB is the word after that edge    1 cycle

@@ -15,6 +15,13 @@
 //
 // A value of "NONE", the default, leaves the register out; CLK0 to CLK3 pick its clock. REG_*_CE
 // picks one of CE0 to CE3: the register keeps its value in cycles with that input low ([DS] 2.9.2).
+// Registers, enables and signs are those of Lattice's own simulation model too (MULT18X18D.v of
+// the library ECP5U), in which CLK0_DIV must stay "ENABLED" for one edge a cycle.
+//
+// A block of four multipliers shares four enables. nextpnr moves them among CE0 to CE3 and corrects
+// each REG_*_CE that is given, but not a default (remap_dsp_cell in its ecp5/arch_place.cc); and
+// REG_OUTPUT_CE it does not write, as Project Trellis knows no bits for it (MIB*_DSP*/bits.db). So
+// the project names each enable and leaves OR out.
 //
 // Refused here: clocks other than CLK0, and the pins of the chains (SRIA, SRIB, SROA, SROB, ROA,
 // ROB, ROC) and SIGNEDP, which this model has not. Without effect here: SOURCEA and SOURCEB (high,
