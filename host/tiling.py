@@ -204,18 +204,21 @@ class ConvPlan:
     """
 
     def __init__(self, core, layer, band=None):
-        self.fir = layer.depthwise and core.array.fir_rows > 0
-        tall = self.fir and layer.shape.out_height > layer.shape.out_width
-        try:
-            self._lay_out(core, layer, tall, band)
-        except ValueError:
-            if not tall:
-                raise
-            self._lay_out(core, layer, False, band)  # the other way lines may be short enough
+        fir = layer.depthwise and core.array.fir_rows > 0
+        tall = fir and layer.shape.out_height > layer.shape.out_width
+        # The fastest way; where that exceeds the build, one with other lines, or with fewer steps.
+        ways = [(fir, tall), *[(True, False)] * tall, *[(False, False)] * fir]
+        for way in ways:
+            try:
+                self._lay_out(core, layer, *way, band)
+                break
+            except ValueError:
+                if way == ways[-1]:
+                    raise
 
-    def _lay_out(self, core, layer, turned, band):
+    def _lay_out(self, core, layer, fir, turned, band):
         array = core.array
-        self.turned = turned
+        self.fir, self.turned = fir, turned
         if turned:
             layer = layer.transposed()
         self.core, self.layer = core, layer

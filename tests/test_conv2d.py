@@ -116,6 +116,10 @@ LAYERS = {
     "two pixels, the second of them late": (picture(5, 1, 5, (3, 1), groups=5, stride=(2, 1),
                                                     dilation=(2, 1),
                                                     padding=((0, 2), (0, 0))), 5),
+    "depthwise, steps beyond what a FIR can count": (picture(6, 8, 3, (1, 5), groups=3,
+                                                             stride=(6, 20), dilation=(3, 4),
+                                                             padding=((0, 0), (9, 15))), 3),
+    "depthwise, steps that are never taken": (picture(1, 4, 130, groups=130, stride=(10, 64)), 130),
     "batch": (picture(5, 4, 6, (3, 3), 1, pictures=5), 5),
     "batch of single pixels": (picture(1, 1, 20, pictures=8), 9),
     "depthwise batch": (picture(4, 5, 9, (3, 3), 1, groups=9, pictures=3, stride=(2, 2)), 9),
@@ -252,6 +256,15 @@ def test_refuses_what_the_build_cannot_do(shape, what, limit, needs):
                f"{needs - limit} too many")
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         ConvPlan(core("3x4"), random_layer(np.random.default_rng(0), shape, 1))
+
+
+def test_refuses_more_than_a_field_can_say():
+    """Limits without a rule of their own: of fields, here of the number of row tiles of a run."""
+    small = Conv2d(ArrayParams(rows=1, cols=1), depth=2, buffer_bytes=4, max_lines=8)
+    shape = picture(1, 1, 2, (4, 3), stride=(1, 1), padding=((1, 15), (3, 0)), groups=1)
+    message = "chunks must be at most 3 in this build; the layer needs 5, 2 too many"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        ConvPlan(small, random_layer(np.random.default_rng(0), shape, 1))
 
 
 def test_refuses_a_line_beyond_the_accumulators():

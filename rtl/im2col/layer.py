@@ -1,5 +1,7 @@
 from dataclasses import dataclass
 
+from amaranth import *
+
 from rtl.im2col.params import MAX_CHANNELS, MAX_KERNEL
 
 __all__ = ["ConvShape"]
@@ -137,10 +139,7 @@ class ConvShape:
              lines * line_words * params.word_bytes, params.buffer_bytes),
             ("padded line bytes", self._padded(1) * self.pixel_bytes, 2 * params.buffer_bytes),
         ]
-        for what, value, limit in limits:
-            if value > limit:
-                raise ValueError(f"{what} must be at most {limit} in this build; the layer needs "
-                                 f"{value}, {value - limit} too many")
+        _refuse_excess(limits)
         chunks = -(-length // params.rows)
         (top, _), (left, _) = self.padding
         # A step that is never taken may be more than its field can hold.
@@ -188,8 +187,8 @@ class ConvShape:
                 "trail": trail,
                 "x_count": self.out_width + trail - 1,
                 "kw_count": phases - 1,
-                "x_step": self.stride[1] * self.pixel_bytes,
-                "kw_step": self.pixel_bytes,
+                "x_step": self.stride[1] * self.pixel_bytes if self.out_width + trail > 1 else 0,
+                "kw_step": self.pixel_bytes if phases > 1 else 0,
                 "chunks": chunks - 1,
                 "chunk_step": fir_taps * self.stride[1] * self.pixel_bytes if chunks > 1 else 0,
                 "tail": cols,
@@ -198,4 +197,20 @@ class ConvShape:
             }
         elif params.fir:
             fields |= {"fir": 0, "trail": 0, "chunk_step": params.rows}
+        layout = params.config
+        _refuse_excess((name, value, _most(layout[name].shape)) for name, value in fields.items())
         return fields
+
+
+def _most(shape):
+    """The largest number of ``shape``."""
+    shape = Shape.cast(shape)
+    return (1 << shape.width - shape.signed) - 1
+
+
+def _refuse_excess(limits):
+    """Raise :exc:`ValueError` for the first ``(what, value, limit)`` that exceeds its limit."""
+    for what, value, limit in limits:
+        if value > limit:
+            raise ValueError(f"{what} must be at most {limit} in this build; the layer needs "
+                             f"{value}, {value - limit} too many")
