@@ -1,6 +1,8 @@
 """Inputs of networks from files: arrays and pictures."""
 
+from io import BytesIO
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -45,8 +47,8 @@ def _load(end, path, name=None):
     if path.suffix.lower() in PICTURES:
         return _picture(end, path)
     try:
-        loaded = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        loaded = np.load(BytesIO(path.read_bytes()), allow_pickle=False)
+    except (ValueError, EOFError, MemoryError, BadZipFile) as error:
         raise ValueError(f"{path} is neither an array that numpy.save wrote nor a picture: "
                          f"{error}") from error
     if isinstance(loaded, np.ndarray):

@@ -172,9 +172,13 @@ class CompiledSim:
     ------
     :exc:`CompileError`
         If a program that Verilator needs is missing, or a step fails.
+    :exc:`OSError`
+        If ``trace`` cannot be written.
     """
 
     def __init__(self, component, *, platform=None, trace=None, key=None):
+        if trace is not None:
+            open(trace, "w").close()  # Verilator says nothing when it cannot
         self.component = component
         self.run_seconds = 0.0
         self._ports = {name: (value, member) for name, (value, member, _)

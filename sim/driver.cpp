@@ -52,6 +52,7 @@ struct Sim {
 #if VM_TRACE
     VerilatedVcdC trace;
     bool tracing = false;
+    uint64_t time = 0;  // half cycles, those of resets included
 #endif
 
     Sim() {
@@ -62,7 +63,7 @@ struct Sim {
         top.clk = clk;
         top.eval();
 #if VM_TRACE
-        if (tracing) trace.dump(2 * cycle + clk);
+        if (tracing) trace.dump(time++);
 #endif
     }
 

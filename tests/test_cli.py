@@ -76,6 +76,49 @@ def test_gemm_refuses(matrices):
     assert not target.exists()
 
 
+@pytest.fixture
+def hostile(tmp_path, monkeypatch):
+    """A folder, to work in, with arrays that are none and a name that is taken."""
+    monkeypatch.chdir(tmp_path)
+    np.savez("several.npz", a=np.zeros(3), b=np.zeros(3))
+    np.save("one.npy", np.ones((1, 1), np.int8))
+    header = "{'descr': '|i1', 'fortran_order': False, 'shape': (1 << 50, 9), }"
+    header = header.replace("1 << 50", str(1 << 50)).ljust(117) + "\n"
+    (tmp_path / "endless.npy").write_bytes(b"\x93NUMPY\1\0\x76\0" + header.encode() + b"123")
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "several.npz").read_bytes()[:100])
+    (tmp_path / "folder").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("words, message", [
+    ("gemm several.npz one.npy -o c.npy",
+     "several.npz holds several arrays; save one with numpy.save"),
+    ("gemm endless.npy one.npy -o c.npy", "endless.npy is not an array that numpy.save wrote: "),
+    ("gemm cut.npz one.npy -o c.npy", "cut.npz is not an array that numpy.save wrote: "),
+    ("gemm one.npy one.npy -o folder", "folder is a folder; name a file"),
+    ("gemm one.npy one.npy -o none/c.npy", "none/c.npy: there is no folder none"),
+    ("gemm one.npy one.npy -o c.npy --vcd folder", "folder: Is a directory"),
+    ("gemm one.npy one.npy -o c.npy --vcd none/x.vcd", "none/x.vcd: No such file or directory"),
+    ("run --output folder", "folder is a folder; name a file"),
+])
+def test_refuses_files(words, message, hostile, monkeypatch, capsys):
+    before = sorted(hostile.iterdir())
+    monkeypatch.setattr(sys, "argv", ["systolith", *words.split()])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.startswith(f"systolith: {message}")
+    assert sorted(hostile.iterdir()) == before
+
+
+def test_writes_the_very_file_that_is_named(matrices):
+    folder, a, b = matrices
+    status, _, _ = command("gemm", folder / "a.npy", folder / "b.npy", "-o", folder / "product",
+                           "--rows", 3, "--cols", 4)
+    assert status == 0
+    np.testing.assert_array_equal(np.load(folder / "product"), a.astype(int) @ b.astype(int))
+
+
 def test_emit(tmp_path):
     target = tmp_path / "new" / "x.v"
     status, out, _ = command("emit", "array", "--rows", 2, "--cols", 3, "--family", "ecp5", "-o",

@@ -180,17 +180,27 @@ def test_finds_a_simulator_by_its_key(monkeypatch):
     assert len(elaborated) == 2
 
 
-def test_writes_waveforms(tmp_path):
+def test_writes_waveforms(tmp_path, capfd):
     path = tmp_path / "echo.vcd"
     traced = CompiledSim(Echo(), trace=path)
     traced.push("i", payloads(3))
     traced.push("numbers", np.arange(3))
     traced.run({"o": 3})
+    traced.reset()
     traced.close()
     text = path.read_text()
     for signal in "clk", "o__valid", "i__payload", "sum":
         assert re.search(rf"\$var wire +\d+ \S+ {signal} ", text)
-    assert text.count("\n#") >= 2 * 4
+    times = [int(time) for time in re.findall(r"^#(\d+)$", text, re.MULTILINE)]
+    assert len(times) >= 2 * 4 and times == sorted(set(times))
+    assert "Warning" not in capfd.readouterr().err
+
+
+def test_refuses_a_file_that_cannot_be_written(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        CompiledSim(Echo(), trace=tmp_path)
+    with pytest.raises(FileNotFoundError):
+        CompiledSim(Echo(), trace=tmp_path / "none" / "echo.vcd")
 
 
 @pytest.mark.parametrize("program", ["g++", "make", "perl"])

@@ -22,6 +22,7 @@ def folder(tmp_path):
     np.savez(tmp_path / "x.npz", inputs=X, labels=np.arange(2), outputs=X[:, 0])
     np.savez(tmp_path / "two.npz", a=X, b=X)
     np.savez(tmp_path / "named.npz", x=X, y=np.zeros((2, 3, 4, 2), np.uint8))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "two.npz").read_bytes()[:100])
     (tmp_path / "text.npy").write_text("no array")
     (tmp_path / "text.png").write_text("no picture")
     return tmp_path
@@ -65,6 +66,7 @@ def test_pictures(folder):
     ([END], ["wrong.npy"], (
         "wrong.npy must hold int8 or real inputs of the shape (n, 4, 3, 1), not int32 "
         "(2, 4, 3, 1)")),
+    ([END], ["cut.npz"], "cut.npz is neither an array that numpy.save wrote nor a picture"),
     ([END], ["text.npy"], "text.npy is neither an array that numpy.save wrote nor a picture"),
     ([END], ["text.png"], "text.png is not a picture that can be read"),
     ([END], ["two.npz"], (

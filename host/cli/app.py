@@ -24,6 +24,9 @@ def main():
 
     With ``SYSTOLITH_TRACEBACK`` in the environment they show where they arose instead.
     """
+    for name in "stdout", "stderr":
+        if getattr(sys, name) is None:  # closed, as by >&-: what is said goes nowhere
+            setattr(sys, name, open(os.devnull, "w"))
     # A component that is refused by the one it was meant for is not worth a word.
     warnings.filterwarnings("ignore", message=".*created but never used")
     try:

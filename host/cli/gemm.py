@@ -3,6 +3,8 @@ from typing import Annotated
 
 import typer
 
+from host.cli.arrays import check_target, load, save
+
 __all__ = ["gemm"]
 
 
@@ -22,9 +24,8 @@ def gemm(
     from host.cores import build_core
     from host.simulated import SimulatedGemm
 
-    left, right = (_load(path) for path in (a, b))
-    if not output.parent.is_dir():
-        raise ValueError(f"{output}: there is no folder {output.parent}")
+    left, right = (_matrix(path) for path in (a, b))
+    check_target(output)
     with progress() as step:
         step("compiling the core")
         simulated = SimulatedGemm(build_core("gemm", rows=rows, cols=cols), trace=vcd)
@@ -32,7 +33,7 @@ def gemm(
         product, report = simulated.run(left, right)
         simulated.sim.close()
     wrong = int((product != left.astype(np.int64) @ right.astype(np.int64)).sum())
-    np.save(output, product)
+    save(output, product)
     console.print(
         f"{left.shape[0]} x {left.shape[1]} times {right.shape[0]} x {right.shape[1]} on "
         f"{rows} x {cols} products: {report.cycles} cycles, utilisation {report.utilisation:.1%} "
@@ -43,15 +44,10 @@ def gemm(
         raise typer.Exit(1)
 
 
-def _load(path):
+def _matrix(path):
     import numpy as np
 
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path} is not an array that numpy.save wrote: {error}") from error
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{path} holds several arrays; save one with numpy.save")
+    array = load(path)
     if array.dtype != np.int8 or array.ndim != 2:
         raise ValueError(f"{path} must hold a matrix of int8, not {array.ndim} axes of "
                          f"{array.dtype}; convert it with .astype(numpy.int8)")

@@ -3,6 +3,7 @@ from typing import Annotated
 
 import typer
 
+from host.cli.arrays import check_target
 from host.cli.builds import BoardName, Lanes, Requantize, build_of
 
 __all__ = ["run"]
@@ -50,6 +51,8 @@ def run(
     from host.models import read_model
     from host.session import Session
 
+    if output_file:
+        check_target(output_file)
     source = model_bytes() if model is None else model
     graph = read_model(source)
     digits = held_out() if model is None and not input_files else None
@@ -111,7 +114,8 @@ def _summary(console, session, runs):
 def _save(path, session, outputs):
     import numpy as np
 
-    if len(outputs) == 1:
-        np.save(path, outputs[0])
-    else:
-        np.savez(path, **{end.name: y for end, y in zip(session.outputs, outputs, strict=True)})
+    with path.open("wb") as file:  # so that no suffix is added to the name
+        if len(outputs) == 1:
+            np.save(file, outputs[0])
+        else:
+            np.savez(file, **{end.name: y for end, y in zip(session.outputs, outputs, strict=True)})

@@ -1,0 +1,35 @@
+"""Arrays in files, as several commands take and give them."""
+
+from io import BytesIO
+from zipfile import BadZipFile
+
+__all__ = ["check_target", "load", "save"]
+
+
+def load(path):
+    """The array in a file that :func:`numpy.save` wrote."""
+    import numpy as np
+
+    try:
+        array = np.load(BytesIO(path.read_bytes()), allow_pickle=False)
+    except (ValueError, EOFError, MemoryError, BadZipFile) as error:
+        raise ValueError(f"{path} is not an array that numpy.save wrote: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{path} holds several arrays; save one with numpy.save")
+    return array
+
+
+def check_target(path):
+    """Refuse, before any work is done, a file that could not be written after it."""
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file")
+
+
+def save(path, array):
+    """Write ``array`` to ``path``, whatever that is called."""
+    import numpy as np
+
+    with path.open("wb") as file:
+        np.save(file, array)
