@@ -33,8 +33,8 @@ MEMORIES = {
 class Shortage:
     """A parameter of which a network needs more than a build has.
 
-    ``name`` is that of :class:`AcceleratorParams`, ``"shared_bytes"``, or a flag, for which
-    ``need`` and ``have`` are what the network asks and what the build has.
+    ``name`` is that of :class:`AcceleratorParams`, or ``"shared_bytes"``. Of a unit, ``need`` and
+    ``have`` say whether it is there; of the rounding, which one.
     """
 
     name: str
@@ -43,8 +43,11 @@ class Shortage:
 
     @property
     def text(self):
+        if self.name == "rounding":
+            return (f"rounding: the network needs {self.need}, this build has {self.have}; one "
+                    f"with rounding {self.need} or both would do")
         if self.name not in MEMORIES:
-            return (f"the network needs {self.name} {self.need}; this build has {self.have}")
+            return f"{self.name}: the network needs that unit, which this build does not have"
         title, unit, remedy = MEMORIES[self.name]
         return (f"{title}: {self.need} {unit} are needed, {self.need - self.have} more than the "
                 f"{self.have} of this build; a larger {self.name} would help, or {remedy}")
@@ -73,11 +76,11 @@ def _needs(graph, params, keep, batch):
 
 
 def _able(graph, params):
-    """``params`` with all units that ``graph`` asks for."""
-    if params.rounding in {graph.rounding, "both"}:
-        return params
-    # Only a requantiser of a cycle knows float32.
-    return replace(params, rounding=graph.rounding, requantize=1)
+    """``params`` with all units that ``graph`` may ask for."""
+    if params.rounding not in {graph.rounding, "both"}:
+        # Only a requantiser of a cycle knows float32.
+        params = replace(params, rounding=graph.rounding, requantize=1)
+    return replace(params, pooling=True, addition=True)
 
 
 def _words(needs, planned, params):
@@ -108,11 +111,14 @@ def fit(graph, params, keep=False, batch=1):
     Each memory stays as it is if it suffices, and is a power of two otherwise, so that networks
     share builds. Raises :exc:`ValueError` if the network cannot run on any.
     """
-    params = _able(graph, params)
     needs = _needs(graph, params, keep, batch)
-    larger = replace(params, **{
-        name: max(getattr(params, name),
-                  need if name in {"max_lines", "depth"} else 1 << ceil_log2(need))
-        for name, need in needs.items() if name != "program_words"})
+
+    def enough(name):
+        need, have = needs[name], getattr(params, name)
+        exact = isinstance(need, bool) or name in {"max_lines", "depth"}
+        return max(have, need if exact else 1 << ceil_log2(need))
+
+    able = _able(graph, params)
+    larger = replace(able, **{name: enough(name) for name in needs if name != "program_words"})
     words = _words(needs, params, larger)
     return replace(larger, program_words=max(params.program_words, 1 << ceil_log2(words)))

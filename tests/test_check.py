@@ -37,7 +37,18 @@ def test_fits_what_it_needs():
     compile_graph(GRAPH, sized())
 
 
-@pytest.mark.parametrize("name", NEEDS)
+@pytest.mark.parametrize("name", ["pooling", "addition"])
+def test_names_the_unit_that_is_lacking(name):
+    build = sized(**{name: False})
+    short, = shortages(GRAPH, build)
+    assert short == Shortage(name=name, need=True, have=False)
+    assert short.text == f"{name}: the network needs that unit, which this build does not have"
+    with pytest.raises(ValueError, match=name.upper()):
+        compile_graph(GRAPH, build)
+    assert getattr(fit(GRAPH, build), name)
+
+
+@pytest.mark.parametrize("name", [name for name in NEEDS if name not in {"pooling", "addition"}])
 def test_tells_what_is_short(name):
     """One less of anything is refused, by name and number, and the compiler agrees."""
     have = (1 << (NEEDS[name] - 1).bit_length()) // 2 if name in POWERS else NEEDS[name] - 1

@@ -95,6 +95,8 @@ def _print(found, board, others, planned):
     console.print(view)
     memories = table("Memories", "", "needed", "of")
     for name, need in found.needs.items():
+        if isinstance(need, bool):
+            continue  # a unit
         memories.add_row(name.replace("_", " "), f"{need:,}", f"{found.have[name]:,}")
     console.print(memories)
     console.print(f"at least {found.floor:,} cycles for the products alone; "

@@ -17,7 +17,6 @@ from host.compiler.walks import MOST
 from host.compiler.windows import mean, pad, pool, resize
 from host.layers import CONVOLUTIONS
 from rtl.accelerator import AcceleratorParams, Kind, descriptor_words
-from rtl.accelerator.registers import Flag
 from rtl.check import integer
 from rtl.conv2d import Conv2d
 
@@ -28,6 +27,10 @@ LOWER = {**dict.fromkeys(CONVOLUTIONS, convolution), "TRANSPOSE_CONV": transpose
          "AVERAGE_POOL_2D": pool, "MAX_POOL_2D": pool, "MEAN": mean, "PAD": pad,
          "RESIZE_NEAREST_NEIGHBOR": resize, "CONCATENATION": concatenate, "RESHAPE": reshape,
          **dict.fromkeys(("LOGISTIC", "RELU", "RELU6", "LEAKY_RELU", "QUANTIZE"), function)}
+
+
+#: Parameters that say whether there is a unit, and layers that need it.
+UNITS = {"pooling": Kind.POOL, "addition": Kind.ADD}
 
 
 def planning_core(params):
@@ -49,6 +52,9 @@ def compile_graph(graph, params, keep=False, batch=1):
     that is short, and by how much.
     """
     plan = _Plan(graph, params, keep, batch)
+    lacking = [unit.upper() for unit in UNITS if plan.needs[unit] and not getattr(params, unit)]
+    if lacking:
+        raise ValueError(f"the network needs what this build does not have: {', '.join(lacking)}")
     short = [f"{name.replace('_', ' ')}: {need} are needed, {need - getattr(params, name)} more "
              f"than the {getattr(params, name)} of this build"
              for name, need in plan.needs.items() if need > getattr(params, name)]
@@ -64,7 +70,8 @@ def compile_graph(graph, params, keep=False, batch=1):
 
 def needs_of(graph, params, keep=False, batch=1):
     """What ``graph`` takes of each memory, by the name of the parameter that sizes it; of line
-    buffer and accumulators, what its largest line takes.
+    buffer and accumulators, what its largest line takes; and whether it takes each of the
+    :data:`UNITS`.
 
     Raises :exc:`ValueError` for what cannot run, whatever the memories.
     """
@@ -98,10 +105,7 @@ class _Plan:
         self.context = Context(graph=graph, core=core, places=storage.places, plans=plans,
                                dense=dense, stacked=stacked, pictures=batch)
         self._lower(order, storage, descriptor_words(params))
-        lacking = [flag.name for flag in _flags(self.layers) if not params.flags[flag]]
-        if lacking:
-            raise ValueError("the network needs what this build does not have: "
-                             + ", ".join(lacking))
+        kinds = {layer.kind for layer in self.layers}
         self.ends = {step.first + step.layers for step in self.steps if isinstance(step, Segment)}
         self.gathered = weights, channels, _ = gather(self.layers, params.array.cols)
         self.needs = {
@@ -110,6 +114,7 @@ class _Plan:
             "channels": len(channels["bias"]),
             "program_words": (len(self.layers) + len(self.ends)) * descriptor_words(params),
             **_geometry(layer.plan for layer in self.layers if layer.plan),
+            **{unit: kind in kinds for unit, kind in UNITS.items()},
         }
 
     def _lower(self, order, storage, words):
@@ -142,13 +147,6 @@ def _geometry(plans):
         for name, least in plan.least.items():
             needs[name] = max(needs.get(name, 0), least)
     return needs
-
-
-def _flags(layers):
-    """Units that layers need, in the order of their flags."""
-    kinds = {layer.kind for layer in layers}
-    units = {Flag.POOLING: Kind.POOL, Flag.ADDITION: Kind.ADD}
-    return [flag for flag, kind in units.items() if kind in kinds]
 
 
 def _dense_inputs(graph, order):
