@@ -100,16 +100,16 @@ def _bytes(program, tensor):
 
 
 def _operator(program, expected, products, operator):
-    layers = [layer for layer in program.layers if layer.operator is operator]
+    layers = [layer for layer in program.layers if layer.operator.index == operator.index]
     y = program.graph.result(operator)
     about = {"index": operator.index, "operator": operator.kind, "shape": y.shape[1:]}
-    if operator in program.rest:
+    if operator.index in {each.index for each in program.rest}:
         return OperatorCheck(**about, where="host")
     about["activation_bytes"] = _bytes(program, operator.outputs[0])
     if not layers:
         return OperatorCheck(**about, where="nowhere")
     cycles = [each for layer, each in zip(program.layers, expected, strict=True)
-              if layer.operator is operator]
+              if layer.operator.index == operator.index]
     macs, total = sum(layer.macs for layer in layers), sum(each.cycles for each in cycles)
     return OperatorCheck(
         **about, where="accelerator", macs=macs, cycles=total,
