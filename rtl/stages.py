@@ -5,11 +5,11 @@ from amaranth import *
 __all__ = ["later"]
 
 
-def later(m, enable, value, name, cycles=1):
+def later(m, enable, value, name, cycles=1, *, reset_less=True):
     """``value`` after ``cycles`` cycles with ``enable``."""
     value = Value.cast(value)
     for cycle in range(cycles):
-        stage = Signal(value.shape(), name=f"{name}_{cycle + 1}", reset_less=True)
+        stage = Signal(value.shape(), name=f"{name}_{cycle + 1}", reset_less=reset_less)
         with m.If(enable):
             m.d.sync += stage.eq(value)
         value = stage

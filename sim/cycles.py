@@ -105,6 +105,7 @@ class CycleModel:
         self.fetch = memory.latency + 2             # from the start to the first word
         self.weights = 2 + params.output_register   # to the first row of weights
         self.constants = 2 + params.lanes           # to the first parameters
+        self.table = 1 + params.output_register     # from a pair to its first sum, but one
 
     def run(self, layers):
         """Cycles from go to done: those of the layers, and the end of the program."""
@@ -147,7 +148,7 @@ class CycleModel:
         ready = max(table - ahead, self.fetch + 2)
         rate = self._rate(fields)
         last = ready + (pairs - 1) * max(2, self.beats * rate)
-        end = last + self.beats * rate - self.rate + self.finish
+        end = last + self.table + self.beats * rate - self.rate + self.finish
         return LayerCycles(cycles=begin + end, start=begin + ready, drain=end - ready,
                            ahead=end - max(table - ahead, 0))
 

@@ -97,8 +97,9 @@ class Accelerator(wiring.Component):
             m.d.comb += [pool.i.payload.eq(source.payload), pool.maximum.eq(layer.maximum),
                          pool.plain.eq(layer.plain)]
         if params.addition:
-            m.submodules.add = add = clear(Add(word_bytes=word_bytes, lanes=lanes,
-                                               cols=array.cols))
+            m.submodules.add = add = clear(Add(
+                word_bytes=word_bytes, lanes=lanes, cols=array.cols,
+                output_register=params.output_register))
             sources[Kind.ADD], readers[Kind.ADD], sums[Kind.ADD] = add.i, add.weights, add.o
             m.d.comb += add.i.payload.eq(source.payload)
         m.d.comb += [target.payload.eq(rows.payload) for target in readers.values()]

@@ -5,6 +5,7 @@ from amaranth.lib.wiring import In, Out
 from rtl.accelerator.fetch import fetched_of
 from rtl.layouts import bytes_of, sums_of
 from rtl.memory import BlockRam
+from rtl.stages import later
 
 __all__ = ["Add", "TABLE", "entry_rows"]
 
@@ -24,7 +25,14 @@ class Add(wiring.Component):
     ``entry_rows(cols)`` rows: what each byte of the second operand amounts to, in units of
     ``2^-20`` of the common scale. The first operand, of the larger scale, is half of that scale:
     ``a << 19``. Words of the two come in turns. A pair gives ``word_bytes / lanes`` beats, one a
-    cycle. After the last pair of all the next table is taken, whenever it comes.
+    cycle, the first of them ``latency`` cycles after the pair is there. After the last pair of all
+    the next table is taken, whenever it comes.
+
+    Parameters
+    ----------
+    word_bytes, lanes, cols : :class:`int`
+    output_register : :class:`bool`
+        Of the tables.
 
     Members
     -------
@@ -34,8 +42,10 @@ class Add(wiring.Component):
         ``last`` marks the last beat of all.
     """
 
-    def __init__(self, *, word_bytes, lanes, cols):
+    def __init__(self, *, word_bytes, lanes, cols, output_register=False):
         self.word_bytes, self.lanes, self.cols = word_bytes, lanes, cols
+        self.output_register = output_register
+        self.latency = 2 + output_register
         super().__init__({
             "weights": In(stream.Signature(bytes_of(cols))),
             "i": In(stream.Signature(fetched_of(word_bytes))),
@@ -84,21 +94,23 @@ class Add(wiring.Component):
             with m.Else():
                 m.d.sync += [first.eq(early), second.eq(word), paired.eq(1),
                              final.eq(self.i.payload.over[-1])]
-        with m.If(advance):
-            m.d.sync += [self.o.valid.eq(lookup),
-                         self.o.payload.last.eq((beat == beats - 1) & final)]
+        last = (beat == beats - 1) & final
+        m.d.comb += [
+            self.o.valid.eq(later(m, advance, lookup, "valid", self.latency, reset_less=False)),
+            self.o.payload.last.eq(later(m, advance, last, "last", self.latency)),
+        ]
         for lane in range(self.lanes):
             index = (beat * self.lanes + lane)[:len(beat) + 5]
-            m.submodules[f"table_{lane}"] = table = BlockRam(width=32, depth=TABLE)
-            a = Signal(signed(8), name=f"a_{lane}")
-            with m.If(advance):
-                m.d.sync += a.eq(first[index])
+            m.submodules[f"table_{lane}"] = table = BlockRam(
+                width=32, depth=TABLE, output_register=self.output_register)
+            a = later(m, advance, first[index], f"a_{lane}", table.latency).as_signed()
+            total = (a << 19) + table.read_data.as_signed()
             m.d.comb += [
                 table.write_en.eq(write),
                 table.write_addr.eq(entry[:8]),
                 table.write_data.eq(value[:32]),
                 table.read_en.eq(advance),
                 table.read_addr.eq(second[index]),
-                self.o.payload.acc[lane].eq((a << 19) + table.read_data.as_signed()),
+                self.o.payload.acc[lane].eq(later(m, advance, total[:32], f"sum_{lane}")),
             ]
         return m
