@@ -140,6 +140,11 @@ def _requantised(function, *names):
     return run
 
 
+def _mean_float32(graph, operator, x):
+    y = float32.mean(x, **_quantisation(graph, operator))
+    return y.reshape(-1, *graph.result(operator).shape[1:])
+
+
 def _softmax_float32(graph, operator, x):
     quantisation = _quantisation(graph, operator)
     del quantisation["input_zero_point"]
@@ -153,7 +158,7 @@ RUN_FLOAT32 = {
     "FULLY_CONNECTED": _dense(float32.fully_connected),
     "ADD": _add_float32,
     "AVERAGE_POOL_2D": _average_pool_float32,
-    "MEAN": _requantised(float32.mean),
+    "MEAN": _mean_float32,
     "QUANTIZE": _requantised(float32.requantise),
     "LOGISTIC": _requantised(float32.logistic),
     "LEAKY_RELU": _requantised(float32.leaky_relu, "alpha"),

@@ -106,7 +106,7 @@ def test_model_is_whole(form):
 @pytest.mark.parametrize("seed", range(2))
 def test_flipped_bytes(form, seed):
     rng, accepted = np.random.default_rng(seed), 0
-    for _ in range(1000):
+    for _ in range(400):
         data = np.frombuffer(MODELS[form], np.uint8).copy()
         where = rng.integers(0, len(data), rng.integers(1, 4))
         if rng.random() < 0.5:
@@ -114,7 +114,7 @@ def test_flipped_bytes(form, seed):
         else:
             data[where] = rng.choice([0, 1, 2, 127, 128, 254, 255], len(where))
         accepted += survives(data.tobytes())
-    assert 50 < accepted < 950  # both ends were tried
+    assert 20 < accepted < 380  # both ends were tried
 
 
 @pytest.mark.parametrize("form", MODELS)

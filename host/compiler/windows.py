@@ -100,12 +100,14 @@ def mean(context, operator):
     graph, source = context.graph, context.source(operator)
     x, y = graph.operand(operator, 0), graph.result(operator)
     window, cells = x.shape[1:3], x.shape[1] * x.shape[2]
-    scale = (requantisation(graph, float32.mean_factor(graph, operator, cells))
-             if graph.rounding == "float32" else mean_params(cells, x.scale / y.scale))
-    return [_windows(context, operator, source, context.target(operator), window, window,
-                     plain=1, bias=-x.zero_point * cells,
-                     limits={**FULL_RANGE, "zero_point": y.zero_point},
-                     scale=scale)]
+    limits = {**FULL_RANGE, "zero_point": y.zero_point}
+    if graph.rounding == "float32":
+        limits["low"], limits["high"] = graph.clamp(operator)
+        scale = requantisation(graph, float32.mean_factor(graph, operator, cells))
+    else:
+        scale = mean_params(cells, x.scale / y.scale)
+    return [_windows(context, operator, source, context.target(operator), window, window, plain=1,
+                     bias=-x.zero_point * cells, limits=limits, scale=scale)]
 
 
 def copies(context, operator, source, target, limits=FULL_RANGE, factor=(1, 1)):
