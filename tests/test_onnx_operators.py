@@ -125,6 +125,8 @@ SUMS = [node("MatMulInteger", ["x", "m", "z", "wz"], "i"), node("Cast", ["i"], "
     ([node("MaxPool", ["x"], kernel_shape=[2, 2])], ["MAX_POOL_2D"], {}),
     ([node("MaxPool", ["x"], kernel_shape=[3])], ["MAX_POOL_2D"], {"shape": (1, 2, 9)}),
     (qdq("Conv", weights="w"), ["CONV_2D"], {}),
+    (qdq("Conv", "fb", weights="w"), ["CONV_2D"], {"constants": {
+        "fb": np.array([0.0009, -0.2502, 0.7, -1.23456], np.float32)}}),
     (qdq("MatMul", weights="m"), ["FULLY_CONNECTED"], {"shape": (1, 12)}),
     (qdq("Gemm", weights="m"), ["FULLY_CONNECTED"], {"shape": (1, 12)}),
     (qdq("AveragePool", kernel_shape=[2, 2]), ["AVERAGE_POOL_2D"], {}),
