@@ -1,0 +1,124 @@
+# amaranth: UnusedElaboratable=no
+"""``systolith run`` on networks of a user's own."""
+
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from host.cli import app
+from host.comparison import Comparison
+from host.digits import held_out, model_bytes
+from host.golden_run import run_graph
+from host.graph import Graph, Operator, Tensor
+from host.reference import run_tflm
+from host.samples.shapes import SHAPES
+from host.target import Run
+from host.tflite import read_tflite
+from host.tflite_writer import write_tflite
+
+PICTURES = held_out().pictures[:2]
+
+
+def run(*words):
+    """The outcome of ``systolith run`` on a small array, its output in one line."""
+    result = CliRunner().invoke(app, ["run", *map(str, words), "--rows", "4", "--cols", "4"])
+    return result, " ".join(result.output.split())
+
+
+@pytest.fixture
+def digits(tmp_path):
+    path = tmp_path / "digits.tflite"
+    path.write_bytes(model_bytes())
+    np.save(tmp_path / "x.npy", PICTURES)
+    return path
+
+
+def test_inputs_and_outputs(digits):
+    x, y = digits.with_name("x.npy"), digits.with_name("y.npy")
+    result, text = run(digits, "--input", x, "--output", y)
+    assert result.exit_code == 0
+    assert "for each of 2 inputs: 104,256 MACs take at least 6,516 cycles" in text
+    assert "0 of 20 bytes differ from TensorFlow Lite Micro" in text
+    want = np.concatenate([run_tflm(model_bytes(), one[None])[0] for one in PICTURES])
+    np.testing.assert_array_equal(np.load(y), want)
+
+
+def test_noise_where_no_input_is_given(digits):
+    result, text = run(digits)
+    assert result.exit_code == 0 and "0 of 10 bytes differ" in text
+
+
+def test_layers(digits):
+    result, text = run(digits, "--layers", "--pictures", 1)
+    assert result.exit_code == 0
+    assert "DEPTHWISE_CONV_2D" in text and "0 of 3156 bytes differ" in text
+
+
+def test_several_inputs(tmp_path):
+    def tensor(name):
+        return Tensor(name=name, shape=(1, 2, 3, 4), scales=(0.5,), zero_point=3)
+
+    graph = Graph(tensors=(tensor("a"), tensor("b"), tensor("sum")), inputs=(0, 1), outputs=(2,),
+                  operators=(Operator(kind="ADD", inputs=(0, 1), outputs=(2,),
+                                      attributes={"activation": "NONE"}),))
+    path = tmp_path / "add.tflite"
+    path.write_bytes(write_tflite(graph))
+    a, b = np.random.default_rng(1).integers(-128, 128, (2, 3, 2, 3, 4), np.int8)
+    np.savez(tmp_path / "x.npz", a=a, b=b)
+    result, text = run(path, "--input", tmp_path / "x.npz", "--output", tmp_path / "y.npy")
+    assert result.exit_code == 0 and "0 of 72 bytes differ from TensorFlow Lite Micro" in text
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"),
+                                  np.clip(a.astype(int) + b - 3, -128, 127))
+
+
+def test_litert(digits):
+    pytest.importorskip("ai_edge_litert")
+    result, text = run(digits, "--compare", "litert")
+    assert result.exit_code == 0 and "of 10 bytes differ from LiteRT" in text
+
+
+def test_litert_is_not_installed(digits, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    result, _ = run(digits, "--compare", "litert")
+    assert str(result.exception) == "LiteRT is not installed: pip install ai-edge-litert"
+
+
+def test_a_board_that_is_too_small(tmp_path):
+    path = tmp_path / "large.tflite"
+    path.write_bytes(write_tflite(SHAPES["large"](np.random.default_rng(3))))
+    result = CliRunner().invoke(app, ["run", str(path), "--board", "icebreaker"])
+    assert "does not fit iCEBreaker" in str(result.exception)
+    assert "weight memory: 469120 bytes are needed, 338048 more than the 131072" in str(
+        result.exception)
+
+
+def compared(runtime, layers=False, flip=None):
+    """The comparison of a run of the digits in which a bit of one tensor is wrong."""
+    graph = read_tflite(model_bytes())
+    values = run_graph(graph, PICTURES[:1])
+    if flip is not None:
+        values[flip].reshape(-1)[0] ^= 1
+    comparison = Comparison(model_bytes(), graph, runtime, layers)
+    comparison.take(Run(values=values))
+    return graph, comparison
+
+
+@pytest.mark.parametrize("layers", [False, True])
+def test_comparison_finds_a_difference(layers):
+    graph = read_tflite(model_bytes())
+    _, comparison = compared(None, layers, graph.outputs[0])
+    assert comparison.failed and comparison.differing == 1
+    assert [good for _, good in comparison.verdicts()] == [False] * (1 + layers)
+    _, comparison = compared(None, layers)
+    assert not comparison.failed and [good for _, good in comparison.verdicts()] == [True]
+
+
+def test_comparison_with_a_runtime_that_rounds_otherwise():
+    pytest.importorskip("ai_edge_litert")
+    graph = read_tflite(model_bytes())
+    _, comparison = compared("litert", False, graph.outputs[0])
+    assert not comparison.expected and not comparison.failed
+    (text, good), = comparison.verdicts()
+    assert good and "that is to be expected: LiteRT rounds otherwise" in text
