@@ -1,5 +1,7 @@
 """Whole graphs on the golden models."""
 
+from functools import partial
+
 import numpy as np
 
 from sim.golden import float32, operators, pointwise
@@ -123,8 +125,11 @@ RUN = {
     "SOFTMAX": lambda graph, operator, x: softmax(x, scale=graph.operand(operator, 0).scale,
                                                   beta=operator.attributes["beta"]),
     "LOGISTIC": _of_input(pointwise.logistic),
+    "TANH": _of_input(pointwise.tanh),
+    "HARD_SWISH": _between_scales(pointwise.hard_swish),
     "RELU": _between_scales(pointwise.relu),
-    "RELU6": _of_input(pointwise.relu6),
+    "RELU6": _of_input(partial(pointwise.clamp, activation="RELU6")),
+    "RELU_N1_TO_1": _of_input(partial(pointwise.clamp, activation="RELU_N1_TO_1")),
     "LEAKY_RELU": _between_scales(pointwise.leaky_relu),
     "QUANTIZE": _between_scales(pointwise.requantise),
     "PAD": lambda graph, operator, x: operators.pad(x, operator.attributes["padding"],

@@ -7,7 +7,11 @@ import numpy as np
 from sim.golden import float32
 from sim.golden.operators import activation_range
 
-__all__ = ["Graph", "ModelError", "Operator", "Tensor", "rescale"]
+__all__ = ["POINTWISE", "Graph", "ModelError", "Operator", "Tensor", "rescale"]
+
+#: Kinds of operators that take each number by itself to another one.
+POINTWISE = {"HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "QUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1",
+             "TANH"}
 
 
 class ModelError(Exception):
@@ -61,7 +65,7 @@ class Operator:
     * AVERAGE_POOL_2D, MAX_POOL_2D: ``kernel``, ``stride``, ``padding``, ``activation``
     * FULLY_CONNECTED, ADD: ``activation``
     * SOFTMAX: ``beta``; LEAKY_RELU: ``alpha``; PAD: ``padding``
-    * RELU, RELU6, LOGISTIC, RESHAPE, and QUANTIZE from int8 to int8: none
+    * RESHAPE, and the others of :data:`POINTWISE`, QUANTIZE from int8 to int8: none
     * RESIZE_NEAREST_NEIGHBOR: ``factor`` (h, w), how often each line and pixel is repeated
     * MEAN, over lines and pixels, which the result has as axes of 1 or not at all: none
     * CONCATENATION, of 2 to 10 operands along the channels: none

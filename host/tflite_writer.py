@@ -4,6 +4,7 @@ import flatbuffers
 import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
+from host.graph import POINTWISE
 from sim.golden.conv import same_padding
 
 __all__ = ["write_tflite"]
@@ -71,7 +72,7 @@ def _options(graph, operator):
             return "ReshapeOptions", {"newShape": list(y.shape)}
         case "RESIZE_NEAREST_NEIGHBOR":
             return "ResizeNearestNeighborOptions", {}
-        case "LOGISTIC" | "RELU" | "RELU6" | "QUANTIZE":
+        case kind if kind in POINTWISE:
             return "NONE", {}
         case "PAD":
             return "PadOptions", {}

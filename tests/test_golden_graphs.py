@@ -13,7 +13,8 @@ from host.tflite_writer import write_tflite
 NETWORKS, SEEDS = 50, 8
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", [*range(SEEDS), *(
+    pytest.param(seed, marks=pytest.mark.heavy) for seed in range(SEEDS, 5 * SEEDS))])
 def test_every_layer_equals_reference(seed):
     told = layers = 0
     for number in range(NETWORKS):

@@ -7,13 +7,13 @@ the same weights again.
 from host.compiler.convolutions import conv_plan
 from host.compiler.walks import MOST
 from host.compiler.windows import spans
+from host.graph import POINTWISE
 from host.layers import CONVOLUTIONS
 
 __all__ = ["conv_plans", "stacks"]
 
 #: What looks at a line, or at less, and gives as many lines as it takes, or a multiple.
-LINEWISE = {"ADD", "CONCATENATION", "LOGISTIC", "LEAKY_RELU", "MEAN", "QUANTIZE", "RELU", "RELU6",
-            "RESIZE_NEAREST_NEIGHBOR"}
+LINEWISE = {"ADD", "CONCATENATION", "MEAN", "RESIZE_NEAREST_NEIGHBOR", *POINTWISE}
 
 
 def conv_plans(core, graph, storage, dense, pictures):

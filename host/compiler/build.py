@@ -15,6 +15,7 @@ from host.compiler.tables import add, function
 from host.compiler.transposed import transposed
 from host.compiler.walks import MOST
 from host.compiler.windows import mean, pad, pool, resize
+from host.graph import POINTWISE
 from host.layers import CONVOLUTIONS
 from rtl.accelerator import AcceleratorParams, Kind, descriptor_words
 from rtl.check import integer
@@ -26,7 +27,7 @@ __all__ = ["compile_graph", "input_words", "needs_of", "planning_core"]
 LOWER = {**dict.fromkeys(CONVOLUTIONS, convolution), "TRANSPOSE_CONV": transposed, "ADD": add,
          "AVERAGE_POOL_2D": pool, "MAX_POOL_2D": pool, "MEAN": mean, "PAD": pad,
          "RESIZE_NEAREST_NEIGHBOR": resize, "CONCATENATION": concatenate, "RESHAPE": reshape,
-         **dict.fromkeys(("LOGISTIC", "RELU", "RELU6", "LEAKY_RELU", "QUANTIZE"), function)}
+         **dict.fromkeys(POINTWISE, function)}
 
 
 #: Parameters that say whether there is a unit, and layers that need it.

@@ -6,12 +6,12 @@ from dataclasses import replace
 from host.compiler.allocation import allocate, lower_bound
 from host.compiler.places import Place
 from host.compiler.schedule import on_host
+from host.graph import POINTWISE
 
 __all__ = ["Storage"]
 
 #: Operators that write a word after they have read it, and never look at it again.
-IN_PLACE = {"ADD", "LOGISTIC", "LEAKY_RELU", "QUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1", "TANH",
-            "HARD_SWISH"}
+IN_PLACE = {"ADD", *POINTWISE}
 
 
 class Storage:

@@ -184,6 +184,25 @@ class Chain:
     def relu6(self):
         self.append("RELU6", [self.last], self.x.shape, self.x.scale, self.x.zero_point)
 
+    def tanh(self):
+        self.append("TANH", [self.last], self.x.shape, 1 / 128, 0)
+
+    def hard_swish(self):
+        self.append("HARD_SWISH", [self.last], self.x.shape, self.x.scale * self.scale(0.3, 2))
+
+    def softmax(self):
+        self.append("SOFTMAX", [self.last], self.x.shape, 1 / 256, -128, beta=1.0)
+
+    def reshape(self):
+        """To other lines, pixels and channels."""
+        x, left = self.x, math.prod(self.x.shape)
+        channels = int(self.rng.choice([n for n in range(1, 25) if left % n == 0]))
+        left //= channels
+        width = max(n for n in range(1, 25) if left % n == 0)
+        if left // width <= 256:
+            self.append("RESHAPE", [self.last], (1, left // width, width, channels), x.scale,
+                        x.zero_point)
+
     def mean(self):
         x, start = self.x, self.last
         kept = (1, 1) if self.rng.random() < 0.5 else ()
@@ -212,7 +231,7 @@ def network(rng):
     chain = Chain(rng)
     steps = [chain.conv, chain.conv, chain.depthwise, chain.add, chain.average_pool,
              chain.max_pool, chain.pad, chain.logistic, chain.leaky_relu, chain.relu,
-             chain.relu6]
+             chain.relu6, chain.tanh, chain.hard_swish, chain.reshape, chain.softmax]
     growing = [chain.transpose_conv, chain.concatenate, chain.resize]
     for _ in range(chain.integer(1, 6)):
         choice = steps + growing if math.prod(chain.x.shape) < 4096 else steps

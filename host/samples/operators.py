@@ -158,6 +158,20 @@ def logistic(rng):
         x, tensor(rng, "y", shape, scales=(1 / 256,), zero_point=-128)], {})
 
 
+def tanh(rng):
+    shape = (1, *rng.integers(1, 9, 3))
+    return graph_of("TANH", [
+        tensor(rng, "x", shape, scales=(scale(rng, 1e-3, 1e2),)),
+        tensor(rng, "y", shape, scales=(1 / 128,), zero_point=0)], {})
+
+
+def hard_swish(rng):
+    shape, x_scale = (1, *rng.integers(1, 9, 3)), scale(rng, 1e-3, 1)
+    return graph_of("HARD_SWISH", [
+        tensor(rng, "x", shape, scales=(x_scale,)),
+        tensor(rng, "y", shape, scales=(float(np.float32(x_scale * scale(rng, 0.1, 4))),))], {})
+
+
 def near_tie(rng, factor=1.0):
     """Scales of an input and a result such that many products with ``factor`` lie between two
     integers, or next to it."""
@@ -234,4 +248,5 @@ MAKERS = {"conv": conv, "depthwise": depthwise, "transposed": transposed, "dense
           "concatenation": concatenation, "softmax": soft_maximum, "pad": padding_of,
           "reshape": reshape, "resize": resize, "logistic": logistic, "leaky relu": leaky_relu,
           "mean": mean, "relu": partial(between_scales, kind="RELU"), "relu6": relu6,
+          "tanh": tanh, "hard swish": hard_swish,
           "requantise": partial(between_scales, kind="QUANTIZE")}

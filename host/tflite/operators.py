@@ -144,11 +144,36 @@ def _softmax(node):
 
 
 def _logistic(node):
+    _, y = _fixed_point(node)
+    _probabilities(y)
+    return {}
+
+
+def _tanh(node):
+    _, y = _fixed_point(node)
+    if (y.scale, y.zero_point) != (1 / 128, 0):
+        raise Refusal(f"the output has the scale {y.scale} and the zero point {y.zero_point} "
+                      "instead of 1/128 and 0")
+    return {}
+
+
+def _fixed_point(node):
+    """Input and result of a function that is computed with 4 integer bits."""
     node.expect(None, 1)
     x = node.activation(0)
-    _probabilities(node.result(x.shape))
+    y = node.result(x.shape)
     if not 2.0 ** -27 <= x.scale < 1 << 34:
         raise Refusal(f"the input's scale {x.scale} is out of range")
+    return x, y
+
+
+def _hard_swish(node):
+    node.expect(None, 1)
+    x = node.activation(0)
+    factor = x.scale / 128 / node.result(x.shape).scale
+    if not 2.0 ** -31 <= factor < 1 or not 2.0 ** -31 < x.scale < 1 << 14:
+        raise Refusal(f"what is large is rescaled by {128 * factor}, but only factors below 128 "
+                      "are possible")
     return {}
 
 
@@ -159,11 +184,11 @@ def _relu(node):
     return {}
 
 
-def _relu6(node):
+def _clamp(node):
     node.expect(None, 1)
     x = node.activation(0)
     _same_numbers(x, node.result(x.shape))
-    check_bounds("RELU6", x.scale)
+    check_bounds(node.kind, x.scale)
     return {}
 
 
@@ -219,8 +244,11 @@ CHECKS = {
     "RESIZE_NEAREST_NEIGHBOR": _resize,
     "SOFTMAX": _softmax,
     "LOGISTIC": _logistic,
+    "TANH": _tanh,
+    "HARD_SWISH": _hard_swish,
     "RELU": _relu,
-    "RELU6": _relu6,
+    "RELU6": _clamp,
+    "RELU_N1_TO_1": _clamp,
     "LEAKY_RELU": _leaky_relu,
     "QUANTIZE": _quantize,
     "PAD": _pad,

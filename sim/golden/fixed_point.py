@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-__all__ = ["ONE", "exp", "multiply", "reciprocal", "shift_left", "shift_right"]
+__all__ = ["ONE", "exp", "multiply", "ratio", "reciprocal", "shift_left", "shift_right"]
 
 #: What stands for 1 in Q0, which it is just short of.
 ONE = (1 << 31) - 1
@@ -56,11 +56,21 @@ def exp(a, integer_bits):
     return np.where(a == 0, ONE, result)
 
 
-def reciprocal(x):
-    """1 / (1 + x) as Q0 for Q0 ``x`` within [0, 1): three steps of Newton's method."""
+def _newton(x):
+    """2 / (1 + x) as Q2 for Q0 ``x`` within [0, 1): three steps of Newton's method."""
     half = (x + ONE + 1) >> 1
     y = _fixed(48 / 17, 2) + multiply(half, _fixed(-32 / 17, 2))
     for _ in range(3):
         error = (1 << 29) - multiply(half, y)
         y = y + shift_left(multiply(y, error), 2)
-    return shift_left(y, 1)
+    return y
+
+
+def reciprocal(x):
+    """1 / (1 + x) as Q0 for Q0 ``x`` within [0, 1)."""
+    return shift_left(_newton(x), 1)
+
+
+def ratio(x):
+    """(1 - x) / (1 + x) as Q0 for Q0 ``x`` within [0, 1)."""
+    return shift_left(_newton(x) - (1 << 29), 2)

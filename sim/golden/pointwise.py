@@ -8,27 +8,79 @@ import math
 import numpy as np
 
 from sim.golden.conv import rescale
-from sim.golden.fixed_point import ONE, exp, reciprocal, shift_right
+from sim.golden.fixed_point import ONE, exp, ratio, reciprocal, shift_right
 from sim.golden.operators import activation_range
+from sim.golden.requantize import quantize_multiplier
 
-__all__ = ["leaky_relu", "logistic", "relu", "relu6", "requantise"]
+__all__ = ["clamp", "hard_swish", "leaky_relu", "logistic", "relu", "requantise", "tanh"]
 
-_INPUT_BITS = 4  # integer bits of what the logistic function is computed of
+_INPUT_BITS = 4  # integer bits of what logistic function and hyperbolic tangent are computed of
+
+
+def _fixed(x, scale, zero_point):
+    """Numbers with 4 integer bits that int8 ``x`` stand for, and where they are out of range: -1 or
+    1 there, else 0."""
+    fraction, exponent = math.frexp(scale * (1 << 31 - _INPUT_BITS))
+    multiplier = round(fraction * (1 << 31))
+    radius = (((1 << _INPUT_BITS) - 1) << 31 - _INPUT_BITS) >> exponent
+    x = x.astype(np.int64) - zero_point
+    beyond = np.where(np.abs(x) < radius, 0, np.where(x > -radius, 1, -1))
+    return ((np.where(beyond, 0, x) << min(exponent, 31)) * multiplier + (1 << 30)) >> 31, beyond
+
+
+def _int8(y, beyond):
+    """int8 of ``y``, and the ends of the range for what was out of range."""
+    return np.where(beyond, np.where(beyond > 0, 127, -128), np.clip(y, -128, 127)).astype(np.int8)
 
 
 def logistic(x, *, scale, zero_point):
     """1 / (1 + exp(-x)) of int8 ``x`` in fixed point; the result has scale 1/256 and zero point
     -128. ``scale`` is at least 2 ** -27."""
-    fraction, exponent = math.frexp(scale * (1 << 31 - _INPUT_BITS))
-    multiplier = round(fraction * (1 << 31))
-    radius = (((1 << _INPUT_BITS) - 1) << 31 - _INPUT_BITS) >> exponent
-    x = x.astype(np.int64) - zero_point
-    counts = np.abs(x) < radius
-    a = ((np.where(counts, x, 0) << min(exponent, 31)) * multiplier + (1 << 30)) >> 31
+    a, beyond = _fixed(x, scale, zero_point)
     positive = reciprocal(exp(-np.abs(a), _INPUT_BITS))
     y = np.where(a > 0, positive, np.where(a == 0, 1 << 30, ONE - positive))
-    y = np.clip(shift_right(y, 31 - 8) - 128, -128, 127)
-    return np.where(counts, y, np.where(x > -radius, 127, -128)).astype(np.int8)
+    return _int8(shift_right(y, 31 - 8) - 128, beyond)
+
+
+def tanh(x, *, scale, zero_point):
+    """Hyperbolic tangent of int8 ``x`` in fixed point; the result has scale 1/128 and zero point 0.
+    ``scale`` is at least 2 ** -27."""
+    a, beyond = _fixed(x, scale, zero_point)
+    positive = ratio(exp(-np.abs(a), _INPUT_BITS + 1))  # twice as much, of a bit more
+    y = np.where(a > 0, positive, np.where(a == 0, 0, -positive))
+    return _int8(shift_right(y, 31 - 7), beyond)
+
+
+def _int16(multiplier):
+    return min(multiplier + (1 << 15) >> 16, (1 << 15) - 1)
+
+
+def hard_swish(x, *, scales, zero_points):
+    """x * min(max(x + 3, 0), 6) / 6 of int8 ``x`` in 16 bits; ``scales`` and ``zero_points`` are
+    those of ``x`` and of the result."""
+    fine = np.float32(scales[0]) / np.float32(128)
+    result, exponent = quantize_multiplier(float(fine / np.float32(scales[1])))
+    gate, gate_exponent = quantize_multiplier(float(fine / np.float32(3 / 32768)))
+
+    def product(a, multiplier):
+        return np.minimum((a * _int16(multiplier) + (1 << 14)) >> 15, (1 << 15) - 1)
+
+    def left(a, bits):
+        return np.clip(a << bits, -1 << 15, (1 << 15) - 1)
+
+    x = (x.astype(np.int64) - zero_points[0]) << 7
+    gates = product(left(x, max(gate_exponent - 1, 0)), gate)
+    if gate_exponent > 0:
+        gates = left(gates, 1)
+    elif gate_exponent < 0:
+        gates = shift_right(gates, -gate_exponent)
+    gates = gates + (1 << 15) >> 1
+    # This product is cut off towards zero, not rounded.
+    both = gates * product(x, result)
+    y = np.sign(both) * (np.abs(both) >> 15)
+    if exponent < 0:
+        y = shift_right(y, -exponent)
+    return np.clip(y + zero_points[1], -128, 127).astype(np.int8)
 
 
 def requantise(x, *, scales, zero_points, low=-128, high=127):
@@ -46,9 +98,10 @@ def relu(x, *, scales, zero_points):
     return requantise(x, scales=scales, zero_points=zero_points, low=zero_points[1])
 
 
-def relu6(x, *, scale, zero_point):
-    """int8 ``x`` between 0 and 6, in its own ``scale`` and ``zero_point``."""
-    return np.clip(x, *activation_range("RELU6", scale, zero_point)).astype(np.int8)
+def clamp(x, *, activation, scale, zero_point):
+    """int8 ``x`` between the bounds of an ``activation``, in its own ``scale`` and
+    ``zero_point``."""
+    return np.clip(x, *activation_range(activation, scale, zero_point)).astype(np.int8)
 
 
 def leaky_relu(x, *, alpha, scales, zero_points):

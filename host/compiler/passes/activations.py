@@ -3,15 +3,13 @@ from dataclasses import replace
 import numpy as np
 
 from host.golden_run import run_operator
+from host.graph import POINTWISE
 
 __all__ = ["fuse_activations"]
 
 #: Operators with a clamp of their own.
 CLAMPING = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "ADD",
             "AVERAGE_POOL_2D", "MAX_POOL_2D"}
-
-#: Operators that may be no more than a clamp.
-ACTIVATIONS = {"RELU", "RELU6", "RELU_N1_TO_1", "QUANTIZE"}
 
 BYTES = np.arange(-128, 128).astype(np.int8)
 
@@ -26,7 +24,7 @@ def fuse_activations(graph):
     made = {op.outputs[0]: n for n, op in enumerate(operators)}
     for number, op in enumerate(graph.operators):
         source = made.get(op.inputs[0])
-        if source is None or op.kind not in ACTIVATIONS:
+        if source is None or op.kind not in POINTWISE:
             continue
         before = operators[source]
         if (before.kind not in CLAMPING or op.inputs[0] in graph.outputs

@@ -6,13 +6,13 @@ import numpy as np
 
 from host.compiler.passes.constants import activations_of
 from host.golden_run import run_operator
+from host.graph import POINTWISE
 
 __all__ = ["Live", "flat"]
 
 #: Operators that take each channel by itself to the same channel.
 CHANNELWISE = {"AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN", "RESIZE_NEAREST_NEIGHBOR", "ADD", "PAD",
-               "LOGISTIC", "LEAKY_RELU", "QUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1", "TANH",
-               "HARD_SWISH"}
+               *POINTWISE}
 
 
 def flat(channels, count):

@@ -1,0 +1,270 @@
+# amaranth: UnusedElaboratable=no
+"""What the compiler makes of graphs: steps, layers, places, and what it refuses."""
+
+import functools
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from host.accelerated import SimulatedAccelerator
+from host.compiler import Segment, compile_graph
+from host.compiler.allocation import allocate, lower_bound
+from host.fitting import fit, small_build
+from host.golden_run import run_graph
+from host.graph import Graph
+from host.samples import Chain, int8, network
+from rtl.accelerator.descriptor import Kind
+
+NONE = {"stride": (1, 1), "dilation": (1, 1), "padding": ((0, 0), (0, 0))}
+
+
+@functools.cache
+def accelerator():
+    return SimulatedAccelerator(small_build(8, 8))
+
+
+def runs(graph, seed=0, **options):
+    """The program, after it gave what the golden models give."""
+    simulated, rng = accelerator(), np.random.default_rng(seed)
+    program = compile_graph(graph, simulated.params, **options)
+    simulated.load(program)
+    pictures = options.get("batch", 1)
+    inputs = [int8(rng, (pictures, *graph.tensors[index].shape[1:])) for index in graph.inputs]
+    run, want = simulated.run(*inputs), run_graph(graph, *inputs)
+    for index in graph.outputs:
+        np.testing.assert_array_equal(run.values[index], want[index])
+    assert len(run.layer_cycles) == len(program.layers)
+    return program
+
+
+class Grown(Chain):
+    """A chain from a picture of a given shape."""
+
+    def __init__(self, *shape, seed=0):
+        super().__init__(np.random.default_rng(seed))
+        self.tensors = []
+        self.last = self.tensor((1, *shape), 0.05)
+
+    def conv(self, filters, groups=1):
+        *lines, channels = self.x.shape[1:]
+        self.weighted("CONV_2D", (filters, 1, 1, channels // groups), 0, (1, *lines, filters),
+                      **NONE)
+        return self.last
+
+    def join(self, *parts):
+        shapes = [self.tensors[part].shape for part in parts]
+        x = self.tensors[parts[0]]
+        for part in parts:  # all in the numbers of the first
+            self.tensors[part] = replace(self.tensors[part], scales=x.scales,
+                                         zero_point=x.zero_point)
+        self.append("CONCATENATION", parts, (*shapes[0][:-1], sum(each[-1] for each in shapes)),
+                    x.scale, x.zero_point)
+        return self.last
+
+
+def layers_of(program, kind):
+    return [layer for layer in program.layers if layer.operator.kind == kind]
+
+
+def test_host_operators_divide_the_program():
+    grown = Grown(4, 4, 6)
+    grown.conv(5)
+    grown.softmax()
+    grown.conv(7)
+    grown.softmax()
+    program = runs(grown.graph(), batch=2)
+    assert [isinstance(step, Segment) for step in program.steps] == [True, False, True, False]
+    assert [op.kind for op in program.rest] == ["SOFTMAX"] * 2
+
+
+def test_host_operators_wait_for_all_that_can_run_before():
+    grown = Grown(4, 4, 6)
+    start = grown.last
+    grown.softmax()
+    soft = grown.last
+    grown.last = start
+    grown.conv(6)
+    grown.append("ADD", [soft, grown.last], (1, 4, 4, 6), 0.1, activation="NONE")
+    program = runs(grown.graph())
+    assert [isinstance(step, Segment) for step in program.steps] == [True, False, True]
+
+
+def test_large_mean_runs_on_the_host():
+    grown = Grown(40, 30, 3)
+    grown.mean()
+    assert [op.kind for op in runs(grown.graph()).rest] == ["MEAN"]
+
+
+@pytest.mark.parametrize("channels", [(8, 8), (4, 12), (3, 5), (7, 1, 9)])
+def test_operands_are_written_to_their_channels(channels):
+    grown = Grown(5, 4, 6)
+    start, parts = grown.last, []
+    for count in channels:
+        grown.last = start
+        parts.append(grown.conv(count))
+    grown.join(*parts)
+    grown.conv(3)
+    assert layers_of(runs(grown.graph()), "CONCATENATION") == []
+
+
+def test_operands_are_copied_where_they_must_be():
+    grown = Grown(5, 4, 6)
+    start = grown.last
+    first, second = grown.conv(3), grown.conv(5)
+    joined = grown.join(start, first, second, second)  # an input, and one that comes twice
+    again = grown.join(joined, first)                  # one that another result has already
+    grown.conv(4)
+    program = runs(replace(grown.graph(), outputs=(grown.last, first, again)))
+    assert 3 <= len(layers_of(program, "CONCATENATION")) <= 5
+
+
+@pytest.mark.parametrize("shape", [(4, 6, 8), (3, 4, 12), (1, 9, 16), (9, 16, 1), (6, 6, 4)])
+def test_reshaped_tensors_are_read_by_anything(shape):
+    for channels in (4, 8, 12, 3):
+        height = int(np.prod(shape)) // channels // 4
+        if height * 4 * channels != np.prod(shape):
+            continue
+        grown = Grown(*shape)
+        x = grown.x
+        grown.append("RESHAPE", [grown.last], (1, height, 4, channels), x.scale, x.zero_point)
+        grown.conv(5)
+        runs(grown.graph())
+
+
+def test_reshaping_for_a_connected_layer_is_no_work():
+    grown = Grown(3, 3, 5)
+    grown.append("RESHAPE", [grown.last], (1, 45), grown.x.scale, grown.x.zero_point)
+    grown.weighted("FULLY_CONNECTED", (4, 45), 0, (1, 4))
+    assert len(runs(grown.graph()).layers) == 1
+
+
+def test_connected_layers_of_many_inputs_and_of_pixels():
+    grown = Grown(9, 10, 16)
+    grown.weighted("FULLY_CONNECTED", (24, 16), 0, (1, 9, 10, 24))
+    grown.weighted("FULLY_CONNECTED", (6, 9 * 10 * 24), 0, (1, 6))
+    runs(grown.graph(), batch=2)
+
+
+@pytest.mark.parametrize("channels, groups", [(6, 2), (9, 3), (20, 5), (12, 12), (10, 10)])
+def test_groups_that_do_not_fill_words(channels, groups):
+    grown = Grown(5, 4, channels)
+    grown.conv(3 * groups, groups)
+    runs(grown.graph())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_transposed_convolutions_multiply_no_zeros(seed):
+    grown = Grown(6, 5, 8, seed=seed)
+    for _ in range(2):
+        grown.transpose_conv()
+    graph = grown.graph()
+    program = runs(graph)
+    for op in graph.operators:
+        x, weights, _ = graph.layer(op)
+        y, stride = graph.result(op), op.attributes["stride"]
+        taps = weights.data.size // np.prod(stride)
+        macs = sum(layer.macs for layer in program.layers if layer.operator.index == op.index)
+        # Each output meets the taps of one phase, about as many as there are in a stride.
+        assert macs <= np.prod(y.shape[1:3]) * weights.data.size
+        assert np.prod(stride) == 1 or taps == 0 or macs < 1.8 * np.prod(y.shape[1:3]) * max(
+            taps, weights.shape[0] * weights.shape[3])
+
+
+def test_sums_replace_an_operand():
+    grown = Grown(8, 8, 8)
+    first = grown.conv(8)
+    second = grown.conv(8)
+    grown.append("ADD", [first, second], (1, 8, 8, 8), 0.1, activation="NONE")
+    program = runs(grown.graph())
+    assert program.places[grown.last] in {program.places[first], program.places[second]}
+    kept = runs(grown.graph(), keep=True)
+    assert kept.places[grown.last] not in {kept.places[first], kept.places[second]}
+
+
+def test_what_is_a_clamp_needs_no_table():
+    grown = Grown(4, 4, 5)
+    grown.relu6()
+    grown.tanh()
+    program = runs(grown.graph())
+    assert [layer.kind for layer in program.layers] == [Kind.POOL, Kind.ADD]
+
+
+def test_same_weights_are_stored_once():
+    grown = Grown(4, 4, 5)
+    grown.tanh()
+    once = runs(grown.graph())
+    grown.append("ADD", [grown.last] * 2, grown.x.shape, 1 / 64, activation="NONE")
+    grown.tensors[grown.last] = replace(grown.tensors[grown.last], scales=(0.05,), zero_point=(
+        grown.tensors[0].zero_point))
+    grown.tanh()
+    twice = runs(grown.graph())
+    assert len(twice.weights) == len(once.weights) + 256
+
+
+def test_allocation_needs_no_more_than_is_alive():
+    """In random networks; in random lifetimes hardly more."""
+    for seed in range(40):
+        graph = network(np.random.default_rng([7, seed]))
+        program = compile_graph(graph, fit(graph, small_build(8, 8)))
+        assert program.needs["activation_bytes"] == program.least_activations
+    rng, excess = random.Random(3), 0
+    for _ in range(30):
+        begins = {n: rng.randrange(20) for n in range(25)}
+        lifetimes = {n: (begin, begin + rng.randrange(6)) for n, begin in begins.items()}
+        sizes = {n: rng.randrange(1, 100) for n in begins}
+        bases, need = allocate(sizes, lifetimes)
+        for n, (begin, end) in lifetimes.items():
+            for other in range(n):
+                apart = lifetimes[other][1] < begin or end < lifetimes[other][0]
+                assert apart or bases[n] + sizes[n] <= bases[other] or (
+                    bases[other] + sizes[other] <= bases[n])
+        least = lower_bound(sizes, lifetimes)
+        assert need >= least
+        excess = max(excess, need / least - 1)
+    assert excess < 0.1
+
+
+def test_pictures_that_are_too_many_or_too_few():
+    graph = Grown(4, 4, 5)
+    graph.conv(3)
+    graph = graph.graph()
+    with pytest.raises(ValueError, match=r"^batch must be between 1 and \d+, not 0$"):
+        compile_graph(graph, small_build(8, 8), batch=0)
+    simulated = accelerator()
+    simulated.load(compile_graph(graph, simulated.params, batch=2))
+    with pytest.raises(ValueError, match=r"^the program takes 2 pictures at a time, not 1$"):
+        simulated.run(np.zeros((1, 4, 4, 5), np.int8))
+
+
+def wide(kernel):
+    grown = Grown(30, 30, 2)
+    grown.weighted("CONV_2D", (3, *kernel, 2), 0, (1, 31 - kernel[0], 31 - kernel[1], 3), **NONE)
+    return grown.graph()
+
+
+def pooled(kernel):
+    grown = Grown(40, 40, 2)
+    grown.pool("AVERAGE_POOL_2D", kernel=kernel)
+    return grown.graph()
+
+
+def connected():
+    grown = Grown(40, 40, 16)
+    grown.weighted("FULLY_CONNECTED", (2, 40 * 40 * 16), 0, (1, 2))
+    return grown.graph()
+
+
+@pytest.mark.parametrize("graph, reason", [
+    (wide((17, 1)), "operator 0 (CONV_2D): kernel height must be between 1 and 16, not 17"),
+    (pooled((40, 40)), "operator 0 (AVERAGE_POOL_2D): a window of 1600 cells is more than 1024"),
+    (connected(), ("operator 0 (FULLY_CONNECTED): windows of 25600 bytes are not of 1 to 16 "
+     "equal parts of 1024 at the most")),
+    (Graph(**{**vars(wide((1, 1))), "rounding": "float32"}), ("the network needs the rounding "
+     "float32, but the build has tflm alone: build it with that, or with both")),
+])
+def test_refuses(graph, reason):
+    with pytest.raises(ValueError) as caught:
+        compile_graph(graph, small_build(8, 8))
+    assert str(caught.value) == reason
