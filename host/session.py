@@ -50,7 +50,8 @@ class End:
     def quantise(self, real):
         """Numbers of ``dtype`` for ``real`` ones: to nearest, ties to even, clamped."""
         limits = np.iinfo(self.dtype)
-        numbers = np.rint(np.asarray(real, np.float64) / self.scale) + self.zero_point
+        quotients = np.asarray(real, np.float32) / np.float32(self.scale)  # as QuantizeLinear
+        numbers = np.rint(quotients) + self.zero_point
         return np.clip(numbers, limits.min, limits.max).astype(self.dtype)
 
     def dequantise(self, numbers):

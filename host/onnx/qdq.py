@@ -14,7 +14,7 @@ from host.onnx.node import positive, quantisation_of, zero_points_of
 from host.onnx.values import Activation, Constant, Pending, Picture, Refusal, Sums, Weights
 from sim.golden import float32
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "REFUSED"]
 
 
 def _plain(node):
@@ -267,6 +267,10 @@ CHECKS = {
     "Sigmoid": _lookup("LOGISTIC"),
     "LeakyRelu": _lookup("LEAKY_RELU", ("alpha", 0.01)),
     "Softmax": _softmax,
+}
+
+#: Operators that no model can have here, and what to do about it.
+REFUSED = {
     "BatchNormalization": _refused(
         "not supported: fold it into the convolution before it, before you quantise the model "
         "(onnxruntime.quantization.preprocess does)"),

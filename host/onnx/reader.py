@@ -28,7 +28,7 @@ DAMAGE = (DecodeError, struct.error, IndexError, KeyError, TypeError, ValueError
 #: Versions of the operator sets that are read.
 VERSIONS = {"": range(7, 29), "com.microsoft": range(1, 2)}
 
-CHECKS = {"": fold.CHECKS | moves.CHECKS | sums.CHECKS | qdq.CHECKS | qlinear.CHECKS,
+CHECKS = {"": fold.CHECKS | moves.CHECKS | sums.CHECKS | qdq.CHECKS | qdq.REFUSED | qlinear.CHECKS,
           "com.microsoft": qlinear.CHECKS}
 
 
@@ -96,7 +96,8 @@ class _Reader:
                     if (text := self._read(index, node))]
         if refusals:
             count = f"{len(refusals)} of {len(graph.node)} operators cannot run:"
-            known = ", ".join(sorted({kind for checks in CHECKS.values() for kind in checks}))
+            known = ", ".join(sorted({kind for checks in CHECKS.values() for kind in checks}
+                                     - set(qdq.REFUSED)))
             raise ModelError("\n  ".join([count, *refusals, f"these are supported: {known}"]))
         outputs = edges.leave(graph, self.builder, self.values)
         if not self.builder.operators:
