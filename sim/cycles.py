@@ -74,9 +74,12 @@ class CycleModel:
     computed and pass `p - 2` has drained; the drain of `p` begins when it is computed and `p - 1`
     has drained. So in the long run a pass takes the larger of the two, and the last drain shows.
 
+    Pixel lanes share all of that but the drain, in which `pixels` are those of all lanes.
+
     In the first pass of a band each line of vectors also waits for the line of input that it
-    needs: input comes a word a cycle, and a cycle more for each line, as long as the line buffer
-    has room, and a line's room is free again when the last band that needs it was read.
+    needs, in each pixel lane: input comes a word a cycle, and a cycle more for each line, as long
+    as the line buffer has room, and a line's room is free again when the last band that needs it
+    was read.
 
     Pools take `max(cells, beats)` cycles a window, sums `max(2, beats)` a word, of
     `word_bytes / lanes` beats, each of ``requantize`` cycles; before sums, the table comes.
@@ -93,7 +96,7 @@ class CycleModel:
         self.rate = params.requantize
         self.beats = params.word_bytes // params.lanes
         gemm = Gemm(params.array, depth=params.depth, lanes=params.lanes, requantize=0,
-                    output_register=params.output_register)
+                    pixel_lanes=params.pixel_lanes, output_register=params.output_register)
         self.gemm = gemm
         self.im2col = Im2col(params.im2col)
         requantizer = Requantizer(lanes=params.lanes, cycles=params.requantize,
@@ -161,6 +164,7 @@ class CycleModel:
         chunks = (conv["kw_count"] + 1) * (conv["chunks"] + 1)
         kernel = [kh * conv["kh_step"] for kh in range(conv["kh_count"] + 1)]
         tiles, passes = chunks * len(kernel), (conv["tiles"] + 1) * (conv["groups"] + 1)
+        lane_steps = [lane * conv.get("lane_step", 0) for lane in range(self.params.pixel_lanes)]
         groups = self.params.array.cols // lanes
         beat = self._rate(fields)
         change = lanes if rate == 1 else rate + lanes
@@ -173,7 +177,7 @@ class CycleModel:
         spent = dict.fromkeys(("array", "weights", "input", "drain"), 0)
         for first in range(0, conv["y_count"] + 1, conv["band"] + 1):
             count = min(conv["band"] + 1, conv["y_count"] + 1 - first)
-            vectors, pixels = count * width, count * out_width
+            vectors, pixels = count * width, count * out_width * self.params.pixel_lanes
             tops = [conv["y_origin"] + (first + n) * conv["y_step"] for n in range(count)]
             group = (pixels - 1) * beat + max(beat, change)
             for number in range(passes):
@@ -187,7 +191,8 @@ class CycleModel:
                             spent["weights"] += free - now
                             now = swap = free
                             for top in tops:
-                                come = max(now, lines.come(top + offset))
+                                come = max(now, *(lines.come(top + offset + step)
+                                                  for step in lane_steps))
                                 if top == tops[0]:
                                     swap = come
                                 spent["input"] += come - now

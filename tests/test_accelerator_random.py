@@ -11,12 +11,12 @@ from host.fitting import small_build
 from host.golden_run import run_graph
 from host.samples import MAKERS, autoencoder, int8, network, with_zeros
 
-BUILDS = [(8, 8), (4, 4), (5, 3)]
+BUILDS = [(8, 8), (4, 4), (5, 3), (4, 4, 2), (5, 3, 3)]
 
 
 @functools.cache
-def accelerator(rows, cols):
-    return SimulatedAccelerator(small_build(rows, cols))
+def accelerator(rows, cols, pixel_lanes=1):
+    return SimulatedAccelerator(small_build(rows, cols, pixel_lanes=pixel_lanes))
 
 
 def check(simulated, graph, rng, keep=False, batch=1):

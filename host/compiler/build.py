@@ -37,9 +37,9 @@ UNITS = {"pooling": Kind.POOL, "addition": Kind.ADD}
 def planning_core(params):
     """The :class:`Conv2d` inside an accelerator, for :class:`~host.tiling.ConvPlan` to look at."""
     return Conv2d(params.array, depth=params.depth, lanes=params.lanes, counter=False,
-                  requantize=params.requantize, output_register=params.output_register,
-                  buffer_bytes=params.buffer_bytes, word_bytes=params.word_bytes,
-                  max_lines=params.max_lines, max_pictures=1)
+                  pixel_lanes=params.pixel_lanes, requantize=params.requantize,
+                  output_register=params.output_register, buffer_bytes=params.buffer_bytes,
+                  word_bytes=params.word_bytes, max_lines=params.max_lines, max_pictures=1)
 
 
 def compile_graph(graph, params, keep=False, batch=1):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from host.compiler.program import Layer
-from host.compiler.walks import loops, pixels_fetch
+from host.compiler.walks import loops, pixels_fetch, store_loops
 from host.layers import conv_layer, layer_constants
 from host.tiling import ConvLayer, ConvPlan
 from rtl.accelerator.descriptor import Kind
@@ -123,9 +123,11 @@ def plan_layer(core, operator, plan, fetch, target, macs):
             "limit": filters, "outer_channels": 0,
             "lane_step": int(astray or (shape.groups > 1 and filters % core.lanes > 0))}
     bands = plan.bands
-    walk = loops((shape.out_width, x_step), (plan.band, y_step), *store.pop("loops"),
-                 (len(bands), plan.band * y_step), base=target.byte)
+    next_line = core.pixel_lanes * y_step
+    walk = store_loops(core, (shape.out_width, x_step), (plan.band, next_line), *store.pop("loops"),
+                       (len(bands), plan.band * next_line), lane_step=y_step, base=target.byte)
     walk["tail"] = bands[-1] - 1
+    store["last_lane"] = (shape.out_height - 1) % core.pixel_lanes
     repeats = len(bands)
     once = {name: values.reshape(repeats, -1)[0] for name, values in plan.channel_params().items()}
     return Layer(

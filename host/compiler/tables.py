@@ -30,7 +30,7 @@ def _layer(context, operator, first, delta, table, limits, bias=0, scale=None):
         fields={"range": limits,
                 "fetch": loops((2, delta), (first.pixel_words, 1), (first.width, first.pixel_step),
                                (first.height, first.line_step), base=first.base),
-                "store": pixels_store(context.target(operator), lanes, first.pixel_words)})
+                "store": pixels_store(context.core, context.target(operator), first.pixel_words)})
 
 
 def add(context, operator):

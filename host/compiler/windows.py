@@ -25,7 +25,7 @@ def _layer(context, operator, fetch, target, words, limits=FULL_RANGE, scale=Non
         kind=Kind.POOL, operator=operator, weights=np.zeros((0, context.core.array.cols), np.int8),
         params={"bias": np.full(lanes, bias), "multiplier": np.full(lanes, scale[0]),
                 "shift": np.full(lanes, scale[1])},
-        fields={"range": limits, "fetch": fetch, "store": pixels_store(target, lanes, words),
+        fields={"range": limits, "fetch": fetch, "store": pixels_store(context.core, target, words),
                 **(fields or {"maximum": 1})})
 
 

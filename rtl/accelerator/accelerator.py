@@ -68,15 +68,15 @@ class Accelerator(wiring.Component):
         memory = ActivationMemory(word_bytes=word_bytes, words=params.words,
                                   output_register=params.output_register)
         fetch = Fetch(memory, count_bits=COUNT_BITS)
-        store = Store(memory, lanes=lanes, count_bits=COUNT_BITS)
+        store = Store(memory, lanes=lanes, pixel_lanes=params.pixel_lanes, count_bits=COUNT_BITS)
         weights = SequenceReader(width=8 * array.cols, depth=params.weight_rows,
                                  count_bits=COUNT_BITS, output_register=params.output_register)
         constants = SequenceReader(width=Shape.cast(ChannelParams).width, depth=params.channels,
                                    count_bits=COUNT_BITS)
         gather = ParamReader(lanes=lanes)
         im2col = Im2col(params.im2col)
-        gemm = Gemm(array, depth=params.depth, lanes=lanes, requantize=0,
-                    output_register=params.output_register)
+        gemm = Gemm(array, depth=params.depth, lanes=lanes, pixel_lanes=params.pixel_lanes,
+                    requantize=0, output_register=params.output_register)
         requantizer = Requantizer(lanes=lanes, cycles=params.requantize, rounding=params.rounding)
         m.submodules.memory = memory
         for name, unit in (

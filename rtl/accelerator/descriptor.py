@@ -8,11 +8,11 @@ from amaranth.utils import ceil_log2
 from rtl.accelerator.constants import sequence_of
 from rtl.accelerator.fetch import DIMS as FETCH_DIMS
 from rtl.accelerator.params import COUNT_BITS
-from rtl.accelerator.store import DIMS as STORE_DIMS
+from rtl.accelerator.store import store_of
 from rtl.accelerator.walker import loops_of
 from rtl.layouts import OutputRange
 
-__all__ = ["Kind", "descriptor_of", "descriptor_words", "fetch_of", "store_of"]
+__all__ = ["Kind", "descriptor_of", "descriptor_words", "fetch_of"]
 
 KIND_BITS = 4
 
@@ -31,16 +31,6 @@ def fetch_of(params):
     return loops_of(FETCH_DIMS, ceil_log2(params.words), COUNT_BITS)
 
 
-def store_of(params):
-    """How a layer's beats are written."""
-    return data.StructLayout({
-        "walk": loops_of(STORE_DIMS, ceil_log2(params.activation_bytes), COUNT_BITS, tail=True),
-        "lane_step": COUNT_BITS,
-        "limit": COUNT_BITS,
-        "outer_channels": COUNT_BITS,
-    })
-
-
 def descriptor_of(params):
     """Layout of a descriptor in a build of :class:`AcceleratorParams`."""
     return data.StructLayout({
@@ -50,7 +40,7 @@ def descriptor_of(params):
         **({"float32": 1} if params.rounding == "both" else {}),  # round by float32
         "range": OutputRange,
         "fetch": fetch_of(params),
-        "store": store_of(params),
+        "store": store_of(ceil_log2(params.activation_bytes), COUNT_BITS, params.pixel_lanes),
         "weights": sequence_of(ceil_log2(params.weight_rows), COUNT_BITS),
         "params": sequence_of(ceil_log2(params.channels), COUNT_BITS),
         "conv": params.im2col.config,     # CONV

@@ -24,7 +24,7 @@ class AcceleratorParams:
     Parameters
     ----------
     array : :class:`ArrayParams`
-    depth, lanes, requantize, rounding, output_register
+    depth, lanes, pixel_lanes, requantize, rounding, output_register
         As of :class:`Gemm` and :class:`Requantizer`; ``lanes`` is a power of two.
     buffer_bytes, max_lines
         As of :class:`Im2colParams`.
@@ -49,6 +49,7 @@ class AcceleratorParams:
     array: ArrayParams
     depth: int = 512
     lanes: int = 4
+    pixel_lanes: int = 1
     requantize: int = 1
     rounding: str = "tflm"
     output_register: bool = True
@@ -106,7 +107,8 @@ class AcceleratorParams:
         return Im2colParams(
             rows=self.array.rows, lanes=self.array.lanes, word_bytes=self.word_bytes,
             buffer_bytes=self.buffer_bytes, max_lines=self.max_lines, max_pictures=1,
-            fir=self.array.fir_rows > 0, output_register=self.output_register)
+            pixel_lanes=self.pixel_lanes, fir=self.array.fir_rows > 0,
+            output_register=self.output_register)
 
     @property
     def flags(self):

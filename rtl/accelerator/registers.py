@@ -67,6 +67,7 @@ PARAMETERS = {
     "fir_rows": "Rows that can form a depthwise filter.",
     "depth": "Pixels of a pass at the most.",
     "lanes": "Channels that are requantised at once.",
+    "pixel_lanes": "Lines of output at a time.",
     "requantize": "Cycles of a requantisation.",
     "output_register": "1 if memories have a second register.",
     "buffer_bytes": "Line buffer.",

@@ -3,34 +3,51 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from rtl.accelerator.walker import Walker
+from rtl.accelerator.walker import Walker, loops_of
 from rtl.layouts import bytes_of
 
-__all__ = ["Store"]
+__all__ = ["Store", "store_of"]
 
 #: Loops of a store: pixels of a line, lines of a band, channel groups, two loops of passes, bands.
 DIMS = 6
-TAIL = 1, 5  # the last band may have fewer lines
+LINES, BANDS = 1, 5  # the last band may have fewer lines
+
+
+def store_of(address_bits, count_bits, pixel_lanes=1):
+    """Layout of how a layer's beats are written.
+
+    ``walk``: loops over byte addresses, see :data:`DIMS`; with several pixel lanes, a loop over
+    these within all others. ``lane_step``: bytes between the channels of a beat; 0 stands for
+    neighbours at a multiple of ``lanes``. ``limit``: channels of the outer pass loop's first
+    iteration, less ``outer_channels`` for each further one. ``last_lane``: pixel lanes after it
+    have no line of output in their last turn.
+    """
+    several = pixel_lanes > 1
+    return data.StructLayout({
+        "walk": loops_of(DIMS + several, address_bits, count_bits, tail=True),
+        "lane_step": count_bits,
+        "limit": count_bits,
+        "outer_channels": count_bits,
+        **({"last_lane": range(pixel_lanes)} if several else {}),
+    })
 
 
 class Store(wiring.Component):
     """Writes beats of ``lanes`` channels where nested loops say.
 
     A beat's bytes go to neighbouring addresses, in one cycle, or ``lane_step`` bytes apart, one a
-    cycle. Channels from ``limit`` on are dropped: they fill up the last columns.
+    cycle. Channels from ``limit`` on are dropped: they fill up the last columns. So are lines that
+    the last pixel lanes have beyond the last one of output.
 
     Parameters
     ----------
     memory : :class:`ActivationMemory`
         Whose write port this drives.
-    lanes, count_bits : :class:`int`
+    lanes, pixel_lanes, count_bits : :class:`int`
 
     Members
     -------
-    config : ``In(layout)``
-        ``walk``: loops over byte addresses, see :data:`DIMS`. ``lane_step``: bytes between lanes;
-        0 stands for neighbours at a multiple of ``lanes``. ``limit``: channels of the outer pass
-        loop's first iteration, less ``outer_channels`` for each further one.
+    config : ``In(store_of(...))``
     init : ``In(1)``
     busy : ``Out(1)``
         From the cycle after ``init`` until the last beat is written.
@@ -40,18 +57,15 @@ class Store(wiring.Component):
     write_en, write_addr, write_data : the memory's write port, from the other side
     """
 
-    def __init__(self, memory, *, lanes, count_bits):
-        self.lanes, self.word_bytes = lanes, memory.word_bytes
+    def __init__(self, memory, *, lanes, count_bits, pixel_lanes=1):
+        self.lanes, self.word_bytes, self.pixel_lanes = lanes, memory.word_bytes, pixel_lanes
         word_address = memory.signature.members["write_addr"].shape
         self.within = exact_log2(memory.word_bytes)
-        self.walker = Walker(dims=DIMS, address_bits=Shape.cast(word_address).width + self.within,
-                             count_bits=count_bits, tail=TAIL)
-        self.config_layout = data.StructLayout({
-            "walk": self.walker.config_layout,
-            "lane_step": count_bits,
-            "limit": count_bits,
-            "outer_channels": count_bits,
-        })
+        address_bits = Shape.cast(word_address).width + self.within
+        self.inner = int(pixel_lanes > 1)        # loops within those of DIMS
+        self.walker = Walker(dims=self.inner + DIMS, address_bits=address_bits,
+                             count_bits=count_bits, tail=(self.inner + LINES, self.inner + BANDS))
+        self.config_layout = store_of(address_bits, count_bits, pixel_lanes)
         super().__init__({
             "config": In(self.config_layout),
             "init": In(1),
@@ -86,20 +100,28 @@ class Store(wiring.Component):
                          offset.eq(Mux(done, 0, offset + config.lane_step))]
 
         # The first channel of the beat, counted within an outer pass.
+        over = place.over[self.inner:]
         groups, outer = Signal.like(config.limit), Signal.like(config.limit)
         room = Signal(signed(len(config.limit) + 2))
         m.d.comb += room.eq(config.limit - groups - outer)
         with m.If(done):
-            with m.If(place.over[1]):
+            with m.If(over[1]):
                 m.d.sync += groups.eq(groups + self.lanes)
-            with m.If(place.over[2]):
+            with m.If(over[2]):
                 m.d.sync += groups.eq(0)
-            with m.If(place.over[3]):
+            with m.If(over[3]):
                 m.d.sync += outer.eq(outer + config.outer_channels)
-            with m.If(place.over[4]):
+            with m.If(over[4]):
                 m.d.sync += outer.eq(0)
         with m.If(self.init):
             m.d.sync += [groups.eq(0), outer.eq(0)]
+
+        written = whole
+        if self.pixel_lanes > 1:
+            turn, ends = Signal(range(self.pixel_lanes)), place.ends[self.inner:]
+            with m.If(done):
+                m.d.sync += turn.eq(Mux(place.over[0], 0, turn + 1))
+            written = whole & ~(ends[LINES] & ends[BANDS] & (turn > config.last_lane))
 
         # One lane's offset may lead outside as well as the walk.
         address = Signal(max(len(place.address), len(offset)) + 1)
@@ -117,7 +139,7 @@ class Store(wiring.Component):
             near = address[exact_log2(self.lanes):self.within] == byte // self.lanes
             m.d.comb += [
                 self.write_data[byte].eq(self.i.payload.data[Mux(scatter, lane, home)]),
-                wanted[byte].eq(whole & Mux(scatter, hit & (room > lane),
-                                            near & (room > home))),
+                wanted[byte].eq(written & Mux(scatter, hit & (room > lane),
+                                              near & (room > home))),
             ]
         return m

@@ -35,8 +35,8 @@ class Walker(wiring.Component):
     init : ``In(1)``
         Begin; the first address is offered from the next cycle on.
     o : ``Out(stream)``
-        ``address``; ``outside``; ``over``, a bit for each loop: it and all within it are in their
-        last iteration.
+        ``address``; ``outside``; ``ends``, a bit for each loop: it is in its last iteration;
+        ``over``: it and all within it are.
     """
 
     def __init__(self, *, dims, address_bits, count_bits, tail=None):
@@ -46,7 +46,7 @@ class Walker(wiring.Component):
             "config": In(self.config_layout),
             "init": In(1),
             "o": Out(stream.Signature(data.StructLayout({
-                "address": address_bits, "outside": 1, "over": dims}))),
+                "address": address_bits, "outside": 1, "ends": dims, "over": dims}))),
         })
 
     def elaborate(self, platform):
@@ -60,7 +60,8 @@ class Walker(wiring.Component):
         began = [place, *(Signal(len(place), name=f"began_{n}") for n in range(1, self.dims))]
         over = Const(1)
         for index in range(self.dims):
-            over = over & (left[index] == 0)
+            m.d.comb += o.ends[index].eq(left[index] == 0)
+            over = over & o.ends[index]
             m.d.comb += o.over[index].eq(over)
 
         def counts(index, last_outer):
