@@ -114,13 +114,12 @@ def prepare(board, *, mhz=None, params=None):
     drop = {"--quiet", "--log", "top.tim", "--json", "top.json"}
     # Where the source lies on this machine is not a part of the design.
     rtlil = re.sub(r"\n *attribute \\src .*", "", text["top.il"])
-    array = (params or board.params).array
     return Prepared(
         rtlil=plain_names(rtlil), place=[each for each in place[1:] if each not in drop],
         pack=[each for each in pack if each not in {"--svf", "top.svf"}], mhz=top.mhz,
         constraints={name: content for name, content in text.items()
                      if name.endswith((".lpf", ".pcf"))},
-        macs_per_cycle=array.rows * array.cols)
+        macs_per_cycle=(params or board.params).products)
 
 
 def build_bitstream(board, *, seed=None, mhz=None, params=None, options=(), workdir=BUILD,

@@ -80,7 +80,7 @@ def check(graph, params, *, mhz=None, shared_bytes=0):
     build = fit(graph, params) if short else params
     program = compile_graph(graph, build)
     model = CycleModel(build)
-    products = build.array.rows * build.array.cols
+    products = build.products
     runs = [program.layers[step.first:step.first + step.layers]
             for step in program.steps if isinstance(step, Segment)]
     cycles, expected = sum(map(model.run, runs)), [each for run in runs

@@ -271,7 +271,8 @@ class ConvPlan:
         word_bytes = self.core.im2col_params.word_bytes
 
         def of(shape):
-            lines = min(shape.span(0), shape.height) * shape.line_words(word_bytes) * word_bytes
+            lines = shape.span(0) + (self.core.pixel_lanes - 1) * shape.stride[0]
+            lines = min(lines, shape.height) * shape.line_words(word_bytes) * word_bytes
             padded = (shape.width + sum(shape.padding[1])) * shape.pixel_bytes
             return {"buffer_bytes": max(lines, -(-padded // 2)), "max_lines": shape.height,
                     "depth": shape.out_width}

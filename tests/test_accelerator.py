@@ -1,6 +1,7 @@
 """Whole networks on the accelerator's RTL, against the golden models."""
 
 import functools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,8 @@ MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 
 
 @functools.cache
-def accelerator(rows, cols):
-    return SimulatedAccelerator(small_build(rows, cols))
+def accelerator(rows, cols, pixel_lanes=1):
+    return SimulatedAccelerator(small_build(rows, cols, pixel_lanes=pixel_lanes))
 
 
 def check(simulated, graph, x):
@@ -33,20 +34,21 @@ def check(simulated, graph, x):
     return program, run
 
 
-@pytest.mark.parametrize("rows, cols", [(8, 8), (4, 4), (5, 3)])
-def test_digits(rows, cols):
+@pytest.mark.parametrize("build", [(8, 8), (4, 4), (5, 3), (4, 4, 2), (5, 3, 3)])
+def test_digits(build):
     graph = read_tflite(model_bytes())
     for x in held_out().pictures[:3]:
-        program, run = check(accelerator(rows, cols), graph, x[None])
-        assert run.cycles >= program.macs / (rows * cols)
+        program, run = check(accelerator(*build), graph, x[None])
+        assert run.cycles >= program.macs / math.prod(build)
         # All but the last descriptor, which ends the program, belong to a layer.
         assert 0 < run.cycles - sum(run.layer_cycles) < 2 * descriptor_words(
-            accelerator(rows, cols).params)
+            accelerator(*build).params)
 
 
-#: Cycles at the most, by network and rows of a square array.
-MOST = {("resnet8_cifar10", 8): 210_000, ("kws_dscnn", 8): 60_000,
-        ("resnet8_cifar10", 4): 860_000, ("kws_dscnn", 4): 260_000}
+#: Cycles at the most, by network and build.
+MOST = {("resnet8_cifar10", (8, 8)): 210_000, ("kws_dscnn", (8, 8)): 60_000,
+        ("resnet8_cifar10", (4, 4)): 860_000, ("kws_dscnn", (4, 4)): 260_000,
+        ("resnet8_cifar10", (12, 16, 2)): 44_000, ("kws_dscnn", (12, 16, 2)): 18_500}
 
 
 ALL = {"resnet8_cifar10": 100, "kws_dscnn": 200}
@@ -70,13 +72,12 @@ def shared_model(name, simulated, count=None):
     return cycles.pop()
 
 
-@pytest.mark.parametrize("name, rows", MOST)
-def test_shared_models(name, rows):
-    assert shared_model(name, accelerator(rows, rows), 3) <= MOST[name, rows]
+@pytest.mark.parametrize("name, build", MOST)
+def test_shared_models(name, build):
+    assert shared_model(name, accelerator(*build), 3) <= MOST[name, build]
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("rows", [8, 4])
-@pytest.mark.parametrize("name", ["resnet8_cifar10", "kws_dscnn"])
-def test_shared_models_on_all_inputs(name, rows):
-    shared_model(name, accelerator(rows, rows))
+@pytest.mark.parametrize("name, build", MOST)
+def test_shared_models_on_all_inputs(name, build):
+    shared_model(name, accelerator(*build))

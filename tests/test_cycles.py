@@ -20,6 +20,9 @@ MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 BUILDS = {
     "8x8": small_build(8, 8),
     "4x4": small_build(4, 4),
+    "2 of 4x4": small_build(4, 4, pixel_lanes=2),
+    "3 of 5x3": small_build(5, 3, pixel_lanes=3),
+    "2 of 12x16": small_build(12, 16, pixel_lanes=2),
     # As on an iCE40: serial requantisation, no output registers.
     "4x4 serial": replace(small_build(4, 4), requantize=3, lanes=1, output_register=False,
                           depth=256, buffer_bytes=8192),

@@ -4,18 +4,18 @@ from typing import Annotated
 
 import typer
 
-from host.cli.options import Cols, Lanes, Requantize, Rows
+from host.cli.options import Cols, Lanes, PixelLanes, Requantize, Rows
 
-__all__ = ["BoardName", "Cols", "Lanes", "Requantize", "Rows", "build_of"]
+__all__ = ["BoardName", "Cols", "Lanes", "PixelLanes", "Requantize", "Rows", "build_of"]
 
 BoardName = Annotated[str | None, typer.Option(
     "--board", metavar="BOARD", help="The build of a board, such as icebreaker or ulx3s-45f; the "
     "options of a build do not go with it.")]
 
 
-def build_of(board, rows, cols, lanes, requantize, **memories):
+def build_of(board, rows, cols, lanes, requantize, **others):
     """A board, or None, and the :class:`AcceleratorParams` of it or of the other options."""
-    given = {name: value for name, value in memories.items() if value is not None}
+    given = {name: value for name, value in others.items() if value is not None}
     shape = {"rows": rows, "cols": cols, "lanes": lanes, "requantize": requantize, **given}
     if board is not None:
         if said := [name for name, value in shape.items() if value is not None]:

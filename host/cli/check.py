@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from host.cli.builds import BoardName, Lanes, Requantize, build_of
+from host.cli.builds import BoardName, Lanes, PixelLanes, Requantize, build_of
 
 __all__ = ["check"]
 
@@ -17,6 +17,7 @@ def check(
     rows: Annotated[int | None, typer.Option(help="Rows of the array; 8 if left out.")] = None,
     cols: Annotated[int | None, typer.Option(help="Columns of the array; 8 if left out.")] = None,
     lanes: Lanes = None,
+    pixel_lanes: PixelLanes = None,
     requantize: Requantize = None,
     activation_bytes: Annotated[int | None, Size] = None,
     weight_bytes: Annotated[int | None, Size] = None,
@@ -39,7 +40,8 @@ def check(
     from host.models import read_model
 
     chosen, params = build_of(
-        board, rows, cols, lanes, requantize, activation_bytes=activation_bytes,
+        board, rows, cols, lanes, requantize, pixel_lanes=pixel_lanes,
+        activation_bytes=activation_bytes,
         weight_bytes=weight_bytes, channels=channels, program_words=program_words, depth=depth,
         buffer_bytes=buffer_bytes, max_lines=max_lines)
     graph = read_model(model)
@@ -76,7 +78,7 @@ def _print(found, board, others, planned):
 
     array = found.build.array
     name = f"{board.title}: " if board else ""
-    view = table(f"{name}{array.rows} x {array.cols} products, {array.fir_rows} of the rows also "
+    view = table(f"{name}{found.build.shape} products, {array.fir_rows} of the rows also "
                  f"FIR; {found.build.lanes} lanes of requantisation, "
                  f"{found.build.requantize} cycles each",
                  "operator", "result", "runs on", "MACs", "cycles", "use", "weights",

@@ -12,9 +12,9 @@ def layer_table(session, run, differing):
 
     params, program = session.target.params, session.program
     array = params.array
-    products = array.rows * array.cols
+    products = params.products
     result = table(
-        f"Accelerator of {array.rows} x {array.cols} products, {array.fir_rows} of the rows also "
+        f"Accelerator of {params.shape} products, {array.fir_rows} of the rows also "
         f"FIR;\ndepth {params.depth}, {params.lanes} lanes of requantisation; cycles of one input",
         "operator", "result", "MACs", "cycles", "floor", "use", "band", "differ")
     for operator in program.graph.operators:

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["BufferBytes", "Cols", "Core", "Depth", "FirRows", "Lanes", "Multipliers", "Requantize",
+__all__ = ["BufferBytes", "Cols", "Core", "Depth", "FirRows", "Lanes", "Multipliers", "PixelLanes",
+           "Requantize",
            "Rounding", "Rows", "WordBytes"]
 
 Core = Annotated[str, typer.Argument(
@@ -17,6 +18,8 @@ FirRows = Annotated[int | None, typer.Option(
     help="Rows that can work as filters of depthwise layers; 0 leaves that out.")]
 Depth = Annotated[int | None, typer.Option(help="Pixels that the accumulators hold.")]
 Lanes = Annotated[int | None, typer.Option(help="Channels that are requantised side by side.")]
+PixelLanes = Annotated[int | None, typer.Option(
+    help="Arrays side by side, each on lines of its own, 1 to 4.")]
 Requantize = Annotated[int | None, typer.Option(
     help="Cycles of a requantisation: 1, 2, 3, 4 or 6; 0 (gemm) leaves int32 sums.")]
 Rounding = Annotated[str | None, typer.Option(

@@ -4,7 +4,7 @@ from typing import Annotated
 import typer
 
 from host.cli.arrays import check_target
-from host.cli.builds import BoardName, Lanes, Requantize, build_of
+from host.cli.builds import BoardName, Lanes, PixelLanes, Requantize, build_of
 
 __all__ = ["run"]
 
@@ -26,6 +26,7 @@ def run(
     rows: Annotated[int | None, typer.Option(help="Rows of the array; 8 if left out.")] = None,
     cols: Annotated[int | None, typer.Option(help="Columns of the array; 8 if left out.")] = None,
     lanes: Lanes = None,
+    pixel_lanes: PixelLanes = None,
     requantize: Requantize = None,
     compare: Annotated[str | None, typer.Option(
         help="Runtime to compare with: tflm, litert or onnxruntime; left out, the one whose "
@@ -58,7 +59,7 @@ def run(
     digits = held_out() if model is None and not input_files else None
     layers = layers or digits is not None
     comparison = Comparison(source, graph, compare, layers)
-    chosen, params = build_of(board, rows, cols, lanes, requantize)
+    chosen, params = build_of(board, rows, cols, lanes, requantize, pixel_lanes=pixel_lanes)
     if chosen is None:
         params = fit(graph, params, keep=layers)
     elif short := shortages(graph, params, shared_bytes=chosen.shared_bytes, keep=layers):
@@ -101,9 +102,9 @@ def run(
 
 
 def _summary(console, session, runs):
-    array, program = session.target.params.array, session.program
-    products, cycles = array.rows * array.cols, runs[0].cycles
-    text = (f"{cycles:,} cycles on {array.rows} x {array.cols} products for each of {len(runs)} "
+    params, program = session.target.params, session.program
+    products, cycles = params.products, runs[0].cycles
+    text = (f"{cycles:,} cycles on {params.shape} products for each of {len(runs)} "
             f"input{'s' * (len(runs) > 1)}")
     if program.macs:
         text += (f": {program.macs:,} MACs take at least {-(-program.macs // products):,} cycles; "

@@ -84,7 +84,18 @@ class AcceleratorParams:
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name} must be a power of two, not {value}")
-        _ = self.im2col  # refuses what the line buffer cannot be
+        _ = self.im2col  # refuses what the line buffer cannot be, and the number of pixel lanes
+
+    @property
+    def products(self):
+        """Products in a cycle."""
+        return self.pixel_lanes * self.array.rows * self.array.cols
+
+    @property
+    def shape(self):
+        """Of the products, for people."""
+        array = f"{self.array.rows} x {self.array.cols}"
+        return array if self.pixel_lanes == 1 else f"{self.pixel_lanes} x ({array})"
 
     @property
     def word_bytes(self):
