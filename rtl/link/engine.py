@@ -49,7 +49,7 @@ class CommandEngine(wiring.Component):
         request = Signal(header, reset_less=True)
         at = Signal(3)
         status, execute = Signal(Status), Signal()
-        expected, count = Signal(8), Signal(8)
+        expected, count = Signal(8), Signal(6)
         word = Signal(32, reset_less=True)
         asked = Signal()
 
@@ -58,6 +58,7 @@ class CommandEngine(wiring.Component):
                              for each in (Kind.WRITE, Kind.READ, Kind.WAIT))
         ahead = Signal(8)
         m.d.comb += ahead.eq(request.sequence - expected)
+        following = Cat(word[8:], self.i.payload)  # a byte in, or a byte out
 
         taken = self.i.valid & self.i.ready
         with m.If(taken):
@@ -112,7 +113,7 @@ class CommandEngine(wiring.Component):
                 with m.Else():
                     m.d.comb += self.i.ready.eq(1)
                     with m.If(taken):
-                        m.d.sync += [word.eq(Cat(word[8:], self.i.payload)), at.eq(at + 1)]
+                        m.d.sync += [word.eq(following), at.eq(at + 1)]
                         with m.If(at == 3):
                             m.d.sync += at.eq(0)
                             with m.If(write):
@@ -140,11 +141,11 @@ class CommandEngine(wiring.Component):
                             with m.If(hello):
                                 m.next = "ANSWER"
             with m.State("READ"):
-                m.d.comb += [self.commands.valid.eq(~asked), self.answers.ready.eq(asked)]
+                m.d.comb += [self.commands.valid.eq(~asked & ~hello), self.answers.ready.eq(asked)]
                 with m.If(self.commands.ready):
                     m.d.sync += asked.eq(1)
-                with m.If(asked & self.answers.valid):
-                    m.d.sync += [word.eq(self.answers.payload), asked.eq(0),
+                with m.If(hello | asked & self.answers.valid):
+                    m.d.sync += [word.eq(Mux(hello, INFO, self.answers.payload)), asked.eq(0),
                                  request.address.eq(request.address + 1)]
                     m.next = "ANSWER"
             with m.State("ANSWER"):
@@ -153,13 +154,10 @@ class CommandEngine(wiring.Component):
                     self.o.payload.last.eq((at == 3) & (count == 1)),
                 ]
                 with m.If(self.o.ready):
-                    m.d.sync += [word.eq(word >> 8), at.eq(at + 1)]
+                    m.d.sync += [word.eq(following), at.eq(at + 1)]
                     with m.If(at == 3):
                         m.d.sync += [at.eq(0), count.eq(count - 1)]
                         m.next = "READ"
-                        with m.If(hello):
-                            m.d.sync += word.eq(INFO)
-                            m.next = "ANSWER"
                         with m.If(count == 1):
                             m.next = "HEADER"
         return m

@@ -15,7 +15,7 @@ CRC = 4
 class FrameReceiver(wiring.Component):
     """Bytes of a pipe to whole frames whose CRC is right; nothing of any other is seen.
 
-    Frames are gathered in a ring. One that is too short, longer than 254 bytes or not intact, or
+    Frames are gathered in a ring. One that is too short, longer than 255 bytes or not intact, or
     for which there is no room, is dropped. A byte takes up to 9 cycles.
 
     Members
@@ -41,10 +41,10 @@ class FrameReceiver(wiring.Component):
         m = Module()
         m.submodules.ring = ring = BlockRam(width=8, depth=RING)
         m.submodules.crc = crc = CRC32_ISO_HDLC(1).create()
-        # A frame lies from `start`, where its length goes, up to `write`.
-        start, write, read = Signal(range(RING)), Signal(range(RING), init=1), Signal(range(RING))
-        length = Signal(range(RING))
-        m.d.comb += length.eq(~(start - write))  # write - start - 1
+        # A frame lies from `start`, where its length goes, to `last`; the next begins behind it.
+        start, last, read = Signal(range(RING)), Signal(range(RING)), Signal(range(RING))
+        end, length, full = Signal(range(RING)), Signal(range(RING)), Signal()
+        m.d.comb += [end.eq(last + 1), length.eq(last - start), full.eq(end == read)]
 
         bits, shift = Signal(range(9)), Signal(8, reset_less=True)
         m.d.comb += [crc.valid.eq(bits != 0), crc.data.eq(shift[0]), self.i.ready.eq(bits == 0)]
@@ -57,30 +57,27 @@ class FrameReceiver(wiring.Component):
         empty = Signal(init=1)
         bad, urgent = Signal(), Signal()
         good, forget = Signal(), Signal()
-        m.d.comb += good.eq(crc.match_detected & (code == 0) & ~bad & (length >= HEADER + CRC))
+        # A frame that has no room for the length of the next would leave a ring that looks empty.
+        m.d.comb += good.eq(crc.match_detected & (code == 0) & ~bad & ~full & ~length[8]
+                            & (length >= HEADER + CRC))
         value = Mux(code == 0, 0, byte)
         with m.If(self.i.valid & self.i.ready):
             with m.If(byte == 0):
-                m.d.comb += crc.start.eq(1)
-                m.d.sync += [code.eq(0), first.eq(1), empty.eq(1), bad.eq(0), urgent.eq(0)]
+                m.d.comb += [crc.start.eq(1), forget.eq(good & urgent), ring.write_addr.eq(start),
+                             ring.write_en.eq(good), ring.write_data.eq(length)]
+                m.d.sync += [code.eq(0), first.eq(1), empty.eq(1), bad.eq(0), last.eq(start)]
                 with m.If(good):
-                    m.d.comb += [ring.write_en.eq(1), ring.write_addr.eq(start),
-                                 ring.write_data.eq(length), forget.eq(1)]
-                    m.d.sync += [start.eq(write), write.eq(write + 1)]
-                with m.Else():
-                    m.d.sync += write.eq(start + 1)
+                    m.d.sync += [start.eq(end), last.eq(end)]
             with m.Else():
+                m.d.comb += [ring.write_addr.eq(end), ring.write_data.eq(value)]
                 m.d.sync += [code.eq(Mux(code == 0, byte, code) - 1), first.eq(0)]
                 with m.If(~first | (code != 0)):
-                    m.d.comb += [ring.write_en.eq(1), ring.write_addr.eq(write),
-                                 ring.write_data.eq(value)]
-                    m.d.sync += [bits.eq(8), shift.eq(value), empty.eq(0)]
+                    m.d.comb += ring.write_en.eq(~full)
+                    m.d.sync += [bits.eq(8), shift.eq(value), empty.eq(0), bad.eq(bad | full)]
                     with m.If(empty):
                         m.d.sync += urgent.eq(value[7])
-                    with m.If((write + 1 == read) | (length == 254)):
-                        m.d.sync += bad.eq(1)
-                    with m.Else():
-                        m.d.sync += write.eq(write + 1)
+                    with m.If(~full):
+                        m.d.sync += last.eq(end)
 
         m.d.comb += [ring.read_addr.eq(read), self.o.payload.eq(ring.read_data)]
         with m.If(self.o.valid & self.o.ready):
@@ -88,8 +85,8 @@ class FrameReceiver(wiring.Component):
         with m.If(~self.o.valid & (read != start)):
             m.d.comb += ring.read_en.eq(1)
             m.d.sync += [read.eq(read + 1), self.o.valid.eq(1)]
-        # The units behind are reset in the cycle in which the frame is read.
-        m.d.sync += self.clear.eq(urgent & forget)
-        with m.If(urgent & forget):
+        # The units behind are reset while the frame's first byte is read.
+        m.d.sync += self.clear.eq(forget)
+        with m.If(forget):
             m.d.sync += [read.eq(start), self.o.valid.eq(0)]
         return m

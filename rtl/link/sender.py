@@ -30,8 +30,9 @@ class FrameSender(wiring.Component):
         m = Module()
         m.submodules.buffer = buffer = BlockRam(width=8, depth=256)
         m.submodules.crc = crc = CRC32_ISO_HDLC(1).create()
-        zero, end, way = Signal(8), Signal(8), Signal(8)  # way: end - zero
-        sent, part = Signal(8), Signal(2)
+        zero, end = Signal(8), Signal(8)
+        way = Signal(8)  # from `zero` to `end`; later, what was sent
+        part = Signal(2)
         bits, shift = Signal(range(9)), Signal(8, reset_less=True)
         m.d.comb += [crc.valid.eq(bits != 0), crc.data.eq(shift[0])]
         with m.If(bits != 0):
@@ -47,13 +48,13 @@ class FrameSender(wiring.Component):
                 m.d.comb += [buffer.write_addr.eq(end), buffer.write_data.eq(byte)]
                 m.d.sync += way.eq(way + 1)
 
-        m.d.comb += buffer.read_addr.eq(sent)
+        m.d.comb += buffer.read_addr.eq(way)
         delimiter = Signal(init=1)
         m.d.comb += self.o.payload.eq(Mux(delimiter, 0, buffer.read_data))
         with m.FSM(init="DELIMIT"):
             with m.State("DELIMIT"):
                 m.d.comb += [self.o.valid.eq(1), crc.start.eq(1)]
-                m.d.sync += [zero.eq(0), way.eq(1), end.eq(1), sent.eq(0)]
+                m.d.sync += [zero.eq(0), way.eq(1), end.eq(1)]
                 with m.If(self.o.ready):
                     m.d.sync += delimiter.eq(0)
                     m.next = "GATHER"
@@ -73,15 +74,16 @@ class FrameSender(wiring.Component):
             with m.State("CLOSE"):
                 m.d.comb += [buffer.write_en.eq(1), buffer.write_addr.eq(zero),
                              buffer.write_data.eq(way)]
+                m.d.sync += way.eq(0)
                 m.next = "FETCH"
             with m.State("FETCH"):
                 m.d.comb += buffer.read_en.eq(1)
-                m.d.sync += sent.eq(sent + 1)
+                m.d.sync += way.eq(way + 1)
                 m.next = "SEND"
             with m.State("SEND"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
-                    with m.If(sent == end):
+                    with m.If(way == end):
                         m.d.sync += delimiter.eq(1)
                         m.next = "DELIMIT"
                     with m.Else():
