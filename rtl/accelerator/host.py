@@ -84,6 +84,9 @@ class HostPort(wiring.Component):
             self.go_address.eq(command.data),
             self.stop.eq(orders & (offset == Register.STOP)),
         ]
+        tag = Signal(32)
+        with m.If(orders & (offset == Register.TAG)):
+            m.d.sync += tag.eq(command.data)
 
         # A read waits for the memory, its address held.
         wait = Signal(range(4))
@@ -96,7 +99,7 @@ class HostPort(wiring.Component):
             m.d.sync += self.o.valid.eq(0)
         words = self.activations.as_value()
         answers = {
-            Window.REGISTERS: self._register(m, offset),
+            Window.REGISTERS: self._register(m, offset, tag),
             Window.ACTIVATIONS: Cat(words, Const(0, -len(words) % 32)).word_select(part, 32),
             Window.CYCLES: self._layer_cycles(m, offset),
         }
@@ -138,7 +141,7 @@ class HostPort(wiring.Component):
         ]
         return cycles.read_data
 
-    def _register(self, m, offset):
+    def _register(self, m, offset, tag):
         value = Signal(32)
         parameters, flags = self.params.registers()
         with m.Switch(offset):
@@ -149,6 +152,7 @@ class HostPort(wiring.Component):
                     Register.STATUS: Cat(self.running, Const(0, 7), self.error,
                                          Const(0, 8 - len(self.error)), self.index),
                     Register.CYCLES: self.cycles,
+                    Register.TAG: tag,
                     **dict(enumerate(parameters.values(), FIRST_PARAMETER))}.items():
                 with m.Case(register):
                     m.d.comb += value.eq(content)

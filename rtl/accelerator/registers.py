@@ -47,6 +47,7 @@ class Register(_Described):
     STATUS = 4, "Bit 0: running. Bits 8 to 15: an error. From 16 on: the layer."
     CYCLES = 5, "From go to the end of the last run, or to now."
     STOP = 6, "Write anything to give up the run that is under way."
+    TAG = 7, "Reads what was written last, 0 after a reset: by it the host knows what it left."
 
 
 class Flag(_Described):
