@@ -1,0 +1,177 @@
+"""What drives an accelerator, however commands reach it."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from host.compiler import Segment, input_words
+from host.golden_run import run_operator
+from host.target import Run
+from rtl.accelerator.host import chunks_of
+from rtl.accelerator.registers import OFFSET_BITS, Error, Register, Window
+from rtl.layouts import ChannelParams
+from sim.packing import pack
+
+__all__ = ["AcceleratorDriver"]
+
+
+class AcceleratorDriver(ABC):
+    """Loads and runs programs by commands: a :class:`~host.target.Target`.
+
+    Commands are done in order. What is asked for may arrive later: so a run on a board costs one
+    trip there and back, if no operator runs on the host in between.
+
+    Attributes
+    ----------
+    params : :class:`~rtl.accelerator.AcceleratorParams`
+    program : :class:`~host.compiler.Program` or None
+        The one that is loaded.
+    """
+
+    params = program = None
+
+    @abstractmethod
+    def post_write(self, address, words):
+        """Write 32-bit words to ascending addresses."""
+
+    @abstractmethod
+    def post_read(self, addresses):
+        """Ask for words: a function that waits for them, if need be, and returns them."""
+
+    @abstractmethod
+    def post_wait(self):
+        """Let what follows wait until nothing runs."""
+
+    def write(self, window, rows, base=0):
+        """Write rows of bytes, or of words, from word ``base`` of a memory on."""
+        if len(rows):
+            self.post_write(*_image(window, rows, base))
+
+    def command(self, register, value):
+        """Write a register."""
+        self.post_write(_address(Window.REGISTERS, register), np.array([value], "<u4"))
+
+    def read(self, register):
+        """The value of a register."""
+        return int(self.post_read(_address(Window.REGISTERS, np.array([register])))()[0])
+
+    def images(self, program):
+        """What a program is in memories: (address, words) of each."""
+        parts = [(Window.PROGRAM, program.descriptors[:, None]), (Window.WEIGHTS, program.weights),
+                 (Window.PARAMS, pack(ChannelParams, program.channels))]
+        return [_image(window, rows) for window, rows in parts if len(rows)]
+
+    def load(self, program):
+        """Write a program that was compiled for this build."""
+        self.program = program
+        for address, words in self.images(program):
+            self.post_write(address, words)
+
+    def run(self, *inputs):
+        """Results of inputs (n, ...), as many as the program takes at a time: every tensor that is
+        still in memory at the end.
+
+        Raises :exc:`RuntimeError` if the accelerator stops with an error.
+        """
+        program = self.program
+        for x in inputs:
+            if len(x) != program.pictures:
+                raise ValueError(f"the program takes {program.pictures} pictures at a time, not "
+                                 f"{len(x)}")
+        values = dict(zip(program.graph.inputs, inputs, strict=True))
+        for tensor, x in values.items():
+            self._put(tensor, x)
+        asked, done = [], []
+        for step in program.steps:
+            if isinstance(step, Segment):
+                asked.append(self._go(step))
+                continue
+            done += [wait() for wait in asked]
+            asked = []
+            values |= self._tensors(tensor for tensor in step.inputs
+                                    if tensor not in values and tensor in program.places)()
+            result, = step.outputs
+            values[result] = run_operator(program.graph, step, values)
+            self._put(result, values[result])
+        wanted = program.places if program.keep else program.graph.outputs
+        results = self._tensors(tensor for tensor in wanted if tensor not in values)
+        done += [wait() for wait in asked]
+        values |= results()
+        return Run(values=values, cycles=sum(cycles for cycles, _ in done),
+                   layer_cycles=[each for _, layers in done for each in layers])
+
+    def _put(self, tensor, x):
+        """Write a tensor, if the accelerator has a place for it."""
+        if tensor in self.program.places:
+            self.write(Window.ACTIVATIONS, input_words(self.program, tensor, x),
+                       self.program.places[tensor].base)
+
+    def _go(self, segment):
+        """Start a segment; a function that returns its cycles, in all and of each layer."""
+        self.command(Register.GO, segment.start)
+        self.post_wait()
+        registers = self.post_read(_address(
+            Window.REGISTERS, np.array([Register.STATUS, Register.CYCLES])))
+        layers = self.post_read(_address(Window.CYCLES, np.arange(segment.layers)))
+
+        def wait():
+            status, cycles = registers().tolist()
+            if error := Error(status >> 8 & 0xff):
+                raise RuntimeError(
+                    f"the accelerator stopped at layer {segment.first + (status >> 16)}: "
+                    f"{error.name} ({error.text})")
+            return cycles, layers().tolist()
+
+        return wait
+
+    def attempt(self, address=0):
+        """Run the program at that word of its memory, and tell how it ended: an :class:`Error`."""
+        self.command(Register.GO, address)
+        self.post_wait()
+        return Error(self.read(Register.STATUS) >> 8 & 0xff)
+
+    def layer_cycles(self, count):
+        """Cycles of each of the first ``count`` layers of the last run."""
+        return self.post_read(_address(Window.CYCLES, np.arange(count)))().tolist()
+
+    def tensor(self, index):
+        """A tensor that is in memory."""
+        return self._tensors([index])()[index]
+
+    def _tensors(self, indices):
+        """Ask for tensors; a function that returns them by index."""
+        program, asked = self.program, {}
+        for index in indices:
+            place = program.places[index].stacked(program.pictures)
+            shape = program.graph.tensors[index].shape[1:]
+            asked[index] = place, shape, self.post_read(_places(place))
+        return lambda: {index: _tensor(place, shape, words())
+                        for index, (place, shape, words) in asked.items()}
+
+
+def _address(window, offset=0):
+    return (window << OFFSET_BITS) + offset
+
+
+def _image(window, rows, base=0):
+    """(address, words) of rows of bytes, or of words, from word ``base`` of a memory on."""
+    raw = np.ascontiguousarray(rows)
+    raw = raw.view(np.uint8).reshape(len(rows), -1)
+    chunks = chunks_of(8 * raw.shape[1])
+    raw = np.pad(raw, ((0, 0), (0, 4 * chunks - raw.shape[1])))
+    return _address(window, base * chunks), raw.view("<u4").reshape(-1)
+
+
+def _places(place):
+    """Addresses of the words of a tensor."""
+    chunks = chunks_of(8 * place.word_bytes)
+    y, x, word = np.ogrid[:place.height, :place.width, :place.pixel_words]
+    words = place.base + y * place.line_step + x * place.pixel_step + word
+    return _address(Window.ACTIVATIONS, (words[..., None] * chunks + np.arange(chunks)).ravel())
+
+
+def _tensor(place, shape, words):
+    """What ``words`` at a place are: pictures of a shape."""
+    raw = np.asarray(words).astype("<u4").reshape(-1, chunks_of(8 * place.word_bytes))
+    data = raw.view(np.int8)[:, :place.word_bytes].reshape(place.height, place.width, -1)
+    return data[..., place.offset:place.offset + place.channels].reshape(-1, *shape)
