@@ -13,14 +13,13 @@ from rtl.link.protocol import RING, VERSION, WORDS, Kind, Status
 __all__ = ["BoardReset", "Channel", "Counts", "NoAnswer", "Reading"]
 
 #: Frames on their way at the most: enough for a pipe that takes milliseconds, far below the 128
-#: that the device can tell apart.
-WINDOW = 16
+#: that the device can tell apart; and at the least, after losses.
+WINDOW, LEAST_WINDOW = 16, 2
 #: Words of a write's or read's first frames, and of the smallest that losses lead to.
 FIRST_WORDS, LEAST_WORDS = 16, 4
-#: Seconds without an answer until a frame is sent again: at first, and at the most.
+#: Seconds without an answer until a frame is sent again, besides some of the usual trip there and
+#: back; and at the most.
 RETRY, RETRY_MOST = 0.05, 0.25
-#: The same while the board computes: it answers when it is done.
-WAIT_MOST = 1.0
 #: Seconds without any progress after which the link is given up.
 PATIENCE = 10.0
 
@@ -50,6 +49,7 @@ class _Request:
     sequence: int
     encoded: bytes
     words: int = 0
+    sent: float | None = None  #: When; None if more than once.
     answer: bytes | None = None
 
 
@@ -96,9 +96,9 @@ class Channel:
         self._unframer = Unframer()
         self._sequence = 0
         self._flight = deque()
-        self._words, self._lost_before = FIRST_WORDS, False
-        self._went_back = False
-        self._retry = RETRY
+        self._words, self._window, self._lost_before = FIRST_WORDS, WINDOW, False
+        self._went_back = self._probing = False
+        self._trip, self._retry = 0.0, RETRY  # seconds
 
     # A conversation begins
 
@@ -143,6 +143,8 @@ class Channel:
     def write(self, address, words):
         """Write 32-bit ``words`` to ascending addresses, at some time before the next command."""
         raw = np.ascontiguousarray(words, "<u4").tobytes()
+        if any(request.kind == Kind.READ for request in self._flight):
+            self.flush()  # they may be read again, and must not see what is written now
         while raw:
             self._make_room()
             part, raw = raw[:4 * self._words], raw[4 * self._words:]
@@ -158,8 +160,7 @@ class Channel:
     def post_read(self, address, count):
         """Ask for ``count`` words: a :class:`Reading`.
 
-        Nothing that changes them may be posted before the channel is flushed: an answer that is
-        lost is read again.
+        What is written later waits for their answers: one that is lost is read again.
         """
         reading = Reading()
         while count:
@@ -199,6 +200,7 @@ class Channel:
 
     def _post(self, kind, address, payload, words=0):
         request = self._request(kind, address, payload, words)
+        request.sent = self.pipe.now()
         self._flight.append(request)
         self.counts.frames += 1
         self._send(request.encoded)
@@ -209,7 +211,7 @@ class Channel:
         self.counts.bytes_out += len(data)
 
     def _make_room(self):
-        self._pump(lambda: len(self._flight) < WINDOW, None)
+        self._pump(lambda: len(self._flight) < self._window, None)
 
     def _pump(self, enough, patience):
         """Take answers until there are ``enough``; send again what gets none."""
@@ -222,8 +224,7 @@ class Channel:
                 self._take(*answer)
             now = self.pipe.now()
             if len(self._flight) < done:
-                progress, self._retry = now, RETRY
-                retry = now + self._retry
+                progress, retry = now, now + self._retry
             elif now - progress > patience:
                 raise NoAnswer(f"{self.pipe.name}: the board has not answered for "
                                f"{patience:g} s; is it still plugged in?")
@@ -232,21 +233,30 @@ class Channel:
                 retry = now + self._retry
 
     def _again(self):
-        """Nothing came in time."""
+        """Nothing came in time: ask with one frame before all are sent again."""
         waits = self._flight[0].kind == Kind.WAIT
-        self._went_back = False
-        self._resend([self._flight[0]] if waits else self._flight)
-        self._retry = min(2 * self._retry, WAIT_MOST if waits else RETRY_MOST)
+        self._went_back, self._probing = False, not waits
+        self._resend([self._flight[0]])
+        self._retry = max(min(2 * self._retry, RETRY_MOST), RETRY + 3 * self._trip)
         if not waits:
             self._shrink()
 
     def _resend(self, requests):
-        # The delimiter ends a frame that lost its own.
-        self._send(b"\0" + b"".join(request.encoded for request in requests))
-        self.counts.retries += len(requests)
+        if requests:  # the delimiter ends a frame that lost its own
+            self._send(b"\0" + b"".join(request.encoded for request in requests))
+            self.counts.retries += len(requests)
+            for request in requests:
+                request.sent = None
 
     def _shrink(self):
-        self._words, self._lost_before = max(self._words // 2, LEAST_WORDS), True
+        """Frames were lost: fewer and smaller ones get through sooner."""
+        self._words, self._window = (max(self._words // 2, LEAST_WORDS),
+                                     max(self._window // 2, LEAST_WINDOW))
+        self._lost_before = True
+
+    def _grow(self):
+        self._words = min(self._words + (1 if self._lost_before else self._words), WORDS)
+        self._window = min(self._window + 1, WINDOW)
 
     def _answers(self, timeout):
         data = self.pipe.read(timeout)
@@ -264,15 +274,18 @@ class Channel:
         match status:
             case Status.OK if len(data) == 4 * request.words:
                 request.answer = data
-                self._words = min(self._words + (1 if self._lost_before else self._words), WORDS)
-                self._went_back = False
+                self._grow()
+                if request.sent is not None and request.kind != Kind.WAIT:
+                    self._trip += (self.pipe.now() - request.sent - self._trip) / 4
+                    self._retry = RETRY + 3 * self._trip
                 # All before it were done too, but of reads the answer was lost.
-                lost = [each for each in list(self._flight)[:place] if each.kind == Kind.READ]
-                rest = list(self._flight)[place + 1:]
-                self._flight = deque(lost + rest)
-                if lost:
+                before = [each for each in list(self._flight)[:place] if each.kind == Kind.READ]
+                behind = list(self._flight)[place + 1:]
+                self._flight = deque(before + behind)
+                if before:
                     self._shrink()
-                    self._resend(lost)
+                self._resend(before + behind if self._probing else before)
+                self._went_back = self._probing = False
             case Status.GAP if not self._went_back:
                 self._went_back = True
                 self._shrink()

@@ -1,0 +1,292 @@
+"""The driver and the virtual board: the digits network over pins, through pipes good and bad."""
+
+import functools
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from host.campaign import SCENARIOS, run_campaign
+from host.compiler import compile_graph
+from host.device import Device
+from host.digits import held_out, model_bytes
+from host.driver import AcceleratorDriver
+from host.fitting import small_build
+from host.golden_run import run_graph
+from host.link import BoardReset, Channel, LinkError, NoAnswer, SerialPipe
+from host.link.simulated import SimulatedPipe
+from host.session import Session
+from host.tflite import read_tflite
+from rtl.accelerator.registers import FIRST_PARAMETER, OFFSET_BITS, Register, Window
+from sim.virtual_board import PseudoTerminal, VirtualBoard
+
+ROOT = Path(__file__).parents[1]
+MEMORY = Window.ACTIVATIONS << OFFSET_BITS
+
+
+@functools.cache
+def board():
+    return VirtualBoard(small_build(4, 4))
+
+
+@functools.cache
+def network():
+    """Graph, program, a picture, and its output."""
+    graph, x = read_tflite(model_bytes()), held_out().pictures[:1]
+    return (graph, compile_graph(graph, board().params), x,
+            run_graph(graph, x)[graph.outputs[0]])
+
+
+def fresh():
+    """A device on a board that knows nothing."""
+    board().reset()
+    return Device(SimulatedPipe(board()), seed=0)
+
+
+def check_digits(driver):
+    graph, _, x, want = network()
+    np.testing.assert_array_equal(driver.run(x).values[graph.outputs[0]], want)
+
+
+def test_device_runs_a_session():
+    graph = network()[0]
+    device = fresh()
+    assert device.params == board().params
+    pictures = held_out().pictures[:5]
+    session = Session(graph, device)
+    np.testing.assert_array_equal(session.run(pictures), run_graph(graph, pictures)[
+        graph.outputs[0]])
+    assert device.uploads == 1 and session.cycles > 0
+
+
+def test_program_stays_until_a_reset_or_another_one():
+    _, program, *_ = network()
+    device = fresh()
+    device.load(program)
+    check_digits(device)
+    again = Device(SimulatedPipe(board()), seed=1)
+    again.load(program)
+    check_digits(again)
+    assert (device.uploads, again.uploads) == (1, 0)
+    assert again.channel.counts.bytes_out < 400
+    again.command(Register.TAG, 1)  # as if another one were there
+    again.load(program)
+    assert again.uploads == 1
+    board().reset()
+    check_digits(again)
+    assert (again.uploads, again.resets) == (2, 1)
+    aborted = Channel(SimulatedPipe(board()), seed=2)
+    aborted.hello(abort=True)
+    assert aborted.read(Register.TAG, 1).tolist() == [0]
+
+
+def test_run_takes_one_trip_and_upload_fills_the_wire():
+    _, program, x, _ = network()
+    device = fresh()
+    words = sum(len(image) for _, image in device.images(program))
+    before, began = device.channel.counts.bytes_out, board().cycle
+    device.load(program)
+    sent, cycles = device.channel.counts.bytes_out - before, board().cycle - began
+    assert 4 * words / sent > 0.94  # 95.6 % in full frames
+    # At 10 bits of 4 cycles a byte: nothing but the first frames and the last answer waits.
+    assert sent * 40 < cycles < sent * 40 * 1.03 + 2000
+    pipe = device.channel.pipe
+    trips, read = [], pipe.read
+    pipe.read = lambda timeout: trips.append(timeout) or read(timeout)
+    began, before = board().cycle, sum(vars(device.channel.counts)[name] for name in (
+        "bytes_out", "bytes_in"))
+    run = device.run(x)
+    moved = sum(vars(device.channel.counts)[name] for name in ("bytes_out", "bytes_in")) - before
+    assert board().cycle - began < run.cycles + 40 * moved + 2000
+
+
+def test_board_that_another_program_left_running():
+    device = fresh()
+    device.load(network()[1])
+    device.command(Register.GO, 0)
+    other = Device(SimulatedPipe(board()), seed=3)
+    other.load(network()[1])
+    assert other.uploads == 1  # it was running, so it was reset
+    check_digits(other)
+
+
+def test_channel_says_what_is_wrong():
+    board().reset()
+    channel = Channel(SimulatedPipe(board()), seed=4)
+    with pytest.raises(BoardReset, match=r"^virtual board: the board was reset$"):
+        channel.read(0, 1)
+    channel.hello()
+    assert channel.ping() < 0.001
+    words = np.arange(1000, dtype=np.uint32) * 0x01010101
+    channel.write(MEMORY, words)
+    np.testing.assert_array_equal(channel.read(MEMORY, 1000), words)
+    channel.write(MEMORY + 7, words[:1])  # waits for what was read before
+    reading = channel.post_read(MEMORY + 6, 3)
+    channel.write(MEMORY + 8, words[:1])
+    channel.flush()
+    assert reading.words().tolist() == [words[6], 0, words[8]]
+
+
+class Mute(SimulatedPipe):
+    """A port with something else at its end."""
+
+    def __init__(self, noise=b""):
+        super().__init__(board())
+        self.noise = noise
+
+    def write(self, data):
+        pass
+
+    def read(self, timeout):
+        self._leapt += timeout or 0.001
+        return self.noise
+
+
+SILENCE = r"nothing came at all: is it powered, and its bitstream loaded\?"
+NOISE = (r"\d+ bytes came, but no frame of the link: the baud rate, or what is plugged in, is "
+         "another")
+
+
+@pytest.mark.parametrize("noise, why", [(b"", SILENCE), (b"$GPGGA,0\r\n", NOISE),
+                                        (b"\1\1\0", NOISE)])
+def test_what_is_not_a_board(noise, why):
+    with pytest.raises(NoAnswer, match=rf"^virtual board: no board answers; {why}$"):
+        Device(Mute(noise))
+
+
+def registers_say(monkeypatch, offset, value):
+    read = Channel.read
+
+    def forged(self, address, count):
+        words = read(self, address, count).copy()
+        words[offset] = value
+        return words
+
+    monkeypatch.setattr(Channel, "read", forged)
+    board().reset()
+    return SimulatedPipe(board())
+
+
+def test_something_else_that_speaks_the_link(monkeypatch):
+    with pytest.raises(LinkError, match=r"^virtual board: the device is not an accelerator: its "
+                                        r"register ID must be 0x53595354, not 0x00000005$"):
+        Device(registers_say(monkeypatch, Register.ID, 5))
+
+
+def test_bitstream_of_another_version(monkeypatch):
+    with pytest.raises(LinkError, match=r"^virtual board: the bitstream is of Systolith 0\.9\.0, "
+                                        r"this driver of \S+: build and flash it anew$"):
+        Device(registers_say(monkeypatch, Register.VERSION, 0x0900))
+
+
+def test_build_that_cannot_be(monkeypatch):
+    with pytest.raises(LinkError, match=r"^virtual board: the device describes a build that cannot "
+                                        r"be: rows must be between 1 and 32, not 0$"):
+        Device(registers_say(monkeypatch, FIRST_PARAMETER, 0))
+
+
+def test_program_for_another_build():
+    other = compile_graph(network()[0], small_build(4, 8))
+    with pytest.raises(LinkError, match=r"^virtual board: the program is for another build: cols "
+                       r"8, not 4$"):
+        fresh().load(other)
+
+
+def test_short_campaign():
+    """Never a wrong result, never a hang; ``systolith selftest --faults`` runs all of it."""
+    names = {"no fault", "1 in 1000: any", "1 in 100: any", "garbage at start", "reset at 98%",
+             "port gone at 70%", "silence from 98%", "resets without end"}
+    chosen = [scenario for scenario in SCENARIOS if scenario.name in names]
+    assert len(chosen) == len(names)
+    outcomes = list(run_campaign(board(), scenarios=chosen))
+    for outcome in outcomes:
+        assert outcome.expected, outcome
+    assert sum(outcome.faults for outcome in outcomes) > 100
+    assert sum(outcome.retries for outcome in outcomes) > 100
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("seed", range(3))
+def test_whole_campaign(seed):
+    for outcome in run_campaign(board(), seed=seed):
+        assert outcome.expected, outcome
+
+
+# Through the operating system
+
+def test_serial_port():
+    board().reset()
+    with PseudoTerminal(board()) as terminal:
+        with Device(SerialPipe(terminal.path)) as device:
+            device.load(network()[1])
+            check_digits(device)
+            with pytest.raises(LinkError, match=rf"^{terminal.path}: another program has it open$"):
+                SerialPipe(terminal.path)
+            terminal.reset()
+            check_digits(device)
+            assert device.resets == 1
+        with Device(SerialPipe(terminal.path)) as device:
+            device.load(network()[1])
+            assert device.uploads == 0
+            began = time.monotonic()
+            terminal.unplug()
+            with pytest.raises(LinkError, match=r"was it pulled out\?$"):
+                check_digits(device)
+            assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("port, why", [
+    ("/dev/there-is-none", "there is no such port; there are .*"),
+    (str(ROOT / "LICENSE"), "it cannot be opened as a serial port: .*")])
+def test_what_is_not_a_port(port, why):
+    with pytest.raises(LinkError, match=rf"^{port}: {why}$"):
+        SerialPipe(port)
+
+
+class Script(AcceleratorDriver):
+    """Has the driver in C do all that was posted so far when something is to be known."""
+
+    def __init__(self, program, port, params):
+        self.path, self.port, self.params = program, port, params
+        self.lines, self.answers = ["H 305419896 0"], []
+
+    def post_write(self, address, words):
+        self.lines.append(f"W {address} {len(words)} " + " ".join(map(str, words.tolist())))
+
+    def post_wait(self):
+        self.lines.append("D 30000")
+
+    def post_read(self, addresses):
+        self.lines += [f"R {address} 1" for address in addresses]
+        first = sum(line[0] == "R" for line in self.lines) - len(addresses)
+        return lambda: np.array(self._answers()[first:first + len(addresses)], np.uint32)
+
+    def _answers(self):
+        if len(self.answers) < sum(line[0] == "R" for line in self.lines):
+            done = subprocess.run([self.path, self.port], input="\n".join(self.lines), text=True,
+                                  capture_output=True, timeout=120)
+            assert done.returncode == 0, done.stderr
+            self.answers = [int(word) for word in done.stdout.split()]
+        return self.answers
+
+
+def test_driver_in_c(tmp_path):
+    assert shutil.which("gcc")
+    program = tmp_path / "main"
+    subprocess.run(["gcc", "-std=c99", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror",
+                    "-Wpedantic", "-Wconversion", "-O1", f"-I{ROOT / 'host' / 'c'}",
+                    ROOT / "tests" / "c" / "main.c", ROOT / "host" / "c" / "systolith.c",
+                    "-o", program], check=True)
+    board().reset()
+    with PseudoTerminal(board()) as terminal:
+        script = Script(program, terminal.path, board().params)
+        script.load(network()[1])
+        check_digits(script)
+        terminal.reset()
+        time.sleep(0.1)
+        closed = subprocess.run([program, terminal.path], input="R 0 1", capture_output=True,
+                                text=True, timeout=60)
+        assert (closed.returncode, closed.stderr) == (1, "result 2, 0 retries\n")
