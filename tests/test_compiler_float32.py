@@ -58,7 +58,8 @@ def window(scale, zero_point, y, count_padding=False):
 @pytest.mark.parametrize("zero_point", [-128, 4, 5])
 @pytest.mark.parametrize("cells, scale, result, possible", [
     (6, 0.25, 0.25, True), (4, 0.25, 0.125, True), (6, 3 * 2.0 ** -8, 2.0 ** -6, True),
-    (6, 0.1, 0.1, False), (6, 0.3, 0.2, False)])
+    (6, 0.1, 0.1, False), (6, 0.3, 0.2, False),
+    (6, 0.1, 0.0371, False)])
 def test_means_are_exact_or_left_to_the_host(cells, scale, result, possible, zero_point):
     graph, operator = window(scale, 7, (result, zero_point))
     found = average(graph, operator, cells)

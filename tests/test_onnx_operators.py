@@ -125,7 +125,8 @@ SUMS = [node("MatMulInteger", ["x", "m", "z", "wz"], "i"), node("Cast", ["i"], "
     ([node("MaxPool", ["x"], kernel_shape=[2, 2])], ["MAX_POOL_2D"], {}),
     ([node("MaxPool", ["x"], kernel_shape=[3])], ["MAX_POOL_2D"], {"shape": (1, 2, 9)}),
     (qdq("Conv", weights="w"), ["CONV_2D"], {}),
-    (qdq("Conv", "fb", weights="w"), ["CONV_2D"], {"constants": {
+    (qdq("Conv", "fb", weights="w", pair=["fine", "z"]), ["CONV_2D"], {"constants": {
+        "fine": np.float32(0.0007), "w": np.tile(np.int8([1, 0, -1]), 24).reshape(4, 2, 3, 3),
         "fb": np.array([0.0009, -0.2502, 0.7, -1.23456], np.float32)}}),
     (qdq("MatMul", weights="m"), ["FULLY_CONNECTED"], {"shape": (1, 12)}),
     (qdq("Gemm", weights="m"), ["FULLY_CONNECTED"], {"shape": (1, 12)}),
