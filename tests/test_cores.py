@@ -40,6 +40,8 @@ def test_products_use_every_multiplier(rows, cols, fir_rows, multipliers, counts
     ({"core": "gemm", "rows": 33}, "rows must be between 1 and 32, not 33"),
     ({"core": "im2col", "lanes": 2},
      "im2col has no lanes; its options are buffer_bytes, fir_rows, word_bytes"),
+    ({"core": "requantizer", "requantize": 5},
+     "requantize must be one of 1, 2, 3, 4, 6, not 5"),
     ({"core": "conv2d", "lanes": 3}, "lanes must divide the 8 columns, not be 3"),
 ])
 def test_refuses(arguments, message):
