@@ -1,0 +1,43 @@
+# amaranth: UnusedElaboratable=no
+"""The promised area and clock of the cores, out of context: the median of three placements."""
+
+import pytest
+
+from boards.devices import device_of
+from boards.report import report
+from host.cores import build_core, macs_per_cycle
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("core, size, device, multipliers, kinds, luts, mhz", [
+    ("array", 8, "lfe5u-25f", 20, {"dsp2": 40, "lut": 24}, 5300, 170),
+    ("array", 8, "lfe5u-45f", 72, {"dsp": 64}, None, 160),
+    ("array", 4, "up5k", 8, {"mac16": 16}, None, 50),
+    ("conv2d", 8, "lfe5u-25f", 28, None, None, 120),
+    ("conv2d", 4, "up5k", 8, {"mac16": 16}, 3300, 24),
+])
+def test_place_and_route(core, size, device, multipliers, kinds, luts, mhz):
+    part = device_of(device)
+    component = build_core(core, rows=size, cols=size, family=part.family, multipliers=multipliers)
+    if kinds is not None:
+        assert products(component) == kinds
+    result = report(component, device, f"{core} {size}x{size}", macs_per_cycle(component),
+                    progress=print)
+    print(result)
+    assert len(result.placements) == 3
+    assert result.macs_per_cycle == size * size
+    assert result.dsp_delays_counted == (part.family == "ice40")
+    if luts is not None:
+        assert result.luts <= luts
+    assert result.mhz_median >= mhz
+
+
+def products(component):
+    """How many products of each kind the array of ``component`` has."""
+    params = getattr(component, "array", getattr(component, "params", None))
+    kinds = {}
+    for row in range(params.rows):
+        for stage in range(params.stages):
+            kind = params.kind(row, stage)
+            kinds[kind] = kinds.get(kind, 0) + params.stage_lanes(stage)
+    return kinds
