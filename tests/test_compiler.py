@@ -91,6 +91,20 @@ def test_host_operators_wait_for_all_that_can_run_before():
     assert [isinstance(step, Segment) for step in program.steps] == [True, False, True]
 
 
+@pytest.mark.parametrize("pads", [[0, 0], [2, 0], [0, 1]])
+def test_pictures_keep_their_padding_apart(pads):
+    """A 1x1 convolution that pads lines must not take several pictures for one."""
+    grown = Grown(4, 4, 6)
+    x, start = grown.x, grown.last
+    pads = np.array([[0, 0], pads, [1, 1], [0, 0]], np.int32)
+    grown.append("PAD", [start, grown.constant(pads, ())],
+                 tuple((np.array(x.shape) + pads.sum(axis=1)).tolist()), x.scale, x.zero_point,
+                 padding=tuple(map(tuple, pads.tolist())))
+    grown.conv(5)
+    program = runs(grown.graph(), batch=3)
+    assert len(program.layers) == (3 if pads[1].any() else 1)
+
+
 def test_large_mean_runs_on_the_host():
     grown = Grown(40, 30, 3)
     grown.mean()

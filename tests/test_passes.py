@@ -62,6 +62,16 @@ def test_padding_goes_into_the_convolution():
     same_results(graph, after)
 
 
+def test_padding_of_other_numbers_stays():
+    grown = chain()
+    grown.pad()
+    grown.tensors[grown.last] = replace(grown.x, zero_point=grown.x.zero_point ^ 1)
+    grown.conv()
+    graph = grown.graph()
+    after = fuse_padding(graph)
+    assert kinds(after) == ["PAD", "CONV_2D"] and after.operators == graph.operators
+
+
 def test_padding_stays_where_something_else_needs_it():
     grown = chain()
     grown.pad()

@@ -50,7 +50,7 @@ def stacks(graph, operator, pictures):
                 1, 1, (0, 0))
         case "AVERAGE_POOL_2D" | "MAX_POOL_2D":
             rows, _ = spans(graph, operator)
-            return (len(rows) == 1 and attributes["padding"][0] == (0, 0)
-                    and graph.operand(operator, 0).shape[1] == lines * attributes["stride"][0])
+            height = graph.operand(operator, 0).shape[1]
+            return len(rows) == 1 and height == lines * attributes["stride"][0]
         case kind:
             return kind in LINEWISE
