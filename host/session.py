@@ -1,6 +1,6 @@
 """Networks as the runtimes people know run them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -74,6 +74,8 @@ class Session:
         memories suffice; parameters: of that build. Or a :class:`~host.target.Target`.
     keep : :class:`bool`
         Keep all tensors, for :meth:`results`.
+    batch : :class:`int`
+        Pictures of a run of the accelerator, which share weights.
 
     Attributes
     ----------
@@ -86,14 +88,14 @@ class Session:
     Raises :exc:`~host.graph.ModelError` or :exc:`ValueError` for what the target cannot run.
     """
 
-    def __init__(self, model, target="rtl", *, keep=False):
+    def __init__(self, model, target="rtl", *, keep=False, batch=1):
         self.graph = graph = model if isinstance(model, Graph) else read_model(model)
-        self.target = _target(graph, target, keep)
+        self.target, self.batch = _target(graph, target, keep, batch), batch
         self.program, self.cycles = None, 0
         if self.target.params is None:
             self.target.load(graph)
         else:
-            self.program = compile_graph(graph, self.target.params, keep)
+            self.program = compile_graph(graph, self.target.params, keep, batch)
             self.target.load(self.program)
         self.inputs, self.outputs = (tuple(End.of(graph.tensors[index]) for index in indices)
                                      for indices in (graph.inputs, graph.outputs))
@@ -118,10 +120,16 @@ class Session:
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def results(self, *inputs):
-        """The :class:`Run` of each picture in turn, its values as the graph has them."""
+        """The :class:`Run` of each picture in turn, or of each ``batch`` of them, its values as the
+        graph has them."""
         pictures = self._checked(inputs)
-        for number in range(len(pictures[0])):
-            yield self.target.run(*(x[number:number + 1] for x in pictures))
+        for first in range(0, len(pictures[0]), self.batch):
+            parts = [x[first:first + self.batch] for x in pictures]
+            count = len(parts[0])
+            # The last run may have room for more.
+            run = self.target.run(*(np.resize(x, (self.batch, *x.shape[1:])) for x in parts))
+            yield replace(run, values={index: value[:count]
+                                       for index, value in run.values.items()})
 
     def gather(self, runs):
         """Outputs (n, ...) of as many runs, in their order, as the file has them."""
@@ -159,7 +167,7 @@ class Session:
         return checked
 
 
-def _target(graph, target, keep):
+def _target(graph, target, keep, batch):
     if isinstance(target, str) and target == "golden":
         return _Golden()
     if target == "rtl" or isinstance(target, AcceleratorParams):
@@ -167,7 +175,7 @@ def _target(graph, target, keep):
         from host.fitting import fit, small_build
 
         params = target if target != "rtl" else fit(
-            graph, small_build(rounding=graph.rounding), keep)
+            graph, small_build(rounding=graph.rounding), keep, batch)
         return SimulatedAccelerator(params)
     if all(hasattr(target, name) for name in ("params", "load", "run")):
         return target

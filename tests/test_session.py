@@ -29,9 +29,10 @@ def pair(**fields):
                 "activation": "RELU"})))
 
 
-@pytest.mark.parametrize("target", ["golden", "rtl", small_build(4, 4)])
-def test_equals_tflm(target):
-    session = Session(model_bytes(), target)
+@pytest.mark.parametrize("target, batch", [("golden", 1), ("golden", 2), ("rtl", 1), ("rtl", 2),
+                                           (small_build(4, 4), 1)])
+def test_equals_tflm(target, batch):
+    session = Session(model_bytes(), target, batch=batch)
     y = session.run(PICTURES)
     for picture, row in zip(PICTURES, y, strict=True):
         np.testing.assert_array_equal(run_tflm(model_bytes(), picture[None])[0], row[None])
