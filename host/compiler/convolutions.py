@@ -29,7 +29,7 @@ def conv_plan(core, graph, operator, place, *, dense=False, pictures=1):
         else:
             layer = conv_layer(graph, operator, 1)
             if not dense:
-                layer = _widen(layer, place)
+                layer = _thin(_widen(layer, place))
         shape = replace(layer.shape, height=layer.shape.height * pictures)
         return ConvPlan(core, replace(layer, shape=shape))
     except ValueError as error:
@@ -78,6 +78,15 @@ def _widen(layer, place):
         layer.weights, ((0, 0), (0, 0), (0, 0), (0, more))))
 
 
+def _thin(layer):
+    """A kernel of one pixel over the pixels that it reads: the others are not fetched."""
+    shape = layer.shape
+    if shape.groups > 1 or shape.kernel != (1, 1) or shape.padding != ((0, 0), (0, 0)):
+        return layer
+    return replace(layer, shape=replace(shape, height=shape.out_height, width=shape.out_width,
+                                        stride=(1, 1)))
+
+
 def convolution(context, operator):
     """A convolution, depthwise or not, or a fully connected layer."""
     source, target = context.source(operator), context.target(operator)
@@ -90,6 +99,9 @@ def convolution(context, operator):
         fetch = loops((source.pixel_words, 1), (source.height, source.line_step),
                       (source.width, source.pixel_step), base=source.base)
     else:
+        stride = operator.attributes.get("stride", (1, 1))
+        if plan.layer.shape.stride != stride:
+            source = source.part(0, 0, plan.shape.height, plan.shape.width, stride)
         fetch = pixels_fetch(source)
     weights, y = context.graph.operand(operator, 1), context.graph.result(operator)
     if operator.kind == "FULLY_CONNECTED":  # pixel by pixel, whatever lines they make up
