@@ -20,7 +20,9 @@ def accelerator(rows, cols, pixel_lanes=1):
 
 
 def check(simulated, graph, rng, keep=False, batch=1):
-    if needs_of(graph, simulated.params, keep, batch)["activation_bytes"] > 65536:
+    needs = needs_of(graph, simulated.params, keep, batch)
+    if any(needs[name] > getattr(simulated.params, name)
+           for name in ("activation_bytes", "program_words")):
         batch = 1
     program = compile_graph(graph, simulated.params, keep, batch)
     simulated.load(program)
