@@ -39,3 +39,7 @@ class SimulatedAccelerator(AcceleratorDriver):
     def post_wait(self):
         # Commands to a memory wait for the end of the run, which the hardware itself ensures.
         self.post_read(np.array([Window.CYCLES << OFFSET_BITS]))
+
+    def close(self):
+        """Finish the file of waveforms."""
+        self.sim.close()

@@ -26,6 +26,8 @@ class Device(AcceleratorDriver):
     Parameters
     ----------
     pipe : :class:`~host.link.Pipe`
+    hello_patience : number or None
+        Seconds that the board has to answer at first, if not as at any time.
     **options
         Of :class:`~host.link.Channel`.
 
@@ -34,6 +36,8 @@ class Device(AcceleratorDriver):
     channel : :class:`~host.link.Channel`
     params : :class:`~rtl.accelerator.AcceleratorParams`
         What the board says of its build.
+    version : :class:`str`
+        Of the Systolith that its bitstream was made by.
     uploads, resets : :class:`int`
         Programs that were sent, for want of them on the board, and resets that were noticed.
 
@@ -43,20 +47,20 @@ class Device(AcceleratorDriver):
         From any method: what is wrong with the link, or with what is at its other end.
     """
 
-    def __init__(self, pipe, **options):
+    def __init__(self, pipe, *, hello_patience=None, **options):
         self.channel = Channel(pipe, **options)
         self.uploads = self.resets = 0
-        self._again(self.connect)
+        self._again(lambda: self.connect(hello_patience))
 
     def connect(self, patience=None):
-        """Begin a conversation, and look at what answers."""
+        """Begin a conversation, and look at what answers within ``patience`` seconds."""
         name = self.channel.pipe.name
         self.channel.hello(patience=patience)
         count = FIRST_PARAMETER + len(PARAMETERS)
         registers = self.channel.read(0, count).tolist()
-        version = ".".join(map(str, registers[Register.VERSION].to_bytes(4, "little")[:3]))
-        if registers[Register.ID] == ID and version != rtl.__version__:
-            raise LinkError(f"{name}: the bitstream is of Systolith {version}, this driver of "
+        self.version = ".".join(map(str, registers[Register.VERSION].to_bytes(4, "little")[:3]))
+        if registers[Register.ID] == ID and self.version != rtl.__version__:
+            raise LinkError(f"{name}: the bitstream is of Systolith {self.version}, this driver of "
                             f"{rtl.__version__}: build and flash it anew")
         try:
             self.params = params_of(registers.__getitem__)

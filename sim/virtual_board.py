@@ -116,6 +116,11 @@ class PseudoTerminal:
     def __exit__(self, *_):
         self.close()
 
+    @property
+    def alive(self):
+        """Whether the board still answers."""
+        return self._thread.is_alive()
+
     def reset(self):
         """Press the board's button."""
         self._reset.set()

@@ -6,7 +6,7 @@ import warnings
 
 import typer
 
-from host.cli import bench, build, check, emit, flash, gemm, report, run
+from host.cli import bench, board, build, check, devices, emit, flash, gemm, report, run, selftest
 
 __all__ = ["app", "main"]
 
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An open convolution engine for small FPGAs: runs int8 networks on its RTL, bit for bit "
          "as TensorFlow Lite Micro does, and gives the cores as Verilog.")
-for module in (run, check, gemm, emit, report, build, flash, bench):
+for module in (run, check, gemm, emit, report, build, flash, devices, selftest, board, bench):
     app.command()(getattr(module, module.__name__.rpartition(".")[2]))
 
 
@@ -45,7 +45,7 @@ def _in_words(error):
         case OSError() if error.filename:
             return f"{error.filename}: {error.strerror}"
     expected = ("Error", "ValueError", "TypeError", "ModelError", "CompileError", "ContractError",
-                "TimeoutError", "ToolError", "TimingError",
+                "LinkError", "NoAnswer", "BoardReset", "TimeoutError", "ToolError", "TimingError",
                 "FlashError", "TflmError", "RuntimeError")
     name = type(error).__name__
     text = str(error) or name

@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["BufferBytes", "Cols", "Core", "Depth", "FirRows", "Lanes", "Multipliers", "PixelLanes",
-           "Requantize",
-           "Rounding", "Rows", "WordBytes"]
+__all__ = ["Baud", "BufferBytes", "Cols", "Core", "Depth", "FirRows", "Lanes", "Multipliers",
+           "On", "PixelLanes", "Requantize", "Rounding", "Rows", "WordBytes"]
 
 Core = Annotated[str, typer.Argument(
     metavar="CORE", help="array, im2col, requantizer, gemm or conv2d.")]
@@ -27,3 +26,7 @@ Rounding = Annotated[str | None, typer.Option(
 WordBytes = Annotated[int | None, typer.Option(
     help="Bytes of an input word, a power of two: what enters in a cycle.")]
 BufferBytes = Annotated[int | None, typer.Option(help="Size of the line buffer, a power of two.")]
+On = Annotated[str | None, typer.Option(
+    "--on", metavar="PORT", help="Serial port of a board, such as /dev/ttyUSB1.")]
+Baud = Annotated[int | None, typer.Option(
+    help="Baud rate of the board; left out, those that boards are built for are tried.")]

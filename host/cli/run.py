@@ -5,6 +5,7 @@ import typer
 
 from host.cli.arrays import check_target
 from host.cli.builds import BoardName, Lanes, PixelLanes, Requantize, build_of
+from host.cli.options import Baud, On
 
 __all__ = ["run"]
 
@@ -34,20 +35,21 @@ def run(
     layers: Annotated[bool, typer.Option(
         "--layers", help="Show each layer: cycles, and bytes that differ from the golden model. "
         "Takes a build that keeps all tensors.")] = False,
+    on: On = None,
+    baud: Baud = None,
     vcd: Annotated[Path | None, typer.Option(help="Write waveforms to this file.")] = None,
 ):
-    """Run a quantised network on the simulated RTL and compare it with the runtime it belongs to.
+    """Run a quantised network on the simulated RTL, or with --on on a board, and compare it with
+    the runtime it belongs to.
 
     The whole network runs on the accelerator; only softmax runs on the host. The accelerator is
     compiled for simulation at the first run; without --board its memories are as large as the
     network needs. Ends with status 1 if any byte differs that should not.
     """
-    from host.accelerated import SimulatedAccelerator
     from host.cli.layer_table import draw_digits, layer_table
     from host.cli.show import console, progress
     from host.comparison import Comparison
     from host.digits import held_out, model_bytes
-    from host.fitting import fit, shortages
     from host.inputs import load_inputs, noise
     from host.models import read_model
     from host.session import Session
@@ -57,19 +59,17 @@ def run(
     source = model_bytes() if model is None else model
     graph = read_model(source)
     digits = held_out() if model is None and not input_files else None
-    layers = layers or digits is not None
+    layers = layers or digits is not None and on is None
     comparison = Comparison(source, graph, compare, layers)
-    chosen, params = build_of(board, rows, cols, lanes, requantize, pixel_lanes=pixel_lanes)
-    if chosen is None:
-        params = fit(graph, params, keep=layers)
-    elif short := shortages(graph, params, shared_bytes=chosen.shared_bytes, keep=layers):
-        kept = " with all its tensors kept (--layers)" if layers else ""
-        raise ValueError(f"the network{kept} does not fit {chosen.title}; "
-                         + "; ".join(each.text for each in short))
-    with progress() as step:
-        step("compiling the accelerator for simulation (once)")
-        simulated = SimulatedAccelerator(params, trace=vcd)
-    session = Session(graph, simulated, keep=layers)
+    shape = rows, cols, lanes, requantize
+    if on is not None:
+        if any(each is not None for each in (board, *shape, pixel_lanes, vcd)):
+            raise ValueError("--on takes the build of the board that is there: no --board, no "
+                             "option of a build and no --vcd goes with it")
+        target = _device(on, baud, graph, layers)
+    else:
+        target = _simulated(build_of(board, *shape, pixel_lanes=pixel_lanes), graph, layers, vcd)
+    session = Session(graph, target, keep=layers)
     if digits:
         inputs = [digits.pictures]
     else:
@@ -82,7 +82,7 @@ def run(
             step(f"input {number + 1} of {count}")
             comparison.take(done)
             runs.append(done)
-        simulated.sim.close()
+    target.close()
     outputs = session.gather(runs)
     if output_file:
         _save(output_file, session, outputs)
@@ -99,6 +99,41 @@ def run(
         console.print(text, style="bold green" if good else "bold red", highlight=False)
     if comparison.failed:
         raise typer.Exit(1)
+
+
+def _device(port, baud, graph, keep):
+    from host.cli.show import console
+    from host.ports import open_device
+
+    device = open_device(port, baud)
+    if device.channel.pipe.latency:
+        console.print(device.channel.pipe.latency, style="yellow", highlight=False)
+    _refuse(graph, device.params, keep, f"the board at {port}")
+    return device
+
+
+def _simulated(build, graph, keep, vcd):
+    from host.accelerated import SimulatedAccelerator
+    from host.cli.show import progress
+    from host.fitting import fit
+
+    board, params = build
+    if board is None:
+        params = fit(graph, params, keep=keep)
+    else:
+        _refuse(graph, params, keep, board.title, shared_bytes=board.shared_bytes)
+    with progress() as step:
+        step("compiling the accelerator for simulation (once)")
+        return SimulatedAccelerator(params, trace=vcd)
+
+
+def _refuse(graph, params, keep, title, **memory):
+    from host.fitting import shortages
+
+    if short := shortages(graph, params, keep=keep, **memory):
+        kept = " with all its tensors kept (--layers)" if keep else ""
+        raise ValueError(f"the network{kept} does not fit {title}; "
+                         + "; ".join(each.text for each in short))
 
 
 def _summary(console, session, runs):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from host.link.pipe import LinkError, Pipe
 
-__all__ = ["BAUD", "SerialPipe", "port_names"]
+__all__ = ["BAUDS", "SerialPipe", "port_names"]
 
-#: What boards are built for.
-BAUD = 3_000_000
+#: What boards are built for, the most likely first.
+BAUDS = 3_000_000, 1_000_000
 #: Seconds that the operating system may take to accept what is written.
 WRITE_TIMEOUT = 5
 
@@ -30,7 +30,7 @@ class SerialPipe(Pipe):
         What to do about an FTDI chip that holds answers back; empty if all is well.
     """
 
-    def __init__(self, port, baud=BAUD):
+    def __init__(self, port, baud=BAUDS[0]):
         import serial
 
         self.name = str(port)

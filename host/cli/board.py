@@ -1,0 +1,57 @@
+import signal
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from host.cli.builds import Lanes, Requantize, build_of
+
+__all__ = ["board"]
+
+
+def board(
+    name: Annotated[str | None, typer.Argument(
+        metavar="[BOARD]", help="Whose build to simulate, such as icebreaker or ulx3s-45f; left "
+        "out, the one that the options describe.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows of the array; 8 if left out.")] = None,
+    cols: Annotated[int | None, typer.Option(help="Columns of the array; 8 if left out.")] = None,
+    lanes: Lanes = None,
+    requantize: Requantize = None,
+    port: Annotated[Path | None, typer.Option(
+        help="Where to put a symbolic link to the port.")] = None,
+    vcd: Annotated[Path | None, typer.Option(help="Write waveforms to this file.")] = None,
+):
+    """Be a board: the simulated FPGA, its UART's pins included, behind a pseudo-terminal.
+
+    Any serial program can open it until Ctrl-C. Bits take four clocks there instead of what the
+    board's own clock asks for; all else is what is synthesised. How long things take says nothing
+    of USB.
+    """
+    from host.cli.show import console, progress
+    from sim.virtual_board import PseudoTerminal, VirtualBoard
+
+    chosen, params = build_of(name, rows, cols, lanes, requantize)
+    if port is not None and (port.exists() or port.is_symlink()):
+        raise ValueError(f"{port} is there already; remove it, or give another --port")
+    with progress() as step:
+        step("compiling the board for simulation (once)")
+        virtual = VirtualBoard(params, trace=vcd)
+    for each in (signal.SIGINT, signal.SIGTERM):  # also where a shell had it ignored
+        signal.signal(each, signal.default_int_handler)
+    try:
+        with PseudoTerminal(virtual) as terminal:
+            if port is not None:
+                port.symlink_to(terminal.path)
+            title = chosen.title if chosen else "board"
+            console.print(f"a virtual {title} of {params.array.rows} x {params.array.cols} "
+                          f"products is at {terminal.path}; Ctrl-C ends it", highlight=False)
+            while terminal.alive:
+                time.sleep(0.2)
+            raise RuntimeError("the simulation ended by itself")
+    except KeyboardInterrupt:
+        console.print(f"ended after {virtual.cycle:,} cycles", highlight=False)
+    finally:
+        virtual.close()
+        if port is not None and port.is_symlink():
+            port.unlink()

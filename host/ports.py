@@ -1,0 +1,58 @@
+"""Which serial ports have a board, and at which baud rate."""
+
+from dataclasses import dataclass
+
+from host.device import Device
+from host.link import LinkError, NoAnswer, SerialPipe
+from host.link.serial_port import BAUDS, port_names
+
+__all__ = ["Found", "open_device", "scan"]
+
+#: Seconds that a board has to answer while its baud rate is looked for.
+PATIENCE = 0.5
+
+
+def open_device(port, baud=None):
+    """The :class:`Device` at a serial port; with ``baud`` None at whichever rate it answers.
+
+    Raises :exc:`~host.link.LinkError` if there is none.
+    """
+    rates = BAUDS if baud is None else (baud,)
+    for rate in rates:
+        pipe = SerialPipe(port, rate)
+        try:
+            return Device(pipe, hello_patience=PATIENCE)
+        except NoAnswer as error:
+            pipe.close()
+            last = error
+        except BaseException:
+            pipe.close()
+            raise
+    tried = " and ".join(f"{rate:,}" for rate in rates)
+    raise NoAnswer(f"{last} (at {tried} baud)") from last
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A port, what the system calls it, and what answers there or why nothing does."""
+
+    port: str
+    description: str
+    board: bool
+    text: str
+
+
+def scan(ports=None, baud=None):
+    """A :class:`Found` for each of ``ports``: pairs (name, description), or all there are."""
+    for port, description in port_names() if ports is None else ports:
+        try:
+            with open_device(port, baud) as device:
+                params, array = device.params, device.params.array
+                yield Found(
+                    port=port, description=description, board=True,
+                    text=f"Systolith {device.version}, {array.rows} x {array.cols} products, "
+                         f"{params.activation_bytes} bytes of activations, "
+                         f"{params.weight_bytes} of weights")
+        except LinkError as error:
+            yield Found(port=port, description=description, board=False,
+                        text=str(error).removeprefix(f"{port}: "))

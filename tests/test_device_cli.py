@@ -1,0 +1,116 @@
+"""Boards by the command line: the virtual one, what lists them, runs on them, and tests them."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from host.cli import app
+from host.device import Device
+from host.fitting import small_build
+from host.link import Channel
+from host.link.serial_port import port_names
+from host.link.simulated import SimulatedPipe
+from host.selftest import run_selftest
+from rtl.accelerator.registers import OFFSET_BITS, Window
+from sim.virtual_board import VirtualBoard
+
+MAIN = "import sys; from host.cli import main; sys.argv[0] = 'systolith'; main()"
+
+
+def call(*arguments):
+    done = CliRunner().invoke(app, list(map(str, arguments)))
+    return done.exit_code, done.output + (str(done.exception) if done.exception else "")
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    """Where ``systolith board`` has put a virtual board, in a process of its own."""
+    VirtualBoard(small_build(4, 4))  # compiled once for all tests
+    path = tmp_path_factory.mktemp("board") / "port"
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN, "board", "--rows", "4", "--cols", "4", "--port", path],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        for _ in range(600):
+            if path.is_symlink() or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        assert path.is_symlink(), process.communicate()
+        yield path
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=20)
+        assert process.returncode == 0 and not path.is_symlink()
+        assert "a virtual board of 4 x 4 products is at /dev/" in said
+        assert "Traceback" not in said and "ended after" in said.splitlines()[-1]
+    finally:
+        process.kill()
+
+
+def test_devices(port):
+    code, text = call("devices", "--on", port)
+    assert code == 0
+    assert "4 x 4 products, 65536 bytes of activations, 131072 of weights" in text
+    code, text = call("devices", "--on", "/dev/there-is-none")
+    assert code == 1 and "there is no such port" in text
+
+
+def test_devices_without_any(monkeypatch):
+    monkeypatch.setattr("host.ports.port_names", list)
+    assert call("devices") == (1, "there is no serial port; is the board plugged in?\n1")
+    assert all(len(each) == 2 for each in port_names())
+
+
+def test_run_on_a_board(port, tmp_path):
+    code, text = call("run", "--on", port, "--pictures", 3, "--output", tmp_path / "y.npy")
+    assert code == 0, text
+    assert "3 of 3 held-out digits are read right" in text
+    assert "0 of 30 bytes differ from TensorFlow Lite Micro" in text
+    assert np.load(tmp_path / "y.npy").shape == (3, 10)
+
+
+@pytest.mark.parametrize("option", [("--rows", 4), ("--board", "ulx3s-45f"), ("--vcd", "a.vcd")])
+def test_run_on_a_board_takes_its_build(option):
+    code, text = call("run", "--on", "/dev/there-is-none", *option)
+    assert code == 1 and "--on takes the build of the board that is there" in text
+
+
+@pytest.mark.heavy
+def test_selftest_command(port):
+    code, text = call("selftest", "--on", port)
+    assert code == 0 and text.count("ok ") == 4
+
+
+@pytest.mark.parametrize("options", [(), ("--on", "/dev/x", "--faults")])
+def test_selftest_wants_to_know_of_what(options):
+    code, text = call("selftest", *options)
+    assert code == 1 and "give either --on PORT, for a board, or --faults, for the driver" in text
+
+
+def test_selftest_finds_a_bit_that_sticks(monkeypatch):
+    device = Device(SimulatedPipe(VirtualBoard(small_build(4, 4))), seed=0)
+    checks = list(run_selftest(device, words=300))
+    assert [check.good for check in checks] == [True] * 4, checks
+    assert "0 of 20 results are wrong" in checks[3].text
+
+    read = Channel.read
+
+    def stuck(self, address, count):
+        words = read(self, address, count)
+        return words | (0x100 if address >> OFFSET_BITS == Window.ACTIVATIONS else 0)
+
+    monkeypatch.setattr(Channel, "read", stuck)
+    checks = {check.name: check for check in run_selftest(device, words=300)}
+    wrong = checks["activations, holding its addresses"]
+    assert not wrong.good and "of 300 words differ, the first at 0: 0x00000100" in wrong.text
+
+
+def test_board_leaves_other_files_alone(tmp_path):
+    (tmp_path / "there").write_text("mine")
+    code, text = call("board", "--port", tmp_path / "there")
+    assert code == 1 and "is there already" in text
+    assert (tmp_path / "there").read_text() == "mine"
