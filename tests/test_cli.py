@@ -29,14 +29,14 @@ def test_run_digits():
 
 def test_run_finds_a_difference(monkeypatch):
     """A result that is wrong by one bit does not go unseen."""
-    import host.accelerated
+    import host.driver
 
     def run_operator(graph, operator, values):
         result = host.golden_run.run_operator(graph, operator, values)
         result.reshape(-1)[0] ^= 1
         return result
 
-    monkeypatch.setattr(host.accelerated, "run_operator", run_operator)
+    monkeypatch.setattr(host.driver, "run_operator", run_operator)
     result = CliRunner().invoke(app, ["run", "--pictures", "1", "--rows", "4", "--cols", "4"])
     assert result.exit_code == 1
     assert "1 of 3156 bytes differ from TensorFlow Lite Micro" in result.output
