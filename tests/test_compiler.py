@@ -105,10 +105,17 @@ def test_pictures_keep_their_padding_apart(pads):
     assert len(program.layers) == (3 if pads[1].any() else 1)
 
 
-def test_large_mean_runs_on_the_host():
+def test_large_windows_are_left_to_the_host():
     grown = Grown(40, 30, 3)
+    start = grown.last
     grown.mean()
-    assert [op.kind for op in runs(grown.graph()).rest] == ["MEAN"]
+    outputs = [grown.last]
+    for kind in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
+        grown.last = start
+        grown.pool(kind, kernel=(40, 29))
+        outputs.append(grown.last)
+    program = runs(replace(grown.graph(), outputs=tuple(outputs)))
+    assert len(program.rest) == 3 and program.layers == ()
 
 
 @pytest.mark.parametrize("channels", [(8, 8), (4, 12), (3, 5), (7, 1, 9)])
@@ -258,9 +265,11 @@ def wide(kernel):
     return grown.graph()
 
 
-def pooled(kernel):
-    grown = Grown(40, 40, 2)
-    grown.pool("AVERAGE_POOL_2D", kernel=kernel)
+def padded():
+    grown = Grown(2, 3, 4, 5)
+    pads = np.array([[0, 0], [0, 0], [1, 0], [0, 0], [0, 0]], np.int32)
+    grown.append("PAD", [grown.last, grown.constant(pads, ())], (1, 2, 4, 4, 5), 0.05,
+                 grown.x.zero_point, padding=tuple(map(tuple, pads.tolist())))
     return grown.graph()
 
 
@@ -272,7 +281,8 @@ def connected():
 
 @pytest.mark.parametrize("graph, reason", [
     (wide((17, 1)), "operator 0 (CONV_2D): kernel height must be between 1 and 16, not 17"),
-    (pooled((40, 40)), "operator 0 (AVERAGE_POOL_2D): a window of 1600 cells is more than 1024"),
+    (padded(), ("operator 0 (PAD): it pads other than the last two of 5 axes; of four axes all but "
+     "the first can be padded")),
     (connected(), ("operator 0 (FULLY_CONNECTED): windows of 25600 bytes are not of 1 to 16 "
      "equal parts of 1024 at the most")),
     (Graph(**{**vars(wide((1, 1))), "rounding": "float32"}), ("the network needs the rounding "

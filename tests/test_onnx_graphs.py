@@ -17,7 +17,8 @@ from host.samples import FORMS, MAKERS, int8, onnx_network
 TYPES = "int8", "uint8"
 
 #: Kinds of single operators, and those among them that compute no new numbers.
-KINDS = [kind for kind in MAKERS if kind not in {"transposed", "relu", "relu6"}]
+KINDS = [kind for kind in MAKERS
+         if kind not in {"hard swish", "relu", "relu6", "tanh", "transposed"}]
 COPYING = {"concatenation", "pad", "reshape", "resize"}
 
 

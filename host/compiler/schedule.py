@@ -18,9 +18,11 @@ def on_host(graph, operator):
             return height * width > MOST_CELLS
         case "ADD" if exact:
             return float32.total(graph, operator) is None
-        case "AVERAGE_POOL_2D" if exact:
-            return any(float32.average(graph, operator, cells) is None
-                       for cells in cells_of(graph, operator))
+        case "AVERAGE_POOL_2D" | "MAX_POOL_2D":
+            seen = cells_of(graph, operator)
+            return max(seen) > MOST_CELLS or (
+                exact and operator.kind == "AVERAGE_POOL_2D"
+                and any(float32.average(graph, operator, cells) is None for cells in seen))
     return operator.kind in LOCAL
 
 

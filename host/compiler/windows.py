@@ -31,10 +31,6 @@ def _layer(context, operator, fetch, target, words, limits=FULL_RANGE, scale=Non
 
 def _windows(context, operator, source, target, window, stride, **more):
     """A layer of windows of ``source`` that lie wholly within the picture."""
-    cells = window[0] * window[1]
-    if cells > MOST_CELLS:
-        raise ValueError(f"operator {operator.index} ({operator.kind}): a window of {cells} cells "
-                         f"is more than {MOST_CELLS}")
     fetch = loops((window[1], source.pixel_step), (window[0], source.line_step),
                   (source.pixel_words, 1), (target.width, stride[1] * source.pixel_step),
                   (target.height, stride[0] * source.line_step), base=source.base)
@@ -148,8 +144,11 @@ def pad(context, operator):
     """A fill of the whole result, then a copy of the picture into it."""
     source, target = context.source(operator), context.target(operator)
     zero = context.graph.result(operator).zero_point
-    *_, (top, _), (left, _), (before, after) = ((0, 0),) * 2 + tuple(
-        operator.attributes["padding"][1:])
+    pads = operator.attributes["padding"]
+    if len(pads) > 4 and any(map(any, pads[:-2])):
+        raise ValueError(f"operator {operator.index} (PAD): it pads other than the last two of "
+                         f"{len(pads)} axes; of four axes all but the first can be padded")
+    (top, _), (left, _), (before, _) = (((0, 0),) * 2 + tuple(pads[1:]))[-3:]
     layers = []
     if (target.height, target.width, target.channels) != (source.height, source.width,
                                                           source.channels):
