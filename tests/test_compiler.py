@@ -292,3 +292,29 @@ def test_refuses(graph, reason):
     with pytest.raises(ValueError) as caught:
         compile_graph(graph, small_build(8, 8))
     assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize("dilation, above, shares", [(1, 1, True), (1, 0, True), (2, 2, True),
+                                                     (2, 1, False), (3, 4, False)])
+def test_convolutions_write_over_their_inputs(dilation, above, shares):
+    """Band by band, where no band can meet lines that are still to come."""
+    grown = Grown(40, 30, 16)
+    grown.conv(16)
+    first = grown.last
+    for kind, shape, axis in (("CONV_2D", (12, 3, 3, 16), 0),
+                              ("DEPTHWISE_CONV_2D", (1, 3, 3, 12), 3)):
+        grown.weighted(kind, shape, axis, (1, 40, 30, 12), stride=(1, 1), dilation=(dilation, 1),
+                       padding=((above, 2 * dilation - above), (1, 1)))
+    program = runs(grown.graph())
+    assert max(len(layer.plan.bands) for layer in program.layers) > 1
+    assert (program.places[grown.last].base == program.places[first].base) == shares
+
+
+def test_what_others_need_is_not_written_over():
+    grown = Grown(40, 30, 16)
+    kept = grown.conv(16)
+    grown.weighted("CONV_2D", (16, 3, 3, 16), 0, (1, 40, 30, 16), **NONE | {
+        "padding": ((1, 1), (1, 1))})
+    program = runs(Graph(tensors=tuple(grown.tensors), operators=tuple(grown.operators),
+                         inputs=(0,), outputs=(kept, grown.last)))
+    assert program.places[kept].base != program.places[grown.last].base

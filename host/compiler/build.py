@@ -102,7 +102,7 @@ class _Plan:
                  if op.inputs[0] in inputs}
         words = {op.inputs[0]: (1 if op.index in stacked else batch) * dense_words(plans[op.index])
                  for op in storage.accelerated if op.inputs[0] in dense}
-        need, self.least = storage.settle(words, batch, keep)
+        need, self.least = storage.settle(words, batch, keep, plans)
         self.context = Context(graph=graph, core=core, places=storage.places, plans=plans,
                                dense=dense, stacked=stacked, pictures=batch)
         self._lower(order, storage, descriptor_words(params))

@@ -54,6 +54,11 @@ class Place:
         return (self.pixel_step, self.line_step) == (self.pixel_words,
                                                      self.width * self.pixel_words)
 
+    def alike(self, other):
+        """Whether each pixel takes the words that the same pixel of ``other`` would take there."""
+        return replace(self, channels=1) == replace(other, channels=1) and (
+            self.pixel_words == other.pixel_words)
+
     @property
     def byte(self):
         """Address, in bytes, of the first channel."""

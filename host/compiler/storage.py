@@ -14,12 +14,25 @@ __all__ = ["Storage"]
 IN_PLACE = {"ADD", *POINTWISE}
 
 
+def follows(plan):
+    """Whether a convolution has taken a line of its input before it writes that of its result.
+
+    Each word is taken once, and line by line. The taps of result ``y`` reach down to ``y`` if there
+    is not more padding before than a kernel has lines; among them is line ``y`` itself if the
+    padding is some number of dilated taps.
+    """
+    shape = plan.layer.shape
+    before, dilation = shape.padding[0][0], shape.dilation[0]
+    return shape.stride == (1, 1) and before < shape.span(0) and before % dilation == 0
+
+
 class Storage:
     """Places of all tensors that the accelerator reads or writes.
 
     Operands of a concatenation are written to their channels of the result, unless something needs
     them elsewhere. A reshaped tensor stays as it lies, if what reads it can take it so. The result
-    of an operator that works word by word replaces an operand that nothing needs any more.
+    of an operator that works word by word, or of a convolution that has taken each line before it
+    writes there, replaces an operand that nothing needs any more.
 
     Attributes
     ----------
@@ -94,17 +107,17 @@ class Storage:
             return math.prod(x.shape) == weights.shape[1]
         return operator.kind == "RESHAPE" or on_host(self.graph, operator)
 
-    def settle(self, sizes, pictures=1, keep=False):
+    def settle(self, sizes, pictures=1, keep=False, plans=()):
         """Give everything its address.
 
         ``sizes`` in words are those of tensors that are written in another form. With ``keep``
-        nothing makes room for anything else. Returns the words needed, and the least that any
-        allocation would need.
+        nothing makes room for anything else. ``plans`` has those of convolutions by index of
+        operator. Returns the words needed, and the least that any allocation would need.
         """
         lifetimes = self._lifetimes(keep)
         sizes = {owner: sizes.get(owner, self.places[owner].words * pictures)
                  for owner in lifetimes}
-        self._share(lifetimes, sizes)
+        self._share(lifetimes, sizes, {} if keep else plans)
         sizes = {owner: sizes[owner] for owner in lifetimes}
         bases, need = allocate(sizes, lifetimes)
         self.places = {tensor: place.at(bases[self.owner(tensor)])
@@ -131,16 +144,21 @@ class Storage:
             alive(tensor, end)
         return lifetimes
 
-    def _share(self, lifetimes, sizes):
+    def _share(self, lifetimes, sizes, plans):
         """Results in place of operands that end with the operator."""
         for step, op in enumerate(self.order):
             result = op.outputs[0]
-            if op.kind not in IN_PLACE or self._owner.get(result) != result:
+            in_place = op.kind in IN_PLACE or (op.index in plans and follows(plans[op.index]))
+            if not in_place or self._owner.get(result) != result:
                 continue
             for tensor in op.inputs:
-                if (self._owner.get(tensor) == tensor and lifetimes[tensor][1] == step
-                        and lifetimes[result][0] == step and sizes[tensor] == sizes[result]
-                        and self.places[tensor] == self.places[result]):
-                    self._owner[result] = tensor
-                    lifetimes[tensor] = lifetimes[tensor][0], lifetimes.pop(result)[1]
+                if tensor not in self.places:
+                    continue
+                owner = self.owner(tensor)
+                if (lifetimes[owner][1] == step == lifetimes[result][0]
+                        and sizes[owner] == sizes[result]
+                        and self.places[owner].alike(self.places[tensor])
+                        and self.places[tensor].alike(self.places[result])):
+                    self._owner[result] = owner
+                    lifetimes[owner] = lifetimes[owner][0], lifetimes.pop(result)[1]
                     break
