@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Networks on the compiled simulation of the accelerator."""
 
 import numpy as np

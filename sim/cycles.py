@@ -26,6 +26,9 @@ SEQUENCE = 2
 #: From go, or without prefetch the end of a layer, to the start of the next one, besides one for
 #: each word of its descriptor: to read it, and to start the readers of weights.
 LOAD = 4
+#: From the last pair of a sum to the first entry of the next one's table, earlier than from the
+#: last beat.
+TABLE_AHEAD = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,18 +120,19 @@ class CycleModel:
 
     def layers(self, layers):
         """The :class:`LayerCycles` of each :class:`~host.compiler.program.Layer` of a program."""
-        expected, ahead = [], 0
+        expected, load = [], descriptor_words(self.params) + LOAD
+        begin, ahead = load, 0
         for layer in layers:
-            begin = self._sequence(first=not expected)
             expected.append({Kind.CONV: self._conv, Kind.POOL: self._pool, Kind.ADD: self._add}[
-                layer.kind](layer.fields, begin, ahead if self.params.prefetch else 0))
-            ahead = expected[-1].ahead
+                layer.kind](layer.fields, begin, ahead))
+            # The next descriptor comes meanwhile, and may take longer.
+            spent = expected[-1].cycles - begin
+            if self.params.prefetch:
+                begin = max(SEQUENCE, load - spent)
+                ahead = max(min(expected[-1].ahead, spent - load), 0)
+            else:
+                begin = load
         return expected
-
-    def _sequence(self, first):
-        """From go or the end of a layer to the start of the next one."""
-        loads = first or not self.params.prefetch
-        return descriptor_words(self.params) + LOAD if loads else SEQUENCE
 
     def _rate(self, fields):
         """Cycles of a beat that is requantised and stored."""
@@ -140,7 +144,7 @@ class CycleModel:
         rate = self._rate(fields)
         full = self.fetch + cells + (windows - 1) * max(cells, self.beats * rate)
         end = max(full, self.constants) + self.beats * rate - self.rate + self.finish
-        return LayerCycles(cycles=begin + end, start=begin + self.fetch, ahead=begin + end,
+        return LayerCycles(cycles=begin + end, start=begin + self.fetch, ahead=end,
                            input=windows * cells, drain=end - self.fetch - windows * cells)
 
     def _add(self, fields, begin, ahead):
@@ -152,8 +156,9 @@ class CycleModel:
         rate = self._rate(fields)
         last = ready + (pairs - 1) * max(2, self.beats * rate)
         end = last + self.table + self.beats * rate - self.rate + self.finish
+        # The next layer's table, if it has one, is taken when the last pair is under way.
         return LayerCycles(cycles=begin + end, start=begin + ready, drain=end - ready,
-                           ahead=end - max(table - ahead, 0))
+                           ahead=end - last + TABLE_AHEAD)
 
     def _conv(self, fields, start, _):
         conv, gemm = fields["conv"], self.gemm
