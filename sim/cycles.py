@@ -218,7 +218,7 @@ class CycleModel:
                   lines.all_come + self.im2col.latency)
         spent["drain"] += end - now
         # A tile's weights come while the one before it is at work.
-        loaded = swap - vectors + gemm.min_tile
+        loaded = swap - max(vectors - gemm.min_tile, 0)
         return LayerCycles(cycles=start + end, start=start + begin, ahead=end - loaded, **spent)
 
 
