@@ -26,8 +26,8 @@ SEQUENCE = 2
 #: From go, or without prefetch the end of a layer, to the start of the next one, besides one for
 #: each word of its descriptor: to read it, and to start the readers of weights.
 LOAD = 4
-#: By how much the readers of weights start before the units of their layer could.
-EARLY = 23
+#: By how much less a descriptor takes that is loaded behind a layer: it is asked for early.
+EARLY = 12
 #: From the last pair of a sum to the first entry of the next one's table, earlier than from the
 #: last beat.
 TABLE_AHEAD = 5
@@ -130,7 +130,7 @@ class CycleModel:
             # The next descriptor comes meanwhile, and may take longer.
             spent = expected[-1].cycles - begin
             if self.params.prefetch:
-                begin = max(SEQUENCE, load - spent)
+                begin = max(SEQUENCE, load - EARLY - spent)
                 ahead = max(min(expected[-1].ahead, spent - load + EARLY), 0)
             else:
                 begin = load
