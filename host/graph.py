@@ -70,6 +70,8 @@ class Operator:
     * MEAN, over lines and pixels, which the result has as axes of 1 or not at all: none
     * CONCATENATION, of 2 to 10 operands along the channels: none
 
+    ``range``, bounds (low, high) in int8, may stand in place of ``activation``.
+
     In a graph of the rounding float32 there are neither activations nor RELUs, TANH, HARD_SWISH and
     TRANSPOSE_CONV; what computes new numbers has ``range``, their bounds (low, high) in int8, and
     takes any scale to any other. AVERAGE_POOL_2D has ``count_padding``, whether padding counts as
