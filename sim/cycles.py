@@ -26,7 +26,7 @@ SEQUENCE = 2
 #: From go, or without prefetch the end of a layer, to the start of the next one, besides one for
 #: each word of its descriptor: to read it, and to start the readers of weights.
 LOAD = 4
-#: By how much less a descriptor takes that is loaded behind a layer: it is asked for early.
+#: By how much the readers of weights start before the units of their layer could.
 EARLY = 12
 #: From the last pair of a sum to the first entry of the next one's table, earlier than from the
 #: last beat.
@@ -130,7 +130,7 @@ class CycleModel:
             # The next descriptor comes meanwhile, and may take longer.
             spent = expected[-1].cycles - begin
             if self.params.prefetch:
-                begin = max(SEQUENCE, load - EARLY - spent)
+                begin = max(SEQUENCE, load - spent)
                 ahead = max(min(expected[-1].ahead, spent - load + EARLY), 0)
             else:
                 begin = load
