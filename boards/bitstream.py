@@ -136,6 +136,10 @@ def build_bitstream(board, *, seed=None, mhz=None, params=None, options=(), work
     progress("synthesis")
     netlist = netlist_of(design.rtlil, ["read_rtlil top.il", f"{device.synthesis} -top top",
                                         "write_json netlist.json"], device, workdir)
+    counts = {kind: sum(count for cell, count in netlist.cells.items()
+                        if cell.startswith(KINDS[kind]))
+              for kind in ("ffs", "dsps", "rams", "sprams")}
+    _check_room(board, device, counts)
     arguments = [*design.place, "--freq", f"{design.mhz:.3f}", "--seed", str(seed),
                  "--timing-allow-fail", "--json", "netlist.json", "--write", "placed.json",
                  "--report", "report.json", *board.options, *options]
@@ -163,15 +167,24 @@ def build_bitstream(board, *, seed=None, mhz=None, params=None, options=(), work
             board=board.name, seed=seed, clock_mhz=round(design.mhz, 3), mhz=round(met, 2),
             luts=placement["total_luts"], units=units, macs_per_cycle=design.macs_per_cycle,
             gmacs=round(design.macs_per_cycle * design.mhz / 1e3, 3),
-            **{kind: sum(count for cell, count in netlist.cells.items()
-                         if cell.startswith(KINDS[kind]))
-               for kind in ("ffs", "dsps", "rams", "sprams")},
-            critical_path=_in_words(placement),
+            **counts, critical_path=_in_words(placement),
             seconds={"synthesis": netlist.seconds, "place and route": round(routed - started, 1)},
             netlist_hash=folder.name, tools=versions, file=str(folder / (name + suffix)),
             placed=str(folder / f"{name}.placed.json"), paths=paths)
 
     return cached(folder / f"{name}.json", Bitstream, run)
+
+
+def _check_room(board, device, counts):
+    """Raise :exc:`ToolError` if the design has more of anything than the device."""
+    names = {"ffs": "flip-flops", "dsps": "multipliers", "rams": "block RAMs",
+             "sprams": "single-port RAMs"}
+    room = {**{kind: getattr(device, kind) for kind in names if kind != "ffs"}, "ffs": device.luts}
+    short = [f"{counts[kind]} {name}, of which there are {room[kind]}"
+             for kind, name in names.items() if counts[kind] > room[kind]]
+    if short:
+        raise ToolError(f"{board.name}: the design takes {'; '.join(short)}. A smaller array, "
+                        "fewer lanes or smaller memories may help")
 
 
 def check_timing(bitstream):

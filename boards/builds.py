@@ -22,16 +22,16 @@ def ecp5_build(*, rows, cols, dsps, lanes, **params):
 
 
 def lfe5u_25_build():
-    """8x8 products for an LFE5U-25F, or the 12F, which is the same die: 56 block RAMs hold the
-    memories of a network of 32 kB of weights."""
-    return ecp5_build(rows=8, cols=8, dsps=28, lanes=2, activation_bytes=32768, weight_bytes=32768,
+    """8x8 products for an LFE5U-25F, or the 12F, which is the same die. All of its 56 block RAMs:
+    16 are accumulators, 8 hold lines, 14 weights, 8 tensors."""
+    return ecp5_build(rows=8, cols=8, dsps=28, lanes=2, activation_bytes=16384, weight_bytes=26624,
                       channels=1024, program_words=512)
 
 
 def lfe5u_45_build():
-    """12x8 products for an LFE5U-45F."""
-    return ecp5_build(rows=12, cols=8, dsps=72, lanes=2, activation_bytes=65536,
-                      weight_bytes=81920, channels=512, program_words=512)
+    """12x8 products for an LFE5U-45F: 100 of its 108 block RAMs, 42 of them for weights."""
+    return ecp5_build(rows=12, cols=8, dsps=72, lanes=2, activation_bytes=32768,
+                      weight_bytes=86016, channels=1024, program_words=512)
 
 
 def lfe5u_85_build():

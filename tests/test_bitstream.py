@@ -6,12 +6,21 @@ import json
 
 import pytest
 
-from boards.bitstream import Bitstream, TimingError, check_timing, prepare
+from boards import bitstream
+from boards.bitstream import (
+    Bitstream,
+    TimingError,
+    build_bitstream,
+    check_timing,
+    prepare,
+)
 from boards.board import board_of, boards
 from boards.builds import resized
 from boards.devices import device_of
 from boards.floorplan import draw, paths_of, unit_of, units_of
 from boards.pll import Ecp5Pll, Ice40Pll, pll_of
+from boards.toolchain import Netlist
+from boards.tools import ToolError
 
 MODULES = ("top", "top.core", "top.core.link", "top.core.link.engine", "top.core.rx$38",
            "top.core.rx$38.synchronizer", "top.core.accelerator", "top.core.accelerator.im2col",
@@ -101,3 +110,13 @@ def test_a_missed_clock_is_told_in_words():
                                           r"add to requantizer"):
         check_timing(build)
     check_timing(dataclasses.replace(build, mhz=90.0))
+
+
+def test_what_does_not_fit_is_told_before_place_and_route(tmp_path, monkeypatch):
+    netlist = Netlist(folder=str(tmp_path), cells={"DP16KD": 57, "MULT18X18D": 28, "LUT4": 9},
+                      multipliers=[], seconds=1)
+    monkeypatch.setattr(bitstream, "netlist_of", lambda *_: netlist)
+    board = board_of("ulx3s-25f")
+    with pytest.raises(ToolError, match=r"^ulx3s-25f: the design takes 57 block RAMs, of which "
+                                        r"there are 56. A smaller array"):
+        build_bitstream(board, params=resized(board, rows=2, cols=2, lanes=1), workdir=tmp_path)
