@@ -1,6 +1,8 @@
 """The cores by name, with parameters that suit each family."""
 
+from rtl.accelerator import AcceleratorParams
 from rtl.array import SystolicArray
+from rtl.bus import BusAccelerator
 from rtl.check import integer, one_of
 from rtl.conv2d import Conv2d
 from rtl.family import FAMILIES
@@ -11,10 +13,13 @@ from rtl.postprocess import Requantizer
 
 __all__ = ["CORES", "MULTIPLIERS", "build_core", "macs_per_cycle"]
 
-CORES = ("array", "im2col", "requantizer", "gemm", "conv2d")
+CORES = ("array", "im2col", "requantizer", "gemm", "conv2d", "accelerator")
 
 #: Multipliers to count on where no device says how many it has: those of the smallest part.
 MULTIPLIERS = {"generic": 0, "ice40": 8, "ecp5": 28}
+
+#: Memories of the accelerator.
+MEMORIES = {"activation_bytes", "weight_bytes", "channels", "program_words"}
 
 #: Options of each core, besides ``rows``, ``cols``, ``family`` and ``multipliers``.
 OPTIONS = {
@@ -24,6 +29,8 @@ OPTIONS = {
     "gemm": {"depth", "lanes", "requantize", "rounding"},
     "conv2d": {"fir_rows", "depth", "lanes", "requantize", "rounding", "word_bytes",
                "buffer_bytes"},
+    "accelerator": {"fir_rows", "depth", "lanes", "requantize", "rounding", "buffer_bytes", "bus",
+                    *MEMORIES},
 }
 
 #: Lanes of a requantiser that takes a beat a cycle have this many multipliers each.
@@ -44,7 +51,8 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
         DSPs there are for the whole core; None stands for those of the family's smallest part.
     **options
         ``fir_rows``, ``depth``, ``lanes``, ``requantize``, ``rounding``, ``word_bytes``,
-        ``buffer_bytes`` as of :class:`Conv2d`, where the core has them; left out or None, what
+        ``buffer_bytes`` as of :class:`Conv2d`, :data:`MEMORIES` as of :class:`AcceleratorParams`,
+        ``bus`` as of :class:`BusAccelerator`, where the core has them; left out or None, what
         suits the family.
 
     Raises
@@ -63,11 +71,12 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
     settings = {
         "fir_rows": min(3, rows) if "fir_rows" in OPTIONS[core] else 0,
         "depth": 256 if small else 512,
-        "lanes": 1 if small else _lanes(cols, 4 if family == "generic" else 2),
+        "lanes": 1 if small else _lanes(core, cols, 4 if family == "generic" else 2),
         "requantize": 0 if core == "gemm" else 3 if small else 1,
         "rounding": "tflm",
         "word_bytes": 0,
         "buffer_bytes": 2048 if small else 16384,
+        "bus": "axi",
         **given,
     }
     lanes, requantize, rounding = (settings[name] for name in ("lanes", "requantize", "rounding"))
@@ -82,7 +91,7 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
                                    output_register=fast, **buffer))
     if multipliers is None:
         multipliers = MULTIPLIERS[family]
-    if family == "ecp5" and core in {"gemm", "conv2d"} and requantize == 1:
+    if family == "ecp5" and core in {"gemm", "conv2d", "accelerator"} and requantize == 1:
         multipliers = max(multipliers - REQUANTIZER_MULTIPLIERS * lanes, 0)
     array = ArrayParams(rows=rows, cols=cols, fir_rows=settings["fir_rows"], products=products_for(
         rows, cols, settings["fir_rows"], family, multipliers))
@@ -94,16 +103,24 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
         rest["rounding"] = rounding
     if core == "gemm":
         return Gemm(array, **rest)
-    return Conv2d(array, **rest, **buffer, counter=not small,
-                  **({"max_lines": 256, "max_pictures": 16} if small else {}))
+    lines = {"max_lines": 256} if small else {}
+    if core == "accelerator":
+        memories = {name: given[name] for name in MEMORIES & set(given)}
+        return BusAccelerator(AcceleratorParams(
+            array=array, **rest, **memories, **lines, buffer_bytes=settings["buffer_bytes"]),
+            bus=settings["bus"])
+    return Conv2d(array, **rest, **buffer, **lines, counter=not small,
+                  **({"max_pictures": 16} if small else {}))
 
 
-def _lanes(cols, most):
-    """The most lanes up to ``most`` that divide ``cols``."""
-    return max(lanes for lanes in range(1, most + 1) if cols % lanes == 0)
+def _lanes(core, cols, most):
+    """The most lanes up to ``most`` that divide ``cols``; the accelerator's are a power of two."""
+    return max(lanes for lanes in range(1, most + 1) if cols % lanes == 0
+               and not (core == "accelerator" and lanes & (lanes - 1)))
 
 
 def macs_per_cycle(component):
     """Products of ``component`` in a cycle, 0 if it has no array."""
     params = getattr(component, "array", getattr(component, "params", None))
+    params = getattr(params, "array", params)
     return params.rows * params.cols if isinstance(params, ArrayParams) else 0

@@ -17,6 +17,7 @@ from rtl.accelerator.registers import (
     Register,
     Window,
 )
+from rtl.bus import StreamRegister
 from rtl.layouts import ChannelParams
 
 __all__ = ["PAGE", "describe", "fields_of"]
@@ -27,7 +28,8 @@ HEAD = """\
 # Registers, memories and descriptors
 
 This page is written by `python -m host.describe` from the declarations in
-`rtl/accelerator/registers.py` and `rtl/accelerator/descriptor.py`; a test holds it to them.
+`rtl/accelerator/registers.py`, `rtl/accelerator/descriptor.py` and `rtl/bus/registers.py`; a test
+holds it to them.
 
 An address counts words of 32 bits. Its upper three bits choose a window, the lower {bits} an offset
 in it.
@@ -49,6 +51,8 @@ def describe():
     parts += _section("Errors", f"{Error.__doc__} The next run needs no reset.",
                       ("code", "error", "why"), [(int(each), each.name, each.text)
                                                  for each in Error])
+    parts += _section("Streams", StreamRegister.__doc__, ("offset", "register", "what"), [
+        (int(each), each.name, each.text) for each in StreamRegister])
     parts += _section("Parameters of a channel", ChannelParams.__doc__, *_layout_table(
         data.Layout.cast(ChannelParams)))
     parts += _section(

@@ -69,6 +69,7 @@ def _loop_over_zeros(body):
 
 def header(component, name):
     """The comment at the head of the Verilog."""
+    meanings = getattr(component, "meanings", {})
     lines = [f"{name}: {type(component).__name__} of Systolith {rtl.__version__}",
              "", *_parameters(component), "",
              "A stream moves a payload in each cycle with both its valid and its ready high; a",
@@ -78,7 +79,8 @@ def header(component, name):
               for port, text in (("clk", "clock, rising edge"), ("rst", "synchronous reset"))]
     for port, (value, member, path) in ports_of(component).items():
         flow = "in" if member.flow == In else "out"
-        lines.append(f"{port:<28} {flow:<4} {len(value):>5}  {_meaning(path, member.shape)}")
+        meaning = meanings.get(port, _meaning(path, member.shape))
+        lines.append(f"{port:<28} {flow:<4} {len(value):>5}  {meaning}")
         lines += [f"{'':<28} {'':<4} {bits:>5}  . {field}" for bits, field in
                   _fields(member.shape)]
     return "".join(f"// {line}".rstrip() + "\n" for line in lines) + "\n"

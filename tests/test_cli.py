@@ -130,9 +130,25 @@ def test_emit(tmp_path):
     assert "module systolith_array," in out
 
 
+def test_emit_of_a_boards_accelerator(tmp_path):
+    target = tmp_path / "x.v"
+    status, out, _ = command("emit", "accelerator", "--board", "icebreaker", "--bus", "wishbone",
+                             "-o", target)
+    assert status == 0
+    text = target.read_text()
+    assert "module systolith_accelerator(" in text and "SB_MAC16" in text and "// wb_ack" in text
+    assert "module systolith_accelerator," in out
+
+
 @pytest.mark.parametrize("words, message", [
     (["emit", "gem", "-o", "x.v"],
-     "core must be one of array, im2col, requantizer, gemm, conv2d, not 'gem'"),
+     "core must be one of array, im2col, requantizer, gemm, conv2d, accelerator, not 'gem'"),
+    (["emit", "gemm", "--board", "icebreaker", "-o", "x.v"],
+     "--board names a build of the accelerator, not of gemm"),
+    (["emit", "accelerator", "--board", "icebreaker", "--channels", "9", "-o", "x.v"],
+     "--board icebreaker names a build, so --channels cannot be given with it"),
+    (["emit", "accelerator", "--bus", "apb", "-o", "x.v"],
+     "bus must be one of axi, wishbone, not 'apb'"),
     (["emit", "array", "--rows", "0", "-o", "x.v"], "rows must be between 1 and 32, not 0"),
     (["emit", "array", "--lanes", "2", "-o", "x.v"],
      "array has no lanes; its options are fir_rows"),

@@ -12,7 +12,7 @@ from rtl.params import ArrayParams, products_for
 @pytest.mark.parametrize("rows, cols", [(1, 1), (4, 4), (5, 3), (12, 16), (32, 32)])
 def test_every_shape_can_be_built(core, family, rows, cols):
     component = build_core(core, rows=rows, cols=cols, family=family)
-    expected = rows * cols if core in {"array", "gemm", "conv2d"} else 0
+    expected = rows * cols if core not in {"im2col", "requantizer"} else 0
     assert macs_per_cycle(component) == expected
 
 
@@ -36,12 +36,17 @@ def test_products_use_every_multiplier(rows, cols, fir_rows, multipliers, counts
 
 
 @pytest.mark.parametrize("arguments, message", [
-    ({"core": "gem"}, "core must be one of array, im2col, requantizer, gemm, conv2d, not 'gem'"),
+    ({"core": "gem"},
+     "core must be one of array, im2col, requantizer, gemm, conv2d, accelerator, not 'gem'"),
     ({"core": "gemm", "rows": 33}, "rows must be between 1 and 32, not 33"),
     ({"core": "im2col", "lanes": 2},
      "im2col has no lanes; its options are buffer_bytes, fir_rows, word_bytes"),
     ({"core": "requantizer", "requantize": 5},
      "requantize must be one of 1, 2, 3, 4, 6, not 5"),
+    ({"core": "accelerator", "word_bytes": 8}, (
+        "accelerator has no word_bytes; its options are activation_bytes, buffer_bytes, bus, "
+        "channels, depth, fir_rows, lanes, program_words, requantize, rounding, weight_bytes")),
+    ({"core": "accelerator", "bus": "apb"}, "bus must be one of axi, wishbone, not 'apb'"),
     ({"core": "conv2d", "lanes": 3}, "lanes must divide the 8 columns, not be 3"),
 ])
 def test_refuses(arguments, message):

@@ -21,18 +21,25 @@ from sim.verilog import emit_verilog, ports_of, run_yosys
 SHARE = Path(pyosys.__file__).parent / "share"
 WAIVERS = Path(__file__).parents[1] / "sim" / "lint.vlt"
 
-cores = pytest.mark.parametrize("core", CORES)
+#: The accelerator has an AXI4-Lite port, or this one.
+WISHBONE = "accelerator_wishbone"
+
+cores = pytest.mark.parametrize("core", (*CORES, WISHBONE))
 families = pytest.mark.parametrize("family", FAMILIES)
 
 
 #: Small, as Yosys takes each word of a memory by itself.
 OPTIONS = {"gemm": {"depth": 32}, "im2col": {"buffer_bytes": 512},
-           "conv2d": {"depth": 32, "buffer_bytes": 512}}
+           "conv2d": {"depth": 32, "buffer_bytes": 512},
+           "accelerator": {"depth": 32, "buffer_bytes": 512, "activation_bytes": 1024,
+                           "weight_bytes": 512, "channels": 32, "program_words": 64}}
 
 
 @functools.cache
 def build(core, family):
-    return build_core(core, rows=4, cols=4, family=family, **OPTIONS.get(core, {}))
+    bus = {"bus": "wishbone"} if core == WISHBONE else {}
+    core = core.partition("_")[0]
+    return build_core(core, rows=4, cols=4, family=family, **bus, **OPTIONS.get(core, {}))
 
 
 @functools.cache
@@ -78,6 +85,15 @@ def test_header_describes_the_ports(core, family):
     assert table == {"clk": ("input", 1), "rst": ("input", 1)} | {
         name: ("input" if member.flow == In else "output", len(value))
         for name, (value, member, _) in ports_of(component).items()}
+
+
+def test_header_says_what_ports_of_a_bus_are_for():
+    for line in ("s_axi_araddr                 in      25  byte address, of a read",
+                 "s_axi_bvalid                 out      1  the payload is there",
+                 "m_axis_tlast                 out      1  it is the last of a transfer"):
+        assert f"\n// {line}\n" in emitted("accelerator", "generic")
+    assert ("\n// wb_err                       out      1  refused, for a cycle\n"
+            in emitted(WISHBONE, "generic"))
 
 
 def test_header_describes_the_fields():

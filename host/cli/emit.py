@@ -3,6 +3,7 @@ from typing import Annotated
 
 import typer
 
+from host.cli.builds import BoardName, build_of
 from host.cli.options import (
     BufferBytes,
     Cols,
@@ -19,16 +20,18 @@ from host.cli.options import (
 
 __all__ = ["emit"]
 
+Size = typer.Option(rich_help_panel="Memories of the accelerator", show_default=False)
+
 
 def emit(
     core: Core,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.v",
                                          help="Where the Verilog goes.")],
-    rows: Rows = 8,
-    cols: Cols = 8,
-    family: Annotated[str, typer.Option(
-        help="generic, ice40 or ecp5: whose multipliers and memories are instantiated.")] =
-        "generic",
+    rows: Rows | None = None,
+    cols: Cols | None = None,
+    family: Annotated[str | None, typer.Option(
+        help="generic, ice40 or ecp5: whose multipliers and memories are instantiated; generic if "
+        "left out.")] = None,
     multipliers: Multipliers = None,
     fir_rows: FirRows = None,
     depth: Depth = None,
@@ -37,18 +40,39 @@ def emit(
     rounding: Rounding = None,
     word_bytes: WordBytes = None,
     buffer_bytes: BufferBytes = None,
+    bus: Annotated[str | None, typer.Option(
+        help="axi (AXI4-Lite) or wishbone: how the accelerator is reached; axi if left out.")] =
+        None,
+    board: BoardName = None,
+    activation_bytes: Annotated[int | None, Size] = None,
+    weight_bytes: Annotated[int | None, Size] = None,
+    channels: Annotated[int | None, Size] = None,
+    program_words: Annotated[int | None, Size] = None,
     top: Annotated[str | None, typer.Option(help="Name of the module.")] = None,
 ):
     """Write a core as Verilog, with a table of its ports at the head."""
     from host.cli.show import console, progress
     from host.cores import build_core
+    from rtl.bus import BusAccelerator
     from rtl.netlist import ports_of
     from sim.verilog import emit_verilog
 
-    component = build_core(core, rows=rows, cols=cols, family=family, multipliers=multipliers,
-                           fir_rows=fir_rows, depth=depth, lanes=lanes, requantize=requantize,
-                           rounding=rounding, word_bytes=word_bytes,
-                           buffer_bytes=buffer_bytes)
+    options = {
+        "multipliers": multipliers, "fir_rows": fir_rows, "depth": depth, "rounding": rounding,
+        "word_bytes": word_bytes, "buffer_bytes": buffer_bytes,
+        "activation_bytes": activation_bytes, "weight_bytes": weight_bytes, "channels": channels,
+        "program_words": program_words}
+    if board is None:
+        family = family or "generic"
+        shape = {name: value for name, value in (("rows", rows), ("cols", cols))
+                 if value is not None}
+        component = build_core(core, **shape, family=family, lanes=lanes, requantize=requantize,
+                               bus=bus, **options)
+    elif core == "accelerator":
+        chosen, params = build_of(board, rows, cols, lanes, requantize, family=family, **options)
+        family, component = chosen.family, BusAccelerator(params, bus=bus or "axi")
+    else:
+        raise ValueError(f"--board names a build of the accelerator, not of {core}")
     top = top or f"systolith_{core}"
     if not top.isidentifier() or not top.isascii():
         raise ValueError(f"{top!r} cannot be the name of a module: letters, digits, underscores")

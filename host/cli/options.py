@@ -8,7 +8,7 @@ __all__ = ["Baud", "BufferBytes", "Cols", "Core", "Depth", "FirRows", "Lanes", "
            "On", "PixelLanes", "Requantize", "Rounding", "Rows", "WordBytes"]
 
 Core = Annotated[str, typer.Argument(
-    metavar="CORE", help="array, im2col, requantizer, gemm or conv2d.")]
+    metavar="CORE", help="array, im2col, requantizer, gemm, conv2d or accelerator.")]
 Rows = Annotated[int, typer.Option(help="Rows of the array: taps at a time, 1 to 32.")]
 Cols = Annotated[int, typer.Option(help="Columns of the array: filters at a time, 1 to 32.")]
 Multipliers = Annotated[int | None, typer.Option(

@@ -2,8 +2,8 @@
 
 import enum
 
-__all__ = ["ADDRESS_BITS", "FIRST_PARAMETER", "ID", "OFFSET_BITS", "PARAMETERS", "Error", "Flag",
-           "Register", "Window"]
+__all__ = ["ADDRESS_BITS", "FIRST_PARAMETER", "ID", "OFFSET_BITS", "PARAMETERS", "Described",
+           "Error", "Flag", "Register", "Window"]
 
 OFFSET_BITS = 20
 ADDRESS_BITS = OFFSET_BITS + 3
@@ -12,7 +12,7 @@ ADDRESS_BITS = OFFSET_BITS + 3
 ID = 0x53595354
 
 
-class _Described(enum.IntEnum):
+class Described(enum.IntEnum):
     """Members are numbers; each has a ``text`` that says what it means."""
 
     def __new__(cls, value, text):
@@ -22,7 +22,7 @@ class _Described(enum.IntEnum):
         return member
 
 
-class Window(_Described):
+class Window(Described):
     """Upper three bits of an address; the rest counts words of 32 bits within the window.
 
     A word of the memory behind a window takes as many words of 32 bits as the next power of two
@@ -37,7 +37,7 @@ class Window(_Described):
     CYCLES = 5, "Cycles of each layer of the last run, by its index; read only."
 
 
-class Register(_Described):
+class Register(Described):
     """Offsets in the window of registers. Those that are not named read 0."""
 
     ID = 0, f"Reads {ID:#010x}."
@@ -50,7 +50,7 @@ class Register(_Described):
     TAG = 7, "Reads what was written last, 0 after a reset: by it the host knows what it left."
 
 
-class Flag(_Described):
+class Flag(Described):
     """Bits of the register ``FLAGS``."""
 
     POOLING = 0, "Means and maxima of windows, copies and fills."
@@ -83,7 +83,7 @@ PARAMETERS = {
 }
 
 
-class Error(_Described):
+class Error(Described):
     """Why a run stopped."""
 
     NONE = 0, "It came to its end, or none has begun."
