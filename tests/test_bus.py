@@ -7,7 +7,13 @@ import re
 import pytest
 
 from host.fitting import small_build
-from rtl.accelerator.registers import OFFSET_BITS, Register, Window
+from rtl.accelerator.registers import (
+    FIRST_PARAMETER,
+    OFFSET_BITS,
+    PARAMETERS,
+    Register,
+    Window,
+)
 from rtl.bus import STREAMS, BusAccelerator, StreamRegister
 from rtl.bus.port import BusPort
 from rtl.bus.registers import reach
@@ -165,8 +171,9 @@ def test_registers_and_memories(bus, go):
 def test_refuses_what_is_not_there(bus):
     """The first and the last word of each window, one past it, and what has no window."""
     limits = [(window << OFFSET_BITS, sizes) for window, sizes in reach(PARAMS).items()]
+    registers = FIRST_PARAMETER + len(PARAMETERS)
     assert dict(limits) == {
-        0: (32, 32), PROGRAM: (0, 64), WEIGHTS: (0, 16), 3 << OFFSET_BITS: (0, 32),
+        0: (registers, registers), PROGRAM: (0, 64), WEIGHTS: (0, 16), 3 << OFFSET_BITS: (0, 32),
         ACTIVATIONS: (64, 64), CYCLES: (256, 0)}
 
     async def bench(ctx, master):
