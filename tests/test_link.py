@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -191,6 +194,45 @@ def test_spi(half):
     # A byte is fetched with the end of the one before, so one that a deselection cut is lost.
     assert bytes(heard[:7]) == back[:7] and bytes(heard[7:])[:4] == back[8:]
     assert not any(heard[11:])
+
+
+class SpiLink(wiring.Component):
+    """A link behind an SPI bus, as in a board."""
+
+    def __init__(self):
+        super().__init__({"sck": In(1), "cs": In(1, init=1), "sdi": In(1), "sdo": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.spi, m.submodules.link = spi, link = SpiTarget(), Link()
+        connect(m, spi.o, link.i)
+        connect(m, link.o, spi.i)
+        m.d.comb += [spi.sck.eq(self.sck), spi.cs.eq(self.cs), spi.sdi.eq(self.sdi),
+                     self.sdo.eq(spi.sdo)]
+        return m
+
+
+def test_link_over_spi():
+    """Zeros in both directions where there is nothing to say."""
+    dut, unframer, got = SpiLink(), Unframer(), []
+
+    async def controller(ctx):
+        ctx.set(dut.cs, 0)
+        await ctx.tick().repeat(8)
+        data = frame(request(Kind.HELLO, 5, 0, b"spi!"))
+        while not got:
+            byte, data, value = (*data[:1], 0)[0], data[1:], 0
+            for n in range(8):
+                ctx.set(dut.sdi, byte >> 7 - n & 1)
+                await ctx.tick().repeat(4)
+                ctx.set(dut.sck, 1)
+                value = value << 1 | ctx.get(dut.sdo)
+                await ctx.tick().repeat(4)
+                ctx.set(dut.sck, 0)
+            got.extend(unframer.feed(bytes([value])))
+
+    simulate(dut, controller)
+    assert got == [b"\5\0spi!" + INFO.to_bytes(4, "little")] and unframer.bad == 0
 
 
 # Receiver and sender
