@@ -1,5 +1,6 @@
 """Which serial ports have a board, and at which baud rate."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from host.device import Device
@@ -9,7 +10,7 @@ from host.link.serial_port import BAUDS, port_names
 __all__ = ["Found", "open_device", "scan"]
 
 #: Seconds that a board has to answer while its baud rate is looked for.
-PATIENCE = 0.5
+PATIENCE = 2.0
 
 
 def open_device(port, baud=None):
@@ -44,15 +45,20 @@ class Found:
 
 def scan(ports=None, baud=None):
     """A :class:`Found` for each of ``ports``: pairs (name, description), or all there are."""
-    for port, description in port_names() if ports is None else ports:
-        try:
-            with open_device(port, baud) as device:
-                params, array = device.params, device.params.array
-                yield Found(
-                    port=port, description=description, board=True,
-                    text=f"Systolith {device.version}, {array.rows} x {array.cols} products, "
-                         f"{params.activation_bytes} bytes of activations, "
-                         f"{params.weight_bytes} of weights")
-        except LinkError as error:
-            yield Found(port=port, description=description, board=False,
-                        text=str(error).removeprefix(f"{port}: "))
+    ports = port_names() if ports is None else ports
+    with ThreadPoolExecutor(max(len(ports), 1)) as pool:
+        return list(pool.map(lambda port: _look(*port, baud), ports))
+
+
+def _look(port, description, baud):
+    try:
+        with open_device(port, baud) as device:
+            params, array = device.params, device.params.array
+            return Found(
+                port=port, description=description, board=True,
+                text=f"Systolith {device.version}, {array.rows} x {array.cols} products, "
+                     f"{params.activation_bytes} bytes of activations, {params.weight_bytes} of "
+                     "weights")
+    except LinkError as error:
+        return Found(port=port, description=description, board=False,
+                     text=str(error).removeprefix(f"{port}: "))

@@ -19,7 +19,7 @@ def devices(
 
     with progress() as step:
         step("asking")
-        found = list(scan([(name, "") for name in port] if port else None, baud))
+        found = scan([(name, "") for name in port] if port else None, baud)
     if not found:
         console.print("there is no serial port; is the board plugged in?")
         raise typer.Exit(1)
