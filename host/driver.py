@@ -8,6 +8,7 @@ from host.compiler import Segment, input_words
 from host.golden_run import run_operator
 from host.target import Run
 from rtl.accelerator.host import chunks_of
+from rtl.accelerator.memories import memories_of
 from rtl.accelerator.registers import OFFSET_BITS, Error, Register, Window
 from rtl.layouts import ChannelParams
 from sim.packing import pack
@@ -45,7 +46,7 @@ class AcceleratorDriver(ABC):
     def write(self, window, rows, base=0):
         """Write rows of bytes, or of words, from word ``base`` of a memory on."""
         if len(rows):
-            self.post_write(*_image(window, rows, base))
+            self.post_write(*_image(self.params, window, rows, base))
 
     def command(self, register, value):
         """Write a register."""
@@ -59,7 +60,8 @@ class AcceleratorDriver(ABC):
         """What a program is in memories: (address, words) of each."""
         parts = [(Window.PROGRAM, program.descriptors[:, None]), (Window.WEIGHTS, program.weights),
                  (Window.PARAMS, pack(ChannelParams, program.channels))]
-        return [_image(window, rows) for window, rows in parts if len(rows)]
+        return [_image(program.params, window, rows, program.areas[window])
+                for window, rows in parts if len(rows)]
 
     def load(self, program):
         """Write a program that was compiled for this build."""
@@ -153,12 +155,14 @@ def _address(window, offset=0):
     return (window << OFFSET_BITS) + offset
 
 
-def _image(window, rows, base=0):
+def _image(params, window, rows, base=0):
     """(address, words) of rows of bytes, or of words, from word ``base`` of a memory on."""
     raw = np.ascontiguousarray(rows)
     raw = raw.view(np.uint8).reshape(len(rows), -1)
-    chunks = chunks_of(8 * raw.shape[1])
-    raw = np.pad(raw, ((0, 0), (0, 4 * chunks - raw.shape[1])))
+    width, _ = memories_of(params)[window]
+    chunks = chunks_of(width)
+    room = 4 * chunks * -(-raw.shape[1] // -(-width // 8))  # a row is a word or several
+    raw = np.pad(raw, ((0, 0), (0, room - raw.shape[1])))
     return _address(window, base * chunks), raw.view("<u4").reshape(-1)
 
 

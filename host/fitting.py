@@ -73,7 +73,9 @@ def _needs(graph, params, keep, batch):
     except ValueError:
         planned = replace(planned, **MOST)
         needs = needs_of(graph, planned, keep, batch)
-    return needs | {"program_words": _words(needs, planned, params)}
+    if "program_words" in needs:
+        needs["program_words"] = _words(needs, planned, params)
+    return needs
 
 
 def _able(graph, params):
@@ -121,5 +123,7 @@ def fit(graph, params, keep=False, batch=1):
 
     able = _able(graph, params)
     larger = replace(able, **{name: enough(name) for name in needs if name != "program_words"})
+    if "program_words" not in needs:
+        return larger
     words = _words(needs, params, larger)
     return replace(larger, program_words=max(params.program_words, 1 << ceil_log2(words)))

@@ -32,8 +32,10 @@ def best_band(core, lines, width, row_tiles, passes, fits=lambda band: True, tra
 
     Short bands reload weights too often; long ones show their last drain.
     """
+    rows = core.array.rows * row_tiles * passes
+
     def cycles(band):
-        total = drain = 0
+        total, drain = rows * core.weight_cost * -(-lines // band), 0
         for top in range(0, lines, band):
             count = min(band, lines - top)
             compute, _ = pass_cycles(core, count * (width + trail), row_tiles)

@@ -44,6 +44,9 @@ class Conv2d(wiring.Component):
         With ``counter``: cycles from the layer's first input to its last output so far.
     """
 
+    #: Cycles that a row of weights takes from other units: none, where they have a memory alone.
+    weight_cost = 0
+
     def __init__(self, array, *, depth=256, lanes=1, pixel_lanes=1, requantize=1,
                  rounding="tflm", output_register=False, counter=True, buffer_bytes=16384,
                  word_bytes=0, max_lines=1024, max_pictures=256):

@@ -3,7 +3,6 @@
 
 from dataclasses import dataclass
 
-from rtl.accelerator.activations import ActivationMemory
 from rtl.accelerator.add import TABLE, entry_rows
 from rtl.accelerator.descriptor import Kind, descriptor_words
 from rtl.gemm import Gemm
@@ -108,11 +107,9 @@ class CycleModel:
                                   rounding=params.rounding)
         # From the beat that a requantiser takes to the layer's end.
         self.finish = requantizer.latency + 1
-        memory = ActivationMemory(word_bytes=params.word_bytes, words=params.words,
-                                  output_register=params.output_register)
-        self.fetch = memory.latency + 2             # from the start to the first word
-        self.weights = 2 + params.output_register   # to the first row of weights
-        self.constants = 2 + params.lanes           # to the first parameters
+        self.fetch = 3 + params.output_register     # from the start to the first word
+        self.weights = 3 + params.output_register   # to the first row of weights
+        self.constants = 3 + params.lanes           # to the first parameters
         self.table = 1 + params.output_register     # from a pair to its first sum, but one
 
     def run(self, layers):

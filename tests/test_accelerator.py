@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from host.accelerated import SimulatedAccelerator
-from host.compiler import compile_graph
+from host.compiler import Segment, compile_graph, input_words
 from host.digits import held_out, model_bytes
 from host.fitting import small_build
 from host.golden_run import run_graph
 from host.tflite import read_tflite
-from rtl.accelerator import descriptor_words
+from rtl.accelerator import AcceleratorParams, descriptor_words
+from rtl.accelerator.registers import OFFSET_BITS, Register, Window
+from rtl.params import ArrayParams
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 
@@ -81,3 +83,46 @@ def test_shared_models(name, build):
 @pytest.mark.parametrize("name, build", MOST)
 def test_shared_models_on_all_inputs(name, build):
     shared_model(name, accelerator(*build))
+
+
+def test_one_memory_for_everything():
+    """As on an UltraPlus: 128 KiB with one port hold each of the networks."""
+    params = AcceleratorParams(
+        array=ArrayParams(rows=4, cols=4, fir_rows=3), lanes=1, requantize=3, depth=256,
+        output_register=False, buffer_bytes=4096, max_lines=256, unified=True, prefetch=False,
+        activation_bytes=1 << 17)
+    unified = SimulatedAccelerator(params)
+    check(unified, read_tflite(model_bytes()), held_out().pictures[:1])
+    for name, most in (("resnet8_cifar10", 950_000), ("kws_dscnn", 275_000)):
+        path = MODELS / f"{name}_int8.tflite"
+        if path.exists():
+            stored = np.load(MODELS / f"{name}.npz")
+            x = stored[stored.files[0]][:1].astype(np.int8)
+            assert check(unified, read_tflite(path), x)[1].cycles <= most
+
+
+def test_host_reaches_activations_while_a_network_runs():
+    """What it writes and reads elsewhere meanwhile costs a cycle each at the most."""
+    graph, simulated = read_tflite(model_bytes()), accelerator(8, 8)
+    x = held_out().pictures[:1]
+    program, alone = check(simulated, graph, x)
+    free = program.needs["activation_bytes"] // program.params.word_bytes
+    words = np.arange(8 * 20, dtype=np.uint8).reshape(20, 8)
+    segment, = (step for step in program.steps if isinstance(step, Segment))
+    tensor, = graph.inputs
+    simulated.write(Window.ACTIVATIONS, input_words(program, tensor, x),
+                    program.places[tensor].base)
+    simulated.command(Register.GO, segment.start)
+    simulated.write(Window.ACTIVATIONS, words, free)
+    assert simulated.read(Register.STATUS) & 1
+    chunks = np.arange(40) + (Window.ACTIVATIONS << OFFSET_BITS) + 2 * free
+    got = simulated.post_read(chunks)()
+    assert simulated.read(Register.STATUS) & 1
+    got = np.asarray(got).astype("<u4").view(np.uint8)
+    np.testing.assert_array_equal(got.reshape(20, 8), words)
+    simulated.post_wait()
+    assert alone.cycles <= simulated.read(Register.CYCLES) <= alone.cycles + 60
+    results = set(alone.values) & set(program.places) - set(graph.inputs)
+    assert results
+    for index in results:
+        np.testing.assert_array_equal(simulated.tensor(index), alone.values[index])

@@ -1,6 +1,8 @@
 # amaranth: UnusedElaboratable=no
 """From a graph to a program."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from host.compiler.batch import conv_plans, stacks
@@ -8,7 +10,7 @@ from host.compiler.context import Context
 from host.compiler.convolutions import convolution, dense_words
 from host.compiler.joins import concatenate, reshape
 from host.compiler.passes import optimise
-from host.compiler.program import Program, Segment, encode, gather
+from host.compiler.program import Program, Segment, areas_of, encode, gather
 from host.compiler.schedule import on_host, schedule
 from host.compiler.storage import Storage
 from host.compiler.tables import add, function
@@ -18,6 +20,7 @@ from host.compiler.windows import mean, pad, pool, resize
 from host.graph import POINTWISE
 from host.layers import CONVOLUTIONS
 from rtl.accelerator import AcceleratorParams, Kind, descriptor_words
+from rtl.accelerator.registers import Window
 from rtl.check import integer
 from rtl.conv2d import Conv2d
 
@@ -36,10 +39,12 @@ UNITS = {"pooling": Kind.POOL, "addition": Kind.ADD}
 
 def planning_core(params):
     """The :class:`Conv2d` inside an accelerator, for :class:`~host.tiling.ConvPlan` to look at."""
-    return Conv2d(params.array, depth=params.depth, lanes=params.lanes, counter=False,
+    core = Conv2d(params.array, depth=params.depth, lanes=params.lanes, counter=False,
                   pixel_lanes=params.pixel_lanes, requantize=params.requantize,
                   output_register=params.output_register, buffer_bytes=params.buffer_bytes,
                   word_bytes=params.word_bytes, max_lines=params.max_lines, max_pictures=1)
+    core.weight_cost = int(params.unified)
+    return core
 
 
 def compile_graph(graph, params, keep=False, batch=1):
@@ -62,10 +67,10 @@ def compile_graph(graph, params, keep=False, batch=1):
     if short:
         raise ValueError("the network does not fit; " + "; ".join(short))
     context, (weights, channels, bases) = plan.context, plan.gathered
-    descriptors = encode(params, graph.rounding, plan.layers, plan.ends, bases)
+    descriptors = encode(params, graph.rounding, plan.layers, plan.ends, bases, plan.areas)
     return Program(params=params, graph=plan.graph, steps=plan.steps, layers=plan.layers,
                    descriptors=descriptors, weights=weights, channels=channels,
-                   places=context.places, inputs=context.dense, needs=plan.needs,
+                   areas=plan.areas, places=context.places, inputs=context.dense, needs=plan.needs,
                    least_activations=plan.least * params.word_bytes, keep=keep, pictures=batch)
 
 
@@ -109,14 +114,21 @@ class _Plan:
         kinds = {layer.kind for layer in self.layers}
         self.ends = {step.first + step.layers for step in self.steps if isinstance(step, Segment)}
         self.gathered = weights, channels, _ = gather(self.layers, params.array.cols)
-        self.needs = {
+        sizes = {Window.ACTIVATIONS: need, Window.WEIGHTS: len(weights),
+                 Window.PARAMS: len(channels["bias"]) * params.channel_words,
+                 Window.PROGRAM: (len(self.layers) + len(self.ends)) * descriptor_words(params)}
+        self.areas, total = areas_of(params, sizes)
+        self.steps = tuple(
+            replace(step, start=step.start + self.areas[Window.PROGRAM])
+            if isinstance(step, Segment) else step for step in self.steps)
+        self.needs = {"activation_bytes": total * params.word_bytes} if params.unified else {
             "activation_bytes": need * params.word_bytes,
             "weight_bytes": weights.size,
             "channels": len(channels["bias"]),
-            "program_words": (len(self.layers) + len(self.ends)) * descriptor_words(params),
-            **_geometry(layer.plan for layer in self.layers if layer.plan),
-            **{unit: kind in kinds for unit, kind in UNITS.items()},
+            "program_words": sizes[Window.PROGRAM],
         }
+        self.needs |= _geometry(layer.plan for layer in self.layers if layer.plan)
+        self.needs |= {unit: kind in kinds for unit, kind in UNITS.items()}
 
     def _lower(self, order, storage, words):
         """Layers, and steps of them."""

@@ -7,9 +7,10 @@ from amaranth.hdl import Shape
 from amaranth.lib import data
 
 from rtl.accelerator.descriptor import Kind, descriptor_of, descriptor_words
+from rtl.accelerator.registers import Window
 from sim.packing import pack
 
-__all__ = ["Layer", "Program", "Segment", "encode", "gather"]
+__all__ = ["Layer", "Program", "Segment", "areas_of", "encode", "gather"]
 
 #: Of :class:`rtl.layouts.ChannelParams`.
 FIELDS = "bias", "multiplier", "shift"
@@ -56,8 +57,9 @@ class Program:
     ``channels`` arrays of the fields of :class:`rtl.layouts.ChannelParams`. ``places`` say where
     each tensor lies, the first one of ``pictures``; the others follow it. ``inputs`` has, for each
     input that is written in the order of a convolution, the :class:`~host.tiling.ConvPlan` of that.
-    ``needs`` is what the network takes of each memory, and ``least_activations`` the bytes that are
-    alive at a time at the most. With ``keep`` no tensor makes room for another.
+    ``areas`` say, by window, at which word of their memories activations, weights, parameters and
+    descriptors begin. ``needs`` is what the network takes of each memory, and ``least_activations``
+    the bytes that are alive at a time at the most. With ``keep`` no tensor makes room for another.
     """
 
     params: object
@@ -67,6 +69,7 @@ class Program:
     descriptors: np.ndarray
     weights: np.ndarray
     channels: dict
+    areas: dict
     inputs: dict
     places: dict
     needs: dict
@@ -99,8 +102,21 @@ def _table(layer):
     return np.stack([layer.params[name] for name in FIELDS], axis=1).astype(np.int64)
 
 
-def encode(params, rounding, layers, ends, bases):
-    """Descriptors, in words of 32 bits, of layers whose weights and parameters begin at ``bases``.
+def areas_of(params, sizes):
+    """First word of each of the areas, and how many words all of them take if they share a memory.
+
+    ``sizes``, in words of their memories, are in the order in which areas follow each other there.
+    """
+    areas, total = {}, 0
+    for window, size in sizes.items():
+        areas[window] = total if params.unified else 0
+        total += size
+    return areas, total
+
+
+def encode(params, rounding, layers, ends, bases, areas):
+    """Descriptors, in words of 32 bits, of layers whose weights and parameters begin at ``bases``
+    in their ``areas``.
 
     After each of the ``ends``, numbers of layers, the program stops. Raises :exc:`ValueError` for
     what a field of the build cannot hold.
@@ -110,9 +126,11 @@ def encode(params, rounding, layers, ends, bases):
     out = []
     for number, (layer, (row, channel)) in enumerate(zip(layers, bases, strict=True)):
         count = len(layer.params["bias"])
+        row, channel = row + areas[Window.WEIGHTS], (
+            channel * params.channel_words + areas[Window.PARAMS])
         fields = {"kind": int(layer.kind), **mode, **layer.fields,
                   "weights": _sequence(row, len(layer.weights), layer.repeats),
-                  "params": _sequence(channel, count, layer.repeats)}
+                  "params": _sequence(channel, count * params.channel_words, layer.repeats)}
         try:
             out.append(_words(layout, fields, words))
         except ValueError as error:

@@ -1,14 +1,15 @@
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
+from amaranth.utils import ceil_log2
 
 import rtl
-from rtl.accelerator.activations import ActivationMemory
 from rtl.accelerator.add import Add
 from rtl.accelerator.constants import ParamReader, SequenceReader
 from rtl.accelerator.descriptor import Kind
 from rtl.accelerator.fetch import Fetch
 from rtl.accelerator.host import HostPort
+from rtl.accelerator.memories import SeparateMemories, UnifiedMemory, memories_of
 from rtl.accelerator.params import COUNT_BITS, AcceleratorParams
 from rtl.accelerator.pool import Pool
 from rtl.accelerator.registers import ADDRESS_BITS, Window
@@ -16,7 +17,6 @@ from rtl.accelerator.sequencer import Sequencer
 from rtl.accelerator.store import Store
 from rtl.gemm import Gemm
 from rtl.im2col import Im2col
-from rtl.layouts import ChannelParams
 from rtl.postprocess import Requantizer
 
 __all__ = ["Accelerator"]
@@ -38,8 +38,8 @@ class Accelerator(wiring.Component):
     Members
     -------
     commands : ``In(stream)``
-        ``write``, ``address``, ``data``: a write, or a read, which answers on ``o``. Memories can
-        be reached only while nothing runs; commands to them wait.
+        ``write``, ``address``, ``data``: a write, or a read, which answers on ``o``. Activations
+        can be reached at any time, other memories while nothing runs: commands to them wait.
     o : ``Out(stream.Signature(32))``
         An answer for each read.
     done : ``Out(1)``
@@ -65,20 +65,20 @@ class Accelerator(wiring.Component):
         layer, kind = sequencer.layer, sequencer.layer.kind
         clear = ResetInserter(sequencer.clear)
 
-        memory = ActivationMemory(word_bytes=word_bytes, words=params.words,
-                                  output_register=params.output_register)
-        fetch = Fetch(memory, count_bits=COUNT_BITS)
-        store = Store(memory, lanes=lanes, pixel_lanes=params.pixel_lanes, count_bits=COUNT_BITS)
-        weights = SequenceReader(width=8 * array.cols, depth=params.weight_rows,
-                                 count_bits=COUNT_BITS, output_register=params.output_register)
-        constants = SequenceReader(width=Shape.cast(ChannelParams).width, depth=params.channels,
-                                   count_bits=COUNT_BITS)
-        gather = ParamReader(lanes=lanes)
+        memories = (UnifiedMemory if params.unified else SeparateMemories)(params)
+        words = {"address_bits": ceil_log2(params.words), "word_bytes": word_bytes}
+        fetch = Fetch(**words, **memories.readers, count_bits=COUNT_BITS)
+        store = Store(**words, lanes=lanes, pixel_lanes=params.pixel_lanes, count_bits=COUNT_BITS)
+        weights, constants = (
+            SequenceReader(width=width, depth=depth, **memories.readers, count_bits=COUNT_BITS)
+            for width, depth in (memories_of(params)[window]
+                                 for window in (Window.WEIGHTS, Window.PARAMS)))
+        gather = ParamReader(lanes=lanes, width=len(constants.o.payload))
         im2col = Im2col(params.im2col)
         gemm = Gemm(array, depth=params.depth, lanes=lanes, pixel_lanes=params.pixel_lanes,
                     requantize=0, output_register=params.output_register)
         requantizer = Requantizer(lanes=lanes, cycles=params.requantize, rounding=params.rounding)
-        m.submodules.memory = memory
+        m.submodules.memories = memories
         for name, unit in (
                 ("fetch", fetch), ("store", store), ("weights", weights), ("params", constants),
                 ("gather", gather), ("im2col", im2col), ("gemm", gemm),
@@ -153,25 +153,16 @@ class Accelerator(wiring.Component):
         m.submodules.host = host = HostPort(params, version=rtl.__version__)
         connect(m, wiring.flipped(self.commands), host.commands)
         connect(m, host.o, wiring.flipped(self.o))
-        running = sequencer.running
-        activate = host.write[Window.ACTIVATIONS].replicate(word_bytes)
+        connect(m, host.memories, memories.host)
+        for name, unit in (("fetch", fetch), ("store", store), ("weights", weights),
+                           ("params", constants), ("program", sequencer)):
+            connect(m, unit.port, getattr(memories, name))
         m.d.comb += [
             *(getattr(host, name).eq(getattr(sequencer, name))
               for name in ("running", "error", "index", "cycles", "record_en", "record")),
             *(getattr(sequencer, name).eq(getattr(host, name))
               for name in ("go", "go_address", "stop")),
-            memory.write_en.eq(Mux(running, store.write_en, activate)),
-            memory.write_addr.eq(Mux(running, store.write_addr, host.address)),
-            memory.write_data.eq(Mux(running, store.write_data.as_value(), host.data)),
-            memory.read_en.eq(Mux(running, fetch.read_en, 1)),
-            memory.read_addr.eq(Mux(running, fetch.read_addr, host.address)),
-            fetch.read_data.eq(memory.read_data),
-            host.activations.eq(memory.read_data),
         ]
-        for window, unit in ((Window.PROGRAM, sequencer), (Window.WEIGHTS, weights),
-                             (Window.PARAMS, constants)):
-            m.d.comb += [unit.write_en.eq(host.write[window]), unit.write_addr.eq(host.address),
-                         unit.write_data.eq(host.data)]
         return m
 
 

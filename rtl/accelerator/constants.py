@@ -2,10 +2,11 @@
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import ceil_log2
 
 from rtl.layouts import ChannelParams
-from rtl.memory import BlockRam
+from rtl.memory import Reader
 
 __all__ = ["ParamReader", "SequenceReader", "sequence_of"]
 
@@ -21,12 +22,18 @@ def sequence_of(address_bits, count_bits):
 
 
 class SequenceReader(wiring.Component):
-    """A memory whose words leave from ``base`` on, again and again; one a cycle.
+    """Reads words from ``base`` on, again and again; one a cycle, if there are ``slots`` enough.
+
+    Parameters
+    ----------
+    depth : :class:`int`
+        Words of the memory.
+    width, slots, direct
+        As of :class:`Reader`.
+    count_bits : :class:`int`
 
     Members
     -------
-    write_en, write_addr, write_data : ``In``
-        For the host; not while a sequence leaves.
     config : ``In(sequence_of(...))``
         Holds from ``init`` on.
     init : ``In(1)``
@@ -35,56 +42,45 @@ class SequenceReader(wiring.Component):
         There are words that have not been taken.
     outside : ``Out(1)``
         The next word is outside the memory; it never comes.
+    port : ``Out(memory_port(...))``
     o : ``Out(stream.Signature(width))``
     """
 
-    def __init__(self, *, width, depth, count_bits, output_register=False):
+    def __init__(self, *, width, depth, slots, direct=False, count_bits):
         self.depth = depth
-        self.memory = BlockRam(width=width, depth=depth, output_register=output_register)
-        address = Shape.cast(range(depth)).width
+        address = ceil_log2(depth)
+        self.reader = Reader(address_bits=address, width=width, slots=slots, direct=direct)
         super().__init__({
-            "write_en": In(1),
-            "write_addr": In(range(depth)),
-            "write_data": In(width),
             "config": In(sequence_of(address, count_bits)),
             "init": In(1),
             "busy": Out(1),
             "outside": Out(1),
+            "port": Out(self.reader.port.signature),
             "o": Out(stream.Signature(width)),
         })
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = self.memory
+        m.submodules.reader = reader = self.reader
+        connect(m, reader.port, flipped(self.port))
         address = Signal(len(self.config.base) + 1)
         left = Signal.like(self.config.count)
         repeats = Signal.like(self.config.repeats)
-        running, asking, advance = Signal(), Signal(), Signal()
+        running = Signal()
         m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
-            memory.write_en.eq(self.write_en),
-            memory.write_addr.eq(self.write_addr),
-            memory.write_data.eq(self.write_data),
-            memory.read_en.eq(advance),
-            memory.read_addr.eq(address),
             self.outside.eq(running & (address >= self.depth)),
-            asking.eq(running & ~self.outside),
-            self.o.payload.eq(memory.read_data),
+            self.busy.eq(running | reader.busy),
+            reader.i.valid.eq(running & ~self.outside),
+            reader.i.payload.address.eq(address),
+            self.o.valid.eq(reader.o.valid),
+            self.o.payload.eq(reader.o.payload.data),
+            reader.o.ready.eq(self.o.ready),
         ]
-        valid, busy = asking, running | self.o.valid
-        for stage in range(memory.latency - 1):
-            late = Signal(name=f"valid_{stage}")
-            with m.If(advance):
-                m.d.sync += late.eq(valid)
-            valid, busy = late, busy | late
-        m.d.comb += self.busy.eq(busy)
-        with m.If(advance):
-            m.d.sync += self.o.valid.eq(valid)
-            with m.If(asking):
-                m.d.sync += [address.eq(address + 1), left.eq(left - 1)]
-                with m.If(left == 0):
-                    m.d.sync += [address.eq(self.config.base), left.eq(self.config.count),
-                                 repeats.eq(repeats - 1), running.eq(repeats != 0)]
+        with m.If(reader.i.valid & reader.i.ready):
+            m.d.sync += [address.eq(address + 1), left.eq(left - 1)]
+            with m.If(left == 0):
+                m.d.sync += [address.eq(self.config.base), left.eq(self.config.count),
+                             repeats.eq(repeats - 1), running.eq(repeats != 0)]
         with m.If(self.init):
             m.d.sync += [running.eq(self.config.used), address.eq(self.config.base),
                          left.eq(self.config.count), repeats.eq(self.config.repeats)]
@@ -92,30 +88,44 @@ class SequenceReader(wiring.Component):
 
 
 class ParamReader(wiring.Component):
-    """Gathers the parameters of ``lanes`` channels, read one a cycle, into a beat.
+    """Gathers the parameters of ``lanes`` channels into a beat.
+
+    Parameters
+    ----------
+    lanes : :class:`int`
+    width : :class:`int`
+        Bits of a word that is read: a channel's parameters take as many as hold them.
 
     Members
     -------
-    i : ``In(stream.Signature(ChannelParams))``
+    i : ``In(stream.Signature(width))``
     o : ``Out(stream.Signature(ArrayLayout(ChannelParams, lanes)))``
     """
 
-    def __init__(self, *, lanes):
-        self.lanes = lanes
+    def __init__(self, *, lanes, width):
+        self.lanes, self.width = lanes, width
         super().__init__({
-            "i": In(stream.Signature(ChannelParams)),
+            "i": In(stream.Signature(width)),
             "o": Out(stream.Signature(data.ArrayLayout(ChannelParams, lanes))),
         })
 
     def elaborate(self, platform):
         m = Module()
-        count = Signal(range(self.lanes))
+        size = Shape.cast(ChannelParams).width
+        words = -(-size // self.width)
+        lane, word = Signal(range(self.lanes)), Signal(range(words))
+        last = (lane == self.lanes - 1) & (word == words - 1)
         m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(self.i.valid & self.i.ready):
-            beat = Cat(self.o.payload.as_value(), self.i.payload.as_value())
-            m.d.sync += [self.o.payload.eq(beat[-len(self.o.payload.as_value()):]),
-                         count.eq(Mux(count == self.lanes - 1, 0, count + 1)),
-                         self.o.valid.eq(count == self.lanes - 1)]
+            m.d.sync += [word.eq(word + 1), self.o.valid.eq(last)]
+            with m.If(word == words - 1):
+                m.d.sync += [word.eq(0), lane.eq(Mux(last, 0, lane + 1))]
+            for index in range(self.lanes):
+                for part in range(words):
+                    with m.If((lane == index) & (word == part)):
+                        begin = part * self.width
+                        m.d.sync += self.o.payload[index].as_value()[
+                            begin:begin + self.width].eq(self.i.payload)
         return m

@@ -41,8 +41,8 @@ def descriptor_of(params):
         "range": OutputRange,
         "fetch": fetch_of(params),
         "store": store_of(ceil_log2(params.activation_bytes), COUNT_BITS, params.pixel_lanes),
-        "weights": sequence_of(ceil_log2(params.weight_rows), COUNT_BITS),
-        "params": sequence_of(ceil_log2(params.channels), COUNT_BITS),
+        "weights": sequence_of(ceil_log2(params.spaces["weights"]), COUNT_BITS),
+        "params": sequence_of(ceil_log2(params.spaces["params"]), COUNT_BITS),
         "conv": params.im2col.config,     # CONV
     })
 

@@ -3,6 +3,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from rtl.accelerator.memories import host_access, memories_of
 from rtl.accelerator.registers import (
     ADDRESS_BITS,
     FIRST_PARAMETER,
@@ -12,7 +13,6 @@ from rtl.accelerator.registers import (
     Register,
     Window,
 )
-from rtl.layouts import ChannelParams, bytes_of
 from rtl.memory import BlockRam
 
 __all__ = ["HostPort", "chunks_of"]
@@ -31,15 +31,13 @@ class HostPort(wiring.Component):
 
     What is written beyond a memory is lost, and what is read there means nothing.
 
+    Activations can be reached at any time; other memories, and the cycles of layers, while nothing
+    runs: commands to them wait.
+
     Members
     -------
     commands, o : as of :class:`Accelerator`
-    write : ``Out(len(Window))``
-        A bit for each window: write ``data`` at ``address`` of the memory behind it.
-    address, data : ``Out``
-        Of a memory's own words. A read holds its address.
-    activations : ``In(bytes_of(word_bytes))``
-        The word there, a few cycles later.
+    memories : ``Out(host_access(params))``
     go, go_address, stop : as of :class:`Sequencer`
     running, error, index, cycles, record_en, record : as of :class:`Sequencer`
     """
@@ -47,20 +45,13 @@ class HostPort(wiring.Component):
     def __init__(self, params, *, version):
         self.params = params
         self.version = int.from_bytes(bytes(map(int, version.split("."))), "little")
-        self._memories = {  # bits of a word, words
-            Window.PROGRAM: (32, params.program_words),
-            Window.WEIGHTS: (8 * params.array.cols, params.weight_rows),
-            Window.PARAMS: (Shape.cast(ChannelParams).width, params.channels),
-            Window.ACTIVATIONS: (8 * params.word_bytes, params.words)}
+        self._memories = memories_of(params)
         self._most = max(chunks_of(width) for width, _ in self._memories.values())
         command = data.StructLayout({"write": 1, "address": ADDRESS_BITS, "data": 32})
         super().__init__({
             "commands": In(stream.Signature(command)),
             "o": Out(stream.Signature(32)),
-            "write": Out(len(Window)),
-            "address": Out(OFFSET_BITS),
-            "data": Out(32 * self._most),
-            "activations": In(bytes_of(params.word_bytes)),
+            "memories": Out(host_access(params)),
             "go": Out(1),
             "go_address": Out(32),
             "stop": Out(1),
@@ -75,11 +66,13 @@ class HostPort(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         command = self.commands.payload
-        window, offset = command.address[OFFSET_BITS:], command.address[:OFFSET_BITS]
-        taken = self.commands.valid & self.commands.ready
-        part = self._write(m, window, offset, taken & command.write)
+        window, offset = Signal(Window), command.address[:OFFSET_BITS]
+        m.d.comb += window.eq(command.address[OFFSET_BITS:])
+        free = ~self.running | (window == Window.REGISTERS) | (window == Window.ACTIVATIONS)
+        taken, reads = self.commands.valid & self.commands.ready, Signal()
         orders = taken & command.write & (window == Window.REGISTERS)
         m.d.comb += [
+            reads.eq(self.commands.valid & ~command.write & free & ~self.o.valid),
             self.go.eq(orders & (offset == Register.GO)),
             self.go_address.eq(command.data),
             self.stop.eq(orders & (offset == Register.STOP)),
@@ -87,23 +80,29 @@ class HostPort(wiring.Component):
         tag = Signal(32)
         with m.If(orders & (offset == Register.TAG)):
             m.d.sync += tag.eq(command.data)
+        request, words = self.memories.requests, self.memories.words
+        part, whole = self._word(m, window, offset, taken & command.write)
+        asked, answered = Signal(), Signal()  # a read is under way; its answer is here
+        with m.If(command.write):
+            m.d.comb += [request.valid.eq(self.commands.valid & free & whole),
+                         self.commands.ready.eq(free & (request.ready | ~whole))]
+        with m.Elif(window == Window.ACTIVATIONS):
+            m.d.comb += [request.valid.eq(reads & ~asked), answered.eq(asked & words.valid)]
+        with m.Else():
+            m.d.comb += answered.eq(asked)  # the memory of cycles takes one
+        with m.If(~command.write):
+            m.d.comb += self.commands.ready.eq(answered)
+            m.d.sync += asked.eq(Mux(asked, ~answered, reads & (~request.valid | request.ready)))
 
-        # A read waits for the memory, its address held.
-        wait = Signal(range(4))
-        free = ~self.running | (window == Window.REGISTERS)
-        m.d.comb += self.commands.ready.eq(
-            free & (command.write | ((wait == 3) & ~self.o.valid)))
-        waiting = self.commands.valid & ~command.write & free & ~self.commands.ready
-        m.d.sync += wait.eq(Mux(waiting, Mux(wait == 3, 3, wait + 1), 0))
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += self.o.valid.eq(0)
-        words = self.activations.as_value()
+        word = words.payload
         answers = {
             Window.REGISTERS: self._register(m, offset, tag),
-            Window.ACTIVATIONS: Cat(words, Const(0, -len(words) % 32)).word_select(part, 32),
+            Window.ACTIVATIONS: Cat(word, Const(0, -len(word) % 32)).word_select(part, 32),
             Window.CYCLES: self._layer_cycles(m, offset),
         }
-        with m.If(taken & ~command.write):
+        with m.If(answered):
             m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(0)]
             with m.Switch(window):
                 for each, answer in answers.items():
@@ -111,27 +110,29 @@ class HostPort(wiring.Component):
                         m.d.sync += self.o.payload.eq(answer)
         return m
 
-    def _write(self, m, window, offset, taken):
-        """Chunks of a wide word wait for the last of them. Returns which one ``offset`` is."""
-        gathered, part = Signal(32 * self._most), Signal(range(self._most))
-        now = Cat(gathered[32:], self.commands.payload.data)
-        with m.If(taken):
-            m.d.sync += gathered.eq(now)
+    def _word(self, m, window, offset, taken):
+        """Chunks of a wide word wait for the last of them. Returns which one ``offset`` is, and
+        whether it is the last of a word that there is."""
+        part, whole, now = Signal(range(self._most)), Signal(), self.commands.payload.data
+        if self._most > 1:
+            gathered = Signal(32 * self._most - 32)
+            now = Cat(gathered, now)
+            with m.If(taken):
+                m.d.sync += gathered.eq(now[32:])
+        to = self.memories.requests.payload
+        m.d.comb += [to.window.eq(window), to.write.eq(self.commands.payload.write)]
         with m.Switch(window):
             for each, (width, depth) in self._memories.items():
                 chunks = chunks_of(width)
                 shift = ceil_log2(chunks)
                 with m.Case(each):
                     m.d.comb += [
-                        self.address.eq(offset >> shift),
+                        to.address.eq(offset >> shift),
+                        to.data.eq(now[-32 * chunks:]),
                         part.eq(offset[:shift]),
-                        self.write[each].eq(taken & (part == chunks - 1)
-                                            & (offset >> shift < depth)),
-                        self.data.eq(now[-32 * chunks:]),
+                        whole.eq((part == chunks - 1) & (offset >> shift < depth)),
                     ]
-            with m.Default():
-                m.d.comb += self.address.eq(offset)
-        return part
+        return part, whole
 
     def _layer_cycles(self, m, offset):
         m.submodules.cycles = cycles = BlockRam(width=32, depth=LAYERS)

@@ -1,9 +1,10 @@
 from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from rtl.accelerator.registers import Error
-from rtl.memory import BlockRam
+from rtl.memory import memory_port
 
 __all__ = ["Loader"]
 
@@ -11,7 +12,8 @@ __all__ = ["Loader"]
 class Loader(wiring.Component):
     """Reads descriptors from the program's memory, one after the other.
 
-    A descriptor of ``n`` words is there ``n + 1`` cycles after it was asked for.
+    A descriptor of ``n`` words is there ``n + 1`` cycles after it was asked for, if the memory
+    takes a cycle for a word and has nothing else to do.
 
     Parameters
     ----------
@@ -22,8 +24,7 @@ class Loader(wiring.Component):
 
     Members
     -------
-    write_en, write_addr, write_data : ``In``
-        For the host.
+    port : ``Out(memory_port(...))``
     go, address : ``In(1)``, ``In(32)``
         Load the descriptor at that word.
     next : ``In(1)``
@@ -39,9 +40,7 @@ class Loader(wiring.Component):
     def __init__(self, *, words, depth):
         self.words, self.depth = words, depth
         super().__init__({
-            "write_en": In(1),
-            "write_addr": In(range(depth)),
-            "write_data": In(32),
+            "port": Out(memory_port(ceil_log2(depth), 32)),
             "go": In(1),
             "address": In(32),
             "next": In(1),
@@ -52,32 +51,28 @@ class Loader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = BlockRam(width=32, depth=self.depth)
+        request, word = self.port.requests, self.port.words
         address = Signal(range(self.depth + 1))
-        asked, came = Signal(range(self.words)), Signal(range(self.words))
-        asking, coming = Signal(), Signal()
+        asked, came = Signal(range(self.words + 1)), Signal(range(self.words + 1))
+        asking, comes = Signal(), Signal()
         beyond = address == self.depth
         m.d.comb += [
-            memory.write_en.eq(self.write_en),
-            memory.write_addr.eq(self.write_addr),
-            memory.write_data.eq(self.write_data),
-            memory.read_en.eq(1),
-            memory.read_addr.eq(address),
+            request.valid.eq(asking & ~beyond),
+            request.payload.address.eq(address),
+            comes.eq(word.valid & (came != asked)),  # what was asked before a go is dropped
         ]
-        m.d.sync += coming.eq(asking & ~beyond)
-        with m.If(asking):
-            with m.If(beyond):
-                m.d.sync += [asking.eq(0), self.error.eq(Error.PROGRAM)]
-            with m.Else():
-                m.d.sync += [address.eq(address + 1), asked.eq(asked + 1)]
-                with m.If(asked == self.words - 1):
-                    m.d.sync += asking.eq(0)
-        with m.If(coming):
-            m.d.sync += [self.o.eq(Cat(self.o[32:], memory.read_data)), came.eq(came + 1)]
+        with m.If(asking & beyond):
+            m.d.sync += [asking.eq(0), self.error.eq(Error.PROGRAM)]
+        with m.If(request.valid & request.ready):
+            m.d.sync += [address.eq(address + 1), asked.eq(asked + 1)]
+            with m.If(asked == self.words - 1):
+                m.d.sync += asking.eq(0)
+        with m.If(comes):
+            m.d.sync += [self.o.eq(Cat(self.o[32:], word.payload)), came.eq(came + 1)]
             with m.If(came == self.words - 1):
                 m.d.sync += self.there.eq(1)
         with m.If(self.next | self.go):
-            m.d.sync += [asking.eq(1), asked.eq(0), came.eq(0), coming.eq(0), self.there.eq(0)]
+            m.d.sync += [asking.eq(1), asked.eq(0), came.eq(0), self.there.eq(0)]
         with m.If(self.go):
             m.d.sync += [address.eq(self.address), self.error.eq(Error.NONE)]
             with m.If(self.address >= self.depth):

@@ -1,10 +1,12 @@
 from dataclasses import dataclass, fields
 
+from amaranth.hdl import Shape
 from amaranth.utils import ceil_log2
 
 from rtl.accelerator.registers import PARAMETERS, Flag
 from rtl.check import integer, one_of
 from rtl.im2col import Im2colParams
+from rtl.layouts import ChannelParams
 from rtl.params import ArrayParams
 from rtl.postprocess import Requantizer
 
@@ -38,6 +40,10 @@ class AcceleratorParams:
         Output channels of the whole network: each has parameters.
     program_words : :class:`int`
         Words of 32 bits for the descriptors of all layers.
+    unified : :class:`bool`
+        Whether activations, weights, parameters and program share one memory with one port: that of
+        ``activation_bytes``. Words have 4 bytes then, and the array 4 columns; the sizes of the
+        other memories mean nothing.
     prefetch : :class:`bool`
         Whether a descriptor is loaded while the layer before it runs: a register for each of its
         bits, and some 30 cycles less for each layer.
@@ -61,6 +67,7 @@ class AcceleratorParams:
     weight_bytes: int = 131072
     channels: int = 1024
     program_words: int = 2048
+    unified: bool = False
     prefetch: bool = True
     patience: int = 1 << 16
     longest: int = 1 << 30
@@ -68,7 +75,7 @@ class AcceleratorParams:
     def __post_init__(self):
         if not isinstance(self.array, ArrayParams):
             raise TypeError(f"array must be ArrayParams, not {self.array!r}")
-        for name in ("output_register", "pooling", "addition", "prefetch"):
+        for name in ("output_register", "pooling", "addition", "unified", "prefetch"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be a boolean, not {getattr(self, name)!r}")
         one_of("lanes", self.lanes, [n for n in (1, 2, 4, 8, 16, 32)
@@ -84,6 +91,9 @@ class AcceleratorParams:
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name} must be a power of two, not {value}")
+        if self.unified and (self.word_bytes, self.array.cols) != (4, 4):
+            raise ValueError("a unified memory needs words of 4 bytes and 4 columns, not "
+                             f"{self.word_bytes} and {self.array.cols}")
         _ = self.im2col  # refuses what the line buffer cannot be, and the number of pixel lanes
 
     @property
@@ -108,9 +118,16 @@ class AcceleratorParams:
         return self.activation_bytes // self.word_bytes
 
     @property
-    def weight_rows(self):
-        """Rows of weights, of a byte for each column."""
-        return self.weight_bytes // self.array.cols
+    def spaces(self):
+        """Words of the memory in which each kind of thing lies."""
+        kinds = {"activations": self.words, "weights": self.weight_bytes // self.array.cols,
+                 "params": self.channels, "program": self.program_words}
+        return dict.fromkeys(kinds, self.words) if self.unified else kinds
+
+    @property
+    def channel_words(self):
+        """Words of its memory that the parameters of a channel take."""
+        return -(-Shape.cast(ChannelParams).width // 32) if self.unified else 1
 
     @property
     def im2col(self):

@@ -77,6 +77,7 @@ PARAMETERS = {
     "weight_bytes": "Memory for weights.",
     "channels": "Memory for parameters, in output channels.",
     "program_words": "Memory for descriptors, in words of 32 bits.",
+    "unified": "1 if everything lies in the memory for tensors, which each window shows.",
     "prefetch": "1 if a descriptor is loaded while the layer before it runs.",
     "patience": "Cycles without any movement after which a layer is stuck.",
     "longest": "Cycles that a layer may take.",

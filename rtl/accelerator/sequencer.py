@@ -2,7 +2,7 @@ import enum
 
 from amaranth import *
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from rtl.accelerator.descriptor import Kind, descriptor_of, descriptor_words
@@ -37,7 +37,8 @@ class Sequencer(wiring.Component):
 
     Members
     -------
-    write_en, write_addr, write_data : the program's memory, for the host
+    port : ``Out(memory_port(...))``
+        The program's memory.
     go, go_address : ``In(1)``, ``In(32)``
         Begin with the descriptor at that word, unless running.
     stop : ``In(1)``
@@ -64,12 +65,11 @@ class Sequencer(wiring.Component):
 
     def __init__(self, params):
         self.params = params
+        self.loader = Loader(words=descriptor_words(params), depth=params.spaces["program"])
         fields = descriptor_of(params).members
         readers = data.StructLayout(dict.fromkeys(READERS, 1))
         super().__init__({
-            "write_en": In(1),
-            "write_addr": In(range(params.program_words)),
-            "write_data": In(32),
+            "port": Out(self.loader.port.signature),
             "go": In(1),
             "go_address": In(32),
             "stop": In(1),
@@ -95,14 +95,11 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         params, state = self.params, Signal(State)
-        m.submodules.loader = loader = Loader(words=descriptor_words(params),
-                                              depth=params.program_words)
+        m.submodules.loader = loader = self.loader
+        connect(m, loader.port, flipped(self.port))
         begin, take, end = Signal(), Signal(), Signal()  # a run begins, a layer does, one ends
         stop = Signal(Error)
         m.d.comb += [
-            loader.write_en.eq(self.write_en),
-            loader.write_addr.eq(self.write_addr),
-            loader.write_data.eq(self.write_data),
             loader.go.eq(begin),
             loader.address.eq(self.go_address),
             loader.next.eq(take if params.prefetch else end),
@@ -177,7 +174,8 @@ class Sequencer(wiring.Component):
         ahead = Signal(self.reading.shape())
         for reader, names in READERS.items():
             start = Signal(name=f"start_{reader}")
-            m.d.comb += start.eq(there & ~ahead[reader] & ~self.reading[reader])
+            m.d.comb += start.eq(there & ~ahead[reader] & ~self.reading[reader]
+                                 & self.running & ~self.clear)
             m.d.sync += self.init_ahead[reader].eq(start)
             with m.If(start):
                 m.d.sync += ahead[reader].eq(1)

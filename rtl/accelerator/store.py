@@ -5,6 +5,7 @@ from amaranth.utils import exact_log2
 
 from rtl.accelerator.walker import Walker, loops_of
 from rtl.layouts import bytes_of
+from rtl.memory import memory_port
 
 __all__ = ["Store", "store_of"]
 
@@ -36,13 +37,13 @@ class Store(wiring.Component):
     """Writes beats of ``lanes`` channels where nested loops say.
 
     A beat's bytes go to neighbouring addresses, in one cycle, or ``lane_step`` bytes apart, one a
-    cycle. Channels from ``limit`` on are dropped: they fill up the last columns. So are lines that
-    the last pixel lanes have beyond the last one of output.
+    cycle, unless the memory is busy. Channels from ``limit`` on are dropped: they fill up the last
+    columns. So are lines that the last pixel lanes have beyond the last one of output.
 
     Parameters
     ----------
-    memory : :class:`ActivationMemory`
-        Whose write port this drives.
+    address_bits, word_bytes : :class:`int`
+        Of addresses of words; bytes of a word.
     lanes, pixel_lanes, count_bits : :class:`int`
 
     Members
@@ -54,27 +55,24 @@ class Store(wiring.Component):
     outside : ``Out(1)``
         The address of now is outside the memory: nothing is written.
     i : ``In(stream.Signature({"data": bytes_of(lanes), "last": 1}))``
-    write_en, write_addr, write_data : the memory's write port, from the other side
+    port : ``Out(memory_port(...))``
     """
 
-    def __init__(self, memory, *, lanes, count_bits, pixel_lanes=1):
-        self.lanes, self.word_bytes, self.pixel_lanes = lanes, memory.word_bytes, pixel_lanes
-        word_address = memory.signature.members["write_addr"].shape
-        self.within = exact_log2(memory.word_bytes)
-        address_bits = Shape.cast(word_address).width + self.within
+    def __init__(self, *, address_bits, word_bytes, lanes, count_bits, pixel_lanes=1):
+        self.lanes, self.word_bytes, self.pixel_lanes = lanes, word_bytes, pixel_lanes
+        self.within = exact_log2(word_bytes)
+        byte_bits = address_bits + self.within
         self.inner = int(pixel_lanes > 1)        # loops within those of DIMS
-        self.walker = Walker(dims=self.inner + DIMS, address_bits=address_bits,
+        self.walker = Walker(dims=self.inner + DIMS, address_bits=byte_bits,
                              count_bits=count_bits, tail=(self.inner + LINES, self.inner + BANDS))
-        self.config_layout = store_of(address_bits, count_bits, pixel_lanes)
+        self.config_layout = store_of(byte_bits, count_bits, pixel_lanes)
         super().__init__({
             "config": In(self.config_layout),
             "init": In(1),
             "busy": Out(1),
             "outside": Out(1),
             "i": In(stream.Signature(data.StructLayout({"data": bytes_of(lanes), "last": 1}))),
-            "write_en": Out(memory.word_bytes),
-            "write_addr": Out(word_address),
-            "write_data": Out(bytes_of(memory.word_bytes)),
+            "port": Out(memory_port(address_bits, 8 * word_bytes, word_bytes)),
         })
 
     def elaborate(self, platform):
@@ -84,18 +82,18 @@ class Store(wiring.Component):
 
         lane = Signal(range(self.lanes))
         offset = Signal(range(self.lanes << len(config.lane_step)))  # of the lane written alone
-        scatter, whole, done = Signal(), Signal(), Signal()
+        scatter, whole, goes, done = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             walker.config.eq(config.walk),
             walker.init.eq(self.init),
             self.busy.eq(walker.o.valid),
             scatter.eq(config.lane_step != 0),
             whole.eq(self.i.valid & walker.o.valid),
-            done.eq(whole & (~scatter | (lane == self.lanes - 1))),
+            done.eq(goes & (~scatter | (lane == self.lanes - 1))),
             self.i.ready.eq(walker.o.valid & done),
             walker.o.ready.eq(done),
         ]
-        with m.If(whole & scatter):
+        with m.If(goes & scatter):
             m.d.sync += [lane.eq(Mux(done, 0, lane + 1)),
                          offset.eq(Mux(done, 0, offset + config.lane_step))]
 
@@ -126,20 +124,22 @@ class Store(wiring.Component):
         # One lane's offset may lead outside as well as the walk.
         address = Signal(max(len(place.address), len(offset)) + 1)
         inside = len(place.address)
-        wanted = Signal(self.word_bytes)
+        request, write = self.port.requests, self.port.requests.payload
         m.d.comb += [
             address.eq(place.address + offset),
-            self.write_addr.eq(address[self.within:]),
-            self.outside.eq(wanted.any() & (place.outside | address[inside:].any())),
-            self.write_en.eq(Mux(self.outside, 0, wanted)),
+            write.address.eq(address[self.within:]),
+            self.outside.eq(write.mask.any() & (place.outside | address[inside:].any())),
+            request.valid.eq(write.mask.any() & ~self.outside),
+            goes.eq(whole & (request.ready | ~request.valid)),
         ]
         for byte in range(self.word_bytes):
             home = byte % self.lanes
             hit = address[:self.within] == byte
             near = address[exact_log2(self.lanes):self.within] == byte // self.lanes
             m.d.comb += [
-                self.write_data[byte].eq(self.i.payload.data[Mux(scatter, lane, home)]),
-                wanted[byte].eq(written & Mux(scatter, hit & (room > lane),
-                                              near & (room > home))),
+                write.data.word_select(byte, 8).eq(
+                    self.i.payload.data[Mux(scatter, lane, home)]),
+                write.mask[byte].eq(written & Mux(scatter, hit & (room > lane),
+                                                  near & (room > home))),
             ]
         return m

@@ -1,5 +1,9 @@
-"""Memories of the data path."""
+"""Memories, and the ports by which units reach them."""
 
+from rtl.memory.arbiter import Arbiter
 from rtl.memory.block_ram import BlockRam
+from rtl.memory.port import memory_port
+from rtl.memory.ported import DualPortMemory, SinglePortMemory
+from rtl.memory.reader import Reader
 
-__all__ = ["BlockRam"]
+__all__ = ["Arbiter", "BlockRam", "DualPortMemory", "Reader", "SinglePortMemory", "memory_port"]

@@ -1,0 +1,154 @@
+"""The memories of an accelerator, behind a port for each unit that reaches them."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import ceil_log2
+
+from rtl.accelerator.registers import OFFSET_BITS, Window
+from rtl.layouts import ChannelParams
+from rtl.memory import Arbiter, DualPortMemory, SinglePortMemory, memory_port
+
+__all__ = ["SeparateMemories", "UnifiedMemory", "host_access", "memories_of"]
+
+
+def host_access(params):
+    """Signature of the host's port, as the host sees it.
+
+    ``requests``: ``window``, ``write``, and the ``address`` and ``data`` of one of the words of the
+    memory behind that window. Reads are answered on ``words``, and reach activations alone.
+    """
+    request = data.StructLayout({
+        "window": Window, "write": 1, "address": OFFSET_BITS,
+        "data": max(width for width, _ in memories_of(params).values())})
+    return wiring.Signature({
+        "requests": Out(stream.Signature(request)),
+        "words": In(stream.Signature(8 * params.word_bytes, always_ready=True)),
+    })
+
+
+def memories_of(params):
+    """Bits of a word, and words, of the memory behind each window."""
+    spaces = params.spaces
+    return {
+        Window.PROGRAM: (32, spaces["program"]),
+        Window.WEIGHTS: (8 * params.array.cols, spaces["weights"]),
+        Window.PARAMS: (32 if params.unified else Shape.cast(ChannelParams).width,
+                        spaces["params"]),
+        Window.ACTIVATIONS: (8 * params.word_bytes, spaces["activations"]),
+    }
+
+
+def _ports(params):
+    """A port for each unit, and one for the host."""
+    sizes = memories_of(params)
+
+    def port(window, parts=0):
+        width, depth = sizes[window]
+        return In(memory_port(ceil_log2(depth), width, parts))
+
+    return {"fetch": port(Window.ACTIVATIONS), "store": port(Window.ACTIVATIONS, params.word_bytes),
+            "weights": port(Window.WEIGHTS), "params": port(Window.PARAMS),
+            "program": port(Window.PROGRAM), "host": In(host_access(params))}
+
+
+class SeparateMemories(wiring.Component):
+    """A memory for each kind of thing, so that units do not wait for each other.
+
+    The host shares the two ports of the activation memory with the units, and goes first.
+
+    Members
+    -------
+    fetch, store, weights, params, program : ``In(memory_port(...))``
+    host : ``In(host_access(params))``
+    """
+
+    #: Of readers: as many words as make one a cycle.
+    readers = {"slots": 4}
+
+    def __init__(self, params):
+        self.build = params
+        super().__init__(_ports(params))
+
+    def elaborate(self, platform):
+        m = Module()
+        request = self.host.requests.payload
+        register = {"output_register": self.build.output_register}
+        for window, unit, options in ((Window.PROGRAM, "program", {}),
+                                      (Window.WEIGHTS, "weights", register),
+                                      (Window.PARAMS, "params", {})):
+            width, depth = memories_of(self.build)[window]
+            m.submodules[f"{unit}_memory"] = memory = DualPortMemory(
+                width=width, depth=depth, **options)
+            connect(m, flipped(getattr(self, unit)), memory.read)
+            to = memory.write.requests
+            m.d.comb += [to.valid.eq(self.host.requests.valid & (request.window == window)),
+                         to.payload.address.eq(request.address), to.payload.mask.eq(1),
+                         to.payload.data.eq(request.data)]
+        self._share(m, request, register)
+        return m
+
+    def _share(self, m, request, register):
+        width, depth = memories_of(self.build)[Window.ACTIVATIONS]
+        parts = self.build.word_bytes
+        m.submodules.activations = memory = DualPortMemory(width=width, depth=depth, parts=parts,
+                                                           **register)
+        shape = {"address_bits": memory.address_bits, "width": width, "latency": memory.latency}
+        m.submodules.readers = readers = Arbiter({"host": 0, "fetch": 0}, **shape)
+        m.submodules.writers = writers = Arbiter({"host": parts, "store": parts}, **shape)
+        connect(m, readers.memory, memory.read)
+        connect(m, writers.memory, memory.write)
+        connect(m, flipped(self.fetch), readers.fetch)
+        connect(m, flipped(self.store), writers.store)
+        mine = self.host.requests.valid & (request.window == Window.ACTIVATIONS)
+        m.d.comb += [
+            readers.host.requests.valid.eq(mine & ~request.write),
+            readers.host.requests.payload.address.eq(request.address),
+            writers.host.requests.valid.eq(mine & request.write),
+            writers.host.requests.payload.address.eq(request.address),
+            writers.host.requests.payload.mask.eq(-1),
+            writers.host.requests.payload.data.eq(request.data),
+            self.host.requests.ready.eq(1),
+            self.host.words.valid.eq(readers.host.words.valid),
+            self.host.words.payload.eq(readers.host.words.payload),
+        ]
+
+
+class UnifiedMemory(wiring.Component):
+    """One memory with one port for everything: an access a cycle.
+
+    Every window of the host shows all of it. Units go before others that can wait longer.
+
+    Members
+    -------
+    fetch, store, weights, params, program : ``In(memory_port(...))``
+    host : ``In(host_access(params))``
+    """
+
+    #: Of readers: a word a cycle for few registers.
+    readers = {"slots": 2, "direct": True}
+
+    def __init__(self, params):
+        self.build = params
+        super().__init__(_ports(params))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = memory = SinglePortMemory(depth=self.build.words)
+        m.submodules.arbiter = arbiter = Arbiter(
+            {"host": 4, "params": 0, "weights": 0, "store": 4, "fetch": 0, "program": 0},
+            address_bits=memory.address_bits, width=32, latency=memory.latency)
+        connect(m, arbiter.memory, memory.port)
+        for name in ("params", "weights", "store", "fetch", "program"):
+            connect(m, flipped(getattr(self, name)), getattr(arbiter, name))
+        host, request = arbiter.host.requests, self.host.requests
+        m.d.comb += [
+            host.valid.eq(request.valid),
+            host.payload.address.eq(request.payload.address),
+            host.payload.mask.eq(request.payload.write.replicate(4)),
+            host.payload.data.eq(request.payload.data),
+            request.ready.eq(host.ready),
+            self.host.words.valid.eq(arbiter.host.words.valid),
+            self.host.words.payload.eq(arbiter.host.words.payload),
+        ]
+        return m

@@ -1,0 +1,135 @@
+"""Memories behind ports."""
+
+from amaranth import *
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In
+from amaranth.utils import ceil_log2
+
+from rtl.family import family_of
+from rtl.memory.block_ram import BlockRam
+from rtl.memory.port import memory_port
+
+__all__ = ["DualPortMemory", "SinglePortMemory"]
+
+
+class DualPortMemory(wiring.Component):
+    """Block RAM with a port for reading and one for writing, both always ready.
+
+    A word must not be read in the cycle that writes it: what comes then is unspecified.
+
+    Parameters
+    ----------
+    width, parts, depth : :class:`int`
+        Bits of a word, parts of it that can be written alone, words.
+    output_register : :class:`bool`
+        As of :class:`BlockRam`.
+
+    Members
+    -------
+    read, write : ``In(memory_port(...))``
+        Words come on ``read`` after ``latency`` cycles.
+    """
+
+    def __init__(self, *, width, depth, parts=1, output_register=False):
+        self.width, self.depth, self.parts = width, depth, parts
+        self.output_register = output_register
+        self.latency = 1 + output_register
+        self.address_bits = ceil_log2(depth)
+        super().__init__({
+            "read": In(memory_port(self.address_bits, width)),
+            "write": In(memory_port(self.address_bits, width, parts)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        read, write = self.read.requests, self.write.requests
+        part = self.width // self.parts
+        m.d.comb += [read.ready.eq(1), write.ready.eq(1)]
+        words = []
+        for index in range(self.parts):
+            m.submodules[f"bank_{index}"] = bank = BlockRam(
+                width=part, depth=self.depth, output_register=self.output_register)
+            m.d.comb += [
+                bank.write_en.eq(write.valid & write.payload.mask[index]),
+                bank.write_addr.eq(write.payload.address),
+                bank.write_data.eq(write.payload.data.word_select(index, part)),
+                bank.read_en.eq(1),
+                bank.read_addr.eq(read.payload.address),
+            ]
+            words.append(bank.read_data)
+        valid = read.valid
+        for _ in range(self.latency):
+            late = Signal(name="reads")
+            m.d.sync += late.eq(valid)
+            valid = late
+        m.d.comb += [self.read.words.valid.eq(valid), self.read.words.payload.eq(Cat(words))]
+        return m
+
+
+class SinglePortMemory(wiring.Component):
+    """Memory of 32-bit words and bytes with one port, always ready: an access a cycle.
+
+    On iCE40 UltraPlus it is made of ``SB_SPRAM256KA``, 16 384 words of 16 bits each, in pairs. It
+    wakes up with anything in it.
+
+    Parameters
+    ----------
+    depth : :class:`int`
+
+    Members
+    -------
+    port : ``In(memory_port(...))``
+        Words come after a cycle.
+    """
+
+    latency = 1
+
+    def __init__(self, *, depth):
+        self.depth = depth
+        self.address_bits = ceil_log2(depth)
+        super().__init__({"port": In(memory_port(self.address_bits, 32, 4))})
+
+    def elaborate(self, platform):
+        m = Module()
+        request, words = self.port.requests, self.port.words
+        writes = request.payload.mask.any()
+        m.d.comb += request.ready.eq(1)
+        m.d.sync += words.valid.eq(request.valid & ~writes)
+        build = self._spram if family_of(platform) == "ice40" else self._generic
+        m.d.comb += words.payload.eq(build(m, request.payload, request.valid, writes))
+        return m
+
+    def _generic(self, m, request, valid, writes):
+        m.submodules.words = words = memory.Memory(shape=32, depth=self.depth, init=[])
+        write, read = words.write_port(granularity=8), words.read_port()
+        lost = Signal()  # nothing can be relied on after a write
+        with m.If(valid):
+            m.d.sync += lost.eq(writes)
+        m.d.comb += [
+            write.en.eq(request.mask & valid.replicate(4)), write.addr.eq(request.address),
+            write.data.eq(request.data), read.en.eq(valid & ~writes),
+            read.addr.eq(request.address),
+        ]
+        return Mux(lost, 0xa5a5a5a5, read.data)
+
+    def _spram(self, m, request, valid, writes):
+        # Ref: FPGA-TN-02022, iCE40 SPRAM Usage Guide: a mask bit for each four bits
+        rows = -(-self.depth // (1 << 14))
+        row, asked = Signal(range(rows)), request.address[14:]
+        with m.If(valid):
+            m.d.sync += row.eq(asked)
+        blocks = []
+        for index in range(rows):
+            word = Signal(32, name=f"word_{index}")
+            for half in range(2):
+                mask = Cat(bit.replicate(2) for bit in request.mask[2 * half:2 * half + 2])
+                address = Signal(14, name=f"address_{index}_{half}")
+                m.d.comb += address.eq(request.address)
+                m.submodules[f"block_{index}_{half}"] = Instance(
+                    "SB_SPRAM256KA", i_CLOCK=ClockSignal(), i_ADDRESS=address,
+                    i_DATAIN=request.data[16 * half:16 * half + 16], i_MASKWREN=mask,
+                    i_WREN=writes, i_CHIPSELECT=valid & (asked == index if rows > 1 else 1),
+                    i_STANDBY=0, i_SLEEP=0, i_POWEROFF=1,
+                    o_DATAOUT=word[16 * half:16 * half + 16])
+            blocks.append(word)
+        return Array(blocks)[row] if rows > 1 else blocks[0]

@@ -1,0 +1,89 @@
+from amaranth import *
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.memory.port import memory_port
+
+__all__ = ["Reader"]
+
+
+class Reader(wiring.Component):
+    """Reads words at addresses that come as a stream, and hands them on as a stream.
+
+    A word leaves from the cycle after the memory delivered it on, or from that very cycle on if
+    ``direct``: then ``o`` depends combinationally on ``port.words``. That takes ``slots`` two more
+    than the memory's latency for a word a cycle, or one more.
+
+    Parameters
+    ----------
+    address_bits, width : :class:`int`
+    slots : :class:`int`
+        Words that are asked for or wait at the most; a power of two.
+    direct : :class:`bool`
+    tag : :class:`int`
+        Bits that come with an address and leave with its word.
+
+    Members
+    -------
+    i : ``In(stream)``
+        ``address``, ``tag``. ``ready`` depends combinationally on ``port.requests.ready``.
+    port : ``Out(memory_port(address_bits, width))``
+    o : ``Out(stream)``
+        ``data``, ``tag``.
+    busy : ``Out(1)``
+        Words are asked for, or wait.
+    """
+
+    def __init__(self, *, address_bits, width, slots, direct=False, tag=0):
+        self.slots, self.direct = slots, direct
+        super().__init__({
+            "i": In(stream.Signature(data.StructLayout({"address": address_bits, "tag": tag}))),
+            "port": Out(memory_port(address_bits, width)),
+            "o": Out(stream.Signature(data.StructLayout({"data": width, "tag": tag}))),
+            "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        slots, request, word = self.slots, self.port.requests, self.port.words
+        held, there = Signal(range(slots + 1)), Signal(range(slots + 1))
+        free, asks, comes, takes = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            free.eq(held != slots),
+            request.valid.eq(self.i.valid & free),
+            request.payload.address.eq(self.i.payload.address),
+            self.i.ready.eq(request.ready & free),
+            asks.eq(request.valid & request.ready),
+            comes.eq(word.valid & (held != there)),  # what was asked before a reset is dropped
+            takes.eq(self.o.valid & self.o.ready),
+            self.o.valid.eq((there != 0) | (comes if self.direct else 0)),
+            self.busy.eq(held != 0),
+        ]
+        m.d.sync += [held.eq(held + asks - takes), there.eq(there + comes - takes)]
+        passes = (there == 0) & takes  # the word goes by the queue
+        first = self._queue(m, "words", word.payload, comes & ~passes, takes & ~passes)
+        m.d.comb += [
+            self.o.payload.data.eq(Mux(there == 0, word.payload, first) if self.direct else first),
+            self.o.payload.tag.eq(self._queue(m, "tags", self.i.payload.tag, asks, takes)),
+        ]
+        return m
+
+    def _queue(self, m, name, value, put, take):
+        """The value put first and not taken yet."""
+        if not len(value):
+            return value
+        if self.slots == 1:
+            register = Signal(len(value), name=name, reset_less=True)
+            with m.If(put):
+                m.d.sync += register.eq(value)
+            return register
+        first, last = (Signal(range(self.slots), name=f"{name}_{end}") for end in ("first", "last"))
+        m.submodules[name] = queue = memory.Memory(shape=len(value), depth=self.slots, init=[])
+        write, read = queue.write_port(), queue.read_port(domain="comb")
+        m.d.comb += [write.en.eq(put), write.addr.eq(last), write.data.eq(value),
+                     read.addr.eq(first)]
+        with m.If(put):
+            m.d.sync += last.eq(last + 1)
+        with m.If(take):
+            m.d.sync += first.eq(first + 1)
+        return read.data

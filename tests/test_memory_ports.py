@@ -1,0 +1,83 @@
+# amaranth: UnusedElaboratable=no
+"""Memories behind ports: whoever shares them, each client sees what it asked for, in order."""
+
+import random
+
+import pytest
+from amaranth import *
+from amaranth.lib.wiring import connect
+
+from rtl.memory import Arbiter, DualPortMemory, Reader, SinglePortMemory
+from sim.bench import receive, send, simulate
+
+
+class Shared(Elaboratable):
+    """Two readers and a writer on one memory; the writer is the test."""
+
+    def __init__(self, *, single, slots, direct):
+        self.single = single
+        self.memory = (SinglePortMemory(depth=64) if single else
+                       DualPortMemory(width=32, depth=64, parts=4, output_register=True))
+        shape = {"address_bits": 6, "width": 32, "latency": self.memory.latency}
+        clients = {"a": 0, "b": 0}
+        self.arbiter = Arbiter({"writer": 4, **clients} if single else clients, **shape)
+        self.readers = [Reader(address_bits=6, width=32, slots=slots, direct=direct, tag=6)
+                        for _ in range(2)]
+        self.clock = Signal(16)
+        self.writer = self.arbiter.writer if single else self.memory.write
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.sync += self.clock.eq(self.clock + 1)
+        m.submodules += [self.memory, self.arbiter, *self.readers]
+        connect(m, self.arbiter.memory, self.memory.port if self.single else self.memory.read)
+        for reader, port in zip(self.readers, (self.arbiter.a, self.arbiter.b), strict=True):
+            connect(m, reader.port, port)
+        return m
+
+
+@pytest.mark.parametrize("single, slots, direct, stalls", [
+    (False, 4, False, 0.0), (False, 4, False, 0.5), (True, 2, True, 0.0), (True, 2, True, 0.5),
+    (True, 1, False, 0.3), (True, 2, False, 0.3)])
+def test_clients_see_their_words(single, slots, direct, stalls):
+    dut = Shared(single=single, slots=slots, direct=direct)
+    rng = random.Random(f"{single}/{slots}/{stalls}")
+    count = 120
+    words = [rng.getrandbits(32) for _ in range(64)]
+    asked = [[rng.randrange(64) for _ in range(count)] for _ in dut.readers]
+    written, cycles = [], []
+
+    async def write(ctx):
+        # All of it, then half of the bytes of what stays the same.
+        todo = [{"address": n, "mask": 15, "data": word} for n, word in enumerate(words)]
+        todo += [{"address": n, "mask": mask, "data": words[n] & sum(
+            0xff << 8 * byte for byte in range(4) if mask >> byte & 1)}
+            for n, mask in ((rng.randrange(64), rng.randrange(1, 16)) for _ in range(64))]
+        await send(ctx, dut.writer.requests, todo, lambda: rng.random() >= stalls)
+        written.append(True)
+
+    def ask(reader, addresses):
+        async def bench(ctx):
+            while not written:
+                await ctx.tick()
+            await send(ctx, reader.i, [{"address": address, "tag": n % 64}
+                                       for n, address in enumerate(addresses)],
+                       lambda: rng.random() >= stalls)
+        return bench
+
+    def take(reader, addresses):
+        async def bench(ctx):
+            while not written:
+                await ctx.tick()
+            begun = ctx.get(dut.clock)
+            got = await receive(ctx, reader.o, count, lambda: rng.random() >= stalls)
+            cycles.append(ctx.get(dut.clock) - begun)
+            assert [each["data"] for each in got] == [words[address] for address in addresses]
+            assert [each["tag"] for each in got] == [n % 64 for n in range(count)]
+        return bench
+
+    simulate(dut, write, *(bench(reader, addresses) for bench in (ask, take)
+                           for reader, addresses in zip(dut.readers, asked, strict=True)),
+             watch=[reader.o for reader in dut.readers])
+    if not stalls:  # the first reader gets a word a cycle, the second one waits
+        assert cycles[0] < count + 8 and cycles[1] < 2 * count + 16
