@@ -16,7 +16,7 @@ from host.digits import held_out, model_bytes
 from host.driver import AcceleratorDriver
 from host.fitting import small_build
 from host.golden_run import run_graph
-from host.link import BoardReset, Channel, LinkError, NoAnswer, SerialPipe
+from host.link import BoardReset, Channel, LinkError, NoAnswer, SerialPipe, serial_port
 from host.link.simulated import SimulatedPipe
 from host.session import Session
 from host.tflite import read_tflite
@@ -244,6 +244,37 @@ def test_serial_port():
 def test_what_is_not_a_port(port, why):
     with pytest.raises(LinkError, match=rf"^{port}: {why}$"):
         SerialPipe(port)
+
+
+class Ftdi:
+    """A port behind an FTDI chip whose driver is as it says."""
+
+    name = "/dev/ttyUSB7"
+
+    def __init__(self, timer, obeys):
+        self.timer, self.obeys = timer, obeys
+        timer.parent.mkdir(parents=True)
+        timer.write_text("16\n")
+
+    def set_low_latency_mode(self, on):
+        if not self.obeys:
+            raise ValueError("Failed to update ASYNC_LOW_LATENCY flag to True")
+        self.timer.write_text("1\n")
+
+
+@pytest.mark.parametrize("flag, file", [(True, False), (False, True), (False, False)])
+def test_low_latency(tmp_path, monkeypatch, flag, file):
+    timer = tmp_path / "ttyUSB7" / "device" / "latency_timer"
+    monkeypatch.setattr(serial_port, "SYSTEM", tmp_path)
+    port = Ftdi(timer, flag)
+    write = Path.write_text
+    monkeypatch.setattr(Path, "write_text", lambda path, text: (
+        write(path, text) if file or flag else open("/dev/there-is-none/x")))
+    said = serial_port.low_latency(port)
+    assert said == ("" if flag or file else (
+        "/dev/ttyUSB7: the FTDI chip holds each answer back for up to 16 ms; allow less once with: "
+        f"echo 1 | sudo tee {timer}"))
+    assert serial_port.low_latency(type("Other", (), {"name": "/dev/ttyS0"})) == ""
 
 
 class Script(AcceleratorDriver):

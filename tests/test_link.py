@@ -283,8 +283,9 @@ def test_receiver_drops_what_is_too_short_too_long_or_finds_no_room():
     dut, done = FrameReceiver(), []
     short, longest, body = frame(b"\1\2\3\4"), frame(b"\1" * 249), b"\1" * 200
     long = b"".join(bytes([255]) + b"\1" * 254 for _ in range(3)) + b"\0"
-    raw = (frame(b"") + short + long + frame(body) + longest + frame(body) + frame(b"\2" * 20)
-           + frame(b"\3" * 40))
+    longer = frame(b"\1" * 120 + b"\0" + b"\2" * 150)
+    raw = (frame(b"") + short + long + longer + frame(body) + longest + frame(body)
+           + frame(b"\2" * 20) + frame(b"\3" * 40))
 
     async def producer(ctx):
         await send(ctx, dut.i, raw)
@@ -303,6 +304,28 @@ def test_receiver_drops_what_is_too_short_too_long_or_finds_no_room():
 
     simulate(dut, producer, consumer, cycles=40_000)
     assert 205 + 254 + 25 <= RING < 205 + 254 + 25 + 45
+
+
+def test_receiver_drops_a_frame_for_which_room_comes_too_late():
+    dut, taken = FrameReceiver(), []
+    bodies = b"\1" * 240, b"\2" * 200, b"\3" * 100, b"\4" * 10
+
+    async def producer(ctx):
+        raw = b"".join(map(frame, bodies))
+        end = len(raw) - len(frame(bodies[3])) - 10
+        await send(ctx, dut.i, raw[:end])
+        taken.append(True)  # the ring is full, and the third frame is not over
+        await ctx.tick().repeat(1200)
+        await send(ctx, dut.i, raw[end:])
+
+    async def consumer(ctx):
+        while not taken:
+            await ctx.tick()
+        for body in (bodies[0], bodies[1], bodies[3]):
+            got = bytes(await receive(ctx, dut.o, len(body) + 5))
+            assert got[0] == len(body) + 4 and got[1:-4] == body
+
+    simulate(dut, producer, consumer, cycles=40_000)
 
 
 def test_receiver_forgets_what_is_before_an_abort():

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from host.link.pipe import LinkError, Pipe
 
-__all__ = ["BAUDS", "SerialPipe", "port_names"]
+__all__ = ["BAUDS", "SerialPipe", "low_latency", "port_names"]
 
 #: What boards are built for, the most likely first.
 BAUDS = 3_000_000, 1_000_000
 #: Seconds that the operating system may take to accept what is written.
 WRITE_TIMEOUT = 5
+#: Where Linux tells of serial ports.
+SYSTEM = Path("/sys/class/tty")
 
 
 def port_names():
@@ -39,7 +41,7 @@ class SerialPipe(Pipe):
                                        exclusive=True)
         except (OSError, ValueError) as error:  # pyserial's own are of these
             raise LinkError(f"{self.name}: {_in_words(error, baud)}") from error
-        self.latency = _low_latency(self._port)
+        self.latency = low_latency(self._port)
 
     def write(self, data):
         try:
@@ -88,9 +90,9 @@ def _in_words(error, baud):
     return f"it cannot be opened as a serial port: {error}"
 
 
-def _low_latency(port):
+def low_latency(port):
     """Make an FTDI chip send what it has at once: what to do if that was not possible."""
-    timer = Path("/sys/class/tty", Path(port.name).name, "device", "latency_timer")
+    timer = SYSTEM / Path(port.name).name / "device" / "latency_timer"
     if not timer.exists():
         return ""
     try:
