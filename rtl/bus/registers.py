@@ -4,6 +4,7 @@ from amaranth import *
 from amaranth.lib import data
 
 from rtl.accelerator.host import LAYERS, chunks_of
+from rtl.accelerator.memories import memories_of
 from rtl.accelerator.registers import (
     ADDRESS_BITS,
     FIRST_PARAMETER,
@@ -11,7 +12,6 @@ from rtl.accelerator.registers import (
     Described,
     Window,
 )
-from rtl.layouts import ChannelParams
 
 __all__ = ["AT_ANY_TIME", "COUNT_BITS", "STREAMS", "Command", "Request", "Response",
            "StreamRegister", "reach"]
@@ -54,13 +54,9 @@ class StreamRegister(Described):
 
 def reach(params):
     """Words of each window that can be read, and that can be written."""
-    sizes = {
-        Window.PROGRAM: (32, params.program_words),
-        Window.WEIGHTS: (8 * params.array.cols, params.weight_rows),
-        Window.PARAMS: (Shape.cast(ChannelParams).width, params.channels),
-        Window.ACTIVATIONS: (8 * params.word_bytes, params.words)}
     registers = FIRST_PARAMETER + len(PARAMETERS)
-    words = {window: chunks_of(width) * depth for window, (width, depth) in sizes.items()}
+    words = {window: chunks_of(width) * depth
+             for window, (width, depth) in memories_of(params).items()}
     return {Window.REGISTERS: (registers, registers), Window.CYCLES: (LAYERS, 0),
             **{window: (count if window == Window.ACTIVATIONS else 0, count)
                for window, count in words.items()}}
