@@ -1,6 +1,5 @@
 """What the driver does about faults: scenarios on the virtual board, each with its outcome."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +17,7 @@ from sim.virtual_board import VirtualBoard
 
 __all__ = ["Outcome", "SCENARIOS", "run_campaign"]
 
-#: Seconds of the board's time that a scenario may take: what is beyond counts as a hang.
+#: Seconds of the board's time after which a scenario counts as a hang, and is ended.
 LONGEST = 1200.0
 #: When in an upload and a run something happens: the last is while the array computes.
 PLACES = 0.01, 0.3, 0.7, 0.975
@@ -99,6 +98,7 @@ def _play(board, scenario, seed, program, x, want, length):
             0.1 + 0.2 * n for n in range(500)]
         for place in places:
             pipe.at(began + place * length, actions[scenario.event])
+    pipe.at(began + LONGEST, _hang)
     try:
         device = Device(pipe, seed=seed)
         device.load(compile_graph(program.graph, small_build(4, 8)) if scenario.event == "other"
@@ -108,13 +108,15 @@ def _play(board, scenario, seed, program, x, want, length):
         end = "right" if (got == want).all() else "wrong"
     except LinkError as error:
         end, word = "error", str(error)
-    seconds = clean.now() - began
-    if seconds > LONGEST:
+    except TimeoutError:
         end = "hang"
-    counts = device.channel.counts if device else None
     return Outcome(
-        name=scenario.name, end=end, expected=end in {scenario.must or "right", "error"
-                                                      if scenario.must is None else scenario.must},
-        word=word, bytes=counts.bytes_out + counts.bytes_in if counts else 0,
+        name=scenario.name, end=end, word=word, bytes=pipe.bytes,
+        expected=end in ({"right", "error"} if scenario.must is None else {scenario.must}),
         faults=sum(pipe.faults.values()) + (scenario.event is not None),
-        retries=counts.retries if counts else 0, seconds=seconds, kinds=dict(Counter(pipe.faults)))
+        retries=device.channel.counts.retries if device else 0, seconds=clean.now() - began,
+        kinds=dict(pipe.faults))
+
+
+def _hang():
+    raise TimeoutError

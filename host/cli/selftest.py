@@ -53,11 +53,13 @@ def _campaign(seed):
     with progress(total=len(SCENARIOS)) as step:
         outcomes = list(run_campaign(seed=seed, step=step))
     view = table("Faults on the link of a virtual board", "scenario", "end", "bytes", "faults",
-                 "retries", "seconds", "what is said")
+                 "retries", "seconds")
     for each in outcomes:
         view.add_row(each.name, each.end if each.expected else f"{each.end}!", f"{each.bytes:,}",
-                     str(each.faults), str(each.retries), f"{each.seconds:.2f}", each.word)
+                     str(each.faults), str(each.retries), f"{each.seconds:.2f}")
     console.print(view)
+    for word in dict.fromkeys(each.word for each in outcomes if each.word):
+        console.print(f"said: {word}", highlight=False)
     total = {name: sum(getattr(each, name) for each in outcomes)
              for name in ("bytes", "faults", "retries")}
     ends = {end: sum(each.end == end for each in outcomes)

@@ -78,6 +78,8 @@ class FaultyPipe(Pipe):
     ----------
     faults : :class:`collections.Counter`
         How many of each kind there were.
+    bytes : :class:`int`
+        Bytes that were given to the pipe at either end.
     """
 
     def __init__(self, pipe, rate=0.0, seed=0, kinds=KINDS):
@@ -85,10 +87,12 @@ class FaultyPipe(Pipe):
         self.faults = Counter()
         rng = random.Random(seed)
         self._out, self._in = (_Line(rate, kinds, rng, self.faults) for _ in range(2))
+        self.bytes = 0
         self._events = []
         self._silent = False
 
     def write(self, data):
+        self.bytes += len(data)
         self._happen()
         self._out.put(data, self.now())
         self._pass_on()
@@ -109,6 +113,7 @@ class FaultyPipe(Pipe):
             event = self._events[0][0] - now if self._events else float("inf")
             came = self.pipe.read(min(until - now, event, self._out.wait(now),
                                       self._in.wait(now)))
+            self.bytes += len(came)
             if not self._silent:
                 self._in.put(came, self.now())
 
