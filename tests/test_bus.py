@@ -27,7 +27,7 @@ OWN = STREAMS << OFFSET_BITS
 IN_ADDRESS, IN_COUNT, OUT_ADDRESS, OUT_COUNT, INTERRUPT = (OWN + each for each in StreamRegister)
 
 BUSES = "axi", "wishbone"
-STALLS = 1.0, 0.5, 0.2
+STALLS = 1.0, 0.3
 
 buses = pytest.mark.parametrize("bus", BUSES)
 stalled = pytest.mark.parametrize("go", STALLS)
@@ -450,6 +450,40 @@ def test_words_in_take_a_cycle_each():
 
     run("axi", bench, source)
     assert took == [1] * 63
+
+
+@pytest.mark.parametrize("go", [(1.0, 1.0, 0.2), (0.3, 1.0, 1.0), (1.0, 0.3, 1.0), (0.5, 0.5, 0.5)])
+def test_channels_are_independent(go):
+    """Addresses, data and responses each at a pace of their own, reads beside writes."""
+    addresses = [ACTIVATIONS + (64 if n % 5 == 3 else n) for n in range(20)]
+    good = [n % 5 != 3 for n in range(20)]
+    responses = {}
+
+    def channel(name, payloads, pace):
+        def make(dut):
+            async def bench(ctx):
+                tosses = stalls(name, pace)
+                if isinstance(payloads, int):
+                    responses[name] = await receive(ctx, getattr(dut, name), payloads, tosses)
+                else:
+                    await send(ctx, getattr(dut, name), payloads, tosses)
+            return bench
+        return make
+
+    async def idle(ctx, master):
+        pass
+
+    log = run("axi", idle,
+              channel("aw", [{"addr": 4 * address} for address in addresses], go[0]),
+              channel("w", [{"data": n, "strb": 15} for n in range(20)], go[1]),
+              channel("b", 20, go[2]),
+              channel("ar", [{"addr": 4 * address} for address in reversed(addresses)], go[1]),
+              channel("r", 20, go[2]), go=0.7).log
+    assert log == [(address, n) for n, address in enumerate(addresses) if good[n]]
+    assert [each.resp == 0 for each in responses["b"]] == good
+    assert [each.resp == 0 for each in responses["r"]] == good[::-1]
+    assert all(word.data in {0, address - ACTIVATIONS} for word, address in zip(
+        responses["r"], reversed(addresses), strict=True))
 
 
 def test_reads_and_writes_do_not_wait_for_each_others_responses():

@@ -1,8 +1,10 @@
 # amaranth: UnusedElaboratable=no
 """The emitted Verilog under cocotb, by a bench that knows nothing of this project."""
 
+import functools
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,15 @@ import pytest
 from amaranth.hdl import Shape
 from cocotb_tools.runner import get_runner
 
+from host.compiler import compile_graph
+from host.digits import held_out, model_bytes
+from host.driver import AcceleratorDriver
+from host.fitting import fit, small_build
+from host.golden_run import run_graph
+from host.tflite import read_tflite
 from host.tiling import ConvLayer, ConvPlan, GemmPlan
+from rtl.accelerator.registers import ID, OFFSET_BITS, Register, Window
+from rtl.bus import STREAMS, BusAccelerator, StreamRegister
 from rtl.conv2d import Conv2d
 from rtl.gemm import Gemm
 from rtl.im2col import ConvShape, Im2col, Im2colParams
@@ -23,7 +33,7 @@ from sim.golden.requantize import requantize
 from sim.packing import pack, unpack
 from sim.verilog import emit_verilog
 
-BENCH = Path(__file__).with_name("cocotb") / "streams.py"
+BENCHES = Path(__file__).with_name("cocotb")
 STALLS = 1.0, 0.6, 0.3
 
 
@@ -31,16 +41,27 @@ STALLS = 1.0, 0.6, 0.3
 def simulator(request, monkeypatch):
     if request.param == "icarus" and shutil.which("iverilog") is None:
         pytest.skip("Icarus Verilog is not on the PATH (Debian: apt-get install iverilog)")
-    if request.param == "verilator":
+    return prepared(request.param, monkeypatch)
+
+
+@pytest.fixture(params=["quick", pytest.param("verilator", marks=pytest.mark.heavy)])
+def simulator_of_large_cores(request, monkeypatch):
+    """Icarus, if it is there: Verilator's compilation takes longer than the simulation."""
+    quick = request.param == "quick" and shutil.which("iverilog")
+    return prepared("icarus" if quick else "verilator", monkeypatch)
+
+
+def prepared(name, monkeypatch):
+    if name == "verilator":
         _, environment = find_verilator()
-        for name in "VERILATOR_ROOT", "PATH":
-            monkeypatch.setenv(name, environment[name])
+        for variable in "VERILATOR_ROOT", "PATH":
+            monkeypatch.setenv(variable, environment[variable])
         # Without the first two the precompiled header is taken for an object file; without the rest
         # g++ optimises a runtime that is used for a second.
         monkeypatch.setenv("MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include CFG_GCH_IF_CLANG= "
                                         "OPT_GLOBAL=-O0 OPT_FAST=-O0")
-    monkeypatch.syspath_prepend(BENCH.parent)
-    return request.param
+    monkeypatch.syspath_prepend(BENCHES)
+    return name
 
 
 def numbers(shape, fields):
@@ -60,29 +81,34 @@ def values(shape, payloads):
     return unpack(shape, np.frombuffer(raw, np.uint8).reshape(-1, size))
 
 
-def run(simulator, component, cases, folder):
-    """Run ``cases``, with payloads as for :func:`pack`; returns what each output delivered."""
-    def payload(name):
-        return component.signature.members[name].signature.members["payload"].shape
-
+def run(simulator, bench, component, request, folder):
+    """What a bench of ``tests/cocotb`` answers to ``request``."""
     (folder / "core.v").write_text(emit_verilog(component, "core"))
-    (folder / "in.json").write_text(json.dumps([{
-        **case,
-        "inputs": {name: numbers(payload(name), fields) for name, fields in case["inputs"].items()},
-    } for case in cases]))
+    (folder / "in.json").write_text(json.dumps(request))
     runner = get_runner(simulator)
     build = folder.parent / simulator  # of all tests, so that the runtime is compiled once
     runner.build(sources=[folder / "core.v"], hdl_toplevel="core", build_dir=build,
                  timescale=("1ns", "1ps"), log_file=folder / "build.log",
                  build_args=["-Wno-fatal", "-Wno-lint"] if simulator == "verilator" else [])
-    files = {"STREAMS_IN": str(folder / "in.json"), "STREAMS_OUT": str(folder / "out.json")}
+    files = {"BENCH_IN": str(folder / "in.json"), "BENCH_OUT": str(folder / "out.json")}
     try:
-        runner.test(hdl_toplevel="core", test_module=BENCH.stem, build_dir=build, test_dir=folder,
+        runner.test(hdl_toplevel="core", test_module=bench, build_dir=build, test_dir=folder,
                     log_file=folder / "test.log", results_xml=str(folder / "results.xml"),
                     extra_env=files)
     except SystemExit:
         pytest.fail((folder / "test.log").read_text()[-3000:])
-    delivered = json.loads((folder / "out.json").read_text())
+    return json.loads((folder / "out.json").read_text())
+
+
+def run_streams(simulator, component, cases, folder):
+    """Run ``cases``, with payloads as for :func:`pack`; returns what each output delivered."""
+    def payload(name):
+        return component.signature.members[name].signature.members["payload"].shape
+
+    delivered = run(simulator, "streams", component, [{
+        **case,
+        "inputs": {name: numbers(payload(name), fields) for name, fields in case["inputs"].items()},
+    } for case in cases], folder)
     return [{name: values(payload(name), payloads) for name, payloads in outputs.items()}
             for outputs in delivered]
 
@@ -102,7 +128,7 @@ def test_gemm(simulator, tmp_path):
         products.append(matmul(a, b))
         cases.append({"inputs": {"i": plan.vectors(), "weights": plan.weights()},
                       "outputs": {"o": plan.beats}, "go": go, "seed": 0, "cycles": 10_000})
-    for plan, product, out in zip(plans, products, run(simulator, core, cases, tmp_path),
+    for plan, product, out in zip(plans, products, run_streams(simulator, core, cases, tmp_path),
                                   strict=True):
         np.testing.assert_array_equal(plan.gather(out["o"]["acc"]), product)
 
@@ -121,7 +147,7 @@ def test_im2col(simulator, tmp_path):
         config = shape.config(params, band=2, tiles=2, pad=-9)
         cases.append({"inputs": {"config": one(config), "i": raster_words(pictures, 8)},
                       "outputs": {"o": len(vectors[-1])}, "go": go, "seed": 1, "cycles": 10_000})
-    for expected, out in zip(vectors, run(simulator, Im2col(params), cases, tmp_path),
+    for expected, out in zip(vectors, run_streams(simulator, Im2col(params), cases, tmp_path),
                              strict=True):
         np.testing.assert_array_equal(out["o"]["data"], expected)
 
@@ -148,6 +174,87 @@ def test_conv2d(simulator, tmp_path):
             "inputs": {"config": one(plan.config()), "i": plan.words(pictures),
                        "weights": plan.weights(), "params": plan.channel_params()},
             "outputs": {"o": plan.beats}, "go": go, "seed": 2, "cycles": 20_000})
-    for plan, expected, out in zip(plans, outputs, run(simulator, core, cases, tmp_path),
+    for plan, expected, out in zip(plans, outputs, run_streams(simulator, core, cases, tmp_path),
                                    strict=True):
         np.testing.assert_array_equal(plan.gather(out["o"]["data"]), expected)
+
+
+OWN = STREAMS << OFFSET_BITS
+ACTIVATIONS = Window.ACTIVATIONS << OFFSET_BITS
+
+
+class BusDriver(AcceleratorDriver):
+    """Steps for the bench: what is long goes by the streams, the rest by the bus.
+
+    ``results()`` are what all steps gave, and may be asked for when there are no more to come.
+    """
+
+    def __init__(self, params, results):
+        self.params, self.steps, self.results = params, [], results
+
+    def _step(self, *step):
+        self.steps.append(step)
+        return len(self.steps) - 1
+
+    def _transfer(self, register, address, count):
+        for offset, value in ((0, address), (1, count)):
+            self._step("write", OWN + register + offset, [value])
+
+    def post_write(self, address, words):
+        words = np.asarray(words).tolist()
+        if len(words) < 4:
+            self._step("write", address, words)
+            return
+        self._transfer(StreamRegister.IN_ADDRESS, address, len(words))
+        self._step("send", words)
+
+    def post_read(self, addresses):
+        first, count = int(addresses[0]), len(addresses)
+        if count < 4 or first < ACTIVATIONS or np.any(np.diff(addresses) != 1):
+            step = self._step("read", np.asarray(addresses).tolist())
+        else:
+            self._transfer(StreamRegister.OUT_ADDRESS, first, count)
+            step = self._step("receive")
+        return lambda: np.array(self.results()[step], np.uint32)
+
+    def post_wait(self):
+        self._step("irq")
+        self._step("write", OWN + StreamRegister.INTERRUPT, [0])
+
+
+@pytest.mark.parametrize("bus, go", [("axi", 0.7), ("wishbone", 0.9)])
+def test_digits_on_a_bus(simulator_of_large_cores, bus, go, tmp_path):
+    """Every tensor as the golden model has it, what is illegal refused, the rest unharmed."""
+    graph, x = read_tflite(model_bytes()), held_out().pictures[:1]
+    # But for softmax, which the host computes.
+    graph = replace(graph, operators=graph.operators[:-1], outputs=graph.operators[-1].inputs)
+    params = fit(graph, small_build(4, 4, depth=16, buffer_bytes=512, activation_bytes=64,
+                                    weight_bytes=64, channels=8, program_words=64), keep=True)
+    core = BusAccelerator(params, bus=bus)
+
+    @functools.cache
+    def results():
+        return run(simulator_of_large_cores, "buses", core, {
+            "bus": bus, "go": go, "seed": 1, "cycles": 100_000,
+            "steps": [*driver.steps, *illegal]}, tmp_path)
+
+    # A word past the memory, one that can only be written, no memory at all, a read-only one.
+    last, none = ACTIVATIONS + params.activation_bytes // 4 - 1, 6 << OFFSET_BITS
+    illegal = [
+        ("read", [last, last + 1, Register.ID, Window.WEIGHTS << OFFSET_BITS, none, OWN + 5]),
+        ("write", last, [77, 78]), ("write", none, [0]),
+        ("write", Window.CYCLES << OFFSET_BITS, [0]), ("read", [last])]
+    driver = BusDriver(params, results)
+    driver.load(compile_graph(graph, params, keep=True))
+    done = driver.run(x)
+    want = run_graph(graph, x)
+    assert set(done.values) == set(want) - {None} and len(want) > 8
+    for tensor, value in done.values.items():
+        np.testing.assert_array_equal(value, want[tensor])
+    assert 6_516 < done.cycles < 20_000  # 104 256 products, 16 a cycle
+    assert {step[0] for step in driver.steps} == {"write", "read", "send", "receive", "irq"}
+    assert all(all(answer) for step, answer in zip(driver.steps, results(), strict=False)
+               if step[0] == "write")
+    reads, writes, *none_written, again = results()[len(driver.steps):]
+    assert reads[1:] == [None, ID, None, None, None] and reads[0] is not None
+    assert (writes, none_written, again) == ([True, False], [[False], [False]], [77])

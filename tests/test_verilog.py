@@ -24,8 +24,9 @@ WAIVERS = Path(__file__).parents[1] / "sim" / "lint.vlt"
 #: The accelerator has an AXI4-Lite port, or this one.
 WISHBONE = "accelerator_wishbone"
 
-cores = pytest.mark.parametrize("core", (*CORES, WISHBONE))
-families = pytest.mark.parametrize("family", FAMILIES)
+CASES = [*((core, family) for core in CORES for family in FAMILIES), (WISHBONE, "generic")]
+
+cases = pytest.mark.parametrize("core, family", CASES)
 
 
 #: Small, as Yosys takes each word of a memory by itself.
@@ -72,8 +73,7 @@ def declared(verilog, name):
         r"^  (input|output) (?:signed )?(?:\[(\d+):0\] )?(\w+);", body, re.MULTILINE)}
 
 
-@families
-@cores
+@cases
 def test_header_describes_the_ports(core, family):
     verilog, component = emitted(core, family), build(core, family)
     head = verilog[:verilog.index("\nmodule ")]
@@ -111,8 +111,7 @@ def test_header_describes_the_fields():
 """ in emitted("requantizer", "ice40")  # noqa: E501
 
 
-@families
-@cores
+@cases
 def test_yosys_accepts(core, family, tmp_path):
     """Every instance has a module, every pin exists."""
     cells = sorted((SHARE / family).glob("cells_[bs][bi]*.v"))  # black boxes and models
@@ -121,8 +120,7 @@ def test_yosys_accepts(core, family, tmp_path):
                f"hierarchy -check -top systolith_{core}", "proc", "check -assert"])
 
 
-@families
-@cores
+@cases
 def test_verilator_has_nothing_to_say(core, family, tmp_path):
     root, environment = find_verilator()
     path = write(core, family, tmp_path)
@@ -134,8 +132,7 @@ def test_verilator_has_nothing_to_say(core, family, tmp_path):
     assert done.stderr == "" and done.returncode == 0
 
 
-@families
-@cores
+@cases
 def test_icarus_has_nothing_to_say(core, family, tmp_path):
     if shutil.which("iverilog") is None:
         pytest.skip("Icarus Verilog is not on the PATH (Debian: apt-get install iverilog)")

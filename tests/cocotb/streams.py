@@ -1,9 +1,9 @@
 """A bench for any core with streams, run by cocotb inside a simulator.
 
-``STREAMS_IN`` names a JSON file with a list of cases: ``inputs`` (payloads as numbers, by stream),
+``BENCH_IN`` names a JSON file with a list of cases: ``inputs`` (payloads as numbers, by stream),
 ``outputs`` (how many payloads to take, by stream), ``go`` and ``seed`` (the probability with which
 a side of a stream goes ahead in a cycle), ``cycles`` (a limit). What the outputs delivered goes to
-the file that ``STREAMS_OUT`` names, in the same form.
+the file that ``BENCH_OUT`` names, in the same form.
 """
 
 import json
@@ -96,7 +96,7 @@ async def run(dut, case):
 @cocotb.test(timeout_time=1, timeout_unit="sec")
 async def streams(dut):
     Clock(dut.clk, 10, "ns").start()
-    cases = json.loads(Path(os.environ["STREAMS_IN"]).read_text())
+    cases = json.loads(Path(os.environ["BENCH_IN"]).read_text())
     await FallingEdge(dut.clk)
     outputs = [await run(dut, case) for case in cases]
-    Path(os.environ["STREAMS_OUT"]).write_text(json.dumps(outputs))
+    Path(os.environ["BENCH_OUT"]).write_text(json.dumps(outputs))
