@@ -36,7 +36,7 @@ stalled = pytest.mark.parametrize("go", STALLS)
 class CommandPort:
     """What an accelerator does with commands: a memory, a run of ``run`` cycles for each go.
 
-    Memories wait for the end of a run, and a read for ``delay`` cycles more.
+    Memories but for that of activations wait for the end of a run; a read takes ``delay`` cycles.
     """
 
     def __init__(self, dut, go, *, run=100, delay=3):
@@ -44,20 +44,21 @@ class CommandPort:
         self.run_cycles, self.memory, self.log = run, {}, []
 
     async def serve(self, ctx):
-        dut, wait, answer = self.dut, 0, None
+        dut, wait, answer, offered = self.dut, 0, None, False
         ctx.set(dut.done, 1)
         while True:
             command, valid = ctx.get(dut.commands.payload), ctx.get(dut.commands.valid)
-            register = command.address >> OFFSET_BITS == Window.REGISTERS
-            free = (register or not self.left) and self.go() and answer is None
+            free = command.address >> OFFSET_BITS in {Window.REGISTERS, Window.ACTIVATIONS}
+            free = (free or not self.left) and self.go() and answer is None
             wait = 0 if not valid or command.write else wait + 1
             ready = free and (command.write or wait > self.delay)
             ctx.set(dut.commands.ready, ready)
-            ctx.set(dut.answers.valid, answer is not None)
+            offered = answer is not None and (offered or self.go())
+            ctx.set(dut.answers.valid, offered)
             ctx.set(dut.answers.payload, answer or 0)
             *_, valid, taken = await ctx.tick().sample(dut.commands.valid, dut.answers.ready)
-            if answer is not None and taken:
-                answer = None
+            if offered and taken:
+                answer, offered = None, False
             self.left = max(self.left - 1, 0)
             if valid and ready:
                 wait = 0
@@ -205,22 +206,23 @@ def test_refuses_parts_of_a_word(bus):
 @buses
 @stalled
 def test_a_run(bus, go):
-    """Memories are refused while it lasts, registers not; the interrupt says that it is over."""
+    """While it lasts most memories are refused; the interrupt says that it is over."""
     async def bench(ctx, master):
         dut = master.dut
         assert await master.read(ctx, INTERRUPT) == 0
         assert await master.write(ctx, Register.GO, 0)
         # Refused at once, not after the run.
-        for address in (ACTIVATIONS, CYCLES):
-            assert await master.read(ctx, address) is None
+        assert await master.read(ctx, CYCLES) is None
         assert not await master.write(ctx, WEIGHTS, 0)
         assert await master.read(ctx, Register.STATUS) == 0
+        assert await master.write(ctx, ACTIVATIONS, 4)
+        assert await master.read(ctx, ACTIVATIONS) == 4
         assert not ctx.get(dut.done) and not ctx.get(dut.irq)
         assert await master.write(ctx, Register.STOP, 0)
         await ctx.tick().repeat(2)
         assert ctx.get(dut.done) and ctx.get(dut.irq)
         assert await master.read(ctx, INTERRUPT) == 1
-        assert await master.read(ctx, ACTIVATIONS) == 0
+        assert await master.read(ctx, CYCLES) == 0
         assert await master.write(ctx, INTERRUPT, 0)
         assert await master.read(ctx, INTERRUPT) == 0 == ctx.get(dut.irq)
 
@@ -315,12 +317,12 @@ def test_words_in_and_out_at_a_time(go):
 
 @buses
 def test_streams_wait_for_a_run(bus):
-    """Asked for while it lasts, the result leaves when it is over; registers can be reached."""
+    """The next input enters while it lasts; words for other memories, and those out, wait."""
     got = []
 
     def source(dut):
         async def bench(ctx):
-            await send(ctx, dut.i, [{"data": 7}])
+            await send(ctx, dut.i, [{"data": 7}, {"data": 8}])
         return bench
 
     def sink(dut):
@@ -333,15 +335,20 @@ def test_streams_wait_for_a_run(bus):
         assert await master.write(ctx, OUT_ADDRESS, ACTIVATIONS)
         assert await master.write(ctx, IN_ADDRESS, ACTIVATIONS + 1)
         assert await master.write(ctx, Register.GO, 0)
-        assert await master.write(ctx, IN_COUNT, 1)
         assert await master.write(ctx, OUT_COUNT, 2)
+        assert await master.write(ctx, IN_COUNT, 1)
+        assert await master.read(ctx, IN_COUNT) == 0
+        assert await master.write(ctx, IN_ADDRESS, WEIGHTS)
+        assert await master.write(ctx, IN_COUNT, 1)
         await ctx.tick().repeat(40)
         assert await master.read(ctx, IN_COUNT) == 1 and await master.read(ctx, OUT_COUNT) == 2
         assert await master.read(ctx, Register.STATUS) == 0 and not got
-        while await master.read(ctx, OUT_COUNT):
+        assert not ctx.get(master.dut.done)
+        while await master.read(ctx, OUT_COUNT) or await master.read(ctx, IN_COUNT):
             pass
 
-    run(bus, bench, source, sink, run=300)
+    port = run(bus, bench, source, sink, run=400)
+    assert port.log[-2:] == [(ACTIVATIONS + 1, 7), (WEIGHTS, 8)]
     assert [(word.data, word.last) for word in got] == [(5, 0), (7, 1)]
 
 
@@ -354,7 +361,7 @@ def test_nothing_slips_in_after_go(go):
         return bench
 
     async def bench(ctx, master):
-        assert await master.write(ctx, IN_ADDRESS, ACTIVATIONS)
+        assert await master.write(ctx, IN_ADDRESS, WEIGHTS)
         for _ in range(4):
             assert await master.write(ctx, Register.GO, 0)
             assert await master.write(ctx, IN_COUNT, 4)
@@ -366,8 +373,8 @@ def test_nothing_slips_in_after_go(go):
                 pass
 
     port = run("axi", bench, source, go=go, run=5000)
-    assert [each for each in port.log if each[0] >= ACTIVATIONS] == [
-        (ACTIVATIONS + n, n) for n in range(16)]
+    assert [each for each in port.log if each[0] >= WEIGHTS] == [
+        (WEIGHTS + n, n) for n in range(16)]
 
 
 @buses
@@ -504,6 +511,30 @@ def test_reads_and_writes_do_not_wait_for_each_others_responses():
         assert await master.read(ctx, ACTIVATIONS) == 9
 
     run("axi", bench)
+
+
+def test_writes_do_not_crowd_out_reads():
+    async def bench(ctx, master):
+        assert await master.read(ctx, ACTIVATIONS) == 0
+        assert len(port.log) < 10
+
+    dut = BusPort(PARAMS)
+    port = CommandPort(dut, lambda: True)
+
+    def sender(channel, payload):
+        async def bench(ctx):
+            await send(ctx, channel, [payload] * 20)
+        return bench
+
+    async def responses(ctx):
+        await receive(ctx, dut.b, 20)
+
+    async def read(ctx):
+        await bench(ctx, Axi(dut, lambda: True, 0))
+
+    simulate(dut, read, sender(dut.aw, {"addr": 4 * ACTIVATIONS + 4}),
+             sender(dut.w, {"data": 1, "strb": 15}), responses, background=[port.serve])
+    assert len(port.log) == 20
 
 
 def test_wishbone_cycles_that_are_given_up():

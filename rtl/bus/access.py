@@ -26,7 +26,7 @@ class Access(wiring.Component):
     * what is outside a window's words, a write to one that can only be read, a read of one that can
       only be written;
     * a write of less than four bytes;
-    * memories, and the cycles of layers, while a network runs: a bus would stand still until then;
+    * what cannot be reached while a network runs: a bus would stand still until its end;
     * writes to the accelerator while words of the input stream are to come, as parts of a wide word
       from both would mix;
     * a transfer that is not within one memory, and a change of one under way but its end.

@@ -2,7 +2,7 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.accelerator.registers import ADDRESS_BITS
+from rtl.accelerator.registers import ADDRESS_BITS, OFFSET_BITS, Window
 from rtl.bus.registers import Command
 
 __all__ = ["CommandArbiter"]
@@ -12,8 +12,8 @@ class CommandArbiter(wiring.Component):
     """One command at a time to the accelerator: the bus first, then reads, then writes.
 
     Commands pass a register. One of the bus is taken when the accelerator takes it, and none
-    follows in that cycle, so that nothing slips in after a "go". Reads and writes of the streams
-    wait while a network runs.
+    follows in that cycle, so that nothing slips in after a "go". While a network runs, reads wait,
+    and writes but to activations.
 
     Members
     -------
@@ -44,7 +44,7 @@ class CommandArbiter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        commands = self.commands
+        commands, to = self.commands, self.writes.payload.address
         taken, of_bus = Signal(), Signal()
         reading, for_bus = Signal(), Signal()  # an answer is to come
         m.d.comb += [taken.eq(commands.valid & commands.ready), self.bus.ready.eq(taken & of_bus)]
@@ -63,11 +63,11 @@ class CommandArbiter(wiring.Component):
                 m.d.sync += [commands.valid.eq(1), reading.eq(1), for_bus.eq(0),
                              commands.payload.write.eq(0),
                              commands.payload.address.eq(self.reads.payload)]
-            with m.Elif(self.done):
+            with m.Elif(self.done | (to[OFFSET_BITS:] == Window.ACTIVATIONS)):
                 m.d.comb += self.writes.ready.eq(1)
                 m.d.sync += [commands.valid.eq(self.writes.valid),
                              commands.payload.write.eq(1),
-                             commands.payload.address.eq(self.writes.payload.address),
+                             commands.payload.address.eq(to),
                              commands.payload.data.eq(self.writes.payload.data)]
         m.d.comb += [
             self.answers.valid.eq(self.o.valid & for_bus),

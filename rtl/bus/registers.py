@@ -20,7 +20,7 @@ __all__ = ["AT_ANY_TIME", "COUNT_BITS", "STREAMS", "Command", "Request", "Respon
 STREAMS = 7
 
 #: Windows that can be reached while a network runs.
-AT_ANY_TIME = (Window.REGISTERS,)
+AT_ANY_TIME = (Window.REGISTERS, Window.ACTIVATIONS)
 
 #: Bits of a number of words: a window holds up to 2 ** 20.
 COUNT_BITS = 21
@@ -41,8 +41,9 @@ class StreamRegister(Described):
 
     An address is one of all those above, and counts up; a count is that of the words to come. A
     transfer begins when its count is written, and is refused if it is not within one memory, or if
-    one is under way. Words wait while a network runs; while some are to come in, the bus cannot
-    write to the accelerator, as parts of wide words would mix.
+    one is under way. While a network runs, words enter the activation memory only, such as the next
+    input, and none leave: a result that is asked for then leaves when the run has ended. While
+    words are to come in, the bus cannot write to the accelerator, as parts of wide words would mix.
     """
 
     IN_ADDRESS = 0, "Where the next word of `s_axis` is written."
