@@ -28,9 +28,6 @@ class Board:
     planned : :class:`bool`
         No build on record has met that clock yet.
     params : :class:`AcceleratorParams`
-    shared_bytes : :class:`int`
-        A memory that activations, weights, parameters and program have in common, each up to its
-        size in ``params``; 0 where each has one of its own.
     baud : :class:`int`
         Rate of the UART.
     pins : tuple or None
@@ -60,7 +57,6 @@ class Board:
     mhz: float
     params: AcceleratorParams
     planned: bool = True
-    shared_bytes: int = 0
     baud: int = 1_000_000
     pins: tuple | None = None
     clock: str | None = None

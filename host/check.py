@@ -71,12 +71,12 @@ class Check:
         }
 
 
-def check(graph, params, *, mhz=None, shared_bytes=0):
+def check(graph, params, *, mhz=None):
     """The :class:`Check` of ``graph`` on a build of ``params``.
 
     Raises :exc:`ValueError` for a network that no build of that array runs.
     """
-    short = shortages(graph, params, shared_bytes=shared_bytes)
+    short = shortages(graph, params)
     build = fit(graph, params) if short else params
     program = compile_graph(graph, build)
     model = CycleModel(build)

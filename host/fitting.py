@@ -13,9 +13,6 @@ __all__ = ["Shortage", "fit", "shortages", "small_build"]
 #: The most that a build can have of what a single layer needs.
 MOST = {"buffer_bytes": 1 << 17, "max_lines": 4096, "depth": 4096}
 
-#: Bytes in a memory that all share, of what other builds keep in memories of that width.
-SHARED = {"activation_bytes": 1, "weight_bytes": 1, "channels": 12, "program_words": 4}
-
 #: By parameter: what it is called, its unit, and what helps.
 MEMORIES = {
     "activation_bytes": ("activation memory", "bytes", "smaller pictures or fewer channels"),
@@ -25,21 +22,24 @@ MEMORIES = {
     "buffer_bytes": ("line buffer", "bytes", "narrower pictures or fewer channels"),
     "max_lines": ("lines of a picture", "lines", "lower pictures"),
     "depth": ("accumulators", "pixels", "narrower pictures"),
-    "shared_bytes": ("memory that all share", "bytes", "a smaller network"),
 }
+
+#: Of the memory that tensors, weights, parameters and program share in some builds.
+UNIFIED = "memory that all share", "bytes", "a smaller network"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shortage:
     """A parameter of which a network needs more than a build has.
 
-    ``name`` is that of :class:`AcceleratorParams`, or ``"shared_bytes"``. Of a unit, ``need`` and
-    ``have`` say whether it is there; of the rounding, which one.
+    ``name`` is that of :class:`AcceleratorParams`. Of a unit, ``need`` and ``have`` say whether it
+    is there; of the rounding, which one. In a ``unified`` build all share the activation memory.
     """
 
     name: str
     need: object
     have: object
+    unified: bool = False
 
     @property
     def text(self):
@@ -48,7 +48,7 @@ class Shortage:
                     f"with rounding {self.need} or both would do")
         if self.name not in MEMORIES:
             return f"{self.name}: the network needs that unit, which this build does not have"
-        title, unit, remedy = MEMORIES[self.name]
+        title, unit, remedy = UNIFIED if self.unified else MEMORIES[self.name]
         return (f"{title}: {self.need} {unit} are needed, {self.need - self.have} more than the "
                 f"{self.have} of this build; a larger {self.name} would help, or {remedy}")
 
@@ -92,17 +92,12 @@ def _words(needs, planned, params):
     return needs["program_words"] // descriptor_words(planned) * descriptor_words(params)
 
 
-def shortages(graph, params, *, shared_bytes=0, keep=False, batch=1):
-    """Every :class:`Shortage` of ``graph`` on a build of ``params``; none if it fits.
-
-    ``shared_bytes`` is the size of a memory that all parts of the network share, if there is one.
-    """
+def shortages(graph, params, *, keep=False, batch=1):
+    """Every :class:`Shortage` of ``graph`` on a build of ``params``; none if it fits."""
     needs = _needs(graph, params, keep, batch)
-    short = [Shortage(name=name, need=need, have=getattr(params, name))
+    short = [Shortage(name=name, need=need, have=getattr(params, name),
+                      unified=params.unified and name == "activation_bytes")
              for name, need in needs.items() if need > getattr(params, name)]
-    total = sum(needs[name] * size for name, size in SHARED.items())
-    if shared_bytes and total > shared_bytes:
-        short.append(Shortage(name="shared_bytes", need=total, have=shared_bytes))
     if params.rounding not in {graph.rounding, "both"}:
         short.append(Shortage(name="rounding", need=graph.rounding, have=params.rounding))
     return short

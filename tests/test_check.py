@@ -12,7 +12,7 @@ from host.check import check
 from host.cli import app
 from host.compiler import compile_graph, needs_of
 from host.digits import model_bytes
-from host.fitting import SHARED, Shortage, fit, shortages, small_build
+from host.fitting import Shortage, fit, shortages, small_build
 from host.tflite import read_tflite
 from sim.cycles import CycleModel
 
@@ -68,11 +68,14 @@ def test_names_all_that_is_short_at_once():
         "weight_bytes", "channels", "max_lines", "depth"]
 
 
-def test_shared_memory():
-    total = sum(NEEDS[name] * size for name, size in SHARED.items())
-    assert shortages(GRAPH, sized(), shared_bytes=total) == []
-    assert shortages(GRAPH, sized(), shared_bytes=total - 1) == [
-        Shortage(name="shared_bytes", need=total, have=total - 1)]
+def test_memory_that_all_share():
+    unified = board_of("icebreaker").params
+    small = replace(unified, activation_bytes=8192)
+    need = needs_of(GRAPH, small)["activation_bytes"]
+    assert NEEDS["activation_bytes"] + NEEDS["weight_bytes"] < need < 16384
+    assert shortages(GRAPH, replace(unified, activation_bytes=16384)) == []
+    short, = shortages(GRAPH, small)
+    assert short.text.startswith(f"memory that all share: {need} bytes are needed")
 
 
 def test_names_the_rounding_that_is_lacking():

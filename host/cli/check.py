@@ -45,8 +45,7 @@ def check(
         weight_bytes=weight_bytes, channels=channels, program_words=program_words, depth=depth,
         buffer_bytes=buffer_bytes, max_lines=max_lines)
     graph = read_model(model)
-    found = examine(graph, params, mhz=mhz or (chosen and chosen.mhz),
-                    shared_bytes=chosen.shared_bytes if chosen else 0)
+    found = examine(graph, params, mhz=mhz or (chosen and chosen.mhz))
     others = _boards_that_fit(graph) if found.short else []
     if json:
         print(json_format.dumps({"model": str(model), "board": board, **found.as_dict(),
@@ -63,14 +62,12 @@ def _boards_that_fit(graph):
 
     fits = {}
     for board in boards().values():
-        build = board.params, board.shared_bytes
-        if build not in fits:
+        if board.params not in fits:
             try:
-                fits[build] = not shortages(graph, board.params, shared_bytes=board.shared_bytes)
+                fits[board.params] = not shortages(graph, board.params)
             except ValueError:
-                fits[build] = False
-    return [board.name for board in boards().values()
-            if fits[board.params, board.shared_bytes]]
+                fits[board.params] = False
+    return [board.name for board in boards().values() if fits[board.params]]
 
 
 def _print(found, board, others, planned):

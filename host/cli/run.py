@@ -121,16 +121,16 @@ def _simulated(build, graph, keep, vcd):
     if board is None:
         params = fit(graph, params, keep=keep)
     else:
-        _refuse(graph, params, keep, board.title, shared_bytes=board.shared_bytes)
+        _refuse(graph, params, keep, board.title)
     with progress() as step:
         step("compiling the accelerator for simulation (once)")
         return SimulatedAccelerator(params, trace=vcd)
 
 
-def _refuse(graph, params, keep, title, **memory):
+def _refuse(graph, params, keep, title):
     from host.fitting import shortages
 
-    if short := shortages(graph, params, keep=keep, **memory):
+    if short := shortages(graph, params, keep=keep):
         kept = " with all its tensors kept (--layers)" if keep else ""
         raise ValueError(f"the network{kept} does not fit {title}; "
                          + "; ".join(each.text for each in short))
