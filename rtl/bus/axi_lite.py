@@ -78,7 +78,8 @@ class AxiLite(wiring.Component):
             with m.State("CHOOSE"):
                 writes = aw_full & w_full & ~self.b.valid
                 reads = ar_full & ~self.r.valid
-                m.d.sync += write.eq(writes & ~(reads & write))
+                # They take turns: what was done has just left its buffer.
+                m.d.sync += write.eq(writes)
                 with m.If(writes | reads):
                     m.next = "ASK"
             with m.State("ASK"):
