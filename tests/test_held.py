@@ -19,6 +19,9 @@ from rtl.accelerator.constants import ParamReader, SequenceReader
 from rtl.accelerator.fetch import Fetch
 from rtl.accelerator.pool import Pool
 from rtl.accelerator.walker import Walker
+from rtl.bus.arbiter import CommandArbiter
+from rtl.bus.axi_lite import AxiLite
+from rtl.bus.wishbone import Wishbone
 from rtl.conv2d import Conv2d
 from rtl.gemm import Gemm
 from rtl.im2col import Im2col, Im2colParams
@@ -63,6 +66,9 @@ CORES = {
     "reader": lambda: Reader(address_bits=2, width=2, slots=2, tag=1),
     "params": lambda: ParamReader(lanes=2, width=32),
     "pool": lambda: Pool(word_bytes=2, lanes=1),
+    "axi lite": AxiLite,
+    "wishbone": Wishbone,
+    "arbiter": CommandArbiter,
 }
 
 #: Inputs whose docstrings say that they hold while anything is under way.
@@ -74,6 +80,9 @@ ASSUMED = {
     "walker": lambda core: ~core.init | ~core.o.valid,             # a walk ends before the next
     "fetch": lambda core: ~core.init | ~core.port.requests.valid,
     "weights": lambda core: ~core.init | ~core.busy,
+    # A response comes as its request is taken.
+    "axi lite": lambda core: core.responses.valid == (core.requests.valid & core.requests.ready),
+    "wishbone": lambda core: core.responses.valid == (core.requests.valid & core.requests.ready),
 }
 
 #: Cores whose counters no induction ties to each other.
@@ -160,7 +169,7 @@ def test_payloads_are_held_for_a_while(name):
 
 @pytest.mark.parametrize("name", [
     "im2col", "im2col fir", "vectors", "accumulators", "requantizer 2", "walker", "fetch",
-    "weights", "params", "pool"])
+    "weights", "params", "pool", "axi lite", "arbiter"])
 def test_deaf_cores_are_refuted(name):
     """From reset, by a trace of up to 40 cycles."""
     assert "model found for base case: FAIL!" in verdict(

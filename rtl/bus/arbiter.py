@@ -70,10 +70,10 @@ class CommandArbiter(wiring.Component):
                              commands.payload.address.eq(to),
                              commands.payload.data.eq(self.writes.payload.data)]
         m.d.comb += [
-            self.answers.valid.eq(self.o.valid & for_bus),
-            self.words.valid.eq(self.o.valid & ~for_bus),
+            self.answers.valid.eq(self.o.valid & reading & for_bus),
+            self.words.valid.eq(self.o.valid & reading & ~for_bus),
             self.answers.payload.eq(self.o.payload),
             self.words.payload.eq(self.o.payload),
-            self.o.ready.eq(Mux(for_bus, self.answers.ready, self.words.ready)),
+            self.o.ready.eq(reading & Mux(for_bus, self.answers.ready, self.words.ready)),
         ]
         return m

@@ -67,23 +67,24 @@ class AxiLite(wiring.Component):
 
         (aw_full, aw), (w_full, w), (ar_full, ar) = (held[name] for name in ("aw", "w", "ar"))
         write, request = Signal(), self.requests.payload
+        writes = aw_full & w_full & ~self.b.valid
+        reads = ar_full & ~self.r.valid
         m.d.comb += [
             request.write.eq(write),
-            request.whole.eq(w.strb.all()),
+            request.whole.eq(~write | w.strb.all()),
             request.address.eq(Mux(write, aw.addr, ar.addr)[BYTE_BITS:]),
-            request.data.eq(w.data),
+            request.data.eq(Mux(write, w.data, 0)),  # another may come during a read
         ]
         resp = Mux(self.responses.payload.error, SLVERR, OKAY)
         with m.FSM():
             with m.State("CHOOSE"):
-                writes = aw_full & w_full & ~self.b.valid
-                reads = ar_full & ~self.r.valid
                 # They take turns: what was done has just left its buffer.
                 m.d.sync += write.eq(writes)
                 with m.If(writes | reads):
                     m.next = "ASK"
             with m.State("ASK"):
-                m.d.comb += [self.requests.valid.eq(1), self.responses.ready.eq(1)]
+                m.d.comb += [self.requests.valid.eq(Mux(write, writes, reads)),
+                             self.responses.ready.eq(1)]
                 with m.If(self.responses.valid):
                     m.next = "CHOOSE"
                     with m.If(write):
