@@ -443,6 +443,24 @@ def test_a_frame_that_is_ended_has_one_last_word():
     assert all(frame == [0] * (len(frame) - 1) + [1] for frame in frames)
 
 
+def test_words_out_take_a_read_and_3_cycles():
+    came = []
+
+    def sink(dut):
+        async def bench(ctx):
+            ctx.set(dut.o.ready, 1)
+            for cycle in range(150):
+                came.extend([cycle] if (await ctx.tick().sample(dut.o.valid))[-1] else [])
+        return bench
+
+    async def bench(ctx, master):
+        assert await master.write(ctx, OUT_ADDRESS, ACTIVATIONS)
+        assert await master.write(ctx, OUT_COUNT, 8)
+
+    run("axi", bench, sink, delay=0)  # an answer comes in the cycle after its command
+    assert [after - before for before, after in zip(came, came[1:], strict=False)] == [4] * 7
+
+
 def test_words_in_take_a_cycle_each():
     took = []
 

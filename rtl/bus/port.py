@@ -38,7 +38,8 @@ class BusPort(wiring.Component):
     i : as of :data:`~rtl.bus.streams.IN`
         Words to a memory, one a cycle.
     o : as of :data:`~rtl.bus.streams.OUT`
-        Words from a memory, each 4 cycles after the one before, and those that its read takes.
+        Words from a memory, one in as many cycles as an answer comes after its command, and 3: in
+        6 if the memory is free.
     commands, answers : ``Out(stream.Signature(Command))``, ``In(stream.Signature(32))``
         As ``commands`` and ``o`` of :class:`~rtl.accelerator.Accelerator`.
     done : ``In(1)``
