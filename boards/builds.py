@@ -53,7 +53,8 @@ def resized(board, *, rows=None, cols=None, lanes=None):
     """The build of a :class:`~boards.board.Board` with an array of another shape, or other lanes of
     requantisation; each that is None stays."""
     params, array = board.params, board.params.array
-    rows, cols, lanes = rows or array.rows, cols or array.cols, lanes or params.lanes
+    rows, cols, lanes = (mine if given is None else given for given, mine in (
+        (rows, array.rows), (cols, array.cols), (lanes, params.lanes)))
     if (rows, cols, lanes) == (array.rows, array.cols, params.lanes):
         return params
     dsps = device_of(board.device).dsps

@@ -56,10 +56,11 @@ class Shortage:
 def small_build(rows=8, cols=8, lanes=None, **params):
     """Parameters of a build of that shape with memories for a small network; ``params`` are others
     of :class:`AcceleratorParams`. ``lanes`` are up to 4 for each array if left out."""
-    most = 4 * params.get("pixel_lanes", 1)
-    lanes = lanes or max(n for n in (1, 2, 4, 8, 16) if n <= most and cols % n == 0)
-    return AcceleratorParams(array=ArrayParams(rows=rows, cols=cols, fir_rows=min(3, rows)),
-                             lanes=lanes, **params)
+    array = ArrayParams(rows=rows, cols=cols, fir_rows=min(3, rows))
+    if lanes is None:
+        most = 4 * params.get("pixel_lanes", 1)
+        lanes = max(n for n in (1, 2, 4, 8, 16) if n <= most and cols % n == 0)
+    return AcceleratorParams(array=array, lanes=lanes, **params)
 
 
 def _needs(graph, params, keep, batch):

@@ -130,3 +130,12 @@ def test_command_in_json(model):
     assert found["cycles"] == expected.cycles
     assert [each["cycles"] for each in found["operators"]] == [
         each.cycles for each in expected.operators]
+
+
+@pytest.mark.parametrize("option, reason", [
+    ("--rows", "rows must be between 1 and 32, not 0"),
+    ("--cols", "cols must be between 1 and 32, not 0"),
+    ("--lanes", "lanes must be one of 1, 2, 4, 8, not 0")])
+def test_refuses_a_build_of_nothing(model, option, reason):
+    result = CliRunner().invoke(app, ["check", str(model), option, "0"])
+    assert str(result.exception) == reason

@@ -15,10 +15,10 @@ BoardName = Annotated[str | None, typer.Option(
 
 def build_of(board, rows, cols, lanes, requantize, **others):
     """A board, or None, and the :class:`AcceleratorParams` of it or of the other options."""
-    given = {name: value for name, value in others.items() if value is not None}
-    shape = {"rows": rows, "cols": cols, "lanes": lanes, "requantize": requantize, **given}
+    shape = {"rows": rows, "cols": cols, "lanes": lanes, "requantize": requantize, **others}
+    given = {name: value for name, value in shape.items() if value is not None}
     if board is not None:
-        if said := [name for name, value in shape.items() if value is not None]:
+        if said := list(given):
             raise ValueError(f"--board {board} names a build, so --{said[0].replace('_', '-')} "
                              "cannot be given with it")
         from boards.board import board_of
@@ -27,4 +27,4 @@ def build_of(board, rows, cols, lanes, requantize, **others):
         return board, board.params
     from host.fitting import small_build
 
-    return None, small_build(rows or 8, cols or 8, lanes, requantize=requantize or 1, **given)
+    return None, small_build(**given)
