@@ -76,6 +76,9 @@ def simple(**changes):
                pictures=4), 1, 1),
     (5, simple(height=9, stride=(4, 1), kernel=(1, 1), padding=((0, 0), (0, 0)), pictures=2), 1, 3),
     (2, simple(kernel=(2, 3), padding=((5, 3), (4, 6)), stride=(2, 3)), 2, 1),
+    # A last band of padding alone, while lines of the next picture come.
+    (4, simple(width=1, channels=1, kernel=(2, 1), padding=((1, 7), (0, 0)), stride=(2, 1),
+               pictures=3), 1, 1),
 ])
 def test_vectors(rows, shape, band, tiles, p_in, p_out):
     params = Im2colParams(rows=rows, buffer_bytes=256, max_lines=32)
@@ -133,6 +136,15 @@ def test_latency(output_register):
 
     simulate(dut, layer, source, sink, background=[watch])
     assert left[0] - taken[-1] == dut.latency
+
+
+@pytest.mark.parametrize("width, band", [(1, 1), (1, 2), (2, 1)])
+def test_tiles_shorter_than_the_walk_to_the_next(width, band):
+    """Vectors wait for tiles here, and lines are given up in between: none that is needed."""
+    params = Im2colParams(rows=1, buffer_bytes=4 * width, max_lines=32)
+    shape = ConvShape(height=12, width=width, channels=1, kernel=(3, 1), pictures=3,
+                      padding=((1, 1), (0, 0)))
+    run(params, shape, band=band, pad=3)
 
 
 def test_buffer_just_large_enough():

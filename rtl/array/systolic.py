@@ -84,7 +84,8 @@ class SystolicArray(wiring.Component):
         row_weights, loads = self._elaborate_loading(m, swap)
         m.d.comb += [
             accepted.eq(self.i.valid & self.i.ready),
-            swap.eq(accepted & self.i.payload.first),
+            # In vain while the vector waits for its weights: no other meets what it swaps in then.
+            swap.eq(self.i.valid & self.i.payload.first),
         ]
 
         # Everything that is not data meets row r and stage p after r + p cycles.
@@ -156,6 +157,6 @@ class SystolicArray(wiring.Component):
         with m.If(load):
             m.d.sync += row.eq(row.rotate_left(1))
             m.d.sync += full.eq(row[-1])
-        with m.If(swap):
+        with m.If(swap & self.i.ready):
             m.d.sync += [full.eq(0), hold.eq(self.hold - 1)]
         return weights, loads

@@ -8,11 +8,12 @@ from rtl.stages import later
 __all__ = ["DspProduct", "mult18x18d"]
 
 
-def mult18x18d(m, name, *, x, w, swap, pipelined, enable=1):
-    """A ``MULT18X18D`` with registers at its inputs, and one behind it: ``x`` times the last ``w``.
+def mult18x18d(m, name, *, x, w, swap=1, enable=1):
+    """A ``MULT18X18D`` with registers at its inputs, within, and behind it: ``x`` times the last
+    ``w``.
 
     The weight in use is held by the register that ``w`` enters with ``swap``. The product of an
-    ``x`` comes two cycles after it, three if ``pipelined``; cycles without ``enable`` do not count.
+    ``x`` comes three cycles after it; cycles without ``enable`` do not count.
 
     The last register is in fabric: nothing in the open tools sets the clock enable of the
     multiplier's own (no bits for ``REG_OUTPUT_CE`` in Project Trellis). All others name theirs, as
@@ -24,7 +25,7 @@ def mult18x18d(m, name, *, x, w, swap, pipelined, enable=1):
     product = Signal(signed(36), name=f"{name}_product")
     a, b = Signal(signed(18), name=f"{name}_x"), Signal(signed(18), name=f"{name}_w")
     m.d.comb += [a.eq(x), b.eq(w)]
-    enables = {"INPUTA": "CE0", "INPUTB": "CE1", **({"PIPELINE": "CE0"} if pipelined else {})}
+    enables = {"INPUTA": "CE0", "INPUTB": "CE1", "PIPELINE": "CE0"}
     m.submodules[name] = Instance(
         "MULT18X18D",
         *(("p", f"REG_{register}_CLK", "CLK0") for register in enables),
@@ -39,17 +40,17 @@ def mult18x18d(m, name, *, x, w, swap, pipelined, enable=1):
 
 
 class DspProduct(Product):
-    """One ``MULT18X18D`` per product; its input register is what holds the weight in use.
+    """One ``MULT18X18D`` per product, all of its registers but the last in use.
 
-    A latency of 3 or more puts the pipeline register of the multiplier to use.
+    Activation and weight are registered in fabric once more in front of it: multipliers stand in a
+    few lines across the device, and wires that reach one end there, with no logic on the way.
 
     See :class:`~rtl.mac.product.Product` for parameters, members and timing.
     """
 
-    min_latency = 2
+    min_latency = 4
     family = "ecp5"
 
     def multiply(self, m, family):
-        pipelined = self.latency > 2
-        return [mult18x18d(m, f"multiplier_{lane}", x=self.x[lane], w=self.w[lane], swap=self.swap,
-                           pipelined=pipelined) for lane in range(self.lanes)], 2 + pipelined
+        return [mult18x18d(m, f"multiplier_{lane}", x=x, w=w)
+                for lane, (x, w) in enumerate(zip(*self.operands(m), strict=True))], 4

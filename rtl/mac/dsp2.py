@@ -33,7 +33,7 @@ class Dsp2Product(Product):
         borrow = w0[7]
         packed = mult18x18d(
             m, "multiplier", x=self.x[0], w=Cat(w0, borrow, (w1 - borrow)[:9]).as_signed(),
-            swap=self.swap, pipelined=True)
+            swap=self.swap)
 
         low = self._low_bits(m)
         above, high = packed[9:16], packed[16:25]

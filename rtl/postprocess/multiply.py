@@ -52,8 +52,7 @@ class Multiply(wiring.Component):
         products = {}
         for (a, left), (b, right) in ((p, q) for p in xs.items() for q in ms.items()):
             if family_of(platform) == "ecp5":
-                product = mult18x18d(m, f"{a}_{b}", x=left, w=right, swap=enable, pipelined=True,
-                                     enable=enable)
+                product = mult18x18d(m, f"{a}_{b}", x=left, w=right, swap=enable, enable=enable)
             else:
                 left, right = (later(m, enable, value, f"{a}_{b}_{name}")
                                for name, value in (("x", left), ("m", right)))

@@ -63,16 +63,23 @@ class Rounding(wiring.Component):
         rest = fine[self.WIDTH:]
         over = after(after(far, "beyond") | Mux(negative, ~rest.all(), rest.any()), "over")
 
-        # The bit that rounds goes in as the carry.
-        bit, quotient = fine[0], fine[1:self.WIDTH + 1].as_signed()
-        total = after(((Cat(bit, quotient).as_signed()
-                        + Cat(bit, self.range.zero_point).as_signed()) >> 1)[:self.WIDTH + 1],
-                      "total").as_signed()
+        # The bit that rounds goes in as the carry. Beside the sum is found what clamps it.
+        bit, quotient = fine[0], fine[1:self.WIDTH + 1]
+        limits = {"under": self.range.zero_point - self.range.low,
+                  "up_to": self.range.zero_point - self.range.high - 1}
+        fixed = {"total": self.range.zero_point}
+        for name, value in limits.items():
+            fixed[name] = Signal.like(value, name=f"{name}_limit", reset_less=True)
+            m.d.sync += fixed[name].eq(value)
+        sums = {name: (Cat(bit, quotient).as_signed() + Cat(bit, value).as_signed()) >> 1
+                for name, value in fixed.items()}
+        total = after(sums["total"][:8], "total")
+        under, up_to = (after(sums[name][-1], name) for name in limits)
         negative = after(negative, "below")
         clamped = Signal(signed(8))
-        with m.If(Mux(over, negative, total < self.range.low)):
+        with m.If(Mux(over, negative, under)):
             m.d.comb += clamped.eq(self.range.low)
-        with m.Elif(over | (total > self.range.high)):
+        with m.Elif(over | ~up_to):
             m.d.comb += clamped.eq(self.range.high)
         with m.Else():
             m.d.comb += clamped.eq(total)
