@@ -74,7 +74,7 @@ def run_campaign(board=None, *, scenarios=SCENARIOS, seed=0, pictures=1, step=No
     """An :class:`Outcome` of each scenario, one after the other, on one board."""
     board = board or VirtualBoard(small_build(4, 4))
     graph = read_tflite(model_bytes())
-    program = compile_graph(graph, board.params)
+    program = compile_graph(graph, board.params, buffered=True)
     x = held_out().pictures[:pictures]
     want = run_graph(graph, x)[graph.outputs[0]]
     length = None  # seconds of a conversation, from the scenario without faults
@@ -103,8 +103,8 @@ def _play(board, scenario, seed, program, x, want, length):
         device = Device(pipe, seed=seed)
         device.load(compile_graph(program.graph, small_build(4, 8)) if scenario.event == "other"
                     else program)
-        got = np.concatenate([device.run(picture[None]).values[program.graph.outputs[0]]
-                              for picture in x])
+        got = np.concatenate([run.values[program.graph.outputs[0]] for run in device.run_many(
+            [(picture[None],) for picture in x])])
         end = "right" if (got == want).all() else "wrong"
     except LinkError as error:
         end, word = "error", str(error)

@@ -33,7 +33,8 @@ class Check:
     ``have`` are by parameter; ``build`` is what cycles are counted for: the one asked about, or,
     where that is too small, one that is large enough.
 
-    ``transfer_bytes`` are those of inputs and outputs.
+    ``transfer_bytes`` are those of inputs and outputs. ``alone`` says why they are not moved during
+    runs, and is empty if they are.
     """
 
     operators: list
@@ -45,6 +46,7 @@ class Check:
     macs: int
     floor: int
     transfer_bytes: int
+    alone: str
     mhz: float | None = None
 
     @property
@@ -67,6 +69,7 @@ class Check:
             "operators": [asdict(each) for each in self.operators],
             "cycles": self.cycles, "macs": self.macs, "floor": self.floor,
             "utilisation": self.utilisation, "transfer_bytes": self.transfer_bytes,
+            "transfers_during_runs": not self.alone,
             "mhz": self.mhz, "inferences_per_second": self.per_second,
         }
 
@@ -91,7 +94,15 @@ def check(graph, params, *, mhz=None):
         short=short, needs=program.needs, build=build,
         have={name: getattr(params, name) for name in program.needs}, cycles=cycles,
         macs=program.macs, floor=-(-program.macs // products), mhz=mhz,
+        alone=_alone(graph, params),
         transfer_bytes=sum(_bytes(program, index) for index in ends))
+
+
+def _alone(graph, params):
+    try:
+        return "; ".join(each.text for each in shortages(graph, params, buffered=True))
+    except ValueError as error:
+        return str(error)
 
 
 def _bytes(program, tensor):

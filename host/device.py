@@ -1,6 +1,7 @@
 """A board as a target, whatever pipe leads to it."""
 
 import hashlib
+from functools import partial
 
 import numpy as np
 
@@ -118,6 +119,22 @@ class Device(AcceleratorDriver):
     def run(self, *inputs):
         """As of :class:`~host.driver.AcceleratorDriver`."""
         return self._again(lambda: super(Device, self).run(*inputs))
+
+    def run_many(self, inputs, first=0):
+        """As of :class:`~host.driver.AcceleratorDriver`; a reset repeats what has no result yet."""
+        inputs, runs = list(inputs), None
+
+        def outcome(done):
+            nonlocal runs
+            try:
+                runs = runs or super(Device, self).run_many(inputs[done:], first + done)
+                return next(runs)
+            except BoardReset:
+                runs = None
+                raise
+
+        for done in range(len(inputs)):
+            yield self._again(partial(outcome, done))
 
     def _again(self, work):
         """The result of ``work``, done anew if the board was reset meanwhile."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from host.compiler import Segment, input_words
 from host.golden_run import run_operator
-from host.target import Run
+from host.target import Run, RunError
 from rtl.accelerator.host import chunks_of
 from rtl.accelerator.memories import memories_of
 from rtl.accelerator.registers import OFFSET_BITS, Error, Register, Window
@@ -30,6 +30,7 @@ class AcceleratorDriver(ABC):
     """
 
     params = program = None
+    _turn = None  #: What identifies several runs that are not all done.
 
     @abstractmethod
     def post_write(self, address, words):
@@ -65,7 +66,7 @@ class AcceleratorDriver(ABC):
 
     def load(self, program):
         """Write a program that was compiled for this build."""
-        self.program = program
+        self.program, self._turn = program, None
         for address, words in self.images(program):
             self.post_write(address, words)
 
@@ -73,44 +74,82 @@ class AcceleratorDriver(ABC):
         """Results of inputs (n, ...), as many as the program takes at a time: every tensor that is
         still in memory at the end.
 
-        Raises :exc:`RuntimeError` if the accelerator stops with an error.
+        Raises :exc:`~host.target.RunError` if the accelerator stops with an error.
         """
-        program = self.program
+        self._check(inputs)
+        self._turn = None
+        return _finish(self._parts(self.program, inputs))
+
+    def run_many(self, inputs, first=0):
+        """Yields the results of several runs in their order: a :class:`~host.target.Run` for each
+        of ``inputs``, tuples as :meth:`run` takes them, or the :exc:`~host.target.RunError` of one
+        that failed, whose ``index`` counts from ``first``.
+
+        If the program has a twin, the inputs of the next run are written, and the results of the
+        last one read, while the accelerator computes. Nothing else may run before the last result.
+        """
+        inputs = list(inputs)
+        for each in inputs:
+            self._check(each)
+        self._turn = turn = object()
+        programs = self.program.variants
+        works = [self._parts(programs[n % len(programs)], each) for n, each in enumerate(inputs)]
+        if len(programs) == 1:
+            outcomes = (_outcome(work) for work in works)
+        else:
+            outcomes = _overlapped(works)
+        for index, outcome in enumerate(outcomes, first):
+            if isinstance(outcome, RunError):
+                outcome.index = index
+            yield outcome
+            if self._turn is not turn:
+                raise RuntimeError(f"another run began when {index + 1 - first} of {len(inputs)} "
+                                   "were done: the others are lost")
+
+    def _check(self, inputs):
+        pictures = self.program.pictures
         for x in inputs:
-            if len(x) != program.pictures:
-                raise ValueError(f"the program takes {program.pictures} pictures at a time, not "
-                                 f"{len(x)}")
+            if len(x) != pictures:
+                raise ValueError(f"the program takes {pictures} pictures at a time, not {len(x)}")
+
+    def _parts(self, program, inputs):
+        """A run, which pauses before each go, behind it, and when all has been asked that waits for
+        its end. The last thing it yields is a :class:`~host.target.Run`."""
         values = dict(zip(program.graph.inputs, inputs, strict=True))
         for tensor, x in values.items():
-            self._put(tensor, x)
+            self._put(program, tensor, x)
         asked, done = [], []
         for step in program.steps:
             if isinstance(step, Segment):
-                asked.append(self._go(step))
+                yield
+                self.command(Register.GO, step.start)
+                yield
+                asked.append(self._end(step))
+                yield
                 continue
             done += [wait() for wait in asked]
             asked = []
-            values |= self._tensors(tensor for tensor in step.inputs
-                                    if tensor not in values and tensor in program.places)()
+            values |= self._tensors(program, (tensor for tensor in step.inputs if tensor not in
+                                              values and tensor in program.places))()
             result, = step.outputs
             values[result] = run_operator(program.graph, step, values)
-            self._put(result, values[result])
+            self._put(program, result, values[result])
         wanted = program.places if program.keep else program.graph.outputs
-        results = self._tensors(tensor for tensor in wanted if tensor not in values)
+        results = self._tensors(program, (tensor for tensor in wanted if tensor not in values))
         done += [wait() for wait in asked]
         values |= results()
-        return Run(values=values, cycles=sum(cycles for cycles, _ in done),
-                   layer_cycles=[each for _, layers in done for each in layers])
+        yield Run(values=values, cycles=sum(cycles for cycles, _ in done),
+                  layer_cycles=[each for _, layers in done for each in layers])
 
-    def _put(self, tensor, x):
+    def _put(self, program, tensor, x):
         """Write a tensor, if the accelerator has a place for it."""
-        if tensor in self.program.places:
-            self.write(Window.ACTIVATIONS, input_words(self.program, tensor, x),
-                       self.program.places[tensor].base)
+        if tensor in program.places:
+            self.write(Window.ACTIVATIONS, input_words(program, tensor, x),
+                       program.places[tensor].base)
 
-    def _go(self, segment):
-        """Start a segment; a function that returns its cycles, in all and of each layer."""
-        self.command(Register.GO, segment.start)
+    def _end(self, segment):
+        """Wait for the end of a segment: a function that returns its cycles, in all and of each
+        layer."""
         self.post_wait()
         registers = self.post_read(_address(
             Window.REGISTERS, np.array([Register.STATUS, Register.CYCLES])))
@@ -119,7 +158,7 @@ class AcceleratorDriver(ABC):
         def wait():
             status, cycles = registers().tolist()
             if error := Error(status >> 8 & 0xff):
-                raise RuntimeError(
+                raise RunError(
                     f"the accelerator stopped at layer {segment.first + (status >> 16)}: "
                     f"{error.name} ({error.text})")
             return cycles, layers().tolist()
@@ -128,6 +167,7 @@ class AcceleratorDriver(ABC):
 
     def attempt(self, address=0):
         """Run the program at that word of its memory, and tell how it ended: an :class:`Error`."""
+        self._turn = None
         self.command(Register.GO, address)
         self.post_wait()
         return Error(self.read(Register.STATUS) >> 8 & 0xff)
@@ -138,17 +178,52 @@ class AcceleratorDriver(ABC):
 
     def tensor(self, index):
         """A tensor that is in memory."""
-        return self._tensors([index])()[index]
+        return self._tensors(self.program, [index])()[index]
 
-    def _tensors(self, indices):
+    def _tensors(self, program, indices):
         """Ask for tensors; a function that returns them by index."""
-        program, asked = self.program, {}
+        asked = {}
         for index in indices:
             place = program.places[index].stacked(program.pictures)
             shape = program.graph.tensors[index].shape[1:]
             asked[index] = place, shape, self.post_read(_places(place))
         return lambda: {index: _tensor(place, shape, words())
                         for index, (place, shape, words) in asked.items()}
+
+
+def _finish(work):
+    """Do what is left of a run, and return what it yields at last."""
+    *_, run = work
+    return run
+
+
+def _outcome(work):
+    try:
+        return _finish(work)
+    except RunError as error:
+        return error
+
+
+def _overlapped(works):
+    """Outcomes of runs of one segment each, in whose places those beside them have nothing.
+
+    At each of them nothing is under way but what the next command waits for.
+    """
+    last, now = None, next(works := iter(works), None)
+    if now:
+        next(now)  # its inputs
+    while now:
+        next(now)  # go
+        done = last and _outcome(last)  # may lie where the next inputs go
+        after = next(works, None)
+        if after:
+            next(after)
+        next(now)  # the wait for its end
+        if done:
+            yield done
+        last, now = now, after
+    if last:
+        yield _outcome(last)
 
 
 def _address(window, offset=0):

@@ -63,17 +63,17 @@ def small_build(rows=8, cols=8, lanes=None, **params):
     return AcceleratorParams(array=array, lanes=lanes, **params)
 
 
-def _needs(graph, params, keep, batch):
+def _needs(graph, params, keep=False, batch=1, buffered=False):
     """What ``graph`` needs of each memory, whatever ``params`` have of it.
 
     Raises :exc:`ValueError` if the network cannot run on any build of that array.
     """
     planned = _able(graph, params)
     try:
-        needs = needs_of(graph, planned, keep, batch)
+        needs = needs_of(graph, planned, keep, batch, buffered)
     except ValueError:
         planned = replace(planned, **MOST)
-        needs = needs_of(graph, planned, keep, batch)
+        needs = needs_of(graph, planned, keep, batch, buffered)
     if "program_words" in needs:
         needs["program_words"] = _words(needs, planned, params)
     return needs
@@ -93,9 +93,12 @@ def _words(needs, planned, params):
     return needs["program_words"] // descriptor_words(planned) * descriptor_words(params)
 
 
-def shortages(graph, params, *, keep=False, batch=1):
-    """Every :class:`Shortage` of ``graph`` on a build of ``params``; none if it fits."""
-    needs = _needs(graph, params, keep, batch)
+def shortages(graph, params, **options):
+    """Every :class:`Shortage` of ``graph`` on a build of ``params``; none if it fits.
+
+    ``options`` are of :func:`~host.compiler.compile_graph`.
+    """
+    needs = _needs(graph, params, **options)
     short = [Shortage(name=name, need=need, have=getattr(params, name),
                       unified=params.unified and name == "activation_bytes")
              for name, need in needs.items() if need > getattr(params, name)]

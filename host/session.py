@@ -9,7 +9,7 @@ from host.edges import axes_of_file, from_graph, to_graph
 from host.golden_run import run_graph
 from host.graph import Graph
 from host.models import read_model
-from host.target import Run
+from host.target import Run, RunError
 from rtl.accelerator import AcceleratorParams
 
 __all__ = ["End", "Session"]
@@ -84,6 +84,9 @@ class Session:
     program : :class:`~host.compiler.Program` or None
     cycles : :class:`int`
         Of the last :meth:`run`, all pictures together.
+    alone : :class:`str`
+        Why runs of several pictures do not overlap with the transfer of their inputs and outputs;
+        empty if they do.
 
     Raises :exc:`~host.graph.ModelError` or :exc:`ValueError` for what the target cannot run.
     """
@@ -93,9 +96,10 @@ class Session:
         self.target, self.batch = _target(graph, target, keep, batch), batch
         self.program, self.cycles = None, 0
         if self.target.params is None:
+            self.alone = "the golden models run one after the other"
             self.target.load(graph)
         else:
-            self.program = compile_graph(graph, self.target.params, keep, batch)
+            self.program, self.alone = _compile(graph, self.target, keep, batch)
             self.target.load(self.program)
         self.inputs, self.outputs = (tuple(End.of(graph.tensors[index]) for index in indices)
                                      for indices in (graph.inputs, graph.outputs))
@@ -121,15 +125,28 @@ class Session:
 
     def results(self, *inputs):
         """The :class:`Run` of each picture in turn, or of each ``batch`` of them, its values as the
-        graph has them."""
+        graph has them.
+
+        Raises :exc:`~host.target.RunError` after the others for those that failed.
+        """
         pictures = self._checked(inputs)
-        for first in range(0, len(pictures[0]), self.batch):
-            parts = [x[first:first + self.batch] for x in pictures]
-            count = len(parts[0])
-            # The last run may have room for more.
-            run = self.target.run(*(np.resize(x, (self.batch, *x.shape[1:])) for x in parts))
+        total, failed = len(pictures[0]), []
+        # The last run may have room for more.
+        runs = [tuple(np.resize(x[first:first + self.batch], (self.batch, *x.shape[1:]))
+                      for x in pictures) for first in range(0, total, self.batch)]
+        if len(runs) > 1 and hasattr(self.target, "run_many"):
+            outcomes = self.target.run_many(runs)
+        else:
+            outcomes = (self.target.run(*each) for each in runs)
+        for number, run in enumerate(outcomes):
+            if isinstance(run, RunError):
+                failed.append(f"run {number + 1} of {len(runs)}: {run}")
+                continue
+            count = min(self.batch, total - number * self.batch)
             yield replace(run, values={index: value[:count]
                                        for index, value in run.values.items()})
+        if failed:
+            raise RunError("; ".join(failed))
 
     def gather(self, runs):
         """Outputs (n, ...) of as many runs, in their order, as the file has them."""
@@ -165,6 +182,20 @@ class Session:
             raise ValueError("inputs must have as many pictures each, not " + ", ".join(
                 f"{count} of {name}" for name, count in counts.items()))
         return checked
+
+
+def _compile(graph, target, keep, batch):
+    """The program for a target, and why its runs do not overlap if they do not."""
+    if keep:
+        alone = "all tensors are kept"
+    elif not hasattr(target, "run_many"):
+        alone = "the target does one run at a time"
+    else:
+        try:
+            return compile_graph(graph, target.params, batch=batch, buffered=True), ""
+        except ValueError as error:  # of a network that fits once, nothing else
+            alone = str(error)
+    return compile_graph(graph, target.params, keep, batch), alone
 
 
 def _target(graph, target, keep, batch):

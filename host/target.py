@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Run", "Target"]
+__all__ = ["Run", "RunError", "Target"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,8 +16,15 @@ class Run:
     layer_cycles: list = ()
 
 
+class RunError(RuntimeError):
+    """An accelerator stopped with an error: in the run ``index``, if it was one of several."""
+
+    index = None
+
+
 class Target(Protocol):
-    """``params`` are those of the build to compile for."""
+    """``params`` are those of the build to compile for. A target may have ``run_many``, as
+    :class:`~host.driver.AcceleratorDriver` does."""
 
     params: object
 

@@ -17,8 +17,10 @@ from host.driver import AcceleratorDriver
 from host.fitting import small_build
 from host.golden_run import run_graph
 from host.link import BoardReset, Channel, LinkError, NoAnswer, SerialPipe, serial_port
+from host.link.faults import FaultyPipe
 from host.link.simulated import SimulatedPipe
 from host.session import Session
+from host.target import RunError
 from host.tflite import read_tflite
 from rtl.accelerator.registers import FIRST_PARAMETER, OFFSET_BITS, Register, Window
 from sim.virtual_board import PseudoTerminal, VirtualBoard
@@ -101,6 +103,63 @@ def test_run_takes_one_trip_and_upload_fills_the_wire():
     run = device.run(x)
     moved = sum(vars(device.channel.counts)[name] for name in ("bytes_out", "bytes_in")) - before
     assert board().cycle - began < run.cycles + 40 * moved + 2000
+
+
+def streamed(device, count):
+    """Outcomes of several pictures, and the board's cycles, with what they have to be."""
+    graph, x = network()[0], held_out().pictures[:count]
+    device.load(compile_graph(graph, board().params, buffered=True))
+    began = board().cycle
+    runs = list(device.run_many([(each[None],) for each in x]))
+    want = run_graph(graph, x)[graph.outputs[0]]
+    np.testing.assert_array_equal(
+        np.concatenate([run.values[graph.outputs[0]] for run in runs]), want)
+    return runs, board().cycle - began
+
+
+def test_runs_overlap_with_transfers():
+    device = fresh()
+    runs, together = streamed(device, 8)
+    began = board().cycle
+    for picture in held_out().pictures[:8]:
+        device.run(picture[None])
+    apart = board().cycle - began
+    assert sum(run.cycles for run in runs) < together < 0.8 * apart
+
+
+@pytest.mark.parametrize("reset", [0.93, 0.98])
+def test_reset_between_overlapping_runs(reset):
+    device = fresh()
+    began = device.channel.pipe.now()
+    streamed(device, 5)
+    length = device.channel.pipe.now() - began
+    board().reset()
+    pipe = FaultyPipe(SimulatedPipe(board()), 0, 0)
+    pipe.at(pipe.now() + reset * length, board().reset)
+    device = Device(pipe, seed=0)
+    streamed(device, 5)
+    assert (device.resets, device.uploads) == (1, 2)
+
+
+def test_run_that_fails_among_others():
+    graph, x = network()[0], held_out().pictures[:4]
+    device = fresh()
+    device.load(compile_graph(graph, board().params, buffered=True))
+    command, gos = device.command, []
+
+    def stopping(register, value):
+        command(register, value)
+        if register == Register.GO:
+            gos.append(value)
+            if len(gos) == 2:
+                command(Register.STOP, 0)
+
+    device.command = stopping
+    outcomes = list(device.run_many([(each[None],) for each in x]))
+    want = run_graph(graph, x)[graph.outputs[0]]
+    assert isinstance(outcomes[1], RunError) and outcomes[1].index == 1 and len(set(gos)) == 2
+    for index in (0, 2, 3):
+        np.testing.assert_array_equal(outcomes[index].values[graph.outputs[0]][0], want[index])
 
 
 def test_board_that_another_program_left_running():

@@ -39,6 +39,7 @@ def test_inputs_and_outputs(digits):
     x, y = digits.with_name("x.npy"), digits.with_name("y.npy")
     result, text = run(digits, "--input", x, "--output", y)
     assert result.exit_code == 0
+    assert "inputs and outputs are moved during runs" in text
     assert "for each of 2 inputs: 104,256 MACs take at least 6,516 cycles" in text
     assert "0 of 20 bytes differ from TensorFlow Lite Micro" in text
     want = np.concatenate([run_tflm(model_bytes(), one[None])[0] for one in PICTURES])
@@ -90,7 +91,7 @@ def test_a_board_that_is_too_small(tmp_path):
     path.write_bytes(write_tflite(SHAPES["large"](np.random.default_rng(3))))
     result = CliRunner().invoke(app, ["run", str(path), "--board", "icebreaker"])
     assert "does not fit iCEBreaker" in str(result.exception)
-    assert "weight memory: 469120 bytes are needed, 338048 more than the 131072" in str(
+    assert "memory that all share: 485820 bytes are needed, 354748 more than the 131072" in str(
         result.exception)
 
 

@@ -99,7 +99,10 @@ def _print(found, board, others, planned):
         memories.add_row(name.replace("_", " "), f"{need:,}", f"{found.have[name]:,}")
     console.print(memories)
     console.print(f"at least {found.floor:,} cycles for the products alone; "
-                  f"{found.transfer_bytes:,} bytes of input and output", highlight=False)
+                  f"{found.transfer_bytes:,} bytes of input and output"
+                  f"{'' if found.alone else ', which are moved during runs'}", highlight=False)
+    if found.alone and not found.short:
+        console.print(f"they are moved between runs: {found.alone}", highlight=False)
     if found.per_second:
         console.print(f"{found.per_second:,.1f} inferences a second at {found.mhz:g} MHz"
                       f"{' (a clock that is planned, not yet measured)' if planned else ''}, "

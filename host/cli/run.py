@@ -139,6 +139,10 @@ def _refuse(graph, params, keep, title):
 def _summary(console, session, runs):
     params, program = session.target.params, session.program
     products, cycles = params.products, runs[0].cycles
+    if len(runs) > 1:
+        console.print(f"inputs and outputs are moved between runs: {session.alone}"
+                      if session.alone else "inputs and outputs are moved during runs",
+                      highlight=False)
     text = (f"{cycles:,} cycles on {params.shape} products for each of {len(runs)} "
             f"input{'s' * (len(runs) > 1)}")
     if program.macs:

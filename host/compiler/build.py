@@ -47,17 +47,17 @@ def planning_core(params):
     return core
 
 
-def compile_graph(graph, params, keep=False, batch=1):
+def compile_graph(graph, params, keep=False, batch=1, buffered=False):
     """The :class:`Program` of ``graph`` for an accelerator of ``params``.
 
     With ``keep`` no tensor makes room for another, and none is done without, so that all can be
     read afterwards. A run takes ``batch`` pictures, which share weights where a layer can take them
-    at once.
+    at once. A ``buffered`` program has a twin, so that inputs and outputs are moved during runs.
 
     Raises :exc:`ValueError` for what cannot run, and for a network that does not fit: every memory
     that is short, and by how much.
     """
-    plan = _Plan(graph, params, keep, batch)
+    plan = _Plan(graph, params, keep, batch, buffered)
     lacking = [unit.upper() for unit in UNITS if plan.needs[unit] and not getattr(params, unit)]
     if lacking:
         raise ValueError(f"the network needs what this build does not have: {', '.join(lacking)}")
@@ -65,35 +65,39 @@ def compile_graph(graph, params, keep=False, batch=1):
              f"than the {getattr(params, name)} of this build"
              for name, need in plan.needs.items() if need > getattr(params, name)]
     if short:
-        raise ValueError("the network does not fit; " + "; ".join(short))
+        what = "inputs and outputs do not fit twice; " if buffered else "the network does not fit; "
+        raise ValueError(what + "; ".join(short))
     context, (weights, channels, bases) = plan.context, plan.gathered
-    descriptors = encode(params, graph.rounding, plan.layers, plan.ends, bases, plan.areas)
+    descriptors = encode(params, graph.rounding, plan.encoded, plan.ends, bases, plan.areas)
     return Program(params=params, graph=plan.graph, steps=plan.steps, layers=plan.layers,
                    descriptors=descriptors, weights=weights, channels=channels,
                    areas=plan.areas, places=context.places, inputs=context.dense, needs=plan.needs,
-                   least_activations=plan.least * params.word_bytes, keep=keep, pictures=batch)
+                   least_activations=plan.least * params.word_bytes, keep=keep, pictures=batch,
+                   twin=plan.twin)
 
 
-def needs_of(graph, params, keep=False, batch=1):
+def needs_of(graph, params, keep=False, batch=1, buffered=False):
     """What ``graph`` takes of each memory, by the name of the parameter that sizes it; of line
     buffer and accumulators, what its largest line takes; and whether it takes each of the
     :data:`UNITS`.
 
     Raises :exc:`ValueError` for what cannot run, whatever the memories.
     """
-    return _Plan(graph, params, keep, batch).needs
+    return _Plan(graph, params, keep, batch, buffered).needs
 
 
 class _Plan:
     """Layers of a graph, where its tensors lie, and what all of that takes."""
 
-    def __init__(self, graph, params, keep, batch):
+    def __init__(self, graph, params, keep, batch, buffered):
         if not isinstance(params, AcceleratorParams):
             raise TypeError(f"params must be AcceleratorParams, not {params!r}")
         if params.rounding not in {graph.rounding, "both"}:
             raise ValueError(f"the network needs the rounding {graph.rounding}, but the build has "
                              f"{params.rounding} alone: build it with that, or with both")
         integer("batch", batch, 1, MOST)
+        if keep and buffered:
+            raise ValueError("runs that keep all tensors cannot overlap")
         if not keep:
             graph = optimise(graph)
         self.graph, core = graph, planning_core(params)
@@ -107,16 +111,20 @@ class _Plan:
                  if op.inputs[0] in inputs}
         words = {op.inputs[0]: (1 if op.index in stacked else batch) * dense_words(plans[op.index])
                  for op in storage.accelerated if op.inputs[0] in dense}
-        need, self.least = storage.settle(words, batch, keep, plans)
+        need, self.least = storage.settle(words, batch, keep, plans, buffered)
         self.context = Context(graph=graph, core=core, places=storage.places, plans=plans,
                                dense=dense, stacked=stacked, pictures=batch)
-        self._lower(order, storage, descriptor_words(params))
+        length = descriptor_words(params)
+        self.layers, self.steps = _lower(self.context, order, storage, length)
         kinds = {layer.kind for layer in self.layers}
         self.ends = {step.first + step.layers for step in self.steps if isinstance(step, Segment)}
-        self.gathered = weights, channels, _ = gather(self.layers, params.array.cols)
+        self.encoded, self.twin = self.layers, None
+        if buffered:
+            self._double(order, storage, length)
+        self.gathered = weights, channels, _ = gather(self.encoded, params.array.cols)
         sizes = {Window.ACTIVATIONS: need, Window.WEIGHTS: len(weights),
                  Window.PARAMS: len(channels["bias"]) * params.channel_words,
-                 Window.PROGRAM: (len(self.layers) + len(self.ends)) * descriptor_words(params)}
+                 Window.PROGRAM: (len(self.encoded) + len(self.ends)) * length}
         self.areas, total = areas_of(params, sizes)
         self.steps = tuple(
             replace(step, start=step.start + self.areas[Window.PROGRAM])
@@ -130,28 +138,40 @@ class _Plan:
         self.needs |= _geometry(layer.plan for layer in self.layers if layer.plan)
         self.needs |= {unit: kind in kinds for unit, kind in UNITS.items()}
 
-    def _lower(self, order, storage, words):
-        """Layers, and steps of them."""
-        layers, steps, begin = [], [], 0
+    def _double(self, order, storage, length):
+        """Another variant of the program, with the places of the twin."""
+        if len(self.ends) != 1:
+            raise ValueError("runs cannot overlap: the network runs in "
+                             f"{len(self.ends)} parts, with work of the host between them"
+                             if self.ends else "runs cannot overlap: the host does all of them")
+        self.twin = storage.twin
+        context = replace(self.context, places=self.twin)
+        self.encoded += _lower(context, order, storage, length)[0]
+        self.ends.add(len(self.encoded))
 
-        def close():
-            nonlocal begin
-            if len(layers) > begin:
-                segments = sum(isinstance(step, Segment) for step in steps)
-                steps.append(Segment(first=begin, layers=len(layers) - begin,
-                                     start=(begin + segments) * words,
-                                     words=(len(layers) - begin + 1) * words))
-                begin = len(layers)
 
-        for op in order:
-            if op not in storage.accelerated:
-                close()
-                steps.append(op)
-            elif op.kind != "RESHAPE" or op in storage.moved:
-                for picture in range(self.context.pictures // self.context.count(op)):
-                    layers += LOWER[op.kind](self.context.of(picture), op)
-        close()
-        self.layers, self.steps = tuple(layers), tuple(steps)
+def _lower(context, order, storage, words):
+    """Layers, whose descriptors take as many ``words``, and steps of them."""
+    layers, steps, begin = [], [], 0
+
+    def close():
+        nonlocal begin
+        if len(layers) > begin:
+            segments = sum(isinstance(step, Segment) for step in steps)
+            steps.append(Segment(first=begin, layers=len(layers) - begin,
+                                 start=(begin + segments) * words,
+                                 words=(len(layers) - begin + 1) * words))
+            begin = len(layers)
+
+    for op in order:
+        if op not in storage.accelerated:
+            close()
+            steps.append(op)
+        elif op.kind != "RESHAPE" or op in storage.moved:
+            for picture in range(context.pictures // context.count(op)):
+                layers += LOWER[op.kind](context.of(picture), op)
+    close()
+    return tuple(layers), tuple(steps)
 
 
 def _geometry(plans):

@@ -1,6 +1,6 @@
 """What the accelerator is given: descriptors, weights, parameters, and where tensors lie."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from amaranth.hdl import Shape
@@ -60,6 +60,10 @@ class Program:
     ``areas`` say, by window, at which word of their memories activations, weights, parameters and
     descriptors begin. ``needs`` is what the network takes of each memory, and ``least_activations``
     the bytes that are alive at a time at the most. With ``keep`` no tensor makes room for another.
+
+    A program with a ``twin`` has its one segment twice, the second right behind the first: it has
+    those places for what the host reaches, and shares all else. So the host can write the inputs
+    of the next run, and read the outputs of the last one, while one is under way.
     """
 
     params: object
@@ -76,6 +80,16 @@ class Program:
     least_activations: int
     pictures: int = 1
     keep: bool = False
+    twin: dict | None = None
+
+    @property
+    def variants(self):
+        """Programs to run in turns: this one, and that of the twin."""
+        if self.twin is None:
+            return (self,)
+        steps = tuple(replace(step, start=step.start + step.words) if isinstance(step, Segment)
+                      else step for step in self.steps)
+        return self, replace(self, steps=steps, places=self.twin, twin=None)
 
     @property
     def macs(self):

@@ -38,6 +38,8 @@ class Storage:
     ----------
     places : dict
         By tensor; of the first picture, without its address until :meth:`settle`.
+    twin : dict
+        Those of a second run, which the host prepares while the first is under way.
     """
 
     def __init__(self, graph, order, params):
@@ -107,22 +109,37 @@ class Storage:
             return math.prod(x.shape) == weights.shape[1]
         return operator.kind == "RESHAPE" or on_host(self.graph, operator)
 
-    def settle(self, sizes, pictures=1, keep=False, plans=()):
+    def settle(self, sizes, pictures=1, keep=False, plans=(), buffered=False):
         """Give everything its address.
 
         ``sizes`` in words are those of tensors that are written in another form. With ``keep``
         nothing makes room for anything else. ``plans`` has those of convolutions by index of
-        operator. Returns the words needed, and the least that any allocation would need.
+        operator. If ``buffered``, what the host reaches lies there twice, all the time. Returns
+        the words needed, and the least that any allocation would need.
         """
         lifetimes = self._lifetimes(keep)
+        ends = self._ends() if buffered else set()
+        lifetimes |= dict.fromkeys(ends, (-1, len(self.order)))
         sizes = {owner: sizes.get(owner, self.places[owner].words * pictures)
                  for owner in lifetimes}
         self._share(lifetimes, sizes, {} if keep else plans)
         sizes = {owner: sizes[owner] for owner in lifetimes}
+        for owner in ends:
+            sizes["twin", owner], lifetimes["twin", owner] = sizes[owner], lifetimes[owner]
         bases, need = allocate(sizes, lifetimes)
-        self.places = {tensor: place.at(bases[self.owner(tensor)])
-                       for tensor, place in self.places.items()}
+        twins = {**bases, **{owner: bases["twin", owner] for owner in ends}}
+        self.places, self.twin = ({tensor: place.at(those[self.owner(tensor)])
+                                   for tensor, place in self.places.items()}
+                                  for those in (bases, twins))
         return need, lower_bound(sizes, lifetimes)
+
+    def _ends(self):
+        """Owners of what the host writes or reads: inputs, outputs, and operands and results of
+        its own operators."""
+        local = (op for op in self.order if on_host(self.graph, op))
+        reached = {*self.graph.inputs, *self.graph.outputs, *(
+            tensor for op in local for tensor in (*op.inputs, *op.outputs))}
+        return {self.owner(tensor) for tensor in reached & set(self.places)}
 
     def _lifetimes(self, keep):
         """First and last step of each memory, by its owner."""
