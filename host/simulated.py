@@ -96,12 +96,13 @@ class SimulatedConv2d:
         self.core = core
         self.sim = CompiledSim(core, trace=trace)
 
-    def run(self, layer, pictures, *, band=None, stalls=(0, 1.0)):
+    def run(self, layer, pictures, *, band=None, way=None, stalls=(0, 1.0)):
         """Returns int8 output pictures (n, oh, ow, cout) and a :class:`RunReport`.
 
-        The cycles are those that the core's own counter has.
+        ``band`` and ``way`` are as of :class:`ConvPlan`. The cycles are those that the core's own
+        counter has.
         """
-        plan = ConvPlan(self.core, layer, band)
+        plan = ConvPlan(self.core, layer, band, way=way)
         sim = self.sim
         sim.reset()
         sim.stall(*stalls)

@@ -1,14 +1,16 @@
 """From matrices and layers to the streams that :class:`Gemm` and :class:`Conv2d` take, and from
-what leaves them back to tensors. No arithmetic but padding, reordering and the cost of a band."""
+what leaves them back to tensors. No arithmetic but padding and reordering."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from host.bands import band_bounds, choose
+from host.ways import ways_of
 from rtl.check import integer
 from rtl.im2col import ConvShape
 
-__all__ = ["ConvLayer", "ConvPlan", "GemmPlan", "best_band", "pass_cycles"]
+__all__ = ["ConvLayer", "ConvPlan", "GemmPlan"]
 
 
 def _fill(array, axis, multiple):
@@ -16,39 +18,6 @@ def _fill(array, axis, multiple):
     widths = [(0, 0)] * array.ndim
     widths[axis] = (0, -array.shape[axis] % multiple)
     return np.pad(array, widths)
-
-
-def pass_cycles(core, pixels, row_tiles):
-    """Cycles that a pass of ``pixels`` of each pixel lane and ``row_tiles`` asks of the array, and
-    of the drain."""
-    compute = row_tiles * max(pixels, core.min_tile)
-    beats = core.array.cols // core.lanes * core.pixel_lanes * pixels
-    drain = beats * max(core.requantize, 1) + core.drain_latency
-    return compute, drain
-
-
-def best_band(core, lines, width, row_tiles, passes, fits=lambda band: True, trail=0):
-    """How many of its ``lines`` of output a pixel lane computes at a time: with the fewest cycles.
-
-    Short bands reload weights too often; long ones show their last drain.
-    """
-    rows = core.array.rows * row_tiles * passes
-
-    def cycles(band):
-        total, drain = rows * core.weight_cost * -(-lines // band), 0
-        for top in range(0, lines, band):
-            count = min(band, lines - top)
-            compute, _ = pass_cycles(core, count * (width + trail), row_tiles)
-            for _ in range(passes):
-                total += max(compute, drain)
-                drain = pass_cycles(core, count * width, row_tiles)[1]
-        return total + drain
-
-    bands = [band for band in range(1, lines + 1) if band * width <= core.depth and fits(band)]
-    if not bands:
-        raise ValueError(f"a line of {width} outputs is more than the {core.depth} that the "
-                         "accumulators of this build hold")
-    return min(bands, key=cycles)
 
 
 class GemmPlan:
@@ -76,8 +45,10 @@ class GemmPlan:
         self.row_tiles, self.col_tiles = -(-a.shape[1] // rows), -(-self.n // cols)
         a = _fill(_fill(a, 1, rows), 0, core.pixel_lanes)
         self.steps = len(a) // core.pixel_lanes
-        self.band = (best_band(core, self.steps, 1, self.row_tiles, self.col_tiles)
-                     if band is None else integer("band", band, 1, core.depth))
+        if band is None:
+            band = 1 + int(np.argmin(band_bounds(core, self.steps, 1, self.row_tiles,
+                                                 self.col_tiles, min(self.steps, core.depth))))
+        self.band = integer("band", band, 1, core.depth)
         self._a = a.reshape(self.steps, core.pixel_lanes, self.row_tiles, rows)
         tiles = _fill(_fill(b, 0, rows), 1, cols)
         self._b = tiles.reshape(self.row_tiles, rows, self.col_tiles, cols).transpose(2, 0, 1, 3)
@@ -192,6 +163,12 @@ class ConvLayer:
 class ConvPlan:
     """How a layer runs on a :class:`Conv2d`: folding, FIR, band, and the streams.
 
+    The fastest way and band by the model of cycles, unless given: ``way`` is one of those of
+    :func:`ways_of`. Pictures are only interleaved with ``fold`` and only turned with ``turn``, if
+    what feeds the core can do that.
+
+    Raises :exc:`ValueError` for what exceeds the build: what does, and by how much.
+
     Attributes
     ----------
     band : :class:`int`
@@ -201,86 +178,37 @@ class ConvPlan:
     fir : :class:`bool`
         A depthwise layer that runs as FIR filters down the columns.
     turned : :class:`bool`
-        Pictures go in with height and width exchanged, so that those filters, which lose some
-        cycles on each line, run along the longer axis.
+        Pictures go in with height and width exchanged.
+    scattered : :class:`bool`
+        The channels of a beat do not lie side by side.
     """
 
-    def __init__(self, core, layer, band=None):
-        fir = layer.depthwise and core.array.fir_rows > 0
-        tall = fir and layer.shape.out_height > layer.shape.out_width
-        # The fastest way; where that exceeds the build, one with other lines, or with fewer steps.
-        ways = [(fir, tall), *[(True, False)] * tall, *[(False, False)] * fir]
-        for way in ways:
-            try:
-                self._lay_out(core, layer, *way, band)
-                break
-            except ValueError:
-                if way == ways[-1]:
-                    raise
-
-    def _lay_out(self, core, layer, fir, turned, band):
-        array = core.array
-        self.fir, self.turned = fir, turned
-        if turned:
-            layer = layer.transposed()
-        self.core, self.layer = core, layer
-        self.folded = False
-        shape = layer.shape
-        if not self.fir and shape.groups == 1 and shape.dilation[1] == 1:
-            line = _fold_shape(shape)
-            if line is not None and line.row_tiles(array.rows) < shape.row_tiles(array.rows):
-                shape, self.folded = line, True
-        self.shape = shape
-        filters = len(layer.weights) // shape.groups
-        if self.fir:
-            phases, chunks, trail = shape.fir_phases(array.fir_rows)
-            self.row_tiles = shape.kernel[0] * phases * chunks
-            self.tiles, self.groups, self.trail = filters, -(-shape.groups // array.cols), trail
-        else:
-            self.row_tiles = shape.row_tiles(array.rows)
-            self.tiles, self.groups, self.trail = -(-filters // array.cols), shape.groups, 0
-
-        def fits(band):
-            try:
-                self._config(band)
-            except ValueError:
-                return False
-            return True
-
-        if not fits(1):
-            self._config(1)  # says why
-        self.lines = shape.lane_lines(core.pixel_lanes)
-        best = best_band(core, self.lines, shape.out_width, self.row_tiles,
-                         self.tiles * self.groups, fits, self.trail)
-        self.band = (best if band is None
-                     else integer("band", band, 1, core.depth // shape.out_width))
-        self.layer_config = self._config(self.band)
-
-    def _config(self, band):
-        return self.shape.config(
-            self.core.im2col_params, band=band, tiles=self.tiles, pad=self.layer.input_zero_point,
-            fir_taps=self.core.array.fir_rows if self.fir else 0, cols=self.core.array.cols)
+    def __init__(self, core, layer, band=None, *, fold=True, turn=True, way=None):
+        ways = ways_of(core, layer, fold, turn) if way is None else [(way, way.longest())]
+        if band is not None:
+            most = max(core.depth // way.shape.out_width for way, _ in ways)
+            band = integer("band", band, 1, most)
+            longest = max(most for _, most in ways)
+            ways = [(way, most) for way, most in ways if min(band, way.lines) <= most]
+            if not ways:
+                raise ValueError(f"the line buffer of this build holds bands of {longest} lines at "
+                                 f"the most, not of {band}")
+        way, best = choose(core, ways, band)
+        self.core, self.layer, self.shape = core, way.layer, way.shape
+        self.fir, self.turned, self.folded = way.fir, way.turned, way.folded
+        self.row_tiles, self.tiles, self.groups = way.row_tiles, way.tiles, way.groups
+        self.trail, self.lines = way.trail, way.lines
+        self.band = best if band is None else band
+        self.scattered = way.scattered(core.lanes)
+        self.layer_config = way.config(self.band)
+        # Of those that fit, what takes the least memory.
+        self.least = min((way for way, _ in ways), key=lambda way: way.memory).least
 
     def config(self):
         """Fields of the payload of ``config``."""
         layer = self.layer
         return {"layer": self.layer_config,
                 "range": {"zero_point": layer.zero_point, "low": layer.low, "high": layer.high}}
-
-    @property
-    def least(self):
-        """What a build must have for a single line of output, by parameter."""
-        word_bytes = self.core.im2col_params.word_bytes
-
-        def of(shape):
-            lines = shape.span(0) + (self.core.pixel_lanes - 1) * shape.stride[0]
-            lines = min(lines, shape.height) * shape.line_words(word_bytes) * word_bytes
-            padded = (shape.width + sum(shape.padding[1])) * shape.pixel_bytes
-            return {"buffer_bytes": max(lines, -(-padded // 2)), "max_lines": shape.height,
-                    "depth": shape.out_width}
-
-        ways = [self.shape, *([self.layer.transposed().shape] if self.fir else [])]
-        return min(map(of, ways), key=lambda needs: needs["buffer_bytes"])
 
     @property
     def bands(self):
@@ -315,7 +243,16 @@ class ConvPlan:
         table = np.pad(channels, ((0, 0), (0, -filters % cols)), constant_values=-1)
         return table.reshape(-1, cols)
 
+    @property
+    def repeats(self):
+        """How often weights and parameters come: for each band."""
+        return len(self.bands) * self.shape.pictures
+
     def weights(self):
+        """Rows (count, cols) of all tiles, for each band."""
+        return np.tile(self.band_weights(), (self.repeats, 1))
+
+    def band_weights(self):
         """Rows (count, cols) of all tiles."""
         rows, cols = self.core.array.rows, self.core.array.cols
         passes = self._passes()
@@ -330,8 +267,7 @@ class ConvPlan:
         taps = taps.reshape(len(w), self.row_tiles, rows)
         tiles = np.where((passes >= 0)[..., None, None], taps[passes], 0)
         tiles = tiles.transpose(0, 2, 3, 1)                    # pass, row tile, row, column
-        repeat = len(self.bands) * self.shape.pictures
-        return np.tile(tiles.reshape(-1, cols).astype(np.int8), (repeat, 1))
+        return tiles.reshape(-1, cols).astype(np.int8)
 
     def _fir_taps(self, w):
         """Filters (cout, kh, kw) as rows of the array, by phase and chunk of the FIR."""
@@ -345,14 +281,18 @@ class ConvPlan:
         return out
 
     def channel_params(self):
-        """Fields of the payloads of ``params``."""
+        """Fields of the payloads of ``params``, for each band."""
+        return {name: np.tile(values.reshape(-1, self.core.lanes), (self.repeats, 1))
+                for name, values in self.band_params().items()}
+
+    def band_params(self):
+        """Fields of the parameters of each channel of each pass."""
         passes = self._passes()
-        layer, lanes = self.layer, self.core.lanes
+        layer = self.layer
         fields = {"bias": layer.folded_bias(), "multiplier": layer.multiplier,
                   "shift": layer.shift}
-        repeat = len(self.bands) * self.shape.pictures
-        return {name: np.tile(np.where(passes >= 0, values[passes], 0).reshape(-1, lanes),
-                              (repeat, 1)) for name, values in fields.items()}
+        return {name: np.where(passes >= 0, values[passes], 0).reshape(-1)
+                for name, values in fields.items()}
 
     @property
     def beats(self):
@@ -380,16 +320,6 @@ class ConvPlan:
                 picture[top:top + len(part)][..., passes[passes >= 0]] = part
                 at, top = at + count, top + len(part)
         return out.transpose(0, 2, 1, 3) if self.turned else out
-
-
-def _fold_shape(shape):
-    """The same layer over lines that interleave those of the kernel, or None if too wide."""
-    channels = shape.kernel[0] * shape.channels
-    if shape.kernel[0] == 1 or shape.channels > 4:
-        return None
-    return replace(shape, height=shape.out_height, channels=channels, kernel=(1, shape.kernel[1]),
-                   stride=(1, shape.stride[1]), dilation=(1, 1),
-                   padding=((0, 0), shape.padding[1]))
 
 
 def _fold(pictures, shape, pad):

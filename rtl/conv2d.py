@@ -46,6 +46,8 @@ class Conv2d(wiring.Component):
 
     #: Cycles that a row of weights takes from other units: none, where they have a memory alone.
     weight_cost = 0
+    #: Cycles of a beat whose channels do not lie side by side: one, where it leaves as it is.
+    scatter_cost = 1
 
     def __init__(self, array, *, depth=256, lanes=1, pixel_lanes=1, requantize=1,
                  rounding="tflm", output_register=False, counter=True, buffer_bytes=16384,

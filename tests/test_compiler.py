@@ -300,14 +300,30 @@ def test_convolutions_write_over_their_inputs(dilation, above, shares):
     """Band by band, where no band can meet lines that are still to come."""
     grown = Grown(40, 30, 16)
     grown.conv(16)
-    first = grown.last
+    results = [grown.last]
     for kind, shape, axis in (("CONV_2D", (12, 3, 3, 16), 0),
                               ("DEPTHWISE_CONV_2D", (1, 3, 3, 12), 3)):
-        grown.weighted(kind, shape, axis, (1, 40, 30, 12), stride=(1, 1), dilation=(dilation, 1),
-                       padding=((above, 2 * dilation - above), (1, 1)))
+        grown.weighted(kind, shape, axis, (1, 40, 30, 12), stride=(1, 1),
+                       dilation=(dilation, dilation), padding=((above, 2 * dilation - above),) * 2)
+        results.append(grown.last)
     program = runs(grown.graph())
     assert max(len(layer.plan.bands) for layer in program.layers) > 1
-    assert (program.places[grown.last].base == program.places[first].base) == shares
+    first, second, third = (program.places[tensor].base for tensor in results)
+    assert [first == second, second == third] == [shares, shares]
+
+
+def test_turned_pictures():
+    """The first one lies in the order of its plan, which its result must not replace."""
+    grown = Grown(25, 5, 16, seed=12)
+    places = [grown.last]
+    for filters, kernel, step in ((16, 3, 1), (16, 3, 1), (32, 1, 3)):
+        grown.weighted("CONV_2D", (filters, kernel, kernel, 16), 0, (1, 25, -(-5 // step), filters),
+                       stride=(1, step), dilation=(1, 1), padding=((kernel // 2,) * 2,) * 2)
+        places.append(grown.last)
+    program = runs(grown.graph())
+    assert all(layer.plan.turned for layer in program.layers)
+    first, second, third, _ = (program.places[tensor].base for tensor in places)
+    assert first != second == third
 
 
 def test_what_others_need_is_not_written_over():

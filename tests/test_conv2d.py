@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from host.simulated import SimulatedConv2d
 from host.tiling import ConvLayer, ConvPlan
+from host.ways import ways_of
 from rtl.conv2d import Conv2d
 from rtl.im2col import ConvShape
 from rtl.params import ArrayParams
@@ -77,10 +78,14 @@ def golden(layer, pictures):
                       layer.high)
 
 
-def check(build, shape, filters, seed, *, band=None, stalls=(0, 1.0)):
+def check(build, shape, filters, seed, *, band=None, way=None, stalls=(0, 1.0)):
+    """``way`` is the number of one that is possible, counted round."""
     rng = np.random.default_rng(seed)
     layer, pictures = random_layer(rng, shape, filters), random_pictures(rng, shape)
-    out, report = compiled(build).run(layer, pictures, band=band, stalls=stalls)
+    if way is not None:
+        ways = ways_of(compiled(build).core, layer)
+        way, _ = ways[way % len(ways)]
+    out, report = compiled(build).run(layer, pictures, band=band, way=way, stalls=stalls)
     np.testing.assert_array_equal(out, golden(layer, pictures))
     assert report.cycles >= report.floor
     return report
@@ -133,6 +138,14 @@ def test_layers(build, layer, stalls):
     check(build, *LAYERS[layer], seed=len(layer), stalls=(len(layer), stalls))
 
 
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("build", SMALL)
+def test_every_way(build, layer):
+    constants = random_layer(np.random.default_rng(0), *LAYERS[layer])
+    for way, _ in enumerate(ways_of(core(build), constants)):
+        check(build, *LAYERS[layer], seed=len(layer), way=way, stalls=(way, 0.8))
+
+
 @pytest.mark.parametrize("build", SMALL)
 def test_any_band(build):
     shape = picture(7, 5, 6, (3, 3), 1, stride=(1, 2), pictures=2)
@@ -173,6 +186,7 @@ def test_any_geometry(build, data):
     shape = data.draw(shapes(params))
     filters = shape.groups * data.draw(st.integers(1, 3 if shape.groups > 1 else 11))
     check(build, shape, filters, data.draw(st.integers(0, 999)),
+          way=data.draw(st.none() | st.integers(0, 5)),
           stalls=(data.draw(st.integers(0, 99)), data.draw(st.sampled_from([0.4, 0.8, 1.0]))))
 
 
@@ -245,8 +259,8 @@ LIMITS = [
     (picture(65, 3, 1), "height", 64, 65),
     (picture(20, 3, 5, (16, 1), padding=((255, 0), (0, 0))), "padded height", 255, 275),
     (picture(2, 2, 1, pictures=10), "pictures", 8, 10),
-    (picture(20, 32, 8, (9, 1)), "line buffer bytes (9 lines for a band of 1)", 2048, 2304),
-    (picture(1, 20, 99, (1, 9), padding=((0, 0), (0, 22))), "padded line bytes", 4096, 4158),
+    (picture(60, 32, 8, (9, 1)), "line buffer bytes (9 lines for a band of 1)", 2048, 2304),
+    (picture(40, 20, 99, (1, 9), padding=((0, 0), (0, 22))), "padded line bytes", 4096, 4158),
 ]
 
 
@@ -268,7 +282,7 @@ def test_refuses_more_than_a_field_can_say():
 
 
 def test_refuses_a_line_beyond_the_accumulators():
-    layer = random_layer(np.random.default_rng(0), picture(1, 49, 1), 1)
+    layer = random_layer(np.random.default_rng(0), picture(49, 49, 1), 1)
     with pytest.raises(ValueError, match=r"^a line of 49 outputs is more than the 48 that the "
                                          r"accumulators of this build hold$"):
         ConvPlan(core("3x4"), layer)

@@ -22,9 +22,9 @@ from host.layers import CONVOLUTIONS
 from rtl.accelerator import AcceleratorParams, Kind, descriptor_words
 from rtl.accelerator.registers import Window
 from rtl.check import integer
-from rtl.conv2d import Conv2d
+from sim.cycles import planning_core
 
-__all__ = ["compile_graph", "input_words", "needs_of", "planning_core"]
+__all__ = ["compile_graph", "input_words", "needs_of"]
 
 #: What computes each operator on the accelerator.
 LOWER = {**dict.fromkeys(CONVOLUTIONS, convolution), "TRANSPOSE_CONV": transposed, "ADD": add,
@@ -35,16 +35,6 @@ LOWER = {**dict.fromkeys(CONVOLUTIONS, convolution), "TRANSPOSE_CONV": transpose
 
 #: Parameters that say whether there is a unit, and layers that need it.
 UNITS = {"pooling": Kind.POOL, "addition": Kind.ADD}
-
-
-def planning_core(params):
-    """The :class:`Conv2d` inside an accelerator, for :class:`~host.tiling.ConvPlan` to look at."""
-    core = Conv2d(params.array, depth=params.depth, lanes=params.lanes, counter=False,
-                  pixel_lanes=params.pixel_lanes, requantize=params.requantize,
-                  output_register=params.output_register, buffer_bytes=params.buffer_bytes,
-                  word_bytes=params.word_bytes, max_lines=params.max_lines, max_pictures=1)
-    core.weight_cost = int(params.unified)
-    return core
 
 
 def compile_graph(graph, params, keep=False, batch=1, buffered=False):

@@ -31,7 +31,8 @@ def conv_plan(core, graph, operator, place, *, dense=False, pictures=1):
             if not dense:
                 layer = _thin(_widen(layer, place))
         shape = replace(layer.shape, height=layer.shape.height * pictures)
-        return ConvPlan(core, replace(layer, shape=shape))
+        return ConvPlan(core, replace(layer, shape=shape), fold=dense,
+                        turn=operator.kind != "FULLY_CONNECTED")
     except ValueError as error:
         raise ValueError(f"operator {operator.index} ({operator.kind}): {error}") from error
 
@@ -95,14 +96,12 @@ def convolution(context, operator):
         words, lines = plan.shape.line_words(source.word_bytes), plan.shape.height
         base = context.places[operator.inputs[0]].base + context.picture * dense_words(plan)
         fetch = loops((words, 1), (lines, words), base=base)
-    elif plan.turned:
-        fetch = loops((source.pixel_words, 1), (source.height, source.line_step),
-                      (source.width, source.pixel_step), base=source.base)
     else:
-        stride = operator.attributes.get("stride", (1, 1))
-        if plan.layer.shape.stride != stride:
-            source = source.part(0, 0, plan.shape.height, plan.shape.width, stride)
-        fetch = pixels_fetch(source)
+        shape, stride = plan.layer.shape, operator.attributes.get("stride", (1, 1))
+        height, width = (shape.width, shape.height) if plan.turned else (shape.height, shape.width)
+        if shape.stride != (stride[::-1] if plan.turned else stride):
+            source = source.part(0, 0, height, width, stride)
+        fetch = pixels_fetch(source.turned() if plan.turned else source)
     weights, y = context.graph.operand(operator, 1), context.graph.result(operator)
     if operator.kind == "FULLY_CONNECTED":  # pixel by pixel, whatever lines they make up
         shape = plan.shape
@@ -128,22 +127,20 @@ def plan_layer(core, operator, plan, fetch, target, macs):
             "loops": [(groups, core.lanes * filters), (filters, 1),
                       (plan.groups, array.cols * filters)],
             "limit": shape.channels, "outer_channels": array.cols,
-            "lane_step": filters if filters > 1 or astray else 0}
+            "lane_step": filters if plan.scattered or astray else 0}
     else:
         store = {
             "loops": [(plan.tiles * groups, core.lanes), (1, 0), (shape.groups, filters)],
             "limit": filters, "outer_channels": 0,
-            "lane_step": int(astray or (shape.groups > 1 and filters % core.lanes > 0))}
+            "lane_step": int(plan.scattered or astray)}
     bands = plan.bands
     next_line = core.pixel_lanes * y_step
     walk = store_loops(core, (shape.out_width, x_step), (plan.band, next_line), *store.pop("loops"),
                        (len(bands), plan.band * next_line), lane_step=y_step, base=target.byte)
     walk["tail"] = bands[-1] - 1
     store["last_lane"] = (shape.out_height - 1) % core.pixel_lanes
-    repeats = len(bands)
-    once = {name: values.reshape(repeats, -1)[0] for name, values in plan.channel_params().items()}
     return Layer(
-        kind=Kind.CONV, operator=operator, plan=plan, macs=macs, repeats=repeats,
-        weights=plan.weights().reshape(repeats, -1, array.cols)[0], params=once,
+        kind=Kind.CONV, operator=operator, plan=plan, macs=macs, repeats=len(bands),
+        weights=plan.band_weights(), params=plan.band_params(),
         fields={"range": plan.config()["range"], "conv": plan.layer_config, "fetch": fetch,
                 "store": {"walk": walk, **store}})

@@ -46,7 +46,8 @@ def reshape(context, operator):
                 (taken - taken[0]) * source.filled + channel] = 1
         for begin in range(0, groups, most):
             lines = min(most, groups - begin)
-            plan = ConvPlan(core, spread(weights, _identity(context.graph, target.channels), lines))
+            layer = spread(weights, _identity(context.graph, target.channels), lines)
+            plan = ConvPlan(core, layer, fold=False, turn=False)
             fetch = loops(
                 (source.pixel_words, 1), (span, source.pixel_step),
                 (lines, before * source.pixel_step),

@@ -86,6 +86,11 @@ class Place:
                        height=height, width=width, line_step=stride[0] * self.line_step,
                        pixel_step=stride[1] * self.pixel_step)
 
+    def turned(self):
+        """The same pixels with height and width exchanged."""
+        return replace(self, height=self.width, width=self.height, line_step=self.pixel_step,
+                       pixel_step=self.line_step)
+
     def slice(self, first, channels):
         """Some of the channels, from ``first`` on."""
         words, offset = divmod(self.offset + first, self.word_bytes)

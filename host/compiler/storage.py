@@ -117,12 +117,12 @@ class Storage:
         operator. If ``buffered``, what the host reaches lies there twice, all the time. Returns
         the words needed, and the least that any allocation would need.
         """
-        lifetimes = self._lifetimes(keep)
+        lifetimes, own = self._lifetimes(keep), set(sizes)  # written in the order of a plan
         ends = self._ends() if buffered else set()
         lifetimes |= dict.fromkeys(ends, (-1, len(self.order)))
         sizes = {owner: sizes.get(owner, self.places[owner].words * pictures)
                  for owner in lifetimes}
-        self._share(lifetimes, sizes, {} if keep else plans)
+        self._share(lifetimes, sizes, {} if keep else plans, own)
         sizes = {owner: sizes[owner] for owner in lifetimes}
         for owner in ends:
             sizes["twin", owner], lifetimes["twin", owner] = sizes[owner], lifetimes[owner]
@@ -161,15 +161,16 @@ class Storage:
             alive(tensor, end)
         return lifetimes
 
-    def _share(self, lifetimes, sizes, plans):
-        """Results in place of operands that end with the operator."""
+    def _share(self, lifetimes, sizes, plans, own):
+        """Results in place of operands that end with the operator; but not of ``own`` ones, which
+        lie in the order of their plan, if that is turned."""
         for step, op in enumerate(self.order):
             result = op.outputs[0]
             in_place = op.kind in IN_PLACE or (op.index in plans and follows(plans[op.index]))
             if not in_place or self._owner.get(result) != result:
                 continue
             for tensor in op.inputs:
-                if tensor not in self.places:
+                if tensor not in self.places or (tensor in own and plans[op.index].turned):
                     continue
                 owner = self.owner(tensor)
                 if (lifetimes[owner][1] == step == lifetimes[result][0]

@@ -62,7 +62,8 @@ def transposed_plans(core, graph, operator, place):
             else:  # constants: a convolution of anything with zeros
                 shape = ConvShape(height=lines, width=pixels, channels=place.word_bytes)
                 part = np.zeros((len(weights.data), 1, 1, place.word_bytes), np.int8)
-            plan = ConvPlan(core, ConvLayer(shape=shape, weights=part, **layer))
+            plan = ConvPlan(core, ConvLayer(shape=shape, weights=part, **layer), fold=False,
+                            turn=False)
             plans.append((plan, (y_range, x_range) if reads else None, (top, left)))
     return plans
 
