@@ -8,31 +8,35 @@ from sim.golden.im2col import fir_vectors, im2col_vectors, raster_words
 
 
 def run(params, shape, *, band, tiles=1, pad=0, fir_taps=0, seed=0, p_in=1.0, p_out=1.0):
-    """Run one layer through the RTL; returns pictures and emitted payloads."""
+    """Run one layer through the RTL, and again with another pad byte right behind it; returns the
+    unit, what it emitted, and when."""
     rng = np.random.default_rng(seed)
     pictures = rng.integers(-128, 128, (shape.pictures, shape.height, shape.width,
                                         shape.channels)).astype(np.int8)
-    fields = shape.config(params, band=band, tiles=tiles, pad=pad, fir_taps=fir_taps,
-                          cols=params.lanes)
+    pads = pad, ~pad
+    fields = [shape.config(params, band=band, tiles=tiles, pad=each, fir_taps=fir_taps,
+                           cols=params.lanes) for each in pads]
     words = raster_words(pictures, params.word_bytes).tolist()
     golden = dict(kernel=shape.kernel, stride=shape.stride, dilation=shape.dilation,
-                  padding=shape.padding, band=band, tiles=tiles, pad=pad)
+                  padding=shape.padding, band=band, tiles=tiles)
     if fir_taps:
-        vectors, keep = fir_vectors(pictures, taps=fir_taps, lanes=params.lanes, **golden)
+        halves = [fir_vectors(pictures, taps=fir_taps, lanes=params.lanes, pad=each, **golden)
+                  for each in pads]
     else:
-        vectors = im2col_vectors(pictures, groups=shape.groups, rows=params.rows, **golden)
-        keep = np.ones(len(vectors), bool)
+        halves = [(vectors, np.ones(len(vectors), bool)) for each in pads for vectors in [
+            im2col_vectors(pictures, groups=shape.groups, rows=params.rows, pad=each, **golden)]]
+    count = len(halves[0][0])
     dut = Im2col(params)
     received, cycles = [], []
 
     async def layer(ctx):
-        await send(ctx, dut.config, [fields, fields])
+        await send(ctx, dut.config, fields)
 
     async def source(ctx):
         await send(ctx, dut.i, words + words, stalls(seed, p_in))
 
     async def sink(ctx):
-        received.extend(await receive(ctx, dut.o, 2 * len(vectors), stalls(seed + 1, p_out)))
+        received.extend(await receive(ctx, dut.o, 2 * count, stalls(seed + 1, p_out)))
 
     async def watch(ctx):
         cycle = 0
@@ -43,20 +47,20 @@ def run(params, shape, *, band, tiles=1, pad=0, fir_taps=0, seed=0, p_in=1.0, p_
     async def run_watch(ctx):
         await watch(ctx)
 
-    limit = 2 * (len(vectors) + len(words) + 200)
+    limit = 2 * (count + len(words) + 200)
     simulate(dut, layer, source, sink, watch=[dut.o], background=[run_watch],
              cycles=int(limit / min(p_in, p_out) * 2))
-    assert len(received) == 2 * len(vectors)
+    assert len(received) == 2 * count
     data = np.array([list(payload.data) for payload in received])
-    for half in (0, len(vectors)):
+    for half, (vectors, keep) in zip((0, count), halves, strict=True):
         channels = shape.channels % params.lanes or params.lanes
-        got = data[half:half + len(vectors), :params.rows if not fir_taps else params.lanes]
+        got = data[half:half + count, :params.rows if not fir_taps else params.lanes]
         if fir_taps and shape.channels < params.lanes:
             got, vectors = got[:, :channels], vectors[:, :channels]
         elif fir_taps and shape.channels % params.lanes:
             pytest.fail("use whole groups of channels here")
         np.testing.assert_array_equal(got, vectors)
-        assert [p.keep for p in received[half:half + len(vectors)]] == keep.tolist()
+        assert [p.keep for p in received[half:half + count]] == keep.tolist()
     return dut, received, cycles
 
 
@@ -109,6 +113,16 @@ def test_one_vector_a_cycle():
     assert set(np.diff(one_layer[len(one_layer) // 8:])) == {1}
     # Three lines of 16 words, less what is emitted meanwhile.
     assert one_layer[-1] - one_layer[0] < len(one_layer) + 3 * 16
+
+
+def test_next_picture_comes_while_this_one_is_at_work():
+    """Between pictures is only the time to free their lines, two cycles each."""
+    params = Im2colParams(rows=4, buffer_bytes=4096)
+    shape = ConvShape(height=4, width=30, channels=4, pictures=3)
+    dut, _, cycles = run(params, shape, band=4, tiles=2)
+    one_layer = cycles[:len(cycles) // 2]
+    waits = np.diff(one_layer[len(one_layer) // 3:])
+    assert max(waits) == 2 * shape.height + dut.latency
 
 
 @pytest.mark.parametrize("output_register", [False, True])

@@ -116,7 +116,7 @@ class Im2col(wiring.Component):
         with m.If(advance & orders[1].valid & orders[1].read.release):
             m.d.sync += Cat(keep_from, picture_over).eq(release)
         with m.If(init | buffer.rolled):
-            m.d.sync += [keep_from.eq(0), picture_over.eq(0)]
+            m.d.sync += keep_from.eq(0)
 
         ready, inside = orders[-1], self._inside(m, orders[1].read, advance, buffer.latency)
         with m.If(advance):
