@@ -54,7 +54,7 @@ class Bitstream:
     seconds : dict
         What each tool took.
     netlist_hash : :class:`str`
-        Of the netlist that was placed: of the design alone, whatever the seed and the paths.
+        Of the design that was placed, whatever the tools, the seed and the paths.
     tools : dict
     file, placed : :class:`str`
         The bitstream, and nextpnr's netlist with the place of each cell.
@@ -96,11 +96,17 @@ class Prepared:
     """A design ready for the tools: RTLIL, constraints, and the commands of the platform."""
 
     rtlil: str
+    passes: list
     constraints: dict
     place: list
     pack: list
     mhz: float
     macs_per_cycle: int
+
+    @property
+    def netlist_hash(self):
+        """Of all that a netlist and its pins follow from, besides the tools."""
+        return digest(self.rtlil, self.passes, self.constraints)
 
 
 def prepare(board, *, mhz=None, params=None):
@@ -114,8 +120,11 @@ def prepare(board, *, mhz=None, params=None):
     drop = {"--quiet", "--log", "top.tim", "--json", "top.json"}
     # Where the source lies on this machine is not a part of the design.
     rtlil = re.sub(r"\n *attribute \\src .*", "", text["top.il"])
+    passes = ["read_rtlil top.il", f"{device_of(board.device).synthesis} -top top",
+              "write_json netlist.json"]
     return Prepared(
-        rtlil=plain_names(rtlil), place=[each for each in place[1:] if each not in drop],
+        rtlil=plain_names(rtlil), passes=passes,
+        place=[each for each in place[1:] if each not in drop],
         pack=[each for each in pack if each not in {"--svf", "top.svf"}], mhz=top.mhz,
         constraints={name: content for name, content in text.items()
                      if name.endswith((".lpf", ".pcf"))},
@@ -134,8 +143,7 @@ def build_bitstream(board, *, seed=None, mhz=None, params=None, options=(), work
     seed = board.seed if seed is None else seed
     design = prepare(board, mhz=mhz, params=params)
     progress("synthesis")
-    netlist = netlist_of(design.rtlil, ["read_rtlil top.il", f"{device.synthesis} -top top",
-                                        "write_json netlist.json"], device, workdir)
+    netlist = netlist_of(design.rtlil, design.passes, device, workdir)
     counts = {kind: sum(count for cell, count in netlist.cells.items()
                         if cell.startswith(KINDS[kind]))
               for kind in ("ffs", "dsps", "rams", "sprams")}
@@ -169,7 +177,7 @@ def build_bitstream(board, *, seed=None, mhz=None, params=None, options=(), work
             gmacs=round(design.macs_per_cycle * design.mhz / 1e3, 3),
             **counts, critical_path=_in_words(placement),
             seconds={"synthesis": netlist.seconds, "place and route": round(routed - started, 1)},
-            netlist_hash=folder.name, tools=versions, file=str(folder / (name + suffix)),
+            netlist_hash=design.netlist_hash, tools=versions, file=str(folder / (name + suffix)),
             placed=str(folder / f"{name}.placed.json"), paths=paths)
 
     return cached(folder / f"{name}.json", Bitstream, run)

@@ -1,4 +1,5 @@
 import json as json_format
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,18 +8,121 @@ __all__ = ["bench"]
 
 
 def bench(
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    models: Annotated[list[Path] | None, typer.Argument(
+        metavar="[MODEL]...", help="Quantised .tflite or .onnx networks, besides the one that "
+        "reads digits. Those of MLPerf Tiny are told by their bytes, and set beside published "
+        "figures.")] = None,
+    board: Annotated[list[str] | None, typer.Option(
+        "--board", "-b", metavar="BOARD", help="A board, or all; again for more. Left out, those "
+        "whose clock is on record.")] = None,
+    layers: Annotated[bool, typer.Option(
+        "--layers", help="Count the cycles of typical layers on 8x8 cores instead.")] = False,
+    plot: Annotated[Path | None, typer.Option(
+        metavar="FILE.png", help="Draw what each layer's cycles are spent on, and the roofline; "
+        "PNG or SVG.")] = None,
+    record: Annotated[bool, typer.Option(
+        "--record", help="Place and route the boards first, and put their clocks on record; "
+        "takes long.")] = False,
+    seeds: Annotated[int, typer.Option(
+        min=1, max=99, help="Runs of place and route for --record.")] = 3,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ):
-    """Count the cycles of typical layers on 8x8 cores, beside the least that products alone take.
+    """Print what networks take on boards: cycles, their floor, inferences a second, and how that
+    compares with published figures.
 
-    Cycles come from the counter in the simulated RTL, from the first input to the last output; they
-    are the same on any machine. The speed of the simulation is printed too.
+    Cycles are those of the simulated RTL of each board's build. Clocks are those that place and
+    route gave the whole design of the board, the median of all seeds on record; one that belongs to
+    another design or to other tools is refused as stale, with status 1.
     """
-    from host.benchmark import NAMES, PEERS, run_benchmark
+    if layers:
+        if models or board or plot or record:
+            raise ValueError("--layers takes neither models nor boards, and no --plot or --record")
+        _layers(json)
+        return
+    from boards.board import board_of, boards
+    from boards.clocks import read_clocks
+    from host.bench.networks import Refusal, bench_networks, networks
+    from host.cli.show import console, progress
+
+    if record and not board:
+        raise ValueError("--record needs --board, once for each board to place and route")
+    known = boards()
+    names = list(known) if board and "all" in board else board or [
+        name for name in read_clocks() if name in known]
+    chosen = [board_of(name) for name in dict.fromkeys(names)]
+    if not chosen:
+        raise ValueError("no clock of any board is on record; choose boards by --board")
+    found = networks(models or [])
+    if record:
+        _record(chosen, seeds)
+    with progress(total=len(chosen) * (1 + len(found))) as step:
+        results = bench_networks(found, chosen, step)
+    figures = [each for each in results if not isinstance(each, Refusal)]
+    refused = [each for each in results if isinstance(each, Refusal)]
+    if plot:
+        from host.bench.plots import draw
+
+        draw(found, chosen, plot)
+    if json:
+        print(json_format.dumps([each.as_dict() for each in figures], indent=2))
+    else:
+        _show(console, figures, refused)
+    if any("stale" in each.problem for each in figures):
+        raise typer.Exit(1)
+
+
+def _record(boards, seeds):
+    from boards.clocks import measure, read_clocks, write_clocks
+    from host.cli.show import progress
+
+    with progress() as step:
+        for board in boards:
+            clock = measure(board, range(1, seeds + 1), step)
+            write_clocks({**read_clocks(), board.name: clock})  # what is done is kept
+
+
+def _show(console, figures, refused):
+    from host.cli.show import table
+
+    view = table("Networks on boards, from go to done", "network", "board", "products", "cycles",
+                 "floor", "use", "MHz", "a second", "by link")
+    for each in figures:
+        view.add_row(each.network, each.board, f"{each.products:,}", f"{each.cycles:,}",
+                     f"{each.floor_cycles:,}", f"{each.utilisation:.1%}",
+                     f"{each.clock_mhz:g}" if each.per_second else "",
+                     *(f"{rate:,.1f}" if rate else ""
+                       for rate in (each.per_second, each.link_per_second)))
+    console.print(view)
+    for problem, boards in _grouped((each.problem, each.board) for each in figures):
+        console.print(f"{boards}: {problem}", style="yellow", highlight=False)
+    for text, boards in _grouped((f"does not run {each.network}: {each.text}", each.board)
+                                 for each in refused):
+        console.print(f"{boards}: {text}", highlight=False)
+    compared = [each for each in figures if each.ratios()]
+    if compared:
+        names = [anchor.system + "\n" + anchor.device for anchor, _ in compared[0].ratios()]
+        view = table("Times as fast as published figures", "network", "board", *names)
+        for each in compared:
+            view.add_row(each.network, each.board,
+                         *(f"{ratio:.2f}" for _, ratio in each.ratios()))
+        console.print(view)
+
+
+def _grouped(pairs):
+    """(text, names with commas) for each text that is not empty."""
+    groups = {}
+    for text, name in pairs:
+        if text and name not in groups.setdefault(text, []):
+            groups[text].append(name)
+    return [(text, ", ".join(names)) for text, names in groups.items()]
+
+
+def _layers(json):
+    from host.bench.layers import NAMES, PEERS, bench_layers
     from host.cli.show import console, progress, table
 
     with progress(total=len(NAMES) + 2) as step:
-        results, speeds = run_benchmark(step)
+        results, speeds = bench_layers(step)
     if json:
         print(json_format.dumps({"layers": results, "simulation": speeds}, indent=2))
         return

@@ -9,7 +9,7 @@ from host.simulated import SimulatedConv2d, SimulatedGemm
 from host.tiling import ConvLayer
 from rtl.im2col import ConvShape
 
-__all__ = ["NAMES", "PEERS", "run_benchmark"]
+__all__ = ["NAMES", "PEERS", "bench_layers"]
 
 SAME = ((1, 1), (1, 1))
 LAYERS = {
@@ -42,7 +42,7 @@ def layer_of(shape, filters, seed=0):
         zero_point=5)
 
 
-def run_benchmark(progress=lambda text: None):
+def bench_layers(progress=lambda text: None):
     """A dict for each of :data:`NAMES`, and one for the speed of each simulation."""
     rng = np.random.default_rng(0)
     results, speeds = [], []

@@ -1,0 +1,161 @@
+"""Whole networks on the builds of boards, at the clocks that place and route gave them."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from boards.clocks import read_clocks, stale
+from host.bench.anchors import ANCHORS, network_of
+from host.bench.wire import CountedAccelerator
+from host.digits import model_bytes
+from host.fitting import shortages
+from host.inputs import noise
+from host.models import read_model
+from host.session import Session
+
+__all__ = ["Figures", "Network", "Refusal", "bench_networks", "networks"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network, and what to call it."""
+
+    name: str
+    graph: object
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """A network on a board.
+
+    ``cycles`` are those of the simulated RTL of the board's build from go to done;
+    ``floor_cycles`` those that the products alone would take; ``per_second`` has inferences with
+    the input resident, ``link_per_second`` those over the board's UART, without what the computer
+    at its other end takes. Both are None without a clock that is on record and met; ``problem``
+    says why.
+    """
+
+    network: str
+    board: str
+    products: int
+    cycles: int
+    floor_cycles: int
+    wire_seconds: float
+    overlapped: bool
+    clock: object = None
+    problem: str = ""
+
+    @property
+    def utilisation(self):
+        return self.floor_cycles / self.cycles
+
+    @property
+    def clock_mhz(self):
+        return None if self.clock is None else self.clock.clock_mhz
+
+    @property
+    def per_second(self):
+        return None if self.problem else self.clock.clock_mhz * 1e6 / self.cycles
+
+    @property
+    def link_per_second(self):
+        if self.problem:
+            return None
+        computing = 1 / self.per_second
+        return 1 / (max(computing, self.wire_seconds) if self.overlapped
+                    else computing + self.wire_seconds)
+
+    def ratios(self):
+        """(anchor, how many times as fast) for each that has published this network."""
+        return [(anchor, self.per_second / anchor.rates[self.network]) for anchor in ANCHORS
+                if self.per_second and self.network in anchor.rates]
+
+    def as_dict(self):
+        """All of it as plain values, for JSON."""
+        return {
+            "network": self.network, "board": self.board, "products": self.products,
+            "cycles": self.cycles, "floor_cycles": self.floor_cycles,
+            "utilisation": self.utilisation, "clock_mhz": self.clock_mhz,
+            "inferences_per_s": self.per_second, "link_inferences_per_s": self.link_per_second,
+            "seeds": {} if self.clock is None else dict(
+                zip(map(str, self.clock.seeds), self.clock.mhz, strict=True)),
+            "netlist_hash": self.clock and self.clock.netlist_hash,
+            "tools": self.clock and self.clock.tools, "problem": self.problem,
+            "ratios": {f"{anchor.system} on {anchor.device}": ratio
+                       for anchor, ratio in self.ratios()},
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A network that a board does not run, and why."""
+
+    network: str
+    board: str
+    text: str
+
+
+def networks(paths):
+    """The digits network, and those at ``paths``."""
+    found = [Network(name="digits", graph=read_model(model_bytes()))]
+    for path in map(Path, paths):
+        graph = read_model(path)
+        name = network_of(hashlib.sha256(path.read_bytes()).hexdigest(), path.stem)
+        found.append(Network(name=name, graph=graph))
+    return found
+
+
+def bench_networks(chosen, boards, progress=lambda text: None):
+    """:class:`Figures`, or a :class:`Refusal`, of each of the networks ``chosen`` on each board.
+
+    Builds that boards share are simulated once.
+    """
+    clocks, measured, found = read_clocks(), {}, []
+    for board in boards:
+        progress(f"{board.name}: its clock")
+        clock = clocks.get(board.name)
+        problem = _problem(clock, board)
+        for network in chosen:
+            progress(f"{board.name}: {network.name}")
+            key = board.params, network.name
+            if key not in measured:
+                measured[key] = _measure(network, board.params)
+            if isinstance(measured[key], str):
+                found.append(Refusal(network=network.name, board=board.name, text=measured[key]))
+                continue
+            sim, cycles, macs, overlapped = measured[key]
+            products = board.params.products
+            found.append(Figures(
+                network=network.name, board=board.name, products=products, cycles=cycles,
+                floor_cycles=-(-macs // products), wire_seconds=sim.seconds(board.baud),
+                overlapped=overlapped, clock=clock, problem=problem))
+    return found
+
+
+def _problem(clock, board):
+    if clock is None:
+        return "no clock on record"
+    if why := stale(clock, board):
+        return f"the clock on record is stale: {why}"
+    if not clock.met:
+        return (f"the clock of {clock.clock_mhz:g} MHz is missed: the median of "
+                f"{len(clock.seeds)} seeds bears {clock.median:g}")
+    return ""
+
+
+def _measure(network, params):
+    """One inference in simulation, or why there can be none."""
+    try:
+        short = shortages(network.graph, params)
+    except ValueError as error:
+        return str(error)
+    if short:
+        return "; ".join(each.text for each in short)
+    sim = CountedAccelerator(params)
+    try:
+        session = Session(network.graph, sim)
+        sim.clear()
+        session.run(*noise(session.inputs, 1))
+    finally:
+        sim.close()
+    return sim, session.cycles, session.program.macs, not session.alone

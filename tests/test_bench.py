@@ -1,0 +1,175 @@
+# amaranth: UnusedElaboratable=no
+"""Figures of layers and networks, and the record of clocks behind them."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+import boards.clocks
+import host.bench.layers
+from boards.bitstream import prepare
+from boards.board import board_of
+from boards.clocks import Clock, measure, read_clocks, stale, write_clocks
+from boards.tools import tool_versions
+from host.bench import anchors
+from host.bench.networks import Figures, bench_networks, networks
+from host.bench.plots import costs
+from host.bench.wire import ANSWER, REQUEST
+from host.cli import app
+from host.compiler import compile_graph
+from host.digits import model_bytes
+from host.link.frames import frame
+from rtl.link.protocol import WORDS
+from sim.cycles import CycleModel
+
+BOARD = board_of("icebreaker")
+
+
+def a_clock(**changes):
+    return Clock(**{
+        "board": BOARD.name, "clock_mhz": 24.0, "seeds": [1, 2, 3], "mhz": [23.5, 24.5, 26.0],
+        "luts": 5000, "ffs": 3000, "dsps": 8, "rams": 28, "sprams": 4, "critical_path": "a to b",
+        "seconds": [90, 80, 85], "netlist_hash": prepare(BOARD).netlist_hash,
+        "tools": tool_versions("ice40")} | changes)
+
+
+@pytest.fixture
+def record(tmp_path, monkeypatch):
+    """Puts clocks on a record of this test's own."""
+    file = tmp_path / "clocks.json"
+    monkeypatch.setattr(boards.clocks.read_clocks, "__defaults__", (file,))
+    monkeypatch.setattr(boards.clocks.write_clocks, "__defaults__", (file,))
+    write_clocks({})
+    return lambda clock: write_clocks({clock.board: clock})
+
+
+def bench(*words):
+    result = CliRunner().invoke(app, ["bench", *words])
+    assert not result.exception or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def test_layers(monkeypatch):
+    monkeypatch.setattr(host.bench.layers, "LAYERS", {
+        name: host.bench.layers.LAYERS[name] for name in ["depthwise 3x3, 64, 25x5"]})
+    layers = json.loads(bench("--layers", "--json").stdout)["layers"]
+    assert [row["layer"] for row in layers] == ["depthwise 3x3, 64, 25x5", host.bench.layers.GEMM]
+    assert layers[0]["cycles"] <= 3600
+    assert layers[1]["utilisation"] >= 0.99
+
+
+def test_network_on_a_board(record, monkeypatch, tmp_path):
+    record(a_clock())
+    monkeypatch.setattr(anchors, "REFERENCES", {
+        hashlib.sha256(model_bytes()).hexdigest()[:16]: "DS-CNN"})
+    file = tmp_path / "copy.tflite"
+    file.write_bytes(model_bytes())
+    result = bench(str(file), "--json", "--plot", str(tmp_path / "plot.svg"))
+    assert result.exit_code == 0
+    digits, same = json.loads(result.stdout)
+    assert (digits["network"], same["network"]) == ("digits", "DS-CNN")
+    assert digits["board"] == "icebreaker" and digits["clock_mhz"] == 24
+    assert digits["cycles"] == same["cycles"] > digits["floor_cycles"] > 1000
+    assert digits["utilisation"] == digits["floor_cycles"] / digits["cycles"]
+    assert digits["inferences_per_s"] == pytest.approx(24e6 / digits["cycles"])
+    assert 0 < digits["link_inferences_per_s"] <= digits["inferences_per_s"]
+    assert digits["seeds"] == {"1": 23.5, "2": 24.5, "3": 26.0}
+    assert digits["tools"] == tool_versions("ice40") and not digits["ratios"]
+    assert same["ratios"]["fpgaConvNet, v1.1 on ZyBo XC7Z010, 125 MHz"] == pytest.approx(
+        same["inferences_per_s"] / 465)
+    assert b"<svg" in (tmp_path / "plot.svg").read_bytes()
+
+
+@pytest.mark.parametrize("changes, problem", [
+    ({"netlist_hash": "0" * 20}, "the design is another one by now"),
+    ({"tools": {"amaranth": "0.1", "pyosys": "0", "nextpnr-ice40": "0"}}, "amaranth was 0.1"),
+])
+def test_stale_clocks_are_refused(record, changes, problem):
+    clock = a_clock(**changes)
+    assert problem in stale(clock, BOARD)
+    record(clock)
+    result = bench()
+    assert result.exit_code == 1
+    assert "the clock on record is stale" in " ".join(result.output.split())
+    row, = json.loads(bench("--json").stdout)
+    assert row["inferences_per_s"] is row["link_inferences_per_s"] is None
+    assert row["cycles"] and problem in row["problem"]
+
+
+def test_missed_clock_gives_no_rate(record):
+    record(a_clock(mhz=[20.0, 23.0, 26.0]))
+    figures, = bench_networks(networks([]), [BOARD])
+    assert figures.per_second is figures.link_per_second is None
+    assert figures.problem == "the clock of 24 MHz is missed: the median of 3 seeds bears 23"
+
+
+def test_board_without_a_clock(record):
+    figures, = bench_networks(networks([]), [BOARD])
+    assert figures.problem == "no clock on record" and figures.clock_mhz is None
+
+
+@pytest.mark.parametrize("words, message", [
+    ([], "no clock of any board is on record"),
+    (["--record"], "--record needs --board"),
+    (["--layers", "--board", "icebreaker"], "--layers takes neither models nor boards"),
+    (["--board", "arty"], "board must be one of"),
+    (["none.onnx", "--board", "icebreaker"], "none.onnx: No such file"),
+])
+def test_refuses(record, words, message):
+    result = CliRunner().invoke(app, ["bench", *words])
+    assert result.exit_code == 1 and message in str(result.exception)
+
+
+def test_record(record, monkeypatch):
+    """Clocks of all seeds go on record, cells and path of the median one; others stay."""
+    record(a_clock(board="other"))
+    monkeypatch.setattr(boards.clocks, "build_bitstream", fake_build)
+    assert measure(BOARD, (4, 5, 6)).mhz == [28.0, 25.0, 31.0]
+    bench("--record", "--board", "icebreaker")
+    clocks = read_clocks()
+    assert list(clocks) == ["icebreaker", "other"]
+    assert clocks["icebreaker"] == Clock(
+        board="icebreaker", clock_mhz=24, seeds=[1, 2, 3], mhz=[16.0, 19.0, 22.0], luts=102,
+        ffs=10, dsps=8, rams=3, sprams=4, critical_path="path 2", seconds=[60, 60, 60],
+        netlist_hash="hash", tools={"nextpnr": "1"})
+    assert clocks["icebreaker"].median == 19 and not clocks["icebreaker"].met
+
+
+def fake_build(board, seed, progress):
+    class Build:
+        clock_mhz, mhz = 24, {4: 28.0, 5: 25.0, 6: 31.0}.get(seed, 13.0 + 3 * seed)
+        luts, ffs, dsps, rams, sprams, netlist_hash = 100 + seed, 10, 8, 3, 4, "hash"
+        critical_path, seconds, tools = f"path {seed}", {"place and route": 60.4}, {"nextpnr": "1"}
+
+    progress("routing")
+    return Build
+
+
+def test_link_rate():
+    """The UART works while the accelerator does, if both halves of the memories are there."""
+    figures = Figures(network="a", board="b", products=16, cycles=240_000, floor_cycles=1,
+                      wire_seconds=0.03, overlapped=True, clock=a_clock())
+    assert figures.per_second == pytest.approx(100)
+    assert figures.link_per_second == pytest.approx(1 / 0.03)
+    assert replace(figures, wire_seconds=0.001).link_per_second == pytest.approx(100)
+    assert replace(figures, overlapped=False).link_per_second == pytest.approx(25)
+
+
+@pytest.mark.parametrize("words", [1, 10, WORDS])
+def test_bytes_on_the_wire(words):
+    assert len(frame(bytes(5 + 4 * words))) == REQUEST + 4 * words
+    assert len(frame(bytes(2 + 4 * words))) == ANSWER + 4 * words
+
+
+def test_costs_are_the_cycles_of_the_model():
+    network, = networks([])
+    layers = costs(network.graph, BOARD.params)
+    program = compile_graph(network.graph, BOARD.params)
+    assert [each.cycles for each in layers] == pytest.approx(
+        [each.cycles for each in CycleModel(BOARD.params).layers(program.layers)])
+    assert sum(each.macs for each in layers) == program.macs
+    assert all(value >= 0 for each in layers for value in each.parts.values())
+    assert all(each.moved > 0 for each in layers)
