@@ -19,8 +19,8 @@ from rtl.build_folder import build_folder
 from sim.packing import pack, unpack
 from sim.verilog import emit_verilog, ports_of, streams_of
 
-__all__ = ["BOARD", "CompileError", "CompiledSim", "ContractError", "find_library",
-           "find_verilator"]
+__all__ = ["BOARD", "CompileError", "CompiledSim", "ContractError", "compile_library",
+           "find_library", "find_verilator"]
 
 ROOT = Path(__file__).parents[1]
 #: What drives a core: its streams; and, for a core with the pins of a UART, a board of it.
@@ -123,6 +123,20 @@ def _compile(verilog, table, trace, driver):
 
     text = [DRIVER.read_text(), driver.read_text()]
     return _cached("libcore.so", [verilog, table, *text, version, *options, *flags], core)
+
+
+def compile_library(source, headers):
+    """The shared library of a C++ file that includes ``headers``; cached."""
+    text = [path.read_text() for path in (source, *headers)]
+
+    def make(folder):
+        _call("g++", folder, None, ["g++", "-O1", "-fPIC", "-std=c++17", "-shared", "-o",
+                                    "library.so", str(source)])
+
+    if shutil.which("g++") is None:
+        raise CompileError("the compiled simulation needs g++, which is not on the PATH; install "
+                           "it (Debian: apt-get install g++)")
+    return _cached("library.so", text, make)
 
 
 def find_library(component, table, *, platform=None, trace=False, key=None, driver=DRIVER):

@@ -1,0 +1,90 @@
+"""An SDRAM chip in simulation: the model in ``sdram.h``."""
+
+import ctypes
+import functools
+from pathlib import Path
+
+from sim.compiled import compile_library
+
+__all__ = ["SDRAM_MODEL", "SdramModel", "model_config"]
+
+SDRAM_MODEL = Path(__file__).with_name("sdram.h")
+
+#: Pins that a controller drives, in the order of the model's.
+OUTPUTS = "ras", "cas", "we", "ba", "a", "dqm", "dq_o", "dq_oe"
+
+
+def model_config(chip, mhz):
+    """Numbers that the model takes: bits, and times in ps."""
+    def ps(ns):
+        return round(ns * 1000)
+
+    return [chip.data_bits, chip.column_bits, chip.row_bits, chip.bank_bits,
+            round(1e6 / mhz), ps(chip.period), chip.cas, *(ps(getattr(chip, name)) for name in (
+                "start", "refresh", "rcd", "rp", "ras", "rc", "rfc", "rrd", "wr", "mrd"))]
+
+
+@functools.cache
+def _library():
+    library = ctypes.CDLL(str(compile_library(SDRAM_MODEL.with_suffix(".cpp"), [SDRAM_MODEL])))
+    library.sdram_create.restype = ctypes.c_void_p
+    library.sdram_clock.restype = ctypes.c_uint32
+    library.sdram_error.restype = ctypes.c_char_p
+    library.sdram_refreshes.restype = library.sdram_activations.restype = ctypes.c_uint64
+    return library
+
+
+class SdramModel:
+    """A chip, and the registers of the pads before it.
+
+    Parameters
+    ----------
+    chip : :class:`~rtl.memory.sdram.SdramChip`
+    mhz : number
+    """
+
+    def __init__(self, chip, mhz):
+        values = model_config(chip, mhz)
+        self._library = _library()
+        self._model = ctypes.c_void_p(
+            self._library.sdram_create((ctypes.c_int64 * len(values))(*values)))
+
+    def __del__(self):
+        if getattr(self, "_model", None):
+            self._library.sdram_destroy(self._model)
+            self._model = None
+
+    def restart(self):
+        """The FPGA was reset."""
+        self._library.sdram_restart(self._model)
+
+    def clock(self, **pins):
+        """A clock with the levels of ``pins`` before it, 0 where they are left out; what comes back
+        after it."""
+        values = [pins.get(name, 0) for name in OUTPUTS]
+        return self._library.sdram_clock(self._model, (ctypes.c_uint32 * len(values))(*values))
+
+    @property
+    def error(self):
+        """The first rule of the data sheet that was broken; empty if none was."""
+        return self._library.sdram_error(self._model).decode()
+
+    @property
+    def refreshes(self):
+        return self._library.sdram_refreshes(self._model)
+
+    @property
+    def activations(self):
+        return self._library.sdram_activations(self._model)
+
+    def attach(self, dut):
+        """A bench that holds the chip to the pins of a controller, and fails with its error."""
+        pins = [getattr(dut.pins, name) for name in OUTPUTS]
+
+        async def chip(ctx):
+            async for _, reset, *levels in ctx.tick().sample(*pins):
+                if reset:
+                    self.restart()
+                ctx.set(dut.pins.dq_i, self.clock(**dict(zip(OUTPUTS, levels, strict=True))))
+                assert not self.error, self.error
+        return chip
