@@ -25,8 +25,6 @@ class Board:
         ``"module:class"`` of the platform that knows the pins, from amaranth-boards.
     mhz : :class:`float`
         Clock that the PLL makes of the board's own; a build has to meet it.
-    planned : :class:`bool`
-        No build on record has met that clock yet.
     params : :class:`AcceleratorParams`
     baud : :class:`int`
         Rate of the UART.
@@ -56,7 +54,6 @@ class Board:
     platform: str
     mhz: float
     params: AcceleratorParams
-    planned: bool = True
     baud: int = 1_000_000
     pins: tuple | None = None
     clock: str | None = None

@@ -1,10 +1,13 @@
-"""Writes ``docs/registers.md`` from the declarations: ``python -m host.describe``."""
+"""Writes ``docs/registers.md`` from the declarations, and ``docs/clocks.md`` from the record of
+clocks: ``python -m host.describe``."""
 
 from pathlib import Path
 
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
+from boards.board import boards
+from boards.clocks import read_clocks
 from host.fitting import small_build
 from rtl.accelerator import Kind, descriptor_of, descriptor_words
 from rtl.accelerator.host import chunks_of
@@ -20,11 +23,9 @@ from rtl.accelerator.registers import (
 from rtl.bus import StreamRegister
 from rtl.layouts import ChannelParams
 
-__all__ = ["PAGE", "describe", "fields_of"]
+__all__ = ["PAGES", "describe_clocks", "describe_registers", "fields_of", "write_pages"]
 
-PAGE = Path(__file__).parents[1] / "docs" / "registers.md"
-
-HEAD = """\
+REGISTERS = """\
 # Registers, memories and descriptors
 
 This page is written by `python -m host.describe` from the declarations in
@@ -35,11 +36,35 @@ An address counts words of 32 bits. Its upper three bits choose a window, the lo
 in it.
 """
 
+CLOCKS = """\
+# Clocks
 
-def describe():
-    """The page, as text."""
+This page is written from `boards/clocks.json`, which `systolith bench --record --board BOARD`
+writes, by `python -m host.describe`: the whole design of a board, placed and routed by nextpnr from
+several seeds. `systolith bench` refuses a clock that belongs to another design, or to other
+versions of the tools. Clock is that of the board's PLL; it is met if the median of all seeds bears
+it.
+"""
+
+
+def describe_clocks():
+    """The page of clocks, as text."""
+    clocks, known = read_clocks(), boards()
+    rows = [(f"`{clock.board}`", known[clock.board].params.shape, f"{clock.clock_mhz:g}",
+             f"{clock.median:g} ({min(clock.mhz):g} to {max(clock.mhz):g})",
+             ", ".join(map(str, clock.seeds)), *(f"{count:,}" for count in (
+                 clock.luts, clock.ffs, clock.dsps, clock.rams, clock.sprams)),
+             ", ".join(map(str, clock.seconds)), clock.critical_path)
+            for clock in clocks.values()]
+    heads = ("board", "products", "clock, MHz", "bears, MHz", "seeds", "LUTs", "flip-flops",
+             "multipliers", "block RAMs", "single-port RAMs", "seconds", "critical path")
+    return "\n".join([CLOCKS, *_table(heads, rows), ""])
+
+
+def describe_registers():
+    """The page of registers, as text."""
     params = small_build(8, 8)
-    parts = [HEAD.format(bits=OFFSET_BITS)]
+    parts = [REGISTERS.format(bits=OFFSET_BITS)]
     parts += _section("Windows", Window.__doc__, ("window", "from address", "what"), [
         (each.name, f"`{each << OFFSET_BITS:#08x}`", each.text) for each in Window])
     parts += _section("Registers", Register.__doc__, ("offset", "register", "what"), [
@@ -95,5 +120,16 @@ def fields_of(layout, offset=0, name=""):
             yield (offset + field.offset, f"{shape.width}{' signed' * shape.signed}", path)
 
 
+#: Pages by what writes them.
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = {DOCS / "registers.md": describe_registers, DOCS / "clocks.md": describe_clocks}
+
+
+def write_pages():
+    """Write every page anew."""
+    for page, describe in PAGES.items():
+        page.write_text(describe())
+
+
 if __name__ == "__main__":
-    PAGE.write_text(describe())
+    write_pages()

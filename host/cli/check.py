@@ -51,7 +51,7 @@ def check(
         print(json_format.dumps({"model": str(model), "board": board, **found.as_dict(),
                                  "boards_that_fit": others}, indent=2))
     else:
-        _print(found, chosen, others, planned=mhz is None and chosen and chosen.planned)
+        _print(found, chosen, others, planned=mhz is None and chosen and not _met(chosen))
     if found.short:
         raise typer.Exit(1)
 
@@ -68,6 +68,13 @@ def _boards_that_fit(graph):
             except ValueError:
                 fits[board.params] = False
     return [board.name for board in boards().values() if fits[board.params]]
+
+
+def _met(board):
+    from boards.clocks import read_clocks
+
+    clock = read_clocks().get(board.name)
+    return clock is not None and clock.met and abs(clock.clock_mhz - board.mhz) < 1
 
 
 def _print(found, board, others, planned):
@@ -105,7 +112,7 @@ def _print(found, board, others, planned):
         console.print(f"they are moved between runs: {found.alone}", highlight=False)
     if found.per_second:
         console.print(f"{found.per_second:,.1f} inferences a second at {found.mhz:g} MHz"
-                      f"{' (a clock that is planned, not yet measured)' if planned else ''}, "
+                      f"{' (planned: no clock on record meets it)' if planned else ''}, "
                       "without input, output and what runs on the host", highlight=False)
     if not found.short:
         console.print("it fits", style="bold green")
