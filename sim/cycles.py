@@ -52,6 +52,7 @@ class CycleModel:
         self.rate = params.requantize
         self.beats = params.word_bytes // params.lanes
         self.conv = ConvModel(planning_core(params))
+        self.conv.finish += params.output_register  # sums go through a register
         self.finish = self.conv.finish
         self.fetch = 3 + params.output_register     # from the start to the first word
         self.weights = self.conv.weights            # to the first row of weights
@@ -84,7 +85,7 @@ class CycleModel:
         return max(self.rate, self.params.lanes if fields["store"].get("lane_step") else 1)
 
     def _pool(self, fields, begin, _):
-        loops = [loop["count"] + 1 for loop in fields["fetch"]["loops"]]
+        loops = [1 - loop["count"] for loop in fields["fetch"]["loops"]]
         cells, windows = loops[0] * loops[1], loops[2] * loops[3] * loops[4]
         rate = self._rate(fields)
         full = self.fetch + cells + (windows - 1) * max(cells, self.beats * rate)
@@ -95,7 +96,7 @@ class CycleModel:
     def _add(self, fields, begin, ahead):
         pairs = 1
         for loop in fields["fetch"]["loops"][1:]:
-            pairs *= loop["count"] + 1
+            pairs *= 1 - loop["count"]
         table = self.weights + TABLE * entry_rows(self.params.array.cols) + 1
         ready = max(table - ahead, self.fetch + 2)
         rate = self._rate(fields)

@@ -84,7 +84,7 @@ def loaded():
     (1, "weights.count", 2000, "WEIGHTS"),
     (3, "params.base", 201, "PARAMS"),
     (1, "params.repeats", 7, "PARAMS"),
-    (2, "store.walk.loops[0].count", 4000, None),
+    (2, "store.walk.loops[0].count", -4000, None),
     (0, "fetch.loops[0].count", 0, "STALL"),
 ])
 def test_errors_name_field_and_layer(loaded, layer, path, value, error):
@@ -124,7 +124,7 @@ def test_layers_may_not_take_too_long(loaded):
     layer = next(index for index, each in enumerate(program.layers) if each.kind == Kind.POOL)
     raw = program.descriptors
     for loop in range(2):
-        raw = patched(raw, layer, f"fetch.loops[{loop}].count", 4095)
+        raw = patched(raw, layer, f"fetch.loops[{loop}].count", -4095)
         raw = patched(raw, layer, f"fetch.loops[{loop}].step", 0)
     simulated.write(Window.PROGRAM, raw[:, None])
     with pytest.raises(RuntimeError, match=rf"^the accelerator stopped at layer {layer}: LONG"):

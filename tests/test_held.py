@@ -30,6 +30,7 @@ from rtl.layouts import bytes_of
 from rtl.memory import Reader
 from rtl.params import ArrayParams
 from rtl.postprocess import Accumulators, Requantizer
+from rtl.spare import Spare
 
 SMALL = ArrayParams(rows=2, cols=2)
 LINES = {"buffer_bytes": 8, "max_lines": 4, "max_pictures": 2}
@@ -66,6 +67,8 @@ CORES = {
     "reader": lambda: Reader(address_bits=2, width=2, slots=2, tag=1),
     "params": lambda: ParamReader(lanes=2, width=32),
     "pool": lambda: Pool(word_bytes=2, lanes=1),
+    "spare": lambda: Spare(2),
+    "spare and register": lambda: Spare(2, latency=1),
     "axi lite": AxiLite,
     "wishbone": Wishbone,
     "arbiter": CommandArbiter,

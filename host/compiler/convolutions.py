@@ -137,7 +137,7 @@ def plan_layer(core, operator, plan, fetch, target, macs):
     next_line = core.pixel_lanes * y_step
     walk = store_loops(core, (shape.out_width, x_step), (plan.band, next_line), *store.pop("loops"),
                        (len(bands), plan.band * next_line), lane_step=y_step, base=target.byte)
-    walk["tail"] = bands[-1] - 1
+    walk["tail"] = 1 - bands[-1]
     store["last_lane"] = (shape.out_height - 1) % core.pixel_lanes
     return Layer(
         kind=Kind.CONV, operator=operator, plan=plan, macs=macs, repeats=len(bands),

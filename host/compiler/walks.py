@@ -10,7 +10,7 @@ MOST = 1 << COUNT_BITS
 
 def loops(*pairs, base):
     """Nested loops over addresses: (iterations, step) of each, the innermost first."""
-    return {"base": base, "loops": [{"count": count - 1, "step": step if count > 1 else 0}
+    return {"base": base, "loops": [{"count": 1 - count, "step": step if count > 1 else 0}
                                     for count, step in pairs]}
 
 

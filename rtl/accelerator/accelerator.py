@@ -18,6 +18,7 @@ from rtl.accelerator.store import Store
 from rtl.gemm import Gemm
 from rtl.im2col import Im2col
 from rtl.postprocess import Requantizer
+from rtl.spare import Spare
 
 __all__ = ["Accelerator"]
 
@@ -86,7 +87,7 @@ class Accelerator(wiring.Component):
             m.submodules[name] = clear(unit)
 
         # Words in, by the kind of the layer.
-        connect(m, im2col.o, gemm.i)
+        self._cut(m, "vectors", clear, im2col.o, gemm.i)
         source, rows = fetch.o, weights.o
         sources, readers, sums = ({Kind.CONV: im2col.i}, {Kind.CONV: gemm.weights},
                                   {Kind.CONV: gemm.o})
@@ -107,13 +108,15 @@ class Accelerator(wiring.Component):
         _route(m, sequencer.ahead.kind, rows, readers)
 
         # Sums to the requantizer, and back to memory.
+        entering = gemm.o.signature.create(path=("entering",))
+        self._cut(m, "sums", clear, entering, requantizer.i, latency=1)
         with m.Switch(kind):
             for each, unit in sums.items():
                 with m.Case(each):
                     m.d.comb += [
-                        requantizer.i.valid.eq(unit.valid),
-                        requantizer.i.payload.eq(unit.payload),
-                        unit.ready.eq(requantizer.i.ready),
+                        entering.valid.eq(unit.valid),
+                        entering.payload.eq(unit.payload),
+                        unit.ready.eq(entering.ready),
                     ]
         m.d.comb += [
             gather.i.valid.eq(constants.o.valid),
@@ -124,7 +127,7 @@ class Accelerator(wiring.Component):
         if params.rounding == "both":
             m.d.comb += requantizer.float32.eq(layer.float32)
         connect(m, gather.o, requantizer.params)
-        connect(m, requantizer.o, store.i)
+        self._cut(m, "results", clear, requantizer.o, store.i)
 
         # The layer.
         mapped = Signal()  # the im2col unit has this layer still to do
@@ -164,6 +167,15 @@ class Accelerator(wiring.Component):
               for name in ("go", "go_address", "stop")),
         ]
         return m
+
+    def _cut(self, m, name, clear, source, target, *, latency=0):
+        """Connect two units; where memories have their output registers, by a :class:`Spare`."""
+        if not self.params.output_register:
+            connect(m, source, target)
+            return
+        m.submodules[name] = spare = clear(Spare(source.payload.shape(), latency=latency))
+        connect(m, source, spare.i)
+        connect(m, spare.o, target)
 
 
 def _route(m, kind, source, targets):

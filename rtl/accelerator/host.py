@@ -70,7 +70,8 @@ class HostPort(wiring.Component):
         m.d.comb += window.eq(command.address[OFFSET_BITS:])
         free = ~self.running | (window == Window.REGISTERS) | (window == Window.ACTIVATIONS)
         taken, reads = self.commands.valid & self.commands.ready, Signal()
-        orders = taken & command.write & (window == Window.REGISTERS)
+        # Registers are always free.
+        orders = self.commands.valid & command.write & (window == Window.REGISTERS)
         m.d.comb += [
             reads.eq(self.commands.valid & ~command.write & free & ~self.o.valid),
             self.go.eq(orders & (offset == Register.GO)),

@@ -72,7 +72,10 @@ class SeparateMemories(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        request = self.host.requests.payload
+        # What the host asks for waits a cycle, so that no unit waits for its address to be told.
+        request, asked = Signal.like(self.host.requests.payload), Signal()
+        m.d.sync += [request.eq(self.host.requests.payload), asked.eq(self.host.requests.valid)]
+        m.d.comb += self.host.requests.ready.eq(1)
         register = {"output_register": self.build.output_register}
         for window, unit, options in ((Window.PROGRAM, "program", {}),
                                       (Window.WEIGHTS, "weights", register),
@@ -82,13 +85,13 @@ class SeparateMemories(wiring.Component):
                 width=width, depth=depth, **options)
             connect(m, flipped(getattr(self, unit)), memory.read)
             to = memory.write.requests
-            m.d.comb += [to.valid.eq(self.host.requests.valid & (request.window == window)),
+            m.d.comb += [to.valid.eq(asked & (request.window == window)),
                          to.payload.address.eq(request.address), to.payload.mask.eq(1),
                          to.payload.data.eq(request.data)]
-        self._share(m, request, register)
+        self._share(m, request, asked, register)
         return m
 
-    def _share(self, m, request, register):
+    def _share(self, m, request, asked, register):
         width, depth = memories_of(self.build)[Window.ACTIVATIONS]
         parts = self.build.word_bytes
         m.submodules.activations = memory = DualPortMemory(width=width, depth=depth, parts=parts,
@@ -100,7 +103,7 @@ class SeparateMemories(wiring.Component):
         connect(m, writers.memory, memory.write)
         connect(m, flipped(self.fetch), readers.fetch)
         connect(m, flipped(self.store), writers.store)
-        mine = self.host.requests.valid & (request.window == Window.ACTIVATIONS)
+        mine = asked & (request.window == Window.ACTIVATIONS)
         m.d.comb += [
             readers.host.requests.valid.eq(mine & ~request.write),
             readers.host.requests.payload.address.eq(request.address),
@@ -108,7 +111,6 @@ class SeparateMemories(wiring.Component):
             writers.host.requests.payload.address.eq(request.address),
             writers.host.requests.payload.mask.eq(-1),
             writers.host.requests.payload.data.eq(request.data),
-            self.host.requests.ready.eq(1),
             self.host.words.valid.eq(readers.host.words.valid),
             self.host.words.payload.eq(readers.host.words.payload),
         ]

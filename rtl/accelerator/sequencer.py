@@ -48,7 +48,8 @@ class Sequencer(wiring.Component):
     ahead : ``Out(data.StructLayout)``
         ``kind``, ``weights`` and ``params`` of the descriptor whose words the readers deliver.
     clear : ``Out(1)``
-        Everything begins anew: a run starts, or one was given up.
+        Everything begins anew: a run started in the last cycle, or was given up. A register, as it
+        goes everywhere.
     init, init_ahead : ``Out``
         The layer begins; its readers do, each as soon as it can.
     finished, moved : ``In(1)``
@@ -103,8 +104,8 @@ class Sequencer(wiring.Component):
             loader.go.eq(begin),
             loader.address.eq(self.go_address),
             loader.next.eq(take if params.prefetch else end),
-            self.clear.eq(begin | (stop != Error.NONE)),
         ]
+        m.d.sync += self.clear.eq(begin | (stop != Error.NONE))
         staged = data.View(self.layer.shape(), loader.o[:self.layer.shape().size])
         # What stays there while its layer runs is not the next one.
         there = loader.there & (Const(1) if params.prefetch else state == State.NEXT)
@@ -175,7 +176,7 @@ class Sequencer(wiring.Component):
         for reader, names in READERS.items():
             start = Signal(name=f"start_{reader}")
             m.d.comb += start.eq(there & ~ahead[reader] & ~self.reading[reader]
-                                 & self.running & ~self.clear)
+                                 & self.running)
             m.d.sync += self.init_ahead[reader].eq(start)
             with m.If(start):
                 m.d.sync += ahead[reader].eq(1)

@@ -6,12 +6,15 @@ __all__ = ["Walker", "loops_of"]
 
 
 def loops_of(dims, address_bits, count_bits, tail=False):
-    """Layout of nested loops over addresses, the innermost first."""
-    loop = data.StructLayout({"count": count_bits, "step": signed(address_bits + 1)})
+    """Layout of nested loops over addresses, the innermost first.
+
+    A loop counts from ``count`` up to 0, so that a sign tells its last iteration.
+    """
+    loop = data.StructLayout({"count": signed(count_bits + 1), "step": signed(address_bits + 1)})
     return data.StructLayout({
         "base": address_bits,
-        "loops": data.ArrayLayout(loop, dims),  # iterations less one; distance of two
-        **({"tail": count_bits} if tail else {}),
+        "loops": data.ArrayLayout(loop, dims),  # 1 less iterations; distance of two
+        **({"tail": signed(count_bits + 1)} if tail else {}),
     })
 
 
@@ -25,8 +28,8 @@ class Walker(wiring.Component):
     ----------
     dims, address_bits, count_bits : :class:`int`
     tail : pair of :class:`int` or None
-        ``(inner, outer)``: in the last iteration of loop ``outer``, loop ``inner`` has ``tail``
-        iterations less one.
+        ``(inner, outer)``: in the last iteration of loop ``outer``, loop ``inner`` counts
+        from ``tail``.
 
     Members
     -------
@@ -60,12 +63,12 @@ class Walker(wiring.Component):
         began = [place, *(Signal(len(place), name=f"began_{n}") for n in range(1, self.dims))]
         over = Const(1)
         for index in range(self.dims):
-            m.d.comb += o.ends[index].eq(left[index] == 0)
+            m.d.comb += o.ends[index].eq(~left[index][-1])
             over = over & o.ends[index]
             m.d.comb += o.over[index].eq(over)
 
         def counts(index, last_outer):
-            """Iterations less one that a loop starts with."""
+            """What a loop starts with."""
             if self.tail is None or index != self.tail[0]:
                 return loops[index].count
             return Mux(last_outer, self.config.tail, loops[index].count)
@@ -78,16 +81,16 @@ class Walker(wiring.Component):
                 inner = o.over[index - 1] if index else Const(1)
                 with m.If(inner & ~o.over[index]):
                     m.d.comb += after.eq(began[index] + loops[index].step)
-                    m.d.sync += left[index].eq(left[index] - 1)
+                    m.d.sync += left[index].eq(left[index] + 1)
                     m.d.sync += [began[k].eq(after) for k in range(index + 1)]
                     last_outer = 0
                     if self.tail is not None:
                         outer = left[self.tail[1]]
-                        last_outer = outer == (1 if index == self.tail[1] else 0)
+                        last_outer = outer.all() if index == self.tail[1] else ~outer[-1]
                     m.d.sync += [left[k].eq(counts(k, last_outer)) for k in range(index)]
         with m.If(self.init):
             m.d.sync += self.o.valid.eq(1)
             m.d.sync += [address.eq(self.config.base) for address in began]
-            single = loops[self.tail[1]].count == 0 if self.tail is not None else 0
+            single = ~loops[self.tail[1]].count[-1] if self.tail is not None else 0
             m.d.sync += [left[k].eq(counts(k, single)) for k in range(self.dims)]
         return m
