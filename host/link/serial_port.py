@@ -12,6 +12,8 @@ __all__ = ["BAUDS", "SerialPipe", "low_latency", "port_names"]
 BAUDS = 3_000_000, 1_000_000
 #: Seconds that the operating system may take to accept what is written.
 WRITE_TIMEOUT = 5
+#: Seconds that one look at a port takes at the most: to tell pyserial another time costs more.
+LOOK = 0.01
 #: Where Linux tells of serial ports.
 SYSTEM = Path("/sys/class/tty")
 
@@ -37,7 +39,7 @@ class SerialPipe(Pipe):
 
         self.name = str(port)
         try:
-            self._port = serial.Serial(self.name, baud, timeout=0, write_timeout=WRITE_TIMEOUT,
+            self._port = serial.Serial(self.name, baud, timeout=LOOK, write_timeout=WRITE_TIMEOUT,
                                        exclusive=True)
         except (OSError, ValueError) as error:  # pyserial's own are of these
             raise LinkError(f"{self.name}: {_in_words(error, baud)}") from error
@@ -51,11 +53,13 @@ class SerialPipe(Pipe):
                             "out?") from error
 
     def read(self, timeout):
+        until = self.now() + timeout
         try:
-            if self._port.timeout != timeout:
-                self._port.timeout = timeout
-            data = self._port.read(1)
-            return data + self._port.read(self._port.in_waiting) if data else data
+            while True:
+                waiting = self._port.in_waiting
+                data = self._port.read(waiting or 1) if waiting or timeout > 0 else b""
+                if data or self.now() >= until:
+                    return data
         except OSError as error:
             raise LinkError(f"{self.name}: the port is gone ({error}); was it pulled out?"
                             ) from error
