@@ -80,11 +80,11 @@ def _needs(graph, params, keep=False, batch=1, buffered=False):
 
 
 def _able(graph, params):
-    """``params`` with all units that ``graph`` may ask for."""
+    """``params`` with a rounding that ``graph`` may ask for."""
     if params.rounding not in {graph.rounding, "both"}:
         # Only a requantiser of a cycle knows float32.
         params = replace(params, rounding=graph.rounding, requantize=1)
-    return replace(params, pooling=True, addition=True)
+    return params
 
 
 def _words(needs, planned, params):

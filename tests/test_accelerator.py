@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from boards.builds import up5k_build
 from host.accelerated import SimulatedAccelerator
 from host.compiler import Segment, compile_graph, input_words
 from host.digits import held_out, model_bytes
 from host.fitting import small_build
 from host.golden_run import run_graph
 from host.tflite import read_tflite
-from rtl.accelerator import AcceleratorParams, descriptor_words
+from rtl.accelerator import descriptor_words
 from rtl.accelerator.registers import OFFSET_BITS, Register, Window
-from rtl.params import ArrayParams
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 
@@ -87,11 +87,7 @@ def test_shared_models_on_all_inputs(name, build):
 
 def test_one_memory_for_everything():
     """As on an UltraPlus: 128 KiB with one port hold each of the networks."""
-    params = AcceleratorParams(
-        array=ArrayParams(rows=4, cols=4, fir_rows=3), lanes=1, requantize=3, depth=256,
-        output_register=False, buffer_bytes=4096, max_lines=256, unified=True, prefetch=False,
-        activation_bytes=1 << 17)
-    unified = SimulatedAccelerator(params)
+    unified = SimulatedAccelerator(up5k_build())
     check(unified, read_tflite(model_bytes()), held_out().pictures[:1])
     for name, most in (("resnet8_cifar10", 950_000), ("kws_dscnn", 275_000)):
         path = MODELS / f"{name}_int8.tflite"

@@ -274,16 +274,16 @@ def padded():
 
 
 def connected():
-    grown = Grown(40, 40, 16)
-    grown.weighted("FULLY_CONNECTED", (2, 40 * 40 * 16), 0, (1, 2))
+    grown = Grown(48, 48, 16)
+    grown.weighted("FULLY_CONNECTED", (2, 48 * 48 * 16), 0, (1, 2))
     return grown.graph()
 
 
 @pytest.mark.parametrize("graph, reason", [
-    (wide((17, 1)), "operator 0 (CONV_2D): kernel height must be between 1 and 16, not 17"),
+    (wide((33, 1)), "operator 0 (CONV_2D): kernel height must be between 1 and 32, not 33"),
     (padded(), ("operator 0 (PAD): it pads other than the last two of 5 axes; of four axes all but "
      "the first can be padded")),
-    (connected(), ("operator 0 (FULLY_CONNECTED): windows of 25600 bytes are not of 1 to 16 "
+    (connected(), ("operator 0 (FULLY_CONNECTED): windows of 36864 bytes are not of 1 to 32 "
      "equal parts of 1024 at the most")),
     (Graph(**{**vars(wide((1, 1))), "rounding": "float32"}), ("the network needs the rounding "
      "float32, but the build has tflm alone: build it with that, or with both")),

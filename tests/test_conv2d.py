@@ -289,8 +289,8 @@ def test_refuses_a_line_beyond_the_accumulators():
 
 
 @pytest.mark.parametrize("changes, message", [
-    ({"kernel": (17, 1)}, "kernel height must be between 1 and 16, not 17"),
-    ({"kernel": (1, 0)}, "kernel width must be between 1 and 16, not 0"),
+    ({"kernel": (33, 1)}, "kernel height must be between 1 and 32, not 33"),
+    ({"kernel": (1, 0)}, "kernel width must be between 1 and 32, not 0"),
     ({"stride": (65, 1)}, "stride along the height must be between 1 and 64, not 65"),
     ({"dilation": (1, 65)}, "dilation along the width must be between 1 and 64, not 65"),
     ({"padding": ((0, 256), (0, 0))},

@@ -75,7 +75,7 @@ CORES = {
 }
 
 #: Inputs whose docstrings say that they hold while anything is under way.
-STEADY = {"config", "float32", "maximum", "plain"}
+STEADY = {"config", "float32", "maximum"}
 
 #: What else is assumed of a core.
 ASSUMED = {

@@ -103,7 +103,8 @@ class _Plan:
                  for op in storage.accelerated if op.inputs[0] in dense}
         need, self.least = storage.settle(words, batch, keep, plans, buffered)
         self.context = Context(graph=graph, core=core, places=storage.places, plans=plans,
-                               dense=dense, stacked=stacked, pictures=batch)
+                               dense=dense, stacked=stacked, pictures=batch,
+                               pooling=params.pooling)
         length = descriptor_words(params)
         self.layers, self.steps = _lower(self.context, order, storage, length)
         kinds = {layer.kind for layer in self.layers}

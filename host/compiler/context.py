@@ -28,6 +28,8 @@ class Context:
         Pictures of a run.
     picture : :class:`int`
         The one that is lowered now.
+    pooling : :class:`bool`
+        Whether the build has a unit for windows.
     """
 
     graph: object
@@ -38,6 +40,7 @@ class Context:
     stacked: set
     pictures: int = 1
     picture: int = 0
+    pooling: bool = True
 
     def place(self, operator, tensor):
         place = self.places[tensor]

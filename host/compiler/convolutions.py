@@ -13,7 +13,8 @@ from rtl.accelerator.descriptor import Kind
 from rtl.im2col import ConvShape
 from rtl.im2col.params import MAX_CHANNELS, MAX_KERNEL
 
-__all__ = ["conv_plan", "convolution", "dense_words", "plan_layer", "spread"]
+__all__ = ["conv_plan", "convolution", "dense_words", "plan_layer", "spread",
+           "widened"]
 
 
 def conv_plan(core, graph, operator, place, *, dense=False, pictures=1):
@@ -29,7 +30,7 @@ def conv_plan(core, graph, operator, place, *, dense=False, pictures=1):
         else:
             layer = conv_layer(graph, operator, 1)
             if not dense:
-                layer = _thin(_widen(layer, place))
+                layer = _thin(widened(layer, place))
         shape = replace(layer.shape, height=layer.shape.height * pictures)
         return ConvPlan(core, replace(layer, shape=shape), fold=dense,
                         turn=operator.kind != "FULLY_CONNECTED")
@@ -47,7 +48,7 @@ def _connected(graph, operator, place):
         return spread(pixels.reshape(len(weights), -1), constants)
     if weights.shape[1] == place.channels:
         shape = ConvShape(height=place.height, width=place.width, channels=place.channels)
-        return _widen(ConvLayer(shape=shape, weights=weights[:, None, None], **constants), place)
+        return widened(ConvLayer(shape=shape, weights=weights[:, None, None], **constants), place)
     raise ValueError(f"it takes {weights.shape[1]} numbers at a time of a picture of "
                      f"{place.height}x{place.width}x{place.channels}; all of them, or the channels "
                      "of a pixel, are possible")
@@ -70,7 +71,7 @@ def spread(weights, constants, lines=1):
     return ConvLayer(shape=shape, weights=weights.reshape(len(weights), 1, width, -1), **constants)
 
 
-def _widen(layer, place):
+def widened(layer, place):
     """``layer`` over the words of ``place``."""
     more = place.filled - place.channels
     if layer.shape.groups > 1:

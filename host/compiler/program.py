@@ -6,6 +6,7 @@ import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
+from host.compiler.walks import MOST
 from rtl.accelerator.descriptor import Kind, descriptor_of, descriptor_words
 from rtl.accelerator.registers import Window
 from sim.packing import pack
@@ -102,18 +103,32 @@ class Program:
 
 
 def gather(layers, cols):
-    """All weights (rows, cols), all channels' parameters, and where each layer's begin in them.
+    """All weights (rows, cols), all channels' parameters, and of each layer's of either: the first,
+    how many there are, and how often they are read.
 
     What is there already is not stored again.
     """
     rows, channels = _Pool(), _Pool()
-    bases = [(rows.add(layer.weights), channels.add(_table(layer))) for layer in layers]
+    bases = [tuple(pool.add(*_period(block, layer.repeats)) for pool, block in (
+        (rows, layer.weights), (channels, _table(layer)))) for layer in layers]
     table = channels.all(len(FIELDS), np.int64)
     return (rows.all(cols, np.int8), dict(zip(FIELDS, table.T.copy(), strict=True)), bases)
 
 
 def _table(layer):
     return np.stack([layer.params[name] for name in FIELDS], axis=1).astype(np.int64)
+
+
+def _period(block, repeats):
+    """The shortest block of rows that, read more often, says the same as ``block`` does when it is
+    read ``repeats`` times; and how often."""
+    count = len(block)
+    for length in range(1, count // 2 + 1):
+        often = count // length
+        if count % length == 0 and often * repeats <= MOST and (
+                block[length:] == block[:-length]).all():
+            return block[:length], often * repeats
+    return block, repeats
 
 
 def areas_of(params, sizes):
@@ -129,8 +144,8 @@ def areas_of(params, sizes):
 
 
 def encode(params, rounding, layers, ends, bases, areas):
-    """Descriptors, in words of 32 bits, of layers whose weights and parameters begin at ``bases``
-    in their ``areas``.
+    """Descriptors, in words of 32 bits, of layers whose weights and parameters lie at ``bases``, as
+    of :func:`gather`, in their ``areas``.
 
     After each of the ``ends``, numbers of layers, the program stops. Raises :exc:`ValueError` for
     what a field of the build cannot hold.
@@ -138,13 +153,10 @@ def encode(params, rounding, layers, ends, bases, areas):
     mode = {"float32": int(rounding == "float32")} if params.rounding == "both" else {}
     layout, words = descriptor_of(params), descriptor_words(params)
     out = []
-    for number, (layer, (row, channel)) in enumerate(zip(layers, bases, strict=True)):
-        count = len(layer.params["bias"])
-        row, channel = row + areas[Window.WEIGHTS], (
-            channel * params.channel_words + areas[Window.PARAMS])
+    for number, (layer, (rows, channels)) in enumerate(zip(layers, bases, strict=True)):
         fields = {"kind": int(layer.kind), **mode, **layer.fields,
-                  "weights": _sequence(row, len(layer.weights), layer.repeats),
-                  "params": _sequence(channel, count * params.channel_words, layer.repeats)}
+                  "weights": _sequence(areas[Window.WEIGHTS], 1, *rows),
+                  "params": _sequence(areas[Window.PARAMS], params.channel_words, *channels)}
         try:
             out.append(_words(layout, fields, words))
         except ValueError as error:
@@ -161,20 +173,21 @@ class _Pool:
     def __init__(self):
         self._blocks, self._bases, self._count = [], {}, 0
 
-    def add(self, block):
-        """Number of the first row of ``block``."""
+    def add(self, block, repeats):
+        """Number of the first row of ``block``, how many it has, and how often it is read."""
         key = block.tobytes()
         if key not in self._bases:
             self._bases[key] = self._count
             self._blocks.append(block)
             self._count += len(block)
-        return self._bases[key]
+        return self._bases[key], len(block), repeats
 
     def all(self, width, dtype):
         return np.concatenate([np.zeros((0, width), dtype), *self._blocks])
 
 
-def _sequence(base, count, repeats):
+def _sequence(area, words, first, rows, repeats):
+    base, count = area + first * words, rows * words
     return {"base": base, "count": max(count - 1, 0), "repeats": repeats - 1, "used": count > 0}
 
 

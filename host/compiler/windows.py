@@ -4,13 +4,14 @@ import numpy as np
 
 from host.compiler import float32
 from host.compiler.program import Layer
+from host.compiler.sums import sums
 from host.compiler.walks import MOST, loops, pixels_store
 from host.layers import requantisation
 from rtl.accelerator.descriptor import Kind
 from sim.golden.operators import mean_params
 
-__all__ = ["FULL_RANGE", "MOST_CELLS", "cells_of", "clamp", "copies", "mean", "pad", "pool",
-           "resize", "spans"]
+__all__ = ["FULL_RANGE", "MOST_CELLS", "cells_of", "clamp", "copies", "mean",
+           "mean_scale", "pad", "pool", "resize", "spans"]
 
 #: Cells of a window at the most.
 MOST_CELLS = 1024
@@ -19,14 +20,14 @@ FULL_RANGE = {"zero_point": 0, "low": -128, "high": 127}
 
 
 def _layer(context, operator, fetch, target, words, limits=FULL_RANGE, scale=None, bias=0,
-           **fields):
+           maximum=0):
     lanes, scale = context.core.lanes, scale or requantisation(context.graph, 1.0)
     return Layer(
         kind=Kind.POOL, operator=operator, weights=np.zeros((0, context.core.array.cols), np.int8),
         params={"bias": np.full(lanes, bias), "multiplier": np.full(lanes, scale[0]),
                 "shift": np.full(lanes, scale[1])},
         fields={"range": limits, "fetch": fetch, "store": pixels_store(context.core, target, words),
-                **(fields or {"maximum": 1})})
+                "maximum": maximum})
 
 
 def _windows(context, operator, source, target, window, stride, **more):
@@ -71,18 +72,34 @@ def pool(context, operator):
     layers = []
     for y, lines, top, tall in rows:
         for x, pixels, left, wide in cols:
-            limits, fields = {"zero_point": 0, "low": low, "high": high}, {"maximum": 1}
-            if operator.kind == "AVERAGE_POOL_2D" and graph.rounding == "float32":
-                bias, factor, zero_point = float32.average(graph, operator, tall * wide)
-                fields = {"plain": 1, "bias": bias, "scale": requantisation(graph, factor)}
-                limits["zero_point"] = zero_point
-            elif operator.kind == "AVERAGE_POOL_2D":
-                fields = {"maximum": 0, "scale": (round((1 << 29) / (tall * wide)), 0)}
-            layers.append(_windows(
-                context, operator, source.part(top, left, source.height, source.width),
-                target.part(y, x, lines, pixels), (tall, wide), attributes["stride"],
-                limits=limits, **fields))
+            limits = {"zero_point": 0, "low": low, "high": high}
+            region = (source.part(top, left, source.height, source.width),
+                      target.part(y, x, lines, pixels), (tall, wide), attributes["stride"])
+            if operator.kind == "MAX_POOL_2D":
+                layers.append(_windows(context, operator, *region, limits=limits, maximum=1))
+                continue
+            bias, scale = 0, mean_scale(tall * wide)
+            if graph.rounding == "float32":
+                bias, factor, limits["zero_point"] = float32.average(graph, operator, tall * wide)
+                scale = requantisation(graph, factor)
+            layers += _sums(context, operator, *region, limits=limits, scale=scale, bias=bias)
     return layers
+
+
+def mean_scale(cells):
+    """``(multiplier, shift)`` that divide a sum of so many int8, ties away from zero.
+
+    Ties are rounded upwards; the multiplier is more than ``1 / cells``, by ``2^-31`` at the most,
+    so that each tie lies past that on the proper side: a sum by ``128 cells / 2^31`` at the most,
+    less than the ``1 / (2 cells)`` to another tie.
+    """
+    return (1 << 31) // cells + 1, 0
+
+
+def _sums(context, operator, *region, **more):
+    """Layers of sums: by the unit for windows, or by what does without."""
+    layers = None if context.pooling else sums(context, operator, *region, **more)
+    return layers or [_windows(context, operator, *region, **more)]
 
 
 def cells_of(graph, operator):
@@ -102,8 +119,8 @@ def mean(context, operator):
         scale = requantisation(graph, float32.mean_factor(graph, operator, cells))
     else:
         scale = mean_params(cells, x.scale / y.scale)
-    return [_windows(context, operator, source, context.target(operator), window, window, plain=1,
-                     bias=-x.zero_point * cells, limits=limits, scale=scale)]
+    return _sums(context, operator, source, context.target(operator), window, window,
+                 bias=-x.zero_point * cells, limits=limits, scale=scale)
 
 
 def copies(context, operator, source, target, limits=FULL_RANGE, factor=(1, 1)):

@@ -95,8 +95,7 @@ class Accelerator(wiring.Component):
         if params.pooling:
             m.submodules.pool = pool = clear(Pool(word_bytes=word_bytes, lanes=lanes))
             sources[Kind.POOL], sums[Kind.POOL] = pool.i, pool.o
-            m.d.comb += [pool.i.payload.eq(source.payload), pool.maximum.eq(layer.maximum),
-                         pool.plain.eq(layer.plain)]
+            m.d.comb += [pool.i.payload.eq(source.payload), pool.maximum.eq(layer.maximum)]
         if params.addition:
             m.submodules.add = add = clear(Add(
                 word_bytes=word_bytes, lanes=lanes, cols=array.cols,

@@ -35,8 +35,7 @@ def descriptor_of(params):
     """Layout of a descriptor in a build of :class:`AcceleratorParams`."""
     return data.StructLayout({
         "kind": KIND_BITS,
-        "maximum": 1,                     # POOL: maxima, not means
-        "plain": 1,                       # POOL: sums that the parameters scale
+        "maximum": 1,                     # POOL: maxima, not sums
         **({"float32": 1} if params.rounding == "both" else {}),  # round by float32
         "range": OutputRange,
         "fetch": fetch_of(params),

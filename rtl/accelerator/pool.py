@@ -18,15 +18,10 @@ class Pool(wiring.Component):
     cells of a window. Each window gives ``word_bytes / lanes`` beats. One word a cycle, as long as
     a window has as many cells as it gives beats.
 
-    A maximum leaves as it is, and so does a ``plain`` sum. Other sums ``s`` leave as ``4s + 1``,
-    or ``4s - 1`` if it is negative: times ``2^29 / n``, rounded with ties upwards, that is the mean
-    of ``n`` numbers with ties away from zero, as it lies past each tie on the proper side, but by
-    less than to the next number.
-
     Members
     -------
-    maximum, plain : ``In(1)``
-        Hold while anything is under way.
+    maximum : ``In(1)``
+        Holds while anything is under way.
     i : ``In(stream.Signature(fetched_of(word_bytes)))``
     o : ``Out(stream.Signature(sums_of(lanes)))``
         ``last`` marks the last beat of all.
@@ -36,7 +31,6 @@ class Pool(wiring.Component):
         self.word_bytes, self.lanes = word_bytes, lanes
         super().__init__({
             "maximum": In(1),
-            "plain": In(1),
             "i": In(stream.Signature(fetched_of(word_bytes))),
             "o": Out(stream.Signature(sums_of(lanes))),
         })
@@ -76,9 +70,6 @@ class Pool(wiring.Component):
             with m.If(taken & window_ends):
                 m.d.sync += out[channel].eq(now)
         for lane in range(self.lanes):
-            value = Signal(signed(SUM_WIDTH), name=f"value_{lane}")
-            m.d.comb += value.eq(out[(beat * self.lanes + lane)[:len(beat) + 5]])
-            widened = Cat(Const(1, 1), value[-1], (value - value[-1])[:SUM_WIDTH]).as_signed()
             m.d.comb += self.o.payload.acc[lane].eq(
-                Mux(self.maximum | self.plain, value, widened))
+                out[(beat * self.lanes + lane)[:len(beat) + 5]])
         return m

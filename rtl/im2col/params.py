@@ -9,7 +9,7 @@ from rtl.params import MAX_PIXEL_LANES
 
 __all__ = ["Im2colParams", "MAX_KERNEL", "MAX_CHANNELS"]
 
-MAX_KERNEL = 16
+MAX_KERNEL = 32
 MAX_CHANNELS = 1024
 
 

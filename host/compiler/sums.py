@@ -1,0 +1,45 @@
+"""Sums of windows on a build without a unit for them: depthwise convolutions with weights of 1."""
+
+import numpy as np
+
+from host.compiler.convolutions import plan_layer, widened
+from host.compiler.walks import pixels_fetch
+from host.tiling import ConvLayer, ConvPlan
+from rtl.im2col import ConvShape
+
+__all__ = ["sums"]
+
+
+def sums(context, operator, source, target, window, stride, *, limits, scale, bias=0):
+    """Layers that sum windows of ``source``, all within the picture, or None if the build cannot.
+
+    As many channels at a time as its line buffer can take.
+    """
+    core, lines = context.core, [(count - 1) * step + cells for count, step, cells in zip(
+        (target.height, target.width), stride, window, strict=True)]
+    source = source.part(0, 0, *lines)
+
+    def plan_of(place):
+        count = place.channels
+        layer = ConvLayer(
+            shape=ConvShape(height=place.height, width=place.width, channels=count, kernel=window,
+                            stride=stride, groups=count),
+            weights=np.ones((count, *window, 1), np.int8), bias=np.full(count, bias),
+            multiplier=np.full(count, scale[0]), shift=np.full(count, scale[1]),
+            input_zero_point=0, **limits)
+        return ConvPlan(core, widened(layer, place), fold=False)
+
+    for number in range(1, source.pixel_words + 1):
+        size = -(-source.pixel_words // number) * source.word_bytes
+        slices = range(0, source.channels, size)
+        counts = [min(size, source.channels - first) for first in slices]
+        parts = [(source.slice(*each), target.slice(*each))
+                 for each in zip(slices, counts, strict=True)]
+        try:
+            plans = [plan_of(part) for part, _ in parts]
+        except ValueError:
+            continue
+        return [plan_layer(core, operator, plan,
+                           pixels_fetch(part.turned() if plan.turned else part), result, 0)
+                for plan, (part, result) in zip(plans, parts, strict=True)]
+    return None

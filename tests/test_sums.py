@@ -1,0 +1,90 @@
+# amaranth: UnusedElaboratable=no
+"""Means of windows: their rounding, and on a build without a unit for them."""
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from host.accelerated import SimulatedAccelerator
+from host.compiler import compile_graph
+from host.compiler.windows import MOST_CELLS, mean_scale
+from host.fitting import shortages, small_build
+from host.golden_run import run_graph
+from host.samples import Chain, int8
+from rtl.accelerator.descriptor import Kind
+from sim.golden.requantize import requantize
+
+
+def test_means_round_ties_away_from_zero():
+    """Of every number of cells, the sums about every tie, and the extremes."""
+    halves = np.arange(-256, 256)  # ties are at the odd ones
+    for cells in range(1, MOST_CELLS + 1):
+        total = np.clip((halves[:, None] * cells // 2 + np.arange(-1, 3)).ravel(),
+                        -128 * cells, 127 * cells)
+        want = np.sign(total) * ((2 * np.abs(total) + cells) // (2 * cells))
+        np.testing.assert_array_equal(requantize(total, 0, *mean_scale(cells), 0), want)
+
+
+@functools.cache
+def accelerator():
+    return SimulatedAccelerator(replace(small_build(4, 4), pooling=False, buffer_bytes=512))
+
+
+class Windows(Chain):
+    """Windows over a picture of a given shape."""
+
+    def __init__(self, *shape):
+        super().__init__(np.random.default_rng(sum(shape)))
+        self.tensors = []
+        self.last = self.tensor((1, *shape), 0.05)
+
+
+def windows(shape, kernel, same=False, kind="AVERAGE_POOL_2D"):
+    chain = Windows(*shape)
+    chain.pool(kind, kernel=kernel, same=same)
+    return chain.graph()
+
+
+def means(*shape):
+    chain = Windows(*shape)
+    chain.mean()
+    return chain.graph()
+
+
+@pytest.mark.parametrize("graph, layers, batch", [
+    (windows((6, 7, 5), (3, 2)), 1, 1),
+    (windows((6, 7, 1), (6, 7)), 2, 2),
+    (windows((4, 5, 6), (3, 3), same=True), 9, 1),   # a border cuts windows on all sides
+    (windows((25, 5, 12), (25, 5)), 3, 1),           # a line buffer holds four channels
+    (windows((2, 32, 4), (2, 32)), 1, 1),
+    (means(4, 6, 7), 1, 3),
+    (means(7, 9, 10), 2, 1),
+])
+def test_without_a_unit(graph, layers, batch):
+    simulated, (x, *_) = accelerator(), graph.tensors
+    program = compile_graph(graph, simulated.params, batch=batch)
+    assert [layer.kind for layer in program.layers] == [Kind.CONV] * layers
+    simulated.load(program)
+    rng = np.random.default_rng(1)
+    for pictures in (int8(rng, (batch, *x.shape[1:])), np.full((batch, *x.shape[1:]), -128)):
+        pictures = pictures.astype(np.int8)
+        np.testing.assert_array_equal(simulated.run(pictures).values[graph.outputs[0]],
+                                      run_graph(graph, pictures)[graph.outputs[0]])
+
+
+def test_weights_of_ones_take_little_memory():
+    assert compile_graph(windows((8, 8, 8), (8, 8)), accelerator().params).weights.size <= 48
+
+
+@pytest.mark.parametrize("graph", [
+    windows((6, 7, 5), (3, 2), kind="MAX_POOL_2D"),
+    windows((40, 3, 4), (33, 1)),                    # more than a kernel can have
+])
+def test_what_needs_the_unit_says_so(graph):
+    short, = shortages(graph, accelerator().params)
+    assert (short.name, short.need, short.have) == ("pooling", True, False)
+    with pytest.raises(ValueError, match=r"^the network needs what this build does not have: "
+                                         r"POOLING$"):
+        compile_graph(graph, accelerator().params)
