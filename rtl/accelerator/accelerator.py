@@ -87,7 +87,7 @@ class Accelerator(wiring.Component):
             m.submodules[name] = clear(unit)
 
         # Words in, by the kind of the layer.
-        self._cut(m, "vectors", clear, im2col.o, gemm.i)
+        connect(m, im2col.o, gemm.i)
         source, rows = fetch.o, weights.o
         sources, readers, sums = ({Kind.CONV: im2col.i}, {Kind.CONV: gemm.weights},
                                   {Kind.CONV: gemm.o})

@@ -7,6 +7,7 @@ from rtl.im2col.lines import LineWalker
 from rtl.im2col.tiles import TileWalker
 from rtl.im2col.vectors import VectorWalker, read_of
 from rtl.layouts import bytes_of
+from rtl.spare import Spare
 from rtl.stages import later
 
 __all__ = ["Im2col", "patch_of"]
@@ -103,16 +104,18 @@ class Im2col(wiring.Component):
 
         # Orders and what is known of them move with the memory's latency, all halting together.
         advance = Signal()
-        m.d.comb += [advance.eq(~self.o.valid | self.o.ready), vectors.o.ready.eq(advance)]
+        m.d.comb += advance.eq(~self.o.valid | self.o.ready)
         order = data.StructLayout({"valid": 1, "read": read_of(self.params)})
         orders = [Signal(order, name=f"order_{n}") for n in range(buffer.latency + 2)]
-        m.d.comb += [orders[0].valid.eq(vectors.o.valid), orders[0].read.eq(vectors.o.payload)]
+        coming = self._cut(m, vectors, lines)
+        m.d.comb += [coming.ready.eq(advance), orders[0].valid.eq(coming.valid),
+                     orders[0].read.eq(coming.payload.read)]
         with m.If(advance):
             m.d.sync += [after.eq(before)
                          for before, after in zip(orders, orders[1:], strict=False)]
         m.d.comb += [buffer.addresses.eq(orders[1].read.addresses), buffer.read_en.eq(advance)]
         # Lines are given up only when the last read of the band is under way.
-        release = later(m, advance, Cat(lines.keep_from, lines.picture_over), "release")
+        release = later(m, advance, coming.payload.release, "release")
         with m.If(advance & orders[1].valid & orders[1].read.release):
             m.d.sync += Cat(keep_from, picture_over).eq(release)
         with m.If(init | buffer.rolled):
@@ -134,6 +137,23 @@ class Im2col(wiring.Component):
         with m.If(self.config.ready):
             m.d.sync += [running.eq(0), over.eq(0)]
         return m
+
+    def _cut(self, m, vectors, lines):
+        """The stream of vectors to read, and what may be given up behind each. Where memories have
+        their output registers, it is cut: so walkers do not wait for what the output says."""
+        order = stream.Signature(data.StructLayout({
+            "read": read_of(self.params), "release": len(lines.keep_from) + 1})).create()
+        m.d.comb += [
+            order.valid.eq(vectors.o.valid),
+            order.payload.read.eq(vectors.o.payload),
+            order.payload.release.eq(Cat(lines.keep_from, lines.picture_over)),
+            vectors.o.ready.eq(order.ready),
+        ]
+        if not self.params.output_register:
+            return order
+        m.submodules.orders = spare = Spare(order.payload.shape())
+        connect(m, order, spare.i)
+        return spare.o
 
     def _inside(self, m, read, advance, cycles):
         """Which bytes are of the picture and of the run, ``cycles`` enabled cycles after ``read``.
