@@ -43,8 +43,12 @@ class FrameReceiver(wiring.Component):
         m.submodules.crc = crc = CRC32_ISO_HDLC(1).create()
         # A frame lies from `start`, where its length goes, to `last`; the next begins behind it.
         start, last, read = Signal(range(RING)), Signal(range(RING)), Signal(range(RING))
-        end, length, full = Signal(range(RING)), Signal(range(RING)), Signal()
-        m.d.comb += [end.eq(last + 1), length.eq(last - start), full.eq(end == read)]
+        end, length = Signal(range(RING)), Signal(range(RING))
+        m.d.comb += [end.eq(last + 1), length.eq(last - start)]
+        # Seen a cycle later: no two bytes of a frame that change them come so close.
+        full, long_enough = Signal(), Signal()
+        m.d.sync += [full.eq(end == read),
+                     long_enough.eq(~length[8] & (length >= HEADER + CRC))]
 
         bits, shift = Signal(range(9)), Signal(8, reset_less=True)
         m.d.comb += [crc.valid.eq(bits != 0), crc.data.eq(shift[0]), self.i.ready.eq(bits == 0)]
@@ -58,8 +62,7 @@ class FrameReceiver(wiring.Component):
         bad, urgent = Signal(), Signal()
         good, forget = Signal(), Signal()
         # A frame that has no room for the length of the next would leave a ring that looks empty.
-        m.d.comb += good.eq(crc.match_detected & (code == 0) & ~bad & ~full & ~length[8]
-                            & (length >= HEADER + CRC))
+        m.d.comb += good.eq(crc.match_detected & (code == 0) & ~bad & ~full & long_enough)
         value = Mux(code == 0, 0, byte)
         with m.If(self.i.valid & self.i.ready):
             with m.If(byte == 0):

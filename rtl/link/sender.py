@@ -38,7 +38,11 @@ class FrameSender(wiring.Component):
         with m.If(bits != 0):
             m.d.sync += [bits.eq(bits - 1), shift.eq(shift >> 1)]
 
-        def put(byte):
+        # A byte that was taken is put before its bits are shifted.
+        came, check = Signal(), Signal()
+        byte = Mux(came, shift, crc.crc.word_select(part, 8))
+        m.d.comb += came.eq(bits == 8)
+        with m.If(came | check):
             m.d.comb += buffer.write_en.eq(1)
             m.d.sync += end.eq(end + 1)
             with m.If(byte == 0):
@@ -61,13 +65,12 @@ class FrameSender(wiring.Component):
             with m.State("GATHER"):
                 m.d.comb += self.i.ready.eq(bits == 0)
                 with m.If(self.i.valid & self.i.ready):
-                    put(self.i.payload.byte)
                     m.d.sync += [bits.eq(8), shift.eq(self.i.payload.byte)]
                     with m.If(self.i.payload.last):
                         m.next = "CHECK"
             with m.State("CHECK"):
                 with m.If(bits == 0):
-                    put(crc.crc.word_select(part, 8))
+                    m.d.comb += check.eq(1)
                     m.d.sync += part.eq(part + 1)
                     with m.If(part == 3):
                         m.next = "CLOSE"
