@@ -9,6 +9,7 @@ from rtl.accelerator.registers import (
     FIRST_PARAMETER,
     ID,
     OFFSET_BITS,
+    PARAMETERS,
     Error,
     Register,
     Window,
@@ -27,7 +28,8 @@ def chunks_of(width):
 
 
 class HostPort(wiring.Component):
-    """Commands of the host to registers and memories; a write takes a cycle, a read a few.
+    """Commands of the host to registers and memories; a write to a memory takes a cycle, one to a
+    register two, a read a few.
 
     What is written beyond a memory is lost, and what is read there means nothing.
 
@@ -70,21 +72,29 @@ class HostPort(wiring.Component):
         m.d.comb += window.eq(command.address[OFFSET_BITS:])
         free = ~self.running | (window == Window.REGISTERS) | (window == Window.ACTIVATIONS)
         taken, reads = self.commands.valid & self.commands.ready, Signal()
-        # Registers are always free.
-        orders = self.commands.valid & command.write & (window == Window.REGISTERS)
+        asked, answered = Signal(), Signal()  # an access is under way; a read's answer is here
+        # Which register it is, is found in one cycle, and what that means in the next.
+        registers, register = Signal(), Signal(range(FIRST_PARAMETER + len(PARAMETERS)))
+        m.d.sync += [
+            registers.eq((window == Window.REGISTERS) & (offset >> len(register) == 0)),
+            register.eq(offset),
+        ]
+        orders = asked & command.write & registers
         m.d.comb += [
             reads.eq(self.commands.valid & ~command.write & free & ~self.o.valid),
-            self.go.eq(orders & (offset == Register.GO)),
+            self.go.eq(orders & (register == Register.GO)),
             self.go_address.eq(command.data),
-            self.stop.eq(orders & (offset == Register.STOP)),
+            self.stop.eq(orders & (register == Register.STOP)),
         ]
         tag = Signal(32)
-        with m.If(orders & (offset == Register.TAG)):
+        with m.If(orders & (register == Register.TAG)):
             m.d.sync += tag.eq(command.data)
         request, words = self.memories.requests, self.memories.words
         part, whole = self._word(m, window, offset, taken & command.write)
-        asked, answered = Signal(), Signal()  # a read is under way; its answer is here
-        with m.If(command.write):
+        with m.If(command.write & (window == Window.REGISTERS)):
+            m.d.comb += self.commands.ready.eq(asked)
+            m.d.sync += asked.eq(self.commands.valid & ~asked)
+        with m.Elif(command.write):
             m.d.comb += [request.valid.eq(self.commands.valid & free & whole),
                          self.commands.ready.eq(free & (request.ready | ~whole))]
         with m.Elif(window == Window.ACTIVATIONS):
@@ -99,7 +109,7 @@ class HostPort(wiring.Component):
             m.d.sync += self.o.valid.eq(0)
         word = words.payload
         answers = {
-            Window.REGISTERS: self._register(m, offset, tag),
+            Window.REGISTERS: self._register(m, registers, register, tag),
             Window.ACTIVATIONS: Cat(word, Const(0, -len(word) % 32)).word_select(part, 32),
             Window.CYCLES: self._layer_cycles(m, offset),
         }
@@ -143,11 +153,11 @@ class HostPort(wiring.Component):
         ]
         return cycles.read_data
 
-    def _register(self, m, offset, tag):
+    def _register(self, m, there, register, tag):
         value = Signal(32)
         parameters, flags = self.params.registers()
-        with m.Switch(offset):
-            for register, content in {
+        with m.Switch(Cat(register, ~there)):
+            for each, content in {
                     Register.ID: ID,
                     Register.VERSION: self.version,
                     Register.FLAGS: flags,
@@ -156,6 +166,6 @@ class HostPort(wiring.Component):
                     Register.CYCLES: self.cycles,
                     Register.TAG: tag,
                     **dict(enumerate(parameters.values(), FIRST_PARAMETER))}.items():
-                with m.Case(register):
+                with m.Case(each):
                     m.d.comb += value.eq(content)
         return value
