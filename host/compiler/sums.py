@@ -15,9 +15,11 @@ def sums(context, operator, source, target, window, stride, *, limits, scale, bi
 
     As many channels at a time as its line buffer can take.
     """
-    core, lines = context.core, [(count - 1) * step + cells for count, step, cells in zip(
-        (target.height, target.width), stride, window, strict=True)]
-    source = source.part(0, 0, *lines)
+    core, counts = context.core, (target.height, target.width)
+    source = source.part(0, 0, *((count - 1) * step + cells for count, step, cells in zip(
+        counts, stride, window, strict=True)))
+    # With a stride a FIR runs in phases; a single window has none.
+    stride = tuple(step if count > 1 else 1 for count, step in zip(counts, stride, strict=True))
 
     def plan_of(place):
         count = place.channels
@@ -32,9 +34,9 @@ def sums(context, operator, source, target, window, stride, *, limits, scale, bi
     for number in range(1, source.pixel_words + 1):
         size = -(-source.pixel_words // number) * source.word_bytes
         slices = range(0, source.channels, size)
-        counts = [min(size, source.channels - first) for first in slices]
+        widths = [min(size, source.channels - first) for first in slices]
         parts = [(source.slice(*each), target.slice(*each))
-                 for each in zip(slices, counts, strict=True)]
+                 for each in zip(slices, widths, strict=True)]
         try:
             plans = [plan_of(part) for part, _ in parts]
         except ValueError:

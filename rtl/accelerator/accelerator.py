@@ -120,7 +120,7 @@ class Accelerator(wiring.Component):
         m.d.comb += [
             gather.i.valid.eq(constants.o.valid),
             gather.i.payload.eq(constants.o.payload),
-            constants.o.ready.eq(gather.i.ready),
+            constants.o.ready.eq(gather.i.ready), constants.more.eq(gather.more),
             requantizer.range.eq(layer.range),
         ]
         if params.rounding == "both":

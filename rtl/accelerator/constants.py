@@ -44,6 +44,8 @@ class SequenceReader(wiring.Component):
         The next word is outside the memory; it never comes.
     port : ``Out(memory_port(...))``
     o : ``Out(stream.Signature(width))``
+    more : ``In(1)``
+        As of :class:`Reader`, with no slots.
     """
 
     def __init__(self, *, width, depth, slots, direct=False, count_bits):
@@ -57,6 +59,7 @@ class SequenceReader(wiring.Component):
             "outside": Out(1),
             "port": Out(self.reader.port.signature),
             "o": Out(stream.Signature(width)),
+            "more": In(1),
         })
 
     def elaborate(self, platform):
@@ -76,6 +79,8 @@ class SequenceReader(wiring.Component):
             self.o.payload.eq(reader.o.payload.data),
             reader.o.ready.eq(self.o.ready),
         ]
+        if not reader.slots:
+            m.d.comb += reader.more.eq(self.more)
         with m.If(reader.i.valid & reader.i.ready):
             m.d.sync += [address.eq(address + 1), left.eq(left - 1)]
             with m.If(left == 0):
@@ -99,6 +104,8 @@ class ParamReader(wiring.Component):
     Members
     -------
     i : ``In(stream.Signature(width))``
+    more : ``Out(1)``
+        A word may follow the one that is taken in this cycle.
     o : ``Out(stream.Signature(ArrayLayout(ChannelParams, lanes)))``
     """
 
@@ -106,6 +113,7 @@ class ParamReader(wiring.Component):
         self.lanes, self.width = lanes, width
         super().__init__({
             "i": In(stream.Signature(width)),
+            "more": Out(1),
             "o": Out(stream.Signature(data.ArrayLayout(ChannelParams, lanes))),
         })
 
@@ -115,7 +123,7 @@ class ParamReader(wiring.Component):
         words = -(-size // self.width)
         lane, word = Signal(range(self.lanes)), Signal(range(words))
         last = (lane == self.lanes - 1) & (word == words - 1)
-        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
+        m.d.comb += [self.i.ready.eq(~self.o.valid | self.o.ready), self.more.eq(~last)]
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(self.i.valid & self.i.ready):

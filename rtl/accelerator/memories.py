@@ -127,8 +127,8 @@ class UnifiedMemory(wiring.Component):
     host : ``In(host_access(params))``
     """
 
-    #: Of readers: a word a cycle for few registers.
-    readers = {"slots": 2, "direct": True}
+    #: Of readers: no registers, as all units stay ready until a word comes.
+    readers = {"slots": 0}
 
     def __init__(self, params):
         self.build = params
@@ -138,7 +138,7 @@ class UnifiedMemory(wiring.Component):
         m = Module()
         m.submodules.memory = memory = SinglePortMemory(depth=self.build.words)
         m.submodules.arbiter = arbiter = Arbiter(
-            {"host": 4, "params": 0, "weights": 0, "store": 4, "fetch": 0, "program": 0},
+            {"host": 4, "store": 4, "params": 0, "weights": 0, "fetch": 0, "program": 0},
             address_bits=memory.address_bits, width=32, latency=memory.latency)
         connect(m, arbiter.memory, memory.port)
         for name in ("params", "weights", "store", "fetch", "program"):

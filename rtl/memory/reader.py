@@ -14,11 +14,15 @@ class Reader(wiring.Component):
     ``direct``: then ``o`` depends combinationally on ``port.words``. That takes ``slots`` two more
     than the memory's latency for a word a cycle, or one more.
 
+    With no slots nothing is kept: a word is asked for only when ``o.ready`` is high, which then has
+    to stay high until something is taken, and leaves as the memory delivers it. So ``o.valid``
+    waits for ``o.ready``; a word takes the memory's latency and a cycle, or that alone if ``more``.
+
     Parameters
     ----------
     address_bits, width : :class:`int`
     slots : :class:`int`
-        Words that are asked for or wait at the most; a power of two.
+        Words that are asked for or wait at the most; a power of two, or 0.
     direct : :class:`bool`
     tag : :class:`int`
         Bits that come with an address and leave with its word.
@@ -30,6 +34,8 @@ class Reader(wiring.Component):
     port : ``Out(memory_port(address_bits, width))``
     o : ``Out(stream)``
         ``data``, ``tag``.
+    more : ``In(1)``
+        With no slots: ``o.ready`` stays high even after a word that is taken in this cycle.
     busy : ``Out(1)``
         Words are asked for, or wait.
     """
@@ -40,11 +46,15 @@ class Reader(wiring.Component):
             "i": In(stream.Signature(data.StructLayout({"address": address_bits, "tag": tag}))),
             "port": Out(memory_port(address_bits, width)),
             "o": Out(stream.Signature(data.StructLayout({"data": width, "tag": tag}))),
+            **({} if slots else {"more": In(1)}),
             "busy": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
+        if not self.slots:
+            self._hand_on(m)
+            return m
         slots, request, word = self.slots, self.port.requests, self.port.words
         held, there = Signal(range(slots + 1)), Signal(range(slots + 1))
         free, asks, comes, takes = Signal(), Signal(), Signal(), Signal()
@@ -67,6 +77,24 @@ class Reader(wiring.Component):
             self.o.payload.tag.eq(self._queue(m, "tags", self.i.payload.tag, asks, takes)),
         ]
         return m
+
+    def _hand_on(self, m):
+        """What is asked for is taken as it comes."""
+        request, word, tag = self.port.requests, self.port.words, self.i.payload.tag
+        wanted, kept = Signal(), Signal.like(tag, reset_less=True)
+        m.d.comb += [
+            wanted.eq(self.o.ready & (~self.busy | (word.valid & self.more))),
+            request.valid.eq(self.i.valid & wanted),
+            request.payload.address.eq(self.i.payload.address),
+            self.i.ready.eq(request.ready & wanted),
+            self.o.valid.eq(self.busy & word.valid),
+            self.o.payload.data.eq(word.payload),
+            self.o.payload.tag.eq(kept),
+        ]
+        with m.If(self.o.valid):
+            m.d.sync += self.busy.eq(0)
+        with m.If(request.valid & request.ready):
+            m.d.sync += [self.busy.eq(1), kept.eq(tag)]
 
     def _queue(self, m, name, value, put, take):
         """The value put first and not taken yet."""
