@@ -11,8 +11,9 @@ __all__ = ["Check", "OperatorCheck", "check"]
 
 @dataclass(frozen=True, kw_only=True)
 class OperatorCheck:
-    """One operator. ``where`` is ``"accelerator"``, ``"host"``, or ``"nowhere"`` if it is no work;
-    ``bound`` says what most of the cycles are spent on, as of :class:`sim.cycles.LayerCycles`.
+    """One operator. ``where`` is ``"accelerator"``, ``"host"``, ``"nowhere"`` if it is no work, or
+    ``"with operator N"`` if it takes place in that one, beside what it loads before; ``bound`` says
+    what most of the cycles are spent on, as of :class:`sim.cycles.LayerCycles`.
     """
 
     index: int
@@ -119,11 +120,13 @@ def _operator(program, expected, products, operator):
     about["activation_bytes"] = _bytes(program, operator.outputs[0])
     if not layers:
         return OperatorCheck(**about, where="nowhere")
+    joined = program.joined.get(operator.index)
+    where = "accelerator" if joined is None else f"with operator {joined}"
     cycles = [each for layer, each in zip(program.layers, expected, strict=True)
               if layer.operator.index == operator.index]
     macs, total = sum(layer.macs for layer in layers), sum(each.cycles for each in cycles)
     return OperatorCheck(
-        **about, where="accelerator", macs=macs, cycles=total,
+        **about, where=where, macs=macs, cycles=total,
         utilisation=macs / products / total,
         weight_bytes=sum(layer.weights.size for layer in layers),
         bound=max(cycles, key=lambda each: each.cycles).bound)

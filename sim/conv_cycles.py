@@ -83,11 +83,13 @@ class ConvModel:
         # From the beat that a requantiser takes to the layer's end.
         self.finish = core.gemm.requantizer.latency + 1 if core.requantize else 1
 
-    def run(self, conv, beat=0, start=0):
+    def run(self, conv, beat=0, start=0, again=0):
         """The :class:`LayerCycles` of a layer with the fields ``conv`` of the configuration of the
         im2col unit, which begins after ``start`` cycles.
 
-        ``beat`` are the cycles of a beat, if more than those of the requantizer.
+        ``beat`` are the cycles of a beat, if more than those of the requantizer. If results are
+        added to what lies where they go, ``again`` are those from the end of the first
+        requantisation of the last beat to that of the second.
         """
         core, gemm = self.core, self.gemm
         rate, lanes, pixel_lanes = max(core.requantize, 1), core.lanes, core.pixel_lanes
@@ -102,10 +104,12 @@ class ConvModel:
         groups = core.array.cols // lanes
         change = lanes if rate == 1 else rate + lanes
         tail = gemm.systolic.latency - gemm.systolic.lead + gemm.accumulators.latency
-        gap = max(gemm.accumulators.lead + 3, change)
+        # Sums that are still to come fill most of the gap.
+        gap = beat + (rate == 1) if again else max(gemm.accumulators.lead + 3, change)
 
         begin = max(self.weights + core.array.rows + 1, FIRST_TILE + self.im2col.latency)
         now, swap = begin, -gemm.min_tile           # the next vector; the last tile's first one
+        before = self.weights + core.array.rows + 1 - gemm.min_tile  # that of the tile before it
         released = [-gap, -gap]                     # last beats of the last two drains
         spent = dict.fromkeys(("array", "weights", "input", "drain"), 0)
         for first in range(0, conv["y_count"] + 1, conv["band"] + 1):
@@ -123,7 +127,8 @@ class ConvModel:
                         for _ in range(chunks):
                             free = max(now, swap + gemm.min_tile)
                             spent["weights"] += free - now
-                            now = swap = free
+                            before, now = max(swap, before), free
+                            swap = now
                             if there <= now:  # no line has to be waited for
                                 now += vectors
                                 continue
@@ -137,18 +142,24 @@ class ConvModel:
                 else:
                     each = max(vectors, gemm.min_tile)
                     free = max(now, swap + gemm.min_tile)
+                    before = swap if tiles == 1 else free + (tiles - 2) * each
                     swap = free + (tiles - 1) * each
                     spent["weights"] += free - now + (tiles - 1) * (each - vectors)
                     now = swap + vectors
                 spent["array"] += tiles * vectors
                 drain = max(now - 1 + tail, released[-1] + gap)
+                if again and lines.shared is None:
+                    # From now on what results are added to is read between the words of input.
+                    words = max(count * conv["y_step"], 1) * conv["line_words"]
+                    lines.shared = drain
+                    lines.share = min(1 + pixels * groups * passes / words, beat / (beat - 1))
                 released = [released[-1], drain + (groups - 1) * group + (pixels - 1) * beat]
             lines.free(conv["y_origin"] + (first + count) * conv["y_step"], now - 1)
-        end = max(released[-1] + self.finish + beat - rate,
+        end = max(released[-1] + self.finish + (again or beat - rate),
                   lines.all_come + self.im2col.latency)
         spent["drain"] += end - now
         # A tile's weights come while the one before it is at work.
-        loaded = swap - max(vectors - gemm.min_tile, 0)
+        loaded = before + gemm.min_tile
         return LayerCycles(cycles=start + end, start=start + begin, ahead=end - loaded, **spent)
 
 
@@ -162,6 +173,7 @@ class _Lines:
         self._came = []     # when the last word of each line did
         self._freed = []    # when the room of each line was free again
         self._next = FIRST_WORD
+        self.shared, self.share = None, 1   # from when on words take how many cycles of the memory
 
     def come(self, line):
         """The cycle from which vectors of a line can enter the array; 0 for padding."""
@@ -193,6 +205,9 @@ class _Lines:
                 until = min(end, self.words + wanted * self.line_words)
                 if wanted:
                     now = max(now, self._freed[wanted - 1])
-                now, begin = now + until - begin, until
+                alone = until - begin if self.shared is None else (
+                    min(max(self.shared - now, 0), until - begin))
+                now += alone + round((until - begin - alone) * self.share)
+                begin = until
             self._came.append(now - 1)
             self._next = now + 1

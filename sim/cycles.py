@@ -1,6 +1,8 @@
 # amaranth: UnusedElaboratable=no
 """Cycles of a layer of the accelerator, from its descriptor alone."""
 
+from dataclasses import replace
+
 from rtl.accelerator.add import TABLE, entry_rows
 from rtl.accelerator.descriptor import Kind, descriptor_words
 from rtl.conv2d import Conv2d
@@ -18,6 +20,9 @@ EARLY = 12
 #: From the last pair of a sum to the first entry of the next one's table, earlier than from the
 #: last beat.
 TABLE_AHEAD = 5
+#: From the last sum of a convolution's results to its end, besides the latency of the requantizer:
+#: what a table that comes next is early.
+TABLE_AFTER = 8
 
 
 def planning_core(params):
@@ -35,7 +40,8 @@ class CycleModel:
     """The time that layers take in a build of the accelerator, without simulation.
 
     Convolutions take what :class:`ConvModel` says; a store that scatters the channels of a beat
-    takes `lanes` cycles for each.
+    takes `lanes` cycles for each. Where results are added to others, each beat is requantised
+    twice, and with a serial requantiser its parameters change each time.
 
     Pools take `max(cells, beats)` cycles a window, sums `max(2, beats)` a word, of
     `word_bytes / lanes` beats, each of ``requantize`` cycles; before sums, the table comes.
@@ -57,6 +63,7 @@ class CycleModel:
         self.fetch = 3 + params.output_register     # from the start to the first word
         self.weights = self.conv.weights            # to the first row of weights
         self.constants = 3 + params.lanes           # to the first parameters
+        self.table_rows = TABLE * entry_rows(params.array.cols)
         self.table = 1 + params.output_register     # from a pair to its first sum, but one
 
     def run(self, layers):
@@ -69,7 +76,8 @@ class CycleModel:
         expected, load = [], descriptor_words(self.params) + LOAD
         begin, ahead = load, 0
         for layer in layers:
-            expected.append({Kind.CONV: self._conv, Kind.POOL: self._pool, Kind.ADD: self._add}[
+            expected.append({Kind.CONV: self._conv, Kind.POOL: self._pool, Kind.ADD: self._add,
+                             Kind.TABLE: self._table}[
                 layer.kind](layer.fields, begin, ahead))
             # The next descriptor comes meanwhile, and may take longer.
             spent = expected[-1].cycles - begin
@@ -82,6 +90,8 @@ class CycleModel:
 
     def _rate(self, fields):
         """Cycles of a beat that is requantised and stored."""
+        if fields.get("sum"):
+            return 2 * (self.rate + (self.rate > 1))
         return max(self.rate, self.params.lanes if fields["store"].get("lane_step") else 1)
 
     def _pool(self, fields, begin, _):
@@ -97,8 +107,7 @@ class CycleModel:
         pairs = 1
         for loop in fields["fetch"]["loops"][1:]:
             pairs *= 1 - loop["count"]
-        table = self.weights + TABLE * entry_rows(self.params.array.cols) + 1
-        ready = max(table - ahead, self.fetch + 2)
+        ready = max(self.weights + self.table_rows - ahead, self.fetch + 2)
         rate = self._rate(fields)
         last = ready + (pairs - 1) * max(2, self.beats * rate)
         end = last + self.table + self.beats * rate - self.rate + self.finish
@@ -106,5 +115,15 @@ class CycleModel:
         return LayerCycles(cycles=begin + end, start=begin + ready, drain=end - ready,
                            ahead=end - last + TABLE_AHEAD)
 
+    def _table(self, fields, begin, ahead):
+        end = max(self.weights + self.table_rows - 1 - ahead, self.constants - ahead, 2)
+        return LayerCycles(cycles=begin + end, start=begin + end, ahead=end)
+
     def _conv(self, fields, begin, _):
-        return self.conv.run(fields["conv"], self._rate(fields), begin)
+        if not fields.get("sum"):
+            return self.conv.run(fields["conv"], self._rate(fields), begin)
+        latency = self.conv.core.gemm.requantizer.latency
+        spent = self.conv.run(fields["conv"], self._rate(fields), begin,
+                              latency + 6 + 2 * self.params.output_register)
+        # The next table may come when the last result has met what it is added to.
+        return replace(spent, ahead=latency + TABLE_AFTER)

@@ -165,6 +165,12 @@ def test_lean_build():
         last = program.layers[first - 1].operator.outputs[0]
         np.testing.assert_array_equal(lean.tensor(last), want[last])
     slow = lean.layer_cycles(first)
+    summing = patched(program.descriptors, first - 1, "sum", 1)
+    for layer, raw in ((first, patched(program.descriptors, first, "kind", Kind.TABLE)),
+                       (first - 1, summing)):
+        lean.write(Window.PROGRAM, raw[:, None])
+        assert lean.attempt() == Error.UNIT
+        assert lean.read(Register.STATUS) >> 16 == layer
     words = descriptor_words(PARAMS)
     assert all(words <= a - b <= words + 4 for a, b in zip(slow[1:], quick[1:first], strict=True))
 
@@ -194,7 +200,8 @@ def test_any_program_ends():
 
 @pytest.mark.parametrize("params", [
     PARAMS, replace(PARAMS, rounding="both", requantize=1, pooling=False),
-    AcceleratorParams(array=ArrayParams(rows=12, cols=16), rounding="float32", addition=False)])
+    AcceleratorParams(array=ArrayParams(rows=12, cols=16), rounding="float32", addition=False),
+    replace(PARAMS, fused=False)])
 def test_parameters_can_be_read_back(params):
     values, flags = params.registers()
     assert params_of(lambda offset: {0: 0x53595354, 2: flags, **dict(enumerate(

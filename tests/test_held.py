@@ -18,6 +18,7 @@ from pyosys import libyosys
 from rtl.accelerator.constants import ParamReader, SequenceReader
 from rtl.accelerator.fetch import Fetch
 from rtl.accelerator.pool import Pool
+from rtl.accelerator.residual import Residual
 from rtl.accelerator.walker import Walker
 from rtl.bus.arbiter import CommandArbiter
 from rtl.bus.axi_lite import AxiLite
@@ -56,6 +57,8 @@ CORES = {
     "requantizer 3": lambda: Requantizer(cycles=3, lanes=2),
     "requantizer 4": lambda: Requantizer(cycles=4),
     "requantizer 6": lambda: Requantizer(cycles=6),
+    "requantizer twice 1": lambda: Requantizer(rounding="both", twice=True),
+    "requantizer twice 3": lambda: Requantizer(cycles=3, twice=True),
     "gemm int32": lambda: Gemm(SMALL, depth=2, requantize=0),
     "gemm 1": lambda: Gemm(SMALL, depth=2),
     "gemm 3": lambda: Gemm(SMALL, depth=2, requantize=3),
@@ -72,10 +75,11 @@ CORES = {
     "axi lite": AxiLite,
     "wishbone": Wishbone,
     "arbiter": CommandArbiter,
+    "residual": lambda: Residual(word_bytes=2, lanes=1, room=2),
 }
 
 #: Inputs whose docstrings say that they hold while anything is under way.
-STEADY = {"config", "float32", "maximum"}
+STEADY = {"config", "float32", "maximum", "turned"}
 
 #: What else is assumed of a core.
 ASSUMED = {
@@ -89,7 +93,7 @@ ASSUMED = {
 }
 
 #: Cores whose counters no induction ties to each other.
-COUNTING = ["fetch", "weights", "reader"]
+COUNTING = ["fetch", "weights", "reader", "residual"]
 
 
 class Held(Elaboratable):

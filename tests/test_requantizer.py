@@ -10,8 +10,8 @@ from sim.golden.requantize import requantize, requantize_float32
 
 
 @functools.cache
-def compiled(lanes, cycles, rounding="tflm"):
-    return CompiledSim(Requantizer(lanes=lanes, cycles=cycles, rounding=rounding))
+def compiled(lanes, cycles, rounding="tflm", twice=False):
+    return CompiledSim(Requantizer(lanes=lanes, cycles=cycles, rounding=rounding, twice=twice))
 
 
 def stimulus(rng, groups, lanes):
@@ -61,6 +61,39 @@ def test_equals_tflm(lanes, cycles, rounding, go):
         np.testing.assert_array_equal(o["data"], expected)
         np.testing.assert_array_equal(o["last"], last)
         assert len(np.unique(expected)) > 50
+
+
+@pytest.mark.parametrize("go", [1.0, 0.5])
+@pytest.mark.parametrize("lanes, cycles, rounding", [
+    (2, 1, "tflm"), (1, 1, "both"), (2, 3, "tflm")])
+def test_two_streams(lanes, cycles, rounding, go):
+    """Each with parameters and a range of its own, in any order."""
+    rng = np.random.default_rng([lanes, cycles, 2])
+    sim = compiled(lanes, cycles, rounding, twice=True)
+    ranges = {"range": (-7, -100, 90), "again_range": (60, -60, 127)}
+    names = "bias", "multiplier", "shift"
+    for _ in range(3):
+        acc, last, group, params = stimulus(rng, 200, lanes)
+        others, ends, _, scales = stimulus(rng, 200, lanes)
+        one = {name: scales[name][0, 0] for name in names}
+        sim.reset()
+        sim.stall(lanes, go)
+        for name, limits in ranges.items():
+            sim.set(name, dict(zip(("zero_point", "low", "high"), limits, strict=True)))
+        sim.set("again_params", one)
+        sim.push("params", params)
+        sim.push("i", {"acc": acc, "last": last})
+        sim.push("again", {"acc": others, "last": ends})
+        sim.run({"o": len(acc) + len(others), "params": len(params["bias"])})
+        o = sim.pull("o")
+        again = o["again"].astype(bool)
+        assert go == 1 or 20 < np.flatnonzero(again[:-1] != again[1:]).size
+        np.testing.assert_array_equal(o["data"][~again], requantize(
+            acc, *(params[name][group] for name in names), *ranges["range"]))
+        np.testing.assert_array_equal(o["data"][again], requantize(
+            others, *(one[name] for name in names), *ranges["again_range"]))
+        np.testing.assert_array_equal(o["last"][~again], last)
+        np.testing.assert_array_equal(o["last"][again], ends)
 
 
 def float32_stimulus(rng, groups, lanes):

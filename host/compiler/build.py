@@ -8,12 +8,13 @@ import numpy as np
 from host.compiler.batch import conv_plans, stacks
 from host.compiler.context import Context
 from host.compiler.convolutions import convolution, dense_words
+from host.compiler.fusion import choose_sums, in_place, next_to_each_other
 from host.compiler.joins import concatenate, reshape
 from host.compiler.passes import optimise
 from host.compiler.program import Program, Segment, areas_of, encode, gather
 from host.compiler.schedule import on_host, schedule
 from host.compiler.storage import Storage
-from host.compiler.tables import add, function
+from host.compiler.tables import add, function, fused
 from host.compiler.transposed import transposed
 from host.compiler.walks import MOST
 from host.compiler.windows import mean, pad, pool, resize
@@ -34,7 +35,7 @@ LOWER = {**dict.fromkeys(CONVOLUTIONS, convolution), "TRANSPOSE_CONV": transpose
 
 
 #: Parameters that say whether there is a unit, and layers that need it.
-UNITS = {"pooling": Kind.POOL, "addition": Kind.ADD}
+UNITS = {"pooling": {Kind.POOL}, "addition": {Kind.ADD, Kind.TABLE}}
 
 
 def compile_graph(graph, params, keep=False, batch=1, buffered=False):
@@ -92,6 +93,7 @@ class _Plan:
             graph = optimise(graph)
         self.graph, core = graph, planning_core(params)
         order = schedule(graph)
+        self.params = params
         storage = Storage(graph, order, params)
         inputs = _dense_inputs(graph, order)
         plans, stacked = conv_plans(core, graph, storage, inputs, batch)
@@ -103,8 +105,10 @@ class _Plan:
                  for op in storage.accelerated if op.inputs[0] in dense}
         need, self.least = storage.settle(words, batch, keep, plans, buffered)
         self.context = Context(graph=graph, core=core, places=storage.places, plans=plans,
-                               dense=dense, stacked=stacked, pictures=batch,
+                               dense=dense, sums={}, stacked=stacked, pictures=batch,
                                pooling=params.pooling)
+        if not keep:
+            order, storage, need = self._fuse(order, storage, words, need, buffered)
         length = descriptor_words(params)
         self.layers, self.steps = _lower(self.context, order, storage, length)
         kinds = {layer.kind for layer in self.layers}
@@ -127,7 +131,28 @@ class _Plan:
             "program_words": sizes[Window.PROGRAM],
         }
         self.needs |= _geometry(layer.plan for layer in self.layers if layer.plan)
-        self.needs |= {unit: kind in kinds for unit, kind in UNITS.items()}
+        self.needs |= {unit: not kinds.isdisjoint(needing) for unit, needing in UNITS.items()}
+
+    def _fuse(self, order, storage, sizes, need, buffered):
+        """Let additions take place in convolutions where that is faster, and needs no memory that
+        there is not. Returns the order, storage and need for that."""
+        context, params = self.context, self.params
+        sums = choose_sums(context, storage.accelerated, params, _layers)
+        while sums:
+            new_order = next_to_each_other(order, sums)
+            passing = {op.outputs[0] for op in order if op.index in sums}
+            new = Storage(self.graph, new_order, params, passing)
+            new_need, least = new.settle(sizes, context.pictures, False, context.plans, buffered)
+            kept = in_place(new, sums, context.plans)
+            if kept != sums:
+                sums = kept
+                continue
+            if new_need > need and (params.unified or new_need > params.words):
+                break
+            self.least = least
+            self.context = replace(context, places=new.places, sums=sums)
+            return new_order, new, new_need
+        return order, storage, need
 
     def _double(self, order, storage, length):
         """Another variant of the program, with the places of the twin."""
@@ -139,6 +164,16 @@ class _Plan:
         context = replace(self.context, places=self.twin)
         self.encoded += _lower(context, order, storage, length)[0]
         self.ends.add(len(self.encoded))
+
+
+def _layers(context, op):
+    """Those of all pictures."""
+    layers = []
+    for picture in range(context.pictures // context.count(op)):
+        each = LOWER[op.kind](context.of(picture), op)
+        total = context.sums.get(op.index)
+        layers += fused(context, total, each) if total else each
+    return layers
 
 
 def _lower(context, order, storage, words):
@@ -154,13 +189,13 @@ def _lower(context, order, storage, words):
                                  words=(len(layers) - begin + 1) * words))
             begin = len(layers)
 
+    done = {total.index for total in context.sums.values()}
     for op in order:
         if op not in storage.accelerated:
             close()
             steps.append(op)
-        elif op.kind != "RESHAPE" or op in storage.moved:
-            for picture in range(context.pictures // context.count(op)):
-                layers += LOWER[op.kind](context.of(picture), op)
+        elif op.index not in done and (op.kind != "RESHAPE" or op in storage.moved):
+            layers += _layers(context, op)
     close()
     return tuple(layers), tuple(steps)
 

@@ -22,6 +22,8 @@ class Context:
         The :class:`~host.tiling.ConvPlan` of each convolution, by its operator's index.
     dense : dict
         Inputs that are written in the order in which a convolution takes them: its plan.
+    sums : dict
+        The ADD that takes place in a convolution, by the index of that.
     stacked : set
         Indices of operators that take all pictures at once, as if they were one.
     pictures : :class:`int`
@@ -37,6 +39,7 @@ class Context:
     places: dict
     plans: dict
     dense: dict
+    sums: dict
     stacked: set
     pictures: int = 1
     picture: int = 0
@@ -56,7 +59,8 @@ class Context:
         return self.place(operator, operator.inputs[position])
 
     def target(self, operator):
-        return self.place(operator, operator.outputs[0])
+        """Where the results of ``operator`` go, or the sum that they become a part of."""
+        return self.place(operator, self.sums.get(operator.index, operator).outputs[0])
 
     def of(self, picture):
         return replace(self, picture=picture)

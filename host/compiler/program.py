@@ -1,6 +1,7 @@
 """What the accelerator is given: descriptors, weights, parameters, and where tensors lie."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from amaranth.hdl import Shape
@@ -95,6 +96,12 @@ class Program:
     @property
     def macs(self):
         return sum(layer.macs for layer in self.layers)
+
+    @property
+    def joined(self):
+        """The operator in whose layers each sum takes place that has none of its own, by index."""
+        return {before.operator.index: layer.operator.index
+                for before, layer in pairwise(self.layers) if before.kind == Kind.TABLE}
 
     @property
     def rest(self):

@@ -40,14 +40,19 @@ class Storage:
         By tensor; of the first picture, without its address until :meth:`settle`.
     twin : dict
         Those of a second run, which the host prepares while the first is under way.
+
+    Parameters
+    ----------
+    passing : set
+        Tensors that are never in memory.
     """
 
-    def __init__(self, graph, order, params):
+    def __init__(self, graph, order, params, passing=()):
         self.graph, self.order = graph, order
         self.accelerated = [op for op in order if not on_host(graph, op)]
         self.places = {tensor: self._place(tensor, params.word_bytes) for tensor in
                        {each for op in self.accelerated for each in (*op.inputs, *op.outputs)
-                        if each >= 0 and graph.tensors[each].data is None}}
+                        if each >= 0 and graph.tensors[each].data is None} - set(passing)}
         self._owner = {tensor: tensor for tensor in self.places}
         self.moved = []  # reshaping that is work
         self._readers = {tensor: [op for op in order if tensor in op.inputs]

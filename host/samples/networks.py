@@ -8,7 +8,7 @@ import numpy as np
 from host.graph import Graph, Operator, Tensor
 from sim.golden.conv import output_size, same_padding
 
-__all__ = ["Chain", "autoencoder", "network", "with_zeros"]
+__all__ = ["Chain", "autoencoder", "network", "residual", "with_zeros"]
 
 
 class Chain:
@@ -262,3 +262,44 @@ def with_zeros(graph, rng, share=0.5):
         data[rng.random(len(data)) < share] = 0
         tensors[op.inputs[1]] = replace(tensors[op.inputs[1]], data=np.moveaxis(data, 0, axis))
     return replace(graph, tensors=tuple(tensors))
+
+
+def residual(rng):
+    """Convolutions whose results are added to what was there before, whatever their scales."""
+    chain = Chain(rng)
+    chain.tensors = []
+    channels = chain.integer(1, 20)
+    chain.last = chain.tensor((1, *rng.integers(1, 10, 2).tolist(), channels), 0.05)
+    for _ in range(chain.integer(1, 3)):
+        start, shape, stride = chain.last, chain.x.shape, (1, 1)
+        filters = chain.integer(1, 20) if rng.random() < 0.5 else shape[3]
+        if filters != shape[3]:
+            stride = tuple(rng.integers(1, 3, 2).tolist())
+        other = _same(chain, "CONV_2D", filters, 1, stride) if filters != shape[3] else start
+        chain.last = start
+        kind = "DEPTHWISE_CONV_2D" if filters == shape[3] and rng.random() < 0.3 else "CONV_2D"
+        if rng.random() < 0.5:
+            _same(chain, "CONV_2D", shape[3], 1, (1, 1))
+        last = _same(chain, kind, filters, 3, stride)
+        # The one operand's scale may be the larger one, or the other's.
+        factor = chain.scale(0.2, 5) * chain.tensors[other].scale / chain.x.scale
+        for tensor in (chain.operators[-1].inputs[1], last):
+            chain.tensors[tensor] = replace(chain.tensors[tensor], scales=tuple(
+                float(np.float32(scale * factor)) for scale in chain.tensors[tensor].scales))
+        chain.append("ADD", rng.permutation([other, last]).tolist(), chain.x.shape,
+                     max(chain.x.scale, chain.tensors[other].scale) * chain.scale(0.5, 2),
+                     chain.integer(-60, 60), activation=str(rng.choice(["NONE", "RELU"])))
+    return chain.graph()
+
+
+def _same(chain, kind, filters, kernel, stride):
+    """A convolution with the padding of SAME, few of whose results are clamped."""
+    _, *size, channels = chain.x.shape
+    padding = tuple(same_padding(n, kernel, s) for n, s in zip(size, stride, strict=True))
+    result = (1, *(-(-n // s) for n, s in zip(size, stride, strict=True)), filters)
+    shape, axis = ((filters, kernel, kernel, channels), 0) if kind == "CONV_2D" else (
+        (1, kernel, kernel, filters), 3)
+    chain.weighted(kind, shape, axis, result, stride=stride, dilation=(1, 1), padding=padding)
+    chain.tensors[chain.last] = replace(chain.x, zero_point=chain.integer(-60, 60))
+    chain.operators[-1].attributes["activation"] = str(chain.rng.choice(["NONE", "NONE", "RELU"]))
+    return chain.last

@@ -13,10 +13,12 @@ from rtl.accelerator.memories import SeparateMemories, UnifiedMemory, memories_o
 from rtl.accelerator.params import COUNT_BITS, AcceleratorParams
 from rtl.accelerator.pool import Pool
 from rtl.accelerator.registers import ADDRESS_BITS, Window
+from rtl.accelerator.residual import Residual
 from rtl.accelerator.sequencer import Sequencer
 from rtl.accelerator.store import Store
 from rtl.gemm import Gemm
 from rtl.im2col import Im2col
+from rtl.layouts import ChannelParams, OutputRange
 from rtl.postprocess import Requantizer
 from rtl.spare import Spare
 
@@ -30,7 +32,8 @@ class Accelerator(wiring.Component):
     when the status says that nothing runs. See :mod:`rtl.accelerator.registers`.
 
     A layer's words come from the activation memory, pass one of up to three units (convolution,
-    pool, add) and then the one requantizer, and go back. Layers run one after the other.
+    pool, add) and then the one requantizer, and go back. Layers run one after the other. Results of
+    a convolution may pass the addition, with what lies where they go, and the requantizer again.
 
     Parameters
     ----------
@@ -69,7 +72,9 @@ class Accelerator(wiring.Component):
         memories = (UnifiedMemory if params.unified else SeparateMemories)(params)
         words = {"address_bits": ceil_log2(params.words), "word_bytes": word_bytes}
         fetch = Fetch(**words, **memories.readers, count_bits=COUNT_BITS)
-        store = Store(**words, lanes=lanes, pixel_lanes=params.pixel_lanes, count_bits=COUNT_BITS)
+        store = Store(**words, lanes=lanes, pixel_lanes=params.pixel_lanes, count_bits=COUNT_BITS,
+                      **({"ahead": params.ahead, "reader": memories.residual_reader}
+                         if params.fused else {}))
         weights, constants = (
             SequenceReader(width=width, depth=depth, **memories.readers, count_bits=COUNT_BITS)
             for width, depth in (memories_of(params)[window]
@@ -78,7 +83,8 @@ class Accelerator(wiring.Component):
         im2col = Im2col(params.im2col)
         gemm = Gemm(array, depth=params.depth, lanes=lanes, pixel_lanes=params.pixel_lanes,
                     requantize=0, output_register=params.output_register)
-        requantizer = Requantizer(lanes=lanes, cycles=params.requantize, rounding=params.rounding)
+        requantizer = Requantizer(lanes=lanes, cycles=params.requantize, rounding=params.rounding,
+                                  twice=params.fused)
         m.submodules.memories = memories
         for name, unit in (
                 ("fetch", fetch), ("store", store), ("weights", weights), ("params", constants),
@@ -100,33 +106,51 @@ class Accelerator(wiring.Component):
             m.submodules.add = add = clear(Add(
                 word_bytes=word_bytes, lanes=lanes, cols=array.cols,
                 output_register=params.output_register))
-            sources[Kind.ADD], readers[Kind.ADD], sums[Kind.ADD] = add.i, add.weights, add.o
+            sources[Kind.ADD], readers[Kind.ADD] = add.i, add.weights
             m.d.comb += add.i.payload.eq(source.payload)
+            if params.fused:
+                readers[Kind.TABLE] = add.weights
+            else:
+                sums[Kind.ADD] = add.o
         m.d.comb += [target.payload.eq(rows.payload) for target in readers.values()]
         _route(m, kind, source, sources)
         _route(m, sequencer.ahead.kind, rows, readers)
 
         # Sums to the requantizer, and back to memory.
         entering = gemm.o.signature.create(path=("entering",))
+        leaving = stream.Signature(store.i.payload.shape()).create(path=("leaving",))
         self._cut(m, "sums", clear, entering, requantizer.i, latency=1)
+        self._cut(m, "results", clear, leaving, store.i)
+        may_enter = Signal(init=1)
         with m.Switch(kind):
             for each, unit in sums.items():
                 with m.Case(each):
                     m.d.comb += [
-                        entering.valid.eq(unit.valid),
+                        entering.valid.eq(unit.valid & may_enter),
                         entering.payload.eq(unit.payload),
-                        unit.ready.eq(entering.ready),
+                        unit.ready.eq(entering.ready & may_enter),
                     ]
         m.d.comb += [
             gather.i.valid.eq(constants.o.valid),
             gather.i.payload.eq(constants.o.payload),
             constants.o.ready.eq(gather.i.ready), constants.more.eq(gather.more),
+            requantizer.params.valid.eq(gather.o.valid),
+            requantizer.params.payload.eq(gather.o.payload),
+            gather.o.ready.eq(requantizer.params.ready),
             requantizer.range.eq(layer.range),
+            leaving.valid.eq(requantizer.o.valid),
+            leaving.payload.data.eq(requantizer.o.payload.data),
+            leaving.payload.last.eq(requantizer.o.payload.last),
+            requantizer.o.ready.eq(leaving.ready),
         ]
         if params.rounding == "both":
             m.d.comb += requantizer.float32.eq(layer.float32)
-        connect(m, gather.o, requantizer.params)
-        self._cut(m, "results", clear, requantizer.o, store.i)
+        lacks = Const(0)  # what the layer loads is not all there
+        if params.fused:
+            m.submodules.residual = residual = clear(Residual(
+                word_bytes=word_bytes, lanes=lanes, room=params.ahead // 2))
+            lacks = self._connect_sums(m, clear, sequencer, add, residual, gather, requantizer,
+                                       store, may_enter, entering, leaving)
 
         # The layer.
         mapped = Signal()  # the im2col unit has this layer still to do
@@ -135,13 +159,13 @@ class Accelerator(wiring.Component):
             weights.config.eq(sequencer.ahead.weights),
             constants.config.eq(sequencer.ahead.params),
             im2col.config.payload.eq(layer.conv), im2col.config.valid.eq(mapped),
-            *(unit.init.eq(sequencer.init) for unit in (fetch, store)),
+            *(unit.init.eq(sequencer.init & (kind != Kind.TABLE)) for unit in (fetch, store)),
             weights.init.eq(sequencer.init_ahead.weights),
             constants.init.eq(sequencer.init_ahead.params),
             *(sequencer.outside[name].eq(unit.outside) for name, unit in (
                 ("fetch", fetch), ("store", store), ("weights", weights), ("params", constants))),
             sequencer.reading.weights.eq(weights.busy), sequencer.reading.params.eq(constants.busy),
-            sequencer.finished.eq(~store.busy & ~mapped),
+            sequencer.finished.eq(~store.busy & ~mapped & ~lacks),
             sequencer.moved.eq((fetch.o.valid & fetch.o.ready) | (im2col.o.valid & im2col.o.ready)
                                | (rows.valid & rows.ready)
                                | (requantizer.o.valid & requantizer.o.ready)),
@@ -159,6 +183,8 @@ class Accelerator(wiring.Component):
         for name, unit in (("fetch", fetch), ("store", store), ("weights", weights),
                            ("params", constants), ("program", sequencer)):
             connect(m, unit.port, getattr(memories, name))
+        if params.fused:
+            connect(m, store.residual, memories.residual)
         m.d.comb += [
             *(getattr(host, name).eq(getattr(sequencer, name))
               for name in ("running", "error", "index", "cycles", "record_en", "record")),
@@ -176,12 +202,60 @@ class Accelerator(wiring.Component):
         connect(m, source, spare.i)
         connect(m, spare.o, target)
 
+    def _connect_sums(self, m, clear, sequencer, add, residual, gather, requantizer, store,
+                      may_enter, entering, leaving):
+        """Sums, of words or of results that have left the requantizer once, go through it with the
+        parameters and the range of their own, which a layer loads with the table. Returns whether
+        it lacks them or the table."""
+        layer, kind = sequencer.layer, sequencer.layer.kind
+        wanted, range_ = Signal(), Signal(OutputRange, reset_less=True)
+        held = Signal(ChannelParams, reset_less=True)
+        with m.If(sequencer.init):
+            m.d.sync += wanted.eq((kind == Kind.ADD) | (kind == Kind.TABLE))
+        with m.If(wanted):
+            m.d.comb += gather.o.ready.eq(1)
+            m.d.sync += [held.eq(gather.o.payload[0]), range_.eq(layer.range)]
+            with m.If(gather.o.valid):
+                m.d.sync += wanted.eq(0)
+        with m.If(sequencer.clear):
+            m.d.sync += wanted.eq(0)
+
+        fused, first = Signal(), Signal()
+        totals = add.o.signature.create(path=("totals",))
+        self._cut(m, "totals", clear, totals, requantizer.again, latency=1)
+        m.d.comb += [
+            fused.eq(layer.sum & (kind == Kind.CONV)),
+            first.eq(fused & ~requantizer.o.payload.again),
+            totals.valid.eq(add.o.valid & ~wanted),
+            totals.payload.acc.eq(add.o.payload.acc),
+            totals.payload.last.eq(add.o.payload.last | fused),
+            add.o.ready.eq(totals.ready & ~wanted),
+            requantizer.again_params.multiplier.eq(held.multiplier),  # tables include the bias
+            requantizer.again_params.shift.eq(held.shift),
+            requantizer.again_range.eq(range_),
+            store.sum.eq(fused),
+            residual.turned.eq(layer.turned),
+            residual.claim.eq(fused & entering.valid & entering.ready),
+            may_enter.eq(~fused | residual.free),
+            residual.i.valid.eq(requantizer.o.valid & first),
+            residual.i.payload.eq(requantizer.o.payload.data),
+            leaving.valid.eq(requantizer.o.valid & ~first),
+            requantizer.o.ready.eq(first | leaving.ready),
+            residual.words.valid.eq(store.words.valid),
+            residual.words.payload.eq(store.words.payload),
+            store.words.ready.eq(residual.words.ready),
+            add.single.eq(fused),
+            add.at.eq(residual.at),
+        ]
+        with m.If(fused):
+            m.d.comb += [add.i.valid.eq(residual.o.valid), residual.o.ready.eq(add.i.ready),
+                         add.i.payload.eq(residual.o.payload)]
+        return (kind == Kind.TABLE) & (wanted | ~add.loaded)
+
 
 def _route(m, kind, source, targets):
     """Offer ``source`` to the target of this layer's kind."""
-    for each, target in targets.items():
-        m.d.comb += target.valid.eq(source.valid & (kind == each))
     with m.Switch(kind):
         for each, target in targets.items():
             with m.Case(each):
-                m.d.comb += source.ready.eq(target.ready)
+                m.d.comb += [target.valid.eq(source.valid), source.ready.eq(target.ready)]

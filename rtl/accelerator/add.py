@@ -25,8 +25,9 @@ class Add(wiring.Component):
     ``entry_rows(cols)`` rows: what each byte of the second operand amounts to, in units of
     ``2^-20`` of the common scale. The first operand, of the larger scale, is half of that scale:
     ``a << 19``. Words of the two come in turns. A pair gives ``word_bytes / lanes`` beats, one a
-    cycle, the first of them ``latency`` cycles after the pair is there. After the last pair of all
-    the next table is taken, whenever it comes.
+    cycle, the first of them ``latency`` cycles after the pair is there; or, if it is ``single``,
+    just the one that ``at`` says. After the last pair of all the next table is taken, whenever it
+    comes.
 
     Parameters
     ----------
@@ -37,6 +38,10 @@ class Add(wiring.Component):
     Members
     -------
     weights : ``In(stream.Signature(bytes_of(cols)))``
+    loaded : ``Out(1)``
+        The table is there.
+    single, at : ``In(1)``, ``In(range(word_bytes // lanes))``
+        ``single`` holds, ``at`` goes with the second word of a pair.
     i : ``In(stream.Signature(fetched_of(word_bytes)))``
     o : ``Out(stream.Signature(sums_of(lanes)))``
         ``last`` marks the last beat of all.
@@ -48,6 +53,9 @@ class Add(wiring.Component):
         self.latency = 2 + output_register
         super().__init__({
             "weights": In(stream.Signature(bytes_of(cols))),
+            "loaded": Out(1),
+            "single": In(1),
+            "at": In(range(word_bytes // lanes)),
             "i": In(stream.Signature(fetched_of(word_bytes))),
             "o": Out(stream.Signature(sums_of(lanes))),
         })
@@ -62,7 +70,8 @@ class Add(wiring.Component):
         write = Signal()
         taken = self.weights.valid & self.weights.ready
         m.d.comb += [
-            self.weights.ready.eq(entry != TABLE),
+            self.loaded.eq(entry == TABLE),
+            self.weights.ready.eq(~self.loaded),
             write.eq(taken & (row == entry_rows(self.cols) - 1)),
         ]
         with m.If(taken):
@@ -74,11 +83,13 @@ class Add(wiring.Component):
         word = self.i.payload.data
         early, have_early = Signal.like(word), Signal()
         first, second, final, paired = Signal.like(word), Signal.like(word), Signal(), Signal()
-        beat, advance, lookup, done = Signal(range(beats)), Signal(), Signal(), Signal()
+        beat, ends = Signal(range(beats)), Signal()
+        advance, lookup, done = Signal(), Signal(), Signal()
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
-            lookup.eq(paired & (entry == TABLE) & advance),
-            done.eq(lookup & (beat == beats - 1)),
+            ends.eq(self.single | (beat == beats - 1)),
+            lookup.eq(paired & self.loaded & advance),
+            done.eq(lookup & ends),
             self.i.ready.eq(~have_early | ~paired | done),
         ]
         with m.If(lookup):
@@ -94,7 +105,9 @@ class Add(wiring.Component):
             with m.Else():
                 m.d.sync += [first.eq(early), second.eq(word), paired.eq(1),
                              final.eq(self.i.payload.over[-1])]
-        last = (beat == beats - 1) & final
+                with m.If(self.single):
+                    m.d.sync += beat.eq(self.at)
+        last = ends & final
         m.d.comb += [
             self.o.valid.eq(later(m, advance, lookup, "valid", self.latency, reset_less=False)),
             self.o.payload.last.eq(later(m, advance, last, "last", self.latency)),

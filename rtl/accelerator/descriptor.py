@@ -24,6 +24,7 @@ class Kind(enum.IntEnum):
     CONV = 1   #: A convolution or a fully connected layer.
     POOL = 2   #: Means or maxima of windows; also copies and fills.
     ADD = 3    #: The sum of two tensors.
+    TABLE = 4  #: What the sums need that the next layer, a CONV, makes of its results.
 
 
 def fetch_of(params):
@@ -37,6 +38,8 @@ def descriptor_of(params):
         "kind": KIND_BITS,
         "maximum": 1,                     # POOL: maxima, not sums
         **({"float32": 1} if params.rounding == "both" else {}),  # round by float32
+        "sum": 1,                         # CONV: add what lies where results go
+        "turned": 1,                      # CONV: look results up in the table, not that
         "range": OutputRange,
         "fetch": fetch_of(params),
         "store": store_of(ceil_log2(params.activation_bytes), COUNT_BITS, params.pixel_lanes),

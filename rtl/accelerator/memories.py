@@ -48,6 +48,7 @@ def _ports(params):
         return In(memory_port(ceil_log2(depth), width, parts))
 
     return {"fetch": port(Window.ACTIVATIONS), "store": port(Window.ACTIVATIONS, params.word_bytes),
+            **({"residual": port(Window.ACTIVATIONS)} if params.fused else {}),
             "weights": port(Window.WEIGHTS), "params": port(Window.PARAMS),
             "program": port(Window.PROGRAM), "host": In(host_access(params))}
 
@@ -59,15 +60,18 @@ class SeparateMemories(wiring.Component):
 
     Members
     -------
-    fetch, store, weights, params, program : ``In(memory_port(...))``
+    fetch, store, residual, weights, params, program : ``In(memory_port(...))``
+        ``residual`` in builds with fused sums.
     host : ``In(host_access(params))``
     """
 
     #: Of readers: as many words as make one a cycle.
     readers = {"slots": 4}
+    residual_reader = {"slots": 4}
 
     def __init__(self, params):
         self.build = params
+        self._residual = ["residual"] if params.fused else []
         super().__init__(_ports(params))
 
     def elaborate(self, platform):
@@ -97,11 +101,13 @@ class SeparateMemories(wiring.Component):
         m.submodules.activations = memory = DualPortMemory(width=width, depth=depth, parts=parts,
                                                            **register)
         shape = {"address_bits": memory.address_bits, "width": width, "latency": memory.latency}
-        m.submodules.readers = readers = Arbiter({"host": 0, "fetch": 0}, **shape)
+        clients = ["host", *self._residual, "fetch"]
+        m.submodules.readers = readers = Arbiter(dict.fromkeys(clients, 0), **shape)
         m.submodules.writers = writers = Arbiter({"host": parts, "store": parts}, **shape)
         connect(m, readers.memory, memory.read)
         connect(m, writers.memory, memory.write)
-        connect(m, flipped(self.fetch), readers.fetch)
+        for name in clients[1:]:
+            connect(m, flipped(getattr(self, name)), getattr(readers, name))
         connect(m, flipped(self.store), writers.store)
         mine = asked & (request.window == Window.ACTIVATIONS)
         m.d.comb += [
@@ -123,25 +129,29 @@ class UnifiedMemory(wiring.Component):
 
     Members
     -------
-    fetch, store, weights, params, program : ``In(memory_port(...))``
+    fetch, store, residual, weights, params, program : ``In(memory_port(...))``
+        ``residual`` in builds with fused sums.
     host : ``In(host_access(params))``
     """
 
     #: Of readers: no registers, as all units stay ready until a word comes.
     readers = {"slots": 0}
+    residual_reader = {"slots": 1}
 
     def __init__(self, params):
         self.build = params
+        self._residual = ["residual"] if params.fused else []
         super().__init__(_ports(params))
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.memory = memory = SinglePortMemory(depth=self.build.words)
+        clients = ["host", "store", "params", "weights", *self._residual, "fetch", "program"]
         m.submodules.arbiter = arbiter = Arbiter(
-            {"host": 4, "store": 4, "params": 0, "weights": 0, "fetch": 0, "program": 0},
+            {name: 4 * (name in {"host", "store"}) for name in clients},
             address_bits=memory.address_bits, width=32, latency=memory.latency)
         connect(m, arbiter.memory, memory.port)
-        for name in ("params", "weights", "store", "fetch", "program"):
+        for name in clients[1:]:
             connect(m, flipped(getattr(self, name)), getattr(arbiter, name))
         host, request = arbiter.host.requests, self.host.requests
         m.d.comb += [

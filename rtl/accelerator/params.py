@@ -32,6 +32,8 @@ class AcceleratorParams:
         As of :class:`Im2colParams`.
     pooling, addition : :class:`bool`
         Whether there is a unit for it.
+    fused : :class:`bool`
+        Whether sums can take place in the convolution before them; nothing without ``addition``.
     activation_bytes : :class:`int`
         Memory for all tensors that are alive at a time; a power of two.
     weight_bytes : :class:`int`
@@ -63,6 +65,7 @@ class AcceleratorParams:
     max_lines: int = 1024
     pooling: bool = True
     addition: bool = True
+    fused: bool = True
     activation_bytes: int = 65536
     weight_bytes: int = 131072
     channels: int = 1024
@@ -75,9 +78,11 @@ class AcceleratorParams:
     def __post_init__(self):
         if not isinstance(self.array, ArrayParams):
             raise TypeError(f"array must be ArrayParams, not {self.array!r}")
-        for name in ("output_register", "pooling", "addition", "unified", "prefetch"):
+        for name in ("output_register", "pooling", "addition", "fused", "unified",
+                     "prefetch"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be a boolean, not {getattr(self, name)!r}")
+        object.__setattr__(self, "fused", self.fused and self.addition)
         one_of("lanes", self.lanes, [n for n in (1, 2, 4, 8, 16, 32)
                                      if n <= self.word_bytes and self.array.cols % n == 0])
         one_of("rounding", self.rounding, ROUNDINGS.values())
@@ -130,6 +135,14 @@ class AcceleratorParams:
         return -(-Shape.cast(ChannelParams).width // 32) if self.unified else 1
 
     @property
+    def ahead(self):
+        """Beats of a convolution that may have asked for what they are added to and are not stored
+        yet: as many as keep the requantiser busy."""
+        if self.requantize > 1:
+            return 4
+        return 16 if self.rounding == "tflm" else 32
+
+    @property
     def im2col(self):
         """Parameters of the im2col unit: one picture a layer."""
         return Im2colParams(
@@ -143,7 +156,7 @@ class AcceleratorParams:
         """Whether the build has each unit of :class:`~rtl.accelerator.registers.Flag`."""
         return {Flag.POOLING: self.pooling, Flag.ADDITION: self.addition,
                 Flag.FIR: self.array.fir_rows > 0, Flag.TFLM: self.rounding != "float32",
-                Flag.FLOAT32: self.rounding != "tflm"}
+                Flag.FLOAT32: self.rounding != "tflm", Flag.FUSED: self.fused}
 
     def registers(self):
         """What the device says of itself: the value of each of
@@ -165,6 +178,7 @@ class AcceleratorParams:
         kinds = {field.name: field.type for field in fields(cls)}
         return cls(array=array, rounding=rounding, pooling=bool(flags >> Flag.POOLING & 1),
                    addition=bool(flags >> Flag.ADDITION & 1),
+                   fused=bool(flags >> Flag.FUSED & 1),
                    **{name: bool(values[name]) if kinds[name] in {bool, "bool"} else values[name]
                       for name in PARAMETERS if name not in ARRAY})
 

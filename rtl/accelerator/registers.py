@@ -58,6 +58,7 @@ class Flag(Described):
     FIR = 2, "Depthwise layers as filters: `fir_rows` is not 0."
     TFLM = 3, "Rounding as TensorFlow Lite Micro."
     FLOAT32 = 4, "Rounding by float32, as LiteRT and onnxruntime."
+    FUSED = 5, "Sums that take place in the convolution before them."
 
 
 #: Parameters of the build, a register each from ``FIRST_PARAMETER`` on, in this order.
@@ -89,7 +90,7 @@ class Error(Described):
 
     NONE = 0, "It came to its end, or none has begun."
     KIND = 1, "`kind`: none that is known."
-    UNIT = 2, "`kind`: of a unit that this build does not have."
+    UNIT = 2, "`kind` or `sum`: of a unit that this build does not have."
     GO = 3, "The program was to begin beyond its memory."
     PROGRAM = 4, "The program went past the end of its memory."
     FETCH = 5, "`fetch`: an address outside the activation memory."

@@ -127,7 +127,7 @@ class Sequencer(wiring.Component):
                 with m.If(loader.error != Error.NONE):
                     m.d.comb += stop.eq(loader.error)
                 with m.Elif(loader.there):
-                    self._judge(m, staged.kind, ahead.as_value().all(), take, stop, state)
+                    self._judge(m, staged, ahead.as_value().all(), take, stop, state)
                 with m.If(stuck):
                     m.d.comb += stop.eq(Error.STALL)
                 with m.If(take):
@@ -158,15 +158,19 @@ class Sequencer(wiring.Component):
             m.d.sync += [self.index.eq(self.index + 1), self.record.eq(1), state.eq(State.NEXT)]
         return m
 
-    def _judge(self, m, kind, ahead, take, stop, state):
+    def _judge(self, m, staged, ahead, take, stop, state):
         """What becomes of a descriptor that is there."""
-        units = {Kind.CONV: True, Kind.POOL: self.params.pooling, Kind.ADD: self.params.addition}
-        with m.Switch(kind):
+        units = {Kind.CONV: self.params.fused | ~staged.sum, Kind.POOL: self.params.pooling,
+                 Kind.ADD: self.params.addition, Kind.TABLE: self.params.fused}
+        with m.Switch(staged.kind):
             with m.Case(Kind.END):
                 m.d.sync += [self.running.eq(0), state.eq(State.IDLE)]
             for each, has in units.items():
                 with m.Case(each):
-                    m.d.comb += take.eq(ahead) if has else stop.eq(Error.UNIT)
+                    with m.If(has):
+                        m.d.comb += take.eq(ahead)
+                    with m.Else():
+                        m.d.comb += stop.eq(Error.UNIT)
             with m.Default():
                 m.d.comb += stop.eq(Error.KIND)
 

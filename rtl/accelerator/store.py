@@ -1,11 +1,12 @@
 from amaranth import *
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from rtl.accelerator.walker import Walker, loops_of
 from rtl.layouts import bytes_of
-from rtl.memory import memory_port
+from rtl.memory import Reader, memory_port
 
 __all__ = ["Store", "store_of"]
 
@@ -40,11 +41,18 @@ class Store(wiring.Component):
     cycle, unless the memory is busy. Channels from ``limit`` on are dropped: they fill up the last
     columns. So are lines that the last pixel lanes have beyond the last one of output.
 
+    What lies where a beat is going to, it can be added to: with ``sum`` words are read up to
+    ``ahead`` beats before these are written.
+
     Parameters
     ----------
     address_bits, word_bytes : :class:`int`
         Of addresses of words; bytes of a word.
     lanes, pixel_lanes, count_bits : :class:`int`
+    ahead : :class:`int`
+        0 leaves out ``sum``, ``residual`` and ``words``.
+    reader : dict
+        How to read ahead: as of :class:`Reader`.
 
     Members
     -------
@@ -56,10 +64,17 @@ class Store(wiring.Component):
         The address of now is outside the memory: nothing is written.
     i : ``In(stream.Signature({"data": bytes_of(lanes), "last": 1}))``
     port : ``Out(memory_port(...))``
+    sum : ``In(1)``
+        Read what beats replace; holds like ``config``.
+    residual : ``Out(memory_port(...))``
+    words : ``Out(stream)``
+        For each beat: ``data``, the word; ``at``, which beat of a word it is; ``last``.
     """
 
-    def __init__(self, *, address_bits, word_bytes, lanes, count_bits, pixel_lanes=1):
+    def __init__(self, *, address_bits, word_bytes, lanes, count_bits, pixel_lanes=1, ahead=0,
+                 reader=None):
         self.lanes, self.word_bytes, self.pixel_lanes = lanes, word_bytes, pixel_lanes
+        self.ahead = ahead
         self.within = exact_log2(word_bytes)
         byte_bits = address_bits + self.within
         self.inner = int(pixel_lanes > 1)        # loops within those of DIMS
@@ -73,53 +88,41 @@ class Store(wiring.Component):
             "outside": Out(1),
             "i": In(stream.Signature(data.StructLayout({"data": bytes_of(lanes), "last": 1}))),
             "port": Out(memory_port(address_bits, 8 * word_bytes, word_bytes)),
+            **(self._residual(address_bits, reader) if ahead else {}),
         })
+
+    def _residual(self, address_bits, reader):
+        self.tag = data.StructLayout({"at": exact_log2(self.word_bytes // self.lanes), "last": 1})
+        self.reader = Reader(address_bits=address_bits, width=8 * self.word_bytes,
+                             tag=self.tag.size, **reader)
+        return {
+            "sum": In(1),
+            "residual": Out(self.reader.port.signature),
+            "words": Out(stream.Signature(data.StructLayout({
+                "data": bytes_of(self.word_bytes), **self.tag.members}))),
+        }
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.walker = walker = self.walker
-        place, config = walker.o.payload, self.config
+        config, planned, stored = self.config, Signal(), Signal()
+        m.d.comb += [walker.config.eq(config.walk), walker.init.eq(self.init),
+                     walker.o.ready.eq(planned)]
+        there, place = self._elaborate_places(m, walker.o, planned, stored)
 
         lane = Signal(range(self.lanes))
         offset = Signal(range(self.lanes << len(config.lane_step)))  # of the lane written alone
-        scatter, whole, goes, done = Signal(), Signal(), Signal(), Signal()
+        scatter, whole, goes = Signal(), Signal(), Signal()
         m.d.comb += [
-            walker.config.eq(config.walk),
-            walker.init.eq(self.init),
-            self.busy.eq(walker.o.valid),
+            self.busy.eq(walker.o.valid | there),
             scatter.eq(config.lane_step != 0),
-            whole.eq(self.i.valid & walker.o.valid),
-            done.eq(goes & (~scatter | (lane == self.lanes - 1))),
-            self.i.ready.eq(walker.o.valid & done),
-            walker.o.ready.eq(done),
+            whole.eq(self.i.valid & there),
+            stored.eq(goes & (~scatter | (lane == self.lanes - 1))),
+            self.i.ready.eq(stored),
         ]
         with m.If(goes & scatter):
-            m.d.sync += [lane.eq(Mux(done, 0, lane + 1)),
-                         offset.eq(Mux(done, 0, offset + config.lane_step))]
-
-        # The first channel of the beat, counted within an outer pass.
-        over = place.over[self.inner:]
-        groups, outer = Signal.like(config.limit), Signal.like(config.limit)
-        room = Signal(signed(len(config.limit) + 2))
-        m.d.comb += room.eq(config.limit - groups - outer)
-        with m.If(done):
-            with m.If(over[1]):
-                m.d.sync += groups.eq(groups + self.lanes)
-            with m.If(over[2]):
-                m.d.sync += groups.eq(0)
-            with m.If(over[3]):
-                m.d.sync += outer.eq(outer + config.outer_channels)
-            with m.If(over[4]):
-                m.d.sync += outer.eq(0)
-        with m.If(self.init):
-            m.d.sync += [groups.eq(0), outer.eq(0)]
-
-        written = whole
-        if self.pixel_lanes > 1:
-            turn, ends = Signal(range(self.pixel_lanes)), place.ends[self.inner:]
-            with m.If(done):
-                m.d.sync += turn.eq(Mux(place.over[0], 0, turn + 1))
-            written = whole & ~(ends[LINES] & ends[BANDS] & (turn > config.last_lane))
+            m.d.sync += [lane.eq(Mux(stored, 0, lane + 1)),
+                         offset.eq(Mux(stored, 0, offset + config.lane_step))]
 
         # One lane's offset may lead outside as well as the walk.
         address = Signal(max(len(place.address), len(offset)) + 1)
@@ -139,7 +142,63 @@ class Store(wiring.Component):
             m.d.comb += [
                 write.data.word_select(byte, 8).eq(
                     self.i.payload.data[Mux(scatter, lane, home)]),
-                write.mask[byte].eq(written & Mux(scatter, hit & (room > lane),
-                                                  near & (room > home))),
+                write.mask[byte].eq(whole & Mux(scatter, hit & place.keep.bit_select(lane, 1),
+                                                near & place.keep[home])),
             ]
         return m
+
+    def _elaborate_places(self, m, walk, planned, stored):
+        """Where beats go, and which lanes of theirs; ``planned`` takes a step of the ``walk``,
+        ``stored`` a place. Returns whether there is one, and the first."""
+        place, config = walk.payload, self.config
+        layout = data.StructLayout({"address": len(place.address), "outside": 1,
+                                    "keep": self.lanes})
+        here = Signal(layout)
+        m.d.comb += [here.address.eq(place.address), here.outside.eq(place.outside)]
+
+        # The first channel of the beat, counted within an outer pass.
+        over = place.over[self.inner:]
+        groups, outer = Signal.like(config.limit), Signal.like(config.limit)
+        room = Signal(signed(len(config.limit) + 2))
+        m.d.comb += room.eq(config.limit - groups - outer)
+        with m.If(planned):
+            with m.If(over[1]):
+                m.d.sync += groups.eq(groups + self.lanes)
+            with m.If(over[2]):
+                m.d.sync += groups.eq(0)
+            with m.If(over[3]):
+                m.d.sync += outer.eq(outer + config.outer_channels)
+            with m.If(over[4]):
+                m.d.sync += outer.eq(0)
+        with m.If(self.init):
+            m.d.sync += [groups.eq(0), outer.eq(0)]
+
+        kept = Const(1)
+        if self.pixel_lanes > 1:
+            turn, ends = Signal(range(self.pixel_lanes)), place.ends[self.inner:]
+            with m.If(planned):
+                m.d.sync += turn.eq(Mux(place.over[0], 0, turn + 1))
+            kept = ~(ends[LINES] & ends[BANDS] & (turn > config.last_lane))
+        m.d.comb += [here.keep[lane].eq(kept & (room > lane)) for lane in range(self.lanes)]
+        if not self.ahead:
+            m.d.comb += planned.eq(stored)
+            return walk.valid, here
+
+        m.submodules.places = places = SyncFIFO(width=layout.size, depth=self.ahead)
+        m.submodules.reader = reader = self.reader
+        connect(m, reader.port, flipped(self.residual))
+        tag = data.View(self.tag, reader.i.payload.tag)
+        m.d.comb += [
+            reader.i.valid.eq(walk.valid & self.sum & places.w_rdy),
+            reader.i.payload.address.eq(place.address[self.within:]),
+            tag.at.eq(place.address[exact_log2(self.lanes):self.within]),
+            tag.last.eq(place.over[-1]),
+            planned.eq(walk.valid & places.w_rdy & (~self.sum | reader.i.ready)),
+            places.w_en.eq(planned),
+            places.w_data.eq(here),
+            places.r_en.eq(stored),
+            self.words.valid.eq(reader.o.valid),
+            self.words.payload.eq(Cat(reader.o.payload.data, reader.o.payload.tag)),
+            reader.o.ready.eq(self.words.ready),
+        ]
+        return places.r_rdy, data.View(layout, places.r_data)

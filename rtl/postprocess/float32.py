@@ -94,6 +94,11 @@ class FromFloat(wiring.Component):
     """A product of two mantissas, rounded to float32 and that to an integer, ties to even; then the
     zero point and the clamp. ``latency`` enabled cycles.
 
+    Parameters
+    ----------
+    varies : :class:`bool`
+        As of :class:`Rounding`.
+
     Members
     -------
     enable : ``In(1)``
@@ -102,6 +107,7 @@ class FromFloat(wiring.Component):
     negative, exponent : ``In(1)``, ``In(signed(9))``
         As of :class:`ToFloat`.
     range : ``In(OutputRange)``
+        As of :class:`Rounding`.
     o : ``Out(signed(8))``
     """
 
@@ -113,6 +119,10 @@ class FromFloat(wiring.Component):
     exponent: In(signed(9))
     range: In(OutputRange)
     o: Out(signed(8))
+
+    def __init__(self, *, varies=False):
+        self.varies = varies
+        super().__init__()
 
     def elaborate(self, platform):
         m = Module()
@@ -143,8 +153,10 @@ class FromFloat(wiring.Component):
         magnitude = Cat(magnitude[:len(whole)], 0).as_signed()
         negative = after(self.negative, "negative", 3)
         signed_ = after(Mux(negative, -magnitude, magnitude), "signed")
-        total = signed_ + self.range.zero_point
+        zero_point, low, high = (after(self.range[name], name, 2 * self.varies).as_signed()
+                                 for name in ("zero_point", "low", "high"))
+        total = signed_ + zero_point
         with m.If(self.enable):
-            m.d.sync += self.o.eq(Mux(total < self.range.low, self.range.low, Mux(
-                total > self.range.high, self.range.high, total)))
+            m.d.sync += self.o.eq(Mux(total < low, low, Mux(
+                total > high, high, total)))
         return m

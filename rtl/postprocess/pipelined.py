@@ -18,20 +18,22 @@ class PipelinedLane(wiring.Component):
     ----------
     rounding : :class:`str`
         As of :class:`Requantizer`.
+    varies : :class:`bool`
+        As of :class:`Rounding`.
 
     Members
     -------
     enable : ``In(1)``
         Advances all registers.
     acc, params, range : ``In``
-        ``params`` go with ``acc``, ``range`` holds.
+        ``params`` go with ``acc``, ``range`` is as of :class:`Rounding`.
     float32 : ``In(1)``
         With ``rounding="both"``: the mode, which holds.
     o : ``Out(signed(8))``
     """
 
-    def __init__(self, *, rounding="tflm"):
-        self.rounding = rounding
+    def __init__(self, *, rounding="tflm", varies=False):
+        self.rounding, self.varies = rounding, varies
         self.latency = self.latency_of(rounding)
         super().__init__({
             "enable": In(1),
@@ -67,7 +69,7 @@ class PipelinedLane(wiring.Component):
             fixed = after(x, "x_wait", wait)
             operands = (fixed, after(params["multiplier"], "multiplier_wait", wait),
                         Mux((shift != 0) & fixed[-1], -1, 1))
-            m.submodules.rounding = rounding = Rounding()
+            m.submodules.rounding = rounding = Rounding(varies=self.varies)
             m.d.comb += [
                 rounding.enable.eq(enable),
                 rounding.scaled.eq(multiply.product[31 - multiply.drop:].as_signed()),
@@ -77,7 +79,7 @@ class PipelinedLane(wiring.Component):
             results["tflm"] = rounding.o
         if self.rounding != "tflm":
             m.submodules.to_float = to_float = ToFloat()
-            m.submodules.from_float = from_float = FromFloat()
+            m.submodules.from_float = from_float = FromFloat(varies=self.varies)
             m.d.comb += [
                 to_float.enable.eq(enable),
                 to_float.x.eq(x),

@@ -4,7 +4,9 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.check import integer, one_of
 from rtl.layouts import ChannelParams, OutputRange, bytes_of, sums_of
+from rtl.postprocess.float32 import FromFloat
 from rtl.postprocess.pipelined import PipelinedLane
+from rtl.postprocess.rounding import Rounding
 from rtl.postprocess.serial import SerialLane
 
 __all__ = ["Requantizer"]
@@ -26,8 +28,9 @@ class Requantizer(wiring.Component):
     float32, and ``y = rint(float32(x) * multiplier)``, all of it rounded to nearest, ties to even.
 
     One beat in ``cycles`` cycles, and with a serial multiplier a cycle more for each change of
-    parameters; a beat leaves ``latency`` cycles after it was taken if nothing stalls. ``i.ready``
-    and ``params.ready`` depend combinationally on ``o.ready``.
+    parameters; a beat leaves ``latency`` cycles after it was taken if nothing stalls. ``i.ready``,
+    ``again.ready`` and ``params.ready`` depend combinationally on ``o.ready``, and all but the
+    second of them on ``again.valid``.
 
     Parameters
     ----------
@@ -37,6 +40,8 @@ class Requantizer(wiring.Component):
         1 takes four DSPs a lane on ECP5; 2, 3, 4 or 6 multiply digit by digit in LUTs.
     rounding : :class:`str`
         ``"tflm"``, ``"float32"`` or ``"both"``. Only one-cycle lanes know float32.
+    twice : :class:`bool`
+        Take a second stream, ``again``, whose beats have parameters of their own.
 
     Members
     -------
@@ -47,12 +52,17 @@ class Requantizer(wiring.Component):
         Holds while anything is under way.
     float32 : ``In(1)``
         With ``rounding="both"``: the mode; holds likewise.
-    o : ``Out(stream.Signature({"data": bytes_of(lanes), "last": 1}))``
+    again : ``In(stream.Signature(sums_of(lanes)))``
+        Beats that go before those of ``i``. After one with ``last`` parameters may change.
+    again_params, again_range : ``In(ChannelParams)``, ``In(OutputRange)``
+        Of all lanes of those; they hold while such a beat is under way.
+    o : ``Out(stream.Signature({"data": bytes_of(lanes), "last": 1, "again": 1}))``
+        ``again``, if there are two streams, tells from which one the beat came.
     """
 
     CYCLES = 1, 2, 3, 4, 6
 
-    def __init__(self, *, lanes=1, cycles=1, rounding="tflm"):
+    def __init__(self, *, lanes=1, cycles=1, rounding="tflm", twice=False):
         self.lanes = integer("lanes", lanes, 1, 32)
         self.cycles = one_of("cycles", cycles, self.CYCLES)
         self.rounding = one_of("rounding", rounding, ("tflm", "float32", "both"))
@@ -61,13 +71,17 @@ class Requantizer(wiring.Component):
                              "serial multiplier drops the bits that a float32 is rounded by")
         self._tail = PipelinedLane.latency_of(rounding) if cycles == 1 else SerialLane.latency
         self.latency = self._tail + (cycles if cycles > 1 else 0)
-        output = data.StructLayout({"data": bytes_of(lanes), "last": 1})
+        self.twice = bool(twice)
+        output = data.StructLayout({"data": bytes_of(lanes), "last": 1,
+                                    **({"again": 1} if twice else {})})
         super().__init__({
             "i": In(stream.Signature(sums_of(lanes))),
             "params": In(stream.Signature(data.ArrayLayout(ChannelParams, lanes))),
             "range": In(OutputRange),
             "o": Out(stream.Signature(output)),
             **({"float32": In(1)} if rounding == "both" else {}),
+            **({"again": In(stream.Signature(sums_of(lanes))), "again_params": In(ChannelParams),
+                "again_range": In(OutputRange)} if twice else {}),
         })
 
     def elaborate(self, platform):
@@ -75,59 +89,101 @@ class Requantizer(wiring.Component):
         # Everything moves together, or halts.
         advance = Signal()
         m.d.comb += advance.eq(~self.o.valid | self.o.ready)
-        lanes = [PipelinedLane(rounding=self.rounding) if self.cycles == 1
-                 else SerialLane(cycles=self.cycles) for _ in range(self.lanes)]
+        lanes = [PipelinedLane(rounding=self.rounding, varies=self.twice) if self.cycles == 1
+                 else SerialLane(cycles=self.cycles, varies=self.twice) for _ in range(self.lanes)]
+        again = Signal()  # the beat that is loaded or stepped through is of that stream
+        limits = Signal(OutputRange)
         for index, lane in enumerate(lanes):
             m.submodules[f"lane_{index}"] = lane
+            acc, params = self.i.payload.acc[index], self.params.payload[index]
+            if self.twice:
+                acc = Mux(again, self.again.payload.acc[index], acc)
+                params = Mux(again, self.again_params, params)
             m.d.comb += [
                 lane.enable.eq(advance),
-                lane.acc.eq(self.i.payload.acc[index]),
-                lane.params.eq(self.params.payload[index]),
-                lane.range.eq(self.range),
+                lane.acc.eq(acc),
+                lane.params.eq(params),
+                lane.range.eq(limits),
                 self.o.payload.data[index].eq(lane.o),
             ]
             if hasattr(self, "float32"):
                 m.d.comb += lane.float32.eq(self.float32)
 
-        ends = data.StructLayout({"valid": 1, "last": 1})  # a beat enters the lanes' last stages
+        # A beat enters the lanes' last stages.
+        ends = data.StructLayout({"valid": 1, "last": 1, "again": int(self.twice)})
         beats = [Signal(ends, name=f"beat_{n}") for n in range(self._tail)]
         if self.cycles == 1:
-            self._pipelined(m, advance, beats[0])
+            self._pipelined(m, advance, beats[0], again)
         else:
-            self._serial(m, advance, beats[0], lanes)
-        beats.append(data.View(ends, Cat(self.o.valid, self.o.payload.last)))
+            self._serial(m, advance, beats[0], lanes, again)
+        self._elaborate_range(m, beats, limits)
+        beats.append(data.View(ends, Cat(self.o.valid, self.o.payload.last, *(
+            [self.o.payload.again] if self.twice else []))))
         with m.If(advance):
             m.d.sync += [after.eq(before)
                          for before, after in zip(beats, beats[1:], strict=False)]
         return m
 
-    def _pipelined(self, m, advance, beat):
+    def _elaborate_range(self, m, beats, limits):
+        """The range that lanes want at a time: that of the beat that has three cycles to go."""
+        m.d.comb += limits.eq(self.range)
+        if not self.twice:
+            return
+        # Lanes with both roundings have the result of the one a little earlier.
+        early = FromFloat.latency - Rounding.latency
+
+        again = beats[-3].again
+        if hasattr(self, "float32"):
+            again = Mux(self.float32, again, beats[-3 - early].again)
+        with m.If(again):
+            m.d.comb += limits.eq(self.again_range)
+
+    def _pipelined(self, m, advance, beat, again):
         """A beat is taken with its parameters."""
         m.d.comb += [
-            self.i.ready.eq(advance & self.params.valid),
-            self.params.ready.eq(advance & self.i.valid & self.i.payload.last),
-            beat.valid.eq(self.i.valid & self.params.valid),
+            self.i.ready.eq(advance & self.params.valid & ~again),
+            self.params.ready.eq(advance & self.i.valid & self.i.payload.last & ~again),
+            beat.valid.eq((self.i.valid & self.params.valid) | again),
             beat.last.eq(self.i.payload.last),
         ]
+        if self.twice:
+            m.d.comb += [again.eq(self.again.valid), self.again.ready.eq(advance),
+                         beat.again.eq(again)]
+            with m.If(again):
+                m.d.comb += beat.last.eq(self.again.payload.last)
 
-    def _serial(self, m, advance, beat, lanes):
+    def _serial(self, m, advance, beat, lanes, again):
         """A beat is loaded and stepped through; the next one may be loaded with the last step.
 
         The parameters of a group are in use until the last step of its last beat.
         """
         busy, last, step = Signal(), Signal(), Signal(range(self.cycles))
-        load, ends = Signal(), Signal()
+        load, ends, chain = Signal(), Signal(), Signal()
+        other = self.again.valid if self.twice else Const(0)
         m.d.comb += [
             ends.eq(busy & (step == self.cycles - 1)),
-            self.i.ready.eq(advance & self.params.valid & (~busy | (ends & ~last))),
+            chain.eq(~busy | (ends & ~last & (again == other))),
+            self.i.ready.eq(advance & self.params.valid & chain & ~other),
             load.eq(self.i.valid & self.i.ready),
-            self.params.ready.eq(advance & ends & last),
+            self.params.ready.eq(advance & ends & last & ~again),
             beat.valid.eq(ends),
             beat.last.eq(last),
         ]
+        ended = self.i.payload.last
+        if self.twice:
+            now = Signal()
+            ended = Mux(other, self.again.payload.last, ended)
+            m.d.comb += [
+                again.eq(Mux(busy, now, other)),
+                self.again.ready.eq(advance & chain),
+                load.eq((self.i.valid & self.i.ready) | (other & self.again.ready)),
+                beat.again.eq(now),
+            ]
+            with m.If(advance & load):
+                m.d.sync += now.eq(other)
         with m.If(advance & busy):
             m.d.sync += step.eq(Mux(ends, 0, step + 1))
         with m.If(advance & (load | ends)):
-            m.d.sync += [busy.eq(load), last.eq(self.i.payload.last)]
+            m.d.sync += [busy.eq(load), last.eq(ended)]
         for lane in lanes:
             m.d.comb += [lane.load.eq(load), lane.idle.eq(~busy), lane.step.eq(step)]

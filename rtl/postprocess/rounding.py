@@ -17,13 +17,18 @@ class Rounding(wiring.Component):
     ``o = clamp((scaled >> shift) + last bit shifted out + zero_point, low, high)``, ``latency``
     enabled cycles later.
 
+    Parameters
+    ----------
+    varies : :class:`bool`
+        Whether ``range`` goes with ``scaled``, rather than hold.
+
     Members
     -------
     enable : ``In(1)``
         Advances all registers.
     scaled, shift : ``In(signed(SCALED_WIDTH))``, ``In(SHIFT_WIDTH)``
     range : ``In(OutputRange)``
-        Holds.
+        If it ``varies``, that of the result that comes three enabled cycles later.
     o : ``Out(signed(8))``
     """
 
@@ -37,11 +42,19 @@ class Rounding(wiring.Component):
     #: Bits that decide an int8: beyond them any number is out of range, whatever the zero point.
     WIDTH = 11
 
+    def __init__(self, *, varies=False):
+        self.varies = varies
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
 
         def after(value, name):
             return later(m, self.enable, value, name)
+
+        def along(value, name, cycles=1):
+            """What belongs to the range, that many cycles later."""
+            return later(m, self.enable, value, name, cycles).as_signed() if self.varies else value
 
         # One bit more at the bottom keeps the last bit shifted out. First by multiples of 8, so
         # that of the bits above the window only the fact that they matter goes on.
@@ -67,10 +80,10 @@ class Rounding(wiring.Component):
         bit, quotient = fine[0], fine[1:self.WIDTH + 1]
         limits = {"under": self.range.zero_point - self.range.low,
                   "up_to": self.range.zero_point - self.range.high - 1}
-        fixed = {"total": self.range.zero_point}
-        for name, value in limits.items():
-            fixed[name] = Signal.like(value, name=f"{name}_limit", reset_less=True)
-            m.d.sync += fixed[name].eq(value)
+        fixed = {"total": along(self.range.zero_point, "zero_point")}
+        fixed |= {name: after(value, f"{name}_limit").as_signed()
+                  for name, value in limits.items()}
+        low, high = (along(self.range[name], name, 2) for name in ("low", "high"))
         sums = {name: (Cat(bit, quotient).as_signed() + Cat(bit, value).as_signed()) >> 1
                 for name, value in fixed.items()}
         total = after(sums["total"][:8], "total")
@@ -78,9 +91,9 @@ class Rounding(wiring.Component):
         negative = after(negative, "below")
         clamped = Signal(signed(8))
         with m.If(Mux(over, negative, under)):
-            m.d.comb += clamped.eq(self.range.low)
+            m.d.comb += clamped.eq(low)
         with m.Elif(over | ~up_to):
-            m.d.comb += clamped.eq(self.range.high)
+            m.d.comb += clamped.eq(high)
         with m.Else():
             m.d.comb += clamped.eq(total)
         m.d.comb += self.o.eq(after(clamped, "clamped"))

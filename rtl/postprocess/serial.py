@@ -32,6 +32,8 @@ class SerialLane(wiring.Component):
     ----------
     cycles : :class:`int`
         2, 3, 4 or 6.
+    varies : :class:`bool`
+        As of :class:`Rounding`.
 
     Members
     -------
@@ -40,7 +42,7 @@ class SerialLane(wiring.Component):
     load : ``In(1)``
         Takes ``acc``; the first step comes in the next enabled cycle.
     acc, params, range : ``In``
-        ``params`` hold until the last step, ``range`` for ever.
+        ``params`` hold until the last step; ``range`` is as of :class:`Rounding`.
     idle, step : ``In(1)``, ``In(range(cycles))``
         Whether this cycle does a step, and which; 0 follows the last one.
     o : ``Out(signed(8))``
@@ -49,7 +51,8 @@ class SerialLane(wiring.Component):
 
     latency = 2 + Rounding.latency
 
-    def __init__(self, *, cycles):
+    def __init__(self, *, cycles, varies=False):
+        self.varies = varies
         self.cycles = one_of("cycles", cycles, (2, 3, 4, 6))
         self.digit_bits = 2 * -(-MULTIPLIER_WIDTH // (2 * self.cycles))
         super().__init__({
@@ -73,7 +76,7 @@ class SerialLane(wiring.Component):
         first = later(m, self.enable, self.step == 0, "first")
         down = later(m, self.enable, (self.params.shift != 0) & x[-1], "down")
         rest = self._accumulate(m, groups, first, down)
-        m.submodules.rounding = rounding = Rounding()
+        m.submodules.rounding = rounding = Rounding(varies=self.varies)
         m.d.comb += [
             rounding.enable.eq(self.enable),
             rounding.scaled.eq(rest >> (31 - self.digit_bits * (self.cycles - 1))),

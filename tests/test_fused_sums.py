@@ -1,0 +1,164 @@
+# amaranth: UnusedElaboratable=no
+"""Sums that take place in the convolution before them."""
+
+import functools
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from boards.builds import up5k_build
+from host.accelerated import SimulatedAccelerator
+from host.check import check
+from host.compiler import Segment, compile_graph, input_words
+from host.fitting import small_build
+from host.golden_run import run_graph
+from host.samples import int8, residual
+from rtl.accelerator.descriptor import Kind
+from rtl.accelerator.registers import OFFSET_BITS, Register, Window
+from sim.cycles import CycleModel
+
+BUILDS = {
+    "8x8": small_build(8, 8),
+    "3 of 5x3": small_build(5, 3, pixel_lanes=3),
+    "2 of 4x4": small_build(4, 4, pixel_lanes=2),
+    "4x4 serial": replace(small_build(4, 4), requantize=3, lanes=1, output_register=False,
+                          depth=256, buffer_bytes=2048),
+    "unified": replace(up5k_build(), fused=True),
+    "4x4 both": small_build(4, 4, rounding="both", weight_bytes=1 << 19),
+}
+
+
+@functools.cache
+def simulated(build):
+    return SimulatedAccelerator(BUILDS[build])
+
+
+def sums(program):
+    """The convolutions in which sums take place."""
+    return [layer for before, layer in pairwise(program.layers) if before.kind == Kind.TABLE]
+
+
+def exact(build, graph, rng, batch=1):
+    """The program, after it gave what the golden models give in the cycles that are foretold."""
+    accelerator, model = simulated(build), CycleModel(BUILDS[build])
+    program = compile_graph(graph, accelerator.params, batch=batch)
+    accelerator.load(program)
+    inputs = [int8(rng, (batch, *graph.tensors[index].shape[1:])) for index in graph.inputs]
+    run, want = accelerator.run(*inputs), run_graph(graph, *inputs)
+    for index in graph.outputs:
+        np.testing.assert_array_equal(run.values[index], want[index])
+        assert want[index].size < 50 or len(np.unique(want[index])) > 10
+    if accelerator.params.unified:  # whose one memory units wait for, as the model does not
+        return program
+    for layer, expected, cycles in zip(program.layers, model.layers(program.layers),
+                                       run.layer_cycles, strict=True):
+        assert abs(expected.cycles - cycles) <= max(12, cycles // 50), layer.operator
+    return program
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_random_networks(build):
+    seen, kinds = set(), set()
+    for seed in range(14):
+        rng = np.random.default_rng([31, seed])
+        graph = residual(rng)
+        try:
+            program = exact(build, graph, rng, batch=1 + seed % 2)
+        except Exception as error:
+            raise AssertionError(f"seed {seed}: {graph.operators}") from error
+        seen |= {layer.fields["turned"] for layer in sums(program)}
+        kinds |= {layer.operator.kind for layer in sums(program)}
+    assert seen == {0, 1} and "CONV_2D" in kinds
+
+
+def test_rounding_of_float32():
+    """As onnxruntime adds; with range in place of activations."""
+    count = 0
+    for seed in range(10):
+        rng = np.random.default_rng([31, seed])
+        graph = residual(rng)
+        graph = replace(graph, rounding="float32", operators=tuple(
+            replace(op, attributes={name: value for name, value in op.attributes.items()
+                                    if name != "activation"} | {"range": graph.clamp(op)})
+            for op in graph.operators))
+        count += len(sums(exact("4x4 both", graph, rng)))
+    assert count > 5
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("build", BUILDS)
+def test_many_random_networks(build):
+    for seed in range(14, 200):
+        rng = np.random.default_rng([31, seed])
+        exact(build, residual(rng), rng, batch=1 + seed % 3)
+
+
+def block(seed=3):
+    """Two convolutions of a picture, and their sum."""
+    for trial in range(1000):
+        graph = residual(np.random.default_rng([seed, trial]))
+        kinds = [op.kind for op in graph.operators]
+        if kinds == ["CONV_2D", "CONV_2D", "ADD"] and np.prod(
+                graph.result(graph.operators[-1]).shape) > 400:
+            return graph
+    raise AssertionError("no such network")
+
+
+@pytest.mark.parametrize("build", ["8x8", "4x4 serial"])
+def test_memory_that_is_busy_changes_nothing_but_time(build):
+    """The host takes the memory's cycles, at random, so that words come late."""
+    graph, accelerator = block(), simulated(build)
+    program = exact(build, graph, np.random.default_rng(1))
+    assert sums(program)
+    segment, = (step for step in program.steps if isinstance(step, Segment))
+    tensor, = graph.inputs
+    x = int8(np.random.default_rng(2), graph.tensors[tensor].shape)
+    want = run_graph(graph, x)[graph.outputs[0]]
+    alone = accelerator.read(Register.CYCLES)
+    for share in (1, 0.8, 0.4):
+        accelerator.write(Window.ACTIVATIONS, input_words(program, tensor, x),
+                          program.places[tensor].base)
+        accelerator.command(Register.GO, segment.start)
+        accelerator.sim.stall(5, share)
+        accelerator.post_read(np.full(alone, Window.ACTIVATIONS << OFFSET_BITS))()
+        accelerator.sim.stall(5, 1)
+        accelerator.post_wait()
+        assert accelerator.read(Register.CYCLES) > alone
+        assert accelerator.read(Register.STATUS) & 0xffff == 0
+        np.testing.assert_array_equal(accelerator.tensor(graph.outputs[0]), want)
+
+
+def test_the_larger_convolution_takes_the_sum():
+    graph = block()
+    program = compile_graph(graph, BUILDS["8x8"])
+    layer, = sums(program)
+    assert graph.operand(layer.operator, 1).shape[1:3] == (3, 3)
+    assert program.layers[-1] is layer
+    found = check(graph, BUILDS["8x8"])
+    assert [each.where for each in found.operators] == [
+        "accelerator", "accelerator", f"with operator {layer.operator.index}"]
+
+
+def changed(graph, **changes):
+    *rest, last = graph.operators
+    return replace(graph, operators=(*rest, replace(last, **changes)))
+
+
+def test_what_is_needed_elsewhere_is_added_apart():
+    graph, params = block(), BUILDS["8x8"]
+    first, second, total = graph.operators
+    parts = [first.outputs[0], second.outputs[0]]
+    # Of one convolution only the other's result may be the sum's.
+    for part, other in (parts, parts[::-1]):
+        layer, = sums(compile_graph(replace(graph, outputs=(*graph.outputs, part)), params)) or [
+            None]
+        assert layer is None or layer.operator.outputs[0] == other
+    for apart in (replace(graph, outputs=(*graph.outputs, *parts)),
+                  changed(graph, inputs=(parts[1], parts[1]))):
+        program = compile_graph(apart, params)
+        assert not sums(program) and program.layers[-1].kind == Kind.ADD
+    assert not sums(compile_graph(graph, params, keep=True))
+    with pytest.raises(ValueError, match="ADDITION"):
+        compile_graph(graph, replace(params, addition=False))
