@@ -26,10 +26,13 @@ class Board:
     mhz : :class:`float`
         Clock that the PLL makes of the board's own; a build has to meet it.
     params : :class:`AcceleratorParams`
+    link : :class:`str`
+        ``"uart"`` or ``"spi"``.
     baud : :class:`int`
         Rate of the UART.
     pins : tuple or None
-        ``(connector, number, rx, tx)``: where an adapter is to be wired, on a board without a UART.
+        ``(connector, number, rx, tx)``: where an adapter is to be wired, on a board without a UART;
+        of an SPI bus ``(connector, number, sck, cs, sdi, sdo, done)``.
     clock : :class:`str` or None
         The clock resource, where it is not the platform's default.
     led : :class:`bool`
@@ -54,6 +57,7 @@ class Board:
     platform: str
     mhz: float
     params: AcceleratorParams
+    link: str = "uart"
     baud: int = 1_000_000
     pins: tuple | None = None
     clock: str | None = None
@@ -68,6 +72,9 @@ class Board:
 
     def __post_init__(self):
         device_of(self.device)
+        one_of("link", self.link, ("uart", "spi"))
+        if self.link == "spi" and self.pins is None:
+            raise ValueError("pins must be given for an SPI bus: no platform has one for it")
         if not isinstance(self.params, AcceleratorParams):
             raise TypeError(f"params must be AcceleratorParams, not {self.params!r}")
 

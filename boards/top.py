@@ -12,9 +12,12 @@ from rtl.link import divisor_of
 
 __all__ = ["Top"]
 
+#: Pins of each link: inputs and outputs, as :class:`~rtl.board_core.BoardCore` calls them.
+LINKS = {"uart": (("rx",), ("tx",)), "spi": (("sck", "cs", "sdi"), ("sdo", "done"))}
+
 
 class Top(Elaboratable):
-    """A board's :class:`~rtl.board_core.BoardCore` behind its UART, clocked by a PLL.
+    """A board's :class:`~rtl.board_core.BoardCore` behind its UART or SPI bus, clocked by a PLL.
 
     The first LED is lit while nothing runs, if the board has one.
 
@@ -42,7 +45,7 @@ class Top(Elaboratable):
         source = platform.lookup(self.clock).clock.frequency / 1e6
         self.pll = pll_of(board.family, source, mhz or board.mhz)
         self.mhz = self.pll.mhz
-        self.core = BoardCore(params or board.params,
+        self.core = BoardCore(params or board.params, link=board.link,
                               divisor=divisor_of(round(self.mhz * 1e6), board.baud))
         if board.pins:
             platform.add_resources([_adapter(board)])
@@ -60,11 +63,15 @@ class Top(Elaboratable):
         m.submodules.reset = ResetSynchronizer(~locked)
 
         number = 1 if self.board.pins else 0
-        wires = [wire.name for wire in platform.lookup("uart", number).ios]
-        uart = platform.request("uart", number, dir=dict.fromkeys(wires, "-"))
-        m.submodules.rx = rx = io.Buffer("i", uart.rx)
-        m.submodules.tx = tx = io.Buffer("o", uart.tx)
-        m.d.comb += [self.core.rx.eq(rx.i), tx.o.eq(self.core.tx)]
+        wires = [wire.name for wire in platform.lookup(self.board.link, number).ios]
+        pins = platform.request(self.board.link, number, dir=dict.fromkeys(wires, "-"))
+        inputs, outputs = LINKS[self.board.link]
+        for name in inputs:
+            m.submodules[name] = buffer = io.Buffer("i", getattr(pins, name))
+            m.d.comb += getattr(self.core, name).eq(buffer.i)
+        for name in outputs:
+            m.submodules[name] = buffer = io.Buffer("o", getattr(pins, name))
+            m.d.comb += buffer.o.eq(getattr(self.core, name))
         if self.board.led:
             m.submodules.led = led = io.Buffer("o", platform.request("led", 0, dir="-"))
             m.d.comb += led.o.eq(self.core.done)
@@ -72,10 +79,11 @@ class Top(Elaboratable):
 
 
 def _adapter(board):
-    """A UART at pins of a connector."""
-    connector, number, rx, tx = board.pins
+    """A UART or SPI bus at pins of a connector."""
+    connector, number, *pins = board.pins
+    inputs, outputs = LINKS[board.link]
     level = {"ice40": {"IO_STANDARD": "SB_LVCMOS"}, "ecp5": {"IO_TYPE": "LVCMOS33"}}
-    return Resource("uart", 1,
-                    Subsignal("rx", Pins(rx, dir="i", conn=(connector, number))),
-                    Subsignal("tx", Pins(tx, dir="o", conn=(connector, number))),
-                    Attrs(**level[board.family]))
+    wires = [Subsignal(name, Pins(pin, dir="i" if name in inputs else "o",
+                                  conn=(connector, number)))
+             for name, pin in zip((*inputs, *outputs), pins, strict=True)]
+    return Resource(board.link, 1, *wires, Attrs(**level[board.family]))

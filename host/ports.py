@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from host.device import Device
 from host.link import LinkError, NoAnswer, SerialPipe
 from host.link.serial_port import BAUDS, port_names
+from host.link.spi_port import PREFIX, SpiPipe, open_bus
 
 __all__ = ["Found", "open_device", "scan"]
 
@@ -14,23 +15,30 @@ PATIENCE = 2.0
 
 
 def open_device(port, baud=None):
-    """The :class:`Device` at a serial port; with ``baud`` None at whichever rate it answers.
+    """The :class:`Device` at a serial port, with ``baud`` None at whichever rate it answers, or at
+    an SPI bus, ``spi:BUS.DEVICE``.
 
     Raises :exc:`~host.link.LinkError` if there is none.
     """
+    if port.startswith(PREFIX):
+        return _over(SpiPipe(open_bus(port), port))
     rates = BAUDS if baud is None else (baud,)
     for rate in rates:
-        pipe = SerialPipe(port, rate)
         try:
-            return Device(pipe, hello_patience=PATIENCE)
+            return _over(SerialPipe(port, rate))
         except NoAnswer as error:
-            pipe.close()
             last = error
-        except BaseException:
-            pipe.close()
-            raise
     tried = " and ".join(f"{rate:,}" for rate in rates)
     raise NoAnswer(f"{last} (at {tried} baud)") from last
+
+
+def _over(pipe):
+    """The :class:`Device` at the other end of ``pipe``, which is closed if there is none."""
+    try:
+        return Device(pipe, hello_patience=PATIENCE)
+    except BaseException:
+        pipe.close()
+        raise
 
 
 @dataclass(frozen=True, kw_only=True)

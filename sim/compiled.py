@@ -301,6 +301,10 @@ class CompiledSim:
         """Cycles since creation."""
         return self._library.sim_cycle(self._sim)
 
+    def step(self, cycles=1):
+        """Run for that many cycles, for ports that belong to no stream."""
+        self._library.sim_steps(self._sim, ctypes.c_uint64(cycles))
+
     def run(self, wanted, *, cycles=1 << 40, idle=10_000):
         """Run until each stream in ``wanted`` (name -> count) has transferred as many payloads.
 

@@ -192,6 +192,10 @@ void sim_forget(Sim *sim, int stream) {
     s.done = s.wanted = 0;
 }
 
+void sim_steps(Sim *sim, uint64_t cycles) {
+    for (uint64_t n = 0; n < cycles; n++) sim->step();
+}
+
 uint64_t sim_cycle(Sim *sim) { return sim->cycle; }
 
 // Runs until every stream has done what is wanted of it. 0: done; 1: out of cycles; 2: nothing

@@ -5,11 +5,20 @@ from boards.builds import up5k_build
 
 __all__ = ["BOARDS"]
 
+
+def _board(name, title, note, **link):
+    return Board(
+        name=name, title=title, device="up5k", platform="upduino_v3:UpduinoV3Platform",
+        clock="clk12", mhz=24, params=up5k_build(), led=False, volatile=False,
+        flash=("--board", "ice40_generic", "--cable", "ft232"), **link,
+        note=f"bridge the jumper OSC: the clock comes from the oscillator of 12 MHz. {note}")
+
+
 BOARDS = (
-    Board(name="upduino", title="UPduino v3", device="up5k",
-          platform="upduino_v3:UpduinoV3Platform", clock="clk12", mhz=24,
-          params=up5k_build(), led=False, pins=("j", 0, "7", "8"),
-          flash=("--board", "ice40_generic", "--cable", "ft232"), volatile=False,
-          note="bridge the jumper OSC: the clock comes from the oscillator of 12 MHz. Wire an "
-               "adapter of 3.3 V: its TX to pin 23, its RX to pin 25"),
+    _board("upduino", "UPduino v3", pins=("j", 0, "7", "8"),
+           note="Wire an adapter of 3.3 V: its TX to pin 23, its RX to pin 25"),
+    _board("upduino-spi", "UPduino v3 beside a microcontroller", link="spi",
+           pins=("j", 0, "7", "8", "9", "10", "11"),
+           note="SPI of 3.3 V, mode 0, at most 3 MHz: SCK to pin 23, CS to 25, the controller's "
+                "output to 26, its input to 27; pin 32 is high while nothing runs"),
 )

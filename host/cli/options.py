@@ -27,6 +27,7 @@ WordBytes = Annotated[int | None, typer.Option(
     help="Bytes of an input word, a power of two: what enters in a cycle.")]
 BufferBytes = Annotated[int | None, typer.Option(help="Size of the line buffer, a power of two.")]
 On = Annotated[str | None, typer.Option(
-    "--on", metavar="PORT", help="Serial port of a board, such as /dev/ttyUSB1.")]
+    "--on", metavar="PORT", help="Port of a board: a serial one, such as /dev/ttyUSB1, or "
+    "spi:BUS.DEVICE.")]
 Baud = Annotated[int | None, typer.Option(
     help="Baud rate of the board; left out, those that boards are built for are tried.")]

@@ -40,16 +40,18 @@ class SpiTarget(wiring.Component):
         left = Signal(3, init=7)
         came, going = Signal(7, reset_less=True), Signal(8)
         fresh = Signal(init=1)  # a byte begins: its first bit is shown before the first clock
+        shown = Signal()        # it is one of ``i``, taken with that clock: there may be none
         m.d.comb += self.sdo.eq(going[7])
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(cs):
             m.d.sync += [left.eq(7), fresh.eq(1), going.eq(0)]
         with m.Elif(fresh):
-            m.d.comb += self.i.ready.eq(1)
-            m.d.sync += [fresh.eq(0), going.eq(Mux(self.i.valid, self.i.payload, 0))]
+            m.d.sync += [fresh.eq(0), shown.eq(self.i.valid),
+                         going.eq(Mux(self.i.valid, self.i.payload, 0))]
         with m.Elif(rise):
-            m.d.sync += [came.eq(Cat(sdi, came)), left.eq(left - 1)]
+            m.d.comb += self.i.ready.eq(shown)
+            m.d.sync += [came.eq(Cat(sdi, came)), left.eq(left - 1), shown.eq(0)]
             with m.If((left == 0) & ~self.o.valid):
                 m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(Cat(sdi, came))]
         with m.Elif(fall):
