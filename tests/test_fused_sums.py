@@ -49,7 +49,7 @@ def exact(build, graph, rng, batch=1):
     run, want = accelerator.run(*inputs), run_graph(graph, *inputs)
     for index in graph.outputs:
         np.testing.assert_array_equal(run.values[index], want[index])
-        assert want[index].size < 50 or len(np.unique(want[index])) > 10
+        assert want[index].size < 50 or len(np.unique(want[index])) > 5
     if accelerator.params.unified:  # whose one memory units wait for, as the model does not
         return program
     for layer, expected, cycles in zip(program.layers, model.layers(program.layers),

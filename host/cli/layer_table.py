@@ -17,18 +17,25 @@ def layer_table(session, run, differing):
         f"Accelerator of {params.shape} products, {array.fir_rows} of the rows also "
         f"FIR;\ndepth {params.depth}, {params.lanes} lanes of requantisation; cycles of one input",
         "operator", "result", "MACs", "cycles", "floor", "use", "band", "differ")
-    for operator in program.graph.operators:
+    joined = program.joined
+    for operator in session.graph.operators:
+        if operator.index in joined:
+            continue
+        # Sums that take place in this one, and itself.
+        parts = [*(each for each in session.graph.operators
+                   if joined.get(each.index) == operator.index), operator]
+        indices = {each.index for each in parts}
         mine = [(layer, cycles) for layer, cycles in zip(program.layers, run.layer_cycles,
                                                          strict=True)
-                if layer.operator is operator]
+                if layer.operator.index in indices]
         macs, cycles = sum(layer.macs for layer, _ in mine), sum(cycles for _, cycles in mine)
-        bands = [str(layer.plan.band) for layer, _ in mine if layer.plan]
+        bands = dict.fromkeys(str(layer.plan.band) for layer, _ in mine if layer.plan)
+        on_host = any(each.index == operator.index for each in program.rest)
         result.add_row(
-            f"{operator.index} {operator.kind}",
-            "x".join(map(str, run.values[operator.outputs[0]].shape[1:])),
-            *_figures(macs, cycles, products,
-                      "host" if operator in program.rest else "no work"),
-            ",".join(bands), str(differing[operator.outputs[0]]))
+            " + ".join(f"{each.index} {each.kind}" for each in reversed(parts)),
+            "x".join(map(str, session.graph.result(parts[0]).shape[1:])),
+            *_figures(macs, cycles, products, "host" if on_host else "no work"),
+            ",".join(bands), str(sum(differing[each.outputs[0]] for each in parts)))
     result.add_section()
     result.add_row("from go to done", "", *_figures(program.macs, run.cycles, products, ""), "",
                    str(sum(differing.values())))

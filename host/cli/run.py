@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +35,7 @@ def run(
         "rounding the network asks for.")] = None,
     layers: Annotated[bool, typer.Option(
         "--layers", help="Show each layer: cycles, and bytes that differ from the golden model. "
-        "Takes a build that keeps all tensors.")] = False,
+        "For these each input runs another time, with all tensors kept.")] = False,
     on: On = None,
     baud: Baud = None,
     vcd: Annotated[Path | None, typer.Option(help="Write waveforms to this file.")] = None,
@@ -69,7 +70,7 @@ def run(
         target = _device(on, baud, graph, layers)
     else:
         target = _simulated(build_of(board, *shape, pixel_lanes=pixel_lanes), graph, layers, vcd)
-    session = Session(graph, target, keep=layers)
+    session = Session(graph, target)
     if digits:
         inputs = [digits.pictures]
     else:
@@ -77,11 +78,14 @@ def run(
             session.inputs, 1)
     inputs = [x[:pictures] for x in inputs]
     count, runs = len(inputs[0]), []
-    with progress(total=count) as step:
+    with progress(total=count * (1 + layers)) as step:
         for number, done in enumerate(session.results(*inputs)):
             step(f"input {number + 1} of {count}")
-            comparison.take(done)
             runs.append(done)
+        for number, done in enumerate(_kept(graph, target, inputs, runs) if layers else runs):
+            if layers:
+                step(f"input {number + 1} of {count}, all its tensors kept")
+            comparison.take(done)
     target.close()
     outputs = session.gather(runs)
     if output_file:
@@ -99,6 +103,15 @@ def run(
         console.print(text, style="bold green" if good else "bold red", highlight=False)
     if comparison.failed:
         raise typer.Exit(1)
+
+
+def _kept(graph, target, inputs, runs):
+    """``runs`` with the tensors that they do not keep, of others that do."""
+    from host.session import Session
+
+    others = Session(graph, target, keep=True).results(*inputs)
+    for run, other in zip(runs, others, strict=True):
+        yield replace(run, values=other.values | run.values)
 
 
 def _device(port, baud, graph, keep):
