@@ -47,7 +47,8 @@ def up5k_build():
     array = ArrayParams(rows=4, cols=4, fir_rows=3, products=products_for(4, 4, 3, "ice40", 8))
     return AcceleratorParams(array=array, depth=256, lanes=1, requantize=3, output_register=False,
                              buffer_bytes=4096, max_lines=256, activation_bytes=131072,
-                             unified=True, prefetch=False, pooling=False, fused=False)
+                             unified=True, prefetch=False, pooling=False, fused=False,
+                             serial=True)
 
 
 def resized(board, *, rows=None, cols=None, lanes=None):

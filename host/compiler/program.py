@@ -7,7 +7,7 @@ import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
-from host.compiler.walks import MOST
+from host.compiler.walks import MOST, serial_walks
 from rtl.accelerator.descriptor import Kind, descriptor_of, descriptor_words
 from rtl.accelerator.registers import Window
 from sim.packing import pack
@@ -164,6 +164,8 @@ def encode(params, rounding, layers, ends, bases, areas):
         fields = {"kind": int(layer.kind), **mode, **layer.fields,
                   "weights": _sequence(areas[Window.WEIGHTS], 1, *rows),
                   "params": _sequence(areas[Window.PARAMS], params.channel_words, *channels)}
+        if params.serial:
+            fields = serial_walks(params, fields)
         try:
             out.append(_words(layout, fields, words))
         except ValueError as error:

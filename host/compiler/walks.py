@@ -1,8 +1,9 @@
 """Loops over addresses, as descriptors have them."""
 
 from rtl.accelerator.params import COUNT_BITS
+from rtl.accelerator.walks import walks_of
 
-__all__ = ["MOST", "loops", "pixels_fetch", "pixels_store", "store_loops"]
+__all__ = ["MOST", "loops", "pixels_fetch", "pixels_store", "serial_walks", "store_loops"]
 
 #: Iterations of a loop at the most.
 MOST = 1 << COUNT_BITS
@@ -37,3 +38,42 @@ def pixels_store(core, place, words):
     walk = store_loops(core, (1, 0), (1, 0), (beats, core.lanes), (place.width, place.pixel_bytes),
                        (place.height, place.line_bytes), base=place.byte)
     return {"walk": walk, "limit": place.channels, "lane_step": int(place.offset % core.lanes > 0)}
+
+
+def serial_walks(params, fields):
+    """``fields`` of a descriptor as a ``serial`` build has them."""
+    fields = dict(fields)
+    walks = {"fetch": fields.pop("fetch"), "store": fields["store"]["walk"],
+             **{name: _sequence(fields.pop(name), factors)
+                for name, factors in (("weights", 2), ("params", 1))}}
+    words, several = {}, {}
+    for name, walk in walks_of(params).items():
+        base, pairs = walks[name]["base"], walks[name]["loops"][:walk.dims]
+        pairs += [{"count": 0, "step": 0}] * (walk.dims - len(pairs))
+        words[name] = [{"step": base, "used": walks[name].get("used", 1)}, *_jumps(pairs)]
+        several[name] = sum((pair["count"] < 0) << index for index, pair in enumerate(pairs))
+        if walk.tail:
+            pairs[walk.tail[0]] = pairs[walk.tail[0]] | {"count": walks[name].get("tail", 0)}
+            words[name] += _jumps(pairs)[slice(*walk.tail)]
+            several["tail"] = int(pairs[walk.tail[0]]["count"] < 0)
+    return {**fields, "walks": words, "several": several}
+
+
+def _jumps(pairs):
+    """Loops by the distance from the last address of all within to the next one."""
+    jumps, back = [], 0
+    for pair in pairs:
+        jumps.append({"count": pair["count"], "step": pair["step"] - back})
+        back += -pair["count"] * pair["step"]
+    return jumps
+
+
+def _sequence(sequence, factors):
+    """Words that follow each other, several times, as loops: ``factors`` for the words."""
+    count, pairs, step = sequence["count"] + 1, [], 1
+    for left in reversed(range(factors)):
+        part = count if left == 0 else max(n for n in range(1, MOST + 1) if count % n == 0)
+        pairs.append((part, step))
+        count, step = count // part, step * part
+    walk = loops(*pairs, (sequence["repeats"] + 1, 0), base=sequence["base"])
+    return {**walk, "used": sequence["used"]}

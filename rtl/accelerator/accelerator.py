@@ -16,6 +16,7 @@ from rtl.accelerator.registers import ADDRESS_BITS, Window
 from rtl.accelerator.residual import Residual
 from rtl.accelerator.sequencer import Sequencer
 from rtl.accelerator.store import Store
+from rtl.accelerator.walks import WalkReader, Walks
 from rtl.gemm import Gemm
 from rtl.im2col import Im2col
 from rtl.layouts import ChannelParams, OutputRange
@@ -71,14 +72,20 @@ class Accelerator(wiring.Component):
 
         memories = (UnifiedMemory if params.unified else SeparateMemories)(params)
         words = {"address_bits": ceil_log2(params.words), "word_bytes": word_bytes}
-        fetch = Fetch(**words, **memories.readers, count_bits=COUNT_BITS)
         store = Store(**words, lanes=lanes, pixel_lanes=params.pixel_lanes, count_bits=COUNT_BITS,
+                      serial=params.serial,
                       **({"ahead": params.ahead, "reader": memories.residual_reader}
                          if params.fused else {}))
-        weights, constants = (
-            SequenceReader(width=width, depth=depth, **memories.readers, count_bits=COUNT_BITS)
-            for width, depth in (memories_of(params)[window]
-                                 for window in (Window.WEIGHTS, Window.PARAMS)))
+        if params.serial:
+            fetch, weights, constants = (
+                WalkReader(**words, **memories.readers, fetched=fetched)
+                for fetched in (True, False, False))
+        else:
+            fetch = Fetch(**words, **memories.readers, count_bits=COUNT_BITS)
+            weights, constants = (
+                SequenceReader(width=width, depth=depth, **memories.readers, count_bits=COUNT_BITS)
+                for width, depth in (memories_of(params)[window]
+                                     for window in (Window.WEIGHTS, Window.PARAMS)))
         gather = ParamReader(lanes=lanes, width=len(constants.o.payload))
         im2col = Im2col(params.im2col)
         gemm = Gemm(array, depth=params.depth, lanes=lanes, pixel_lanes=params.pixel_lanes,
@@ -154,16 +161,24 @@ class Accelerator(wiring.Component):
 
         # The layer.
         mapped = Signal()  # the im2col unit has this layer still to do
+        movers = {"fetch": fetch, "store": store, "weights": weights, "params": constants}
+        moves = sequencer.init & (kind != Kind.TABLE)
+        inits = {"fetch": moves, "store": moves,
+                 "weights": sequencer.init_ahead.weights, "params": sequencer.init_ahead.params}
+        if params.serial:
+            m.submodules.walks = walks = clear(Walks(params))
+            self._connect_walks(m, walks, sequencer, movers, inits)
+        else:
+            m.d.comb += [
+                fetch.config.eq(layer.fetch),
+                weights.config.eq(sequencer.ahead.weights),
+                constants.config.eq(sequencer.ahead.params),
+                *(movers[name].init.eq(init) for name, init in inits.items() if name != "store"),
+            ]
         m.d.comb += [
-            fetch.config.eq(layer.fetch), store.config.eq(layer.store),
-            weights.config.eq(sequencer.ahead.weights),
-            constants.config.eq(sequencer.ahead.params),
+            store.config.eq(layer.store), store.init.eq(moves),
             im2col.config.payload.eq(layer.conv), im2col.config.valid.eq(mapped),
-            *(unit.init.eq(sequencer.init & (kind != Kind.TABLE)) for unit in (fetch, store)),
-            weights.init.eq(sequencer.init_ahead.weights),
-            constants.init.eq(sequencer.init_ahead.params),
-            *(sequencer.outside[name].eq(unit.outside) for name, unit in (
-                ("fetch", fetch), ("store", store), ("weights", weights), ("params", constants))),
+            *(sequencer.outside[name].eq(unit.outside) for name, unit in movers.items()),
             sequencer.reading.weights.eq(weights.busy), sequencer.reading.params.eq(constants.busy),
             sequencer.finished.eq(~store.busy & ~mapped & ~lacks),
             sequencer.moved.eq((fetch.o.valid & fetch.o.ready) | (im2col.o.valid & im2col.o.ready)
@@ -180,8 +195,7 @@ class Accelerator(wiring.Component):
         connect(m, wiring.flipped(self.commands), host.commands)
         connect(m, host.o, wiring.flipped(self.o))
         connect(m, host.memories, memories.host)
-        for name, unit in (("fetch", fetch), ("store", store), ("weights", weights),
-                           ("params", constants), ("program", sequencer)):
+        for name, unit in {**movers, "program": sequencer}.items():
             connect(m, unit.port, getattr(memories, name))
         if params.fused:
             connect(m, store.residual, memories.residual)
@@ -192,6 +206,18 @@ class Accelerator(wiring.Component):
               for name in ("go", "go_address", "stop")),
         ]
         return m
+
+    def _connect_walks(self, m, walks, sequencer, movers, inits):
+        """Where all that is moved comes from, or goes to."""
+        m.d.comb += [
+            walks.write.eq(sequencer.loader.comes & (sequencer.loader.number < walks.words)),
+            walks.number.eq(sequencer.loader.number), walks.word.eq(sequencer.loader.word),
+            walks.several.eq(sequencer.layer.several),
+            movers["store"].carried.eq(walks.carried),
+        ]
+        for name, unit in movers.items():
+            connect(m, getattr(walks, name), unit.places)
+            m.d.comb += [walks.init[name].eq(inits[name]), unit.walking.eq(walks.busy[name])]
 
     def _cut(self, m, name, clear, source, target, *, latency=0):
         """Connect two units; where memories have their output registers, by a :class:`Spare`."""

@@ -10,9 +10,10 @@ from rtl.accelerator.fetch import DIMS as FETCH_DIMS
 from rtl.accelerator.params import COUNT_BITS
 from rtl.accelerator.store import store_of
 from rtl.accelerator.walker import loops_of
+from rtl.accelerator.walks import WORD, several_of, walks_of
 from rtl.layouts import OutputRange
 
-__all__ = ["Kind", "descriptor_of", "descriptor_words", "fetch_of"]
+__all__ = ["Kind", "descriptor_of", "descriptor_words", "fetch_of", "layer_of"]
 
 KIND_BITS = 4
 
@@ -33,7 +34,24 @@ def fetch_of(params):
 
 
 def descriptor_of(params):
-    """Layout of a descriptor in a build of :class:`AcceleratorParams`."""
+    """Layout of a descriptor in a build of :class:`AcceleratorParams`.
+
+    With ``serial`` it begins with the words of each of :func:`walks_of`: ``step`` is the distance
+    from the last address of all loops within to the next one; of the first one it is the base, and
+    ``used`` whether to walk at all.
+    """
+    walks = {name: data.ArrayLayout(WORD, walk.words) for name, walk in walks_of(params).items()}
+    return data.StructLayout({**({"walks": data.StructLayout(walks)} if params.serial else {}),
+                              **layer_of(params).members})
+
+
+def layer_of(params):
+    """Layout of what the units are told of a layer."""
+    words = {"several": several_of(params)} if params.serial else {  # loops that are walked
+        "fetch": fetch_of(params),
+        "weights": sequence_of(ceil_log2(params.spaces["weights"]), COUNT_BITS),
+        "params": sequence_of(ceil_log2(params.spaces["params"]), COUNT_BITS),
+    }
     return data.StructLayout({
         "kind": KIND_BITS,
         "maximum": 1,                     # POOL: maxima, not sums
@@ -41,10 +59,9 @@ def descriptor_of(params):
         "sum": 1,                         # CONV: add what lies where results go
         "turned": 1,                      # CONV: look results up in the table, not that
         "range": OutputRange,
-        "fetch": fetch_of(params),
-        "store": store_of(ceil_log2(params.activation_bytes), COUNT_BITS, params.pixel_lanes),
-        "weights": sequence_of(ceil_log2(params.spaces["weights"]), COUNT_BITS),
-        "params": sequence_of(ceil_log2(params.spaces["params"]), COUNT_BITS),
+        **words,
+        "store": store_of(ceil_log2(params.activation_bytes), COUNT_BITS, params.lanes,
+                          params.pixel_lanes, params.serial),
         "conv": params.im2col.config,     # CONV
     })
 

@@ -21,6 +21,8 @@ class Loader(wiring.Component):
         Words of 32 bits in a descriptor.
     depth : :class:`int`
         Words of the memory.
+    kept : :class:`int`
+        Words of a descriptor, its last ones, that stay here.
 
     Members
     -------
@@ -33,11 +35,13 @@ class Loader(wiring.Component):
         It is loaded; until the next is asked for.
     error : ``Out(Error)``
         It lies beyond the memory.
-    o : ``Out(32 * words)``
-        Holds while ``there`` is high, and after it until the next is asked for.
+    o : ``Out(32 * kept)``
+        The last words. Holds while ``there`` is high, and after it until the next is asked for.
+    comes, number, word : ``Out``
+        A word comes in this cycle, and which one it is of the descriptor.
     """
 
-    def __init__(self, *, words, depth):
+    def __init__(self, *, words, depth, kept):
         self.words, self.depth = words, depth
         super().__init__({
             "port": Out(memory_port(ceil_log2(depth), 32)),
@@ -46,7 +50,10 @@ class Loader(wiring.Component):
             "next": In(1),
             "there": Out(1),
             "error": Out(Error),
-            "o": Out(32 * words),
+            "o": Out(32 * kept),
+            "comes": Out(1),
+            "number": Out(range(words)),
+            "word": Out(32),
         })
 
     def elaborate(self, platform):
@@ -54,12 +61,14 @@ class Loader(wiring.Component):
         request, word = self.port.requests, self.port.words
         address = Signal(range(self.depth + 1))
         asked, came = Signal(range(self.words + 1)), Signal(range(self.words + 1))
-        asking, comes = Signal(), Signal()
+        asking, comes = Signal(), self.comes
         beyond = address == self.depth
         m.d.comb += [
             request.valid.eq(asking & ~beyond),
             request.payload.address.eq(address),
             comes.eq(word.valid & (came != asked)),  # what was asked before a go is dropped
+            self.number.eq(came),
+            self.word.eq(word.payload),
         ]
         with m.If(asking & beyond):
             m.d.sync += [asking.eq(0), self.error.eq(Error.PROGRAM)]

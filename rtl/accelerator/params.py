@@ -49,6 +49,10 @@ class AcceleratorParams:
     prefetch : :class:`bool`
         Whether a descriptor is loaded while the layer before it runs: a register for each of its
         bits, and some 30 cycles less for each layer.
+    serial : :class:`bool`
+        Whether one unit walks all loops over addresses, from block RAM: far smaller, and an address
+        in two cycles for each of the units. With a unified memory, and without pooling, fused
+        sums, prefetch and further pixel lanes.
     patience, longest : :class:`int`
         Cycles without any movement after which a layer is given up, and cycles that one may take
         in all: powers of two.
@@ -72,14 +76,15 @@ class AcceleratorParams:
     program_words: int = 2048
     unified: bool = False
     prefetch: bool = True
+    serial: bool = False
     patience: int = 1 << 16
     longest: int = 1 << 30
 
     def __post_init__(self):
         if not isinstance(self.array, ArrayParams):
             raise TypeError(f"array must be ArrayParams, not {self.array!r}")
-        for name in ("output_register", "pooling", "addition", "fused", "unified",
-                     "prefetch"):
+        for name in ("output_register", "pooling", "addition", "fused", "unified", "prefetch",
+                     "serial"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be a boolean, not {getattr(self, name)!r}")
         object.__setattr__(self, "fused", self.fused and self.addition)
@@ -99,6 +104,10 @@ class AcceleratorParams:
         if self.unified and (self.word_bytes, self.array.cols) != (4, 4):
             raise ValueError("a unified memory needs words of 4 bytes and 4 columns, not "
                              f"{self.word_bytes} and {self.array.cols}")
+        if self.serial and (not self.unified or self.pooling or self.fused or self.prefetch
+                            or self.pixel_lanes > 1 or self.activation_bytes > 1 << 17):
+            raise ValueError("serial needs a unified memory of up to 128 KiB and one pixel lane, "
+                             "and neither pooling, fused sums nor prefetch")
         _ = self.im2col  # refuses what the line buffer cannot be, and the number of pixel lanes
 
     @property

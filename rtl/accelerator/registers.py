@@ -82,6 +82,7 @@ PARAMETERS = {
     "prefetch": "1 if a descriptor is loaded while the layer before it runs.",
     "patience": "Cycles without any movement after which a layer is stuck.",
     "longest": "Cycles that a layer may take.",
+    "serial": "1 if one unit walks all loops over addresses.",
 }
 
 

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
-from rtl.accelerator.descriptor import Kind, descriptor_of, descriptor_words
+from rtl.accelerator.descriptor import Kind, descriptor_words, layer_of
 from rtl.accelerator.loader import Loader
 from rtl.accelerator.registers import Error
 
@@ -43,7 +43,7 @@ class Sequencer(wiring.Component):
         Begin with the descriptor at that word, unless running.
     stop : ``In(1)``
         Give up the run.
-    layer : ``Out(descriptor_of(params))``
+    layer : ``Out(layer_of(params))``
         Holds while the layer runs.
     ahead : ``Out(data.StructLayout)``
         ``kind``, ``weights`` and ``params`` of the descriptor whose words the readers deliver.
@@ -66,17 +66,18 @@ class Sequencer(wiring.Component):
 
     def __init__(self, params):
         self.params = params
-        self.loader = Loader(words=descriptor_words(params), depth=params.spaces["program"])
-        fields = descriptor_of(params).members
+        self.loader = Loader(words=descriptor_words(params), depth=params.spaces["program"],
+                             kept=-(-layer_of(params).size // 32))
+        fields = layer_of(params).members
         readers = data.StructLayout(dict.fromkeys(READERS, 1))
         super().__init__({
             "port": Out(self.loader.port.signature),
             "go": In(1),
             "go_address": In(32),
             "stop": In(1),
-            "layer": Out(descriptor_of(params)),
-            "ahead": Out(data.StructLayout({
-                name: fields[name] for names in READERS.values() for name in names})),
+            "layer": Out(layer_of(params)),
+            "ahead": Out(data.StructLayout({name: fields[name] for names in READERS.values()
+                                            for name in names if name in fields})),
             "clear": Out(1),
             "init": Out(1),
             "init_ahead": Out(readers),
@@ -188,7 +189,8 @@ class Sequencer(wiring.Component):
                 with m.If(start):
                     m.d.sync += [self.ahead[name].eq(staged[name]) for name in names]
             else:
-                m.d.comb += [self.ahead[name].eq(staged[name]) for name in names]
+                m.d.comb += [self.ahead[name].eq(staged[name]) for name in names
+                             if name in self.ahead.shape().members]
         with m.If(take | self.clear):
             m.d.sync += ahead.eq(0)
         if self.params.prefetch:

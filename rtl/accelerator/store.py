@@ -15,19 +15,20 @@ DIMS = 6
 LINES, BANDS = 1, 5  # the last band may have fewer lines
 
 
-def store_of(address_bits, count_bits, pixel_lanes=1):
+def store_of(address_bits, count_bits, lanes, pixel_lanes=1, serial=False):
     """Layout of how a layer's beats are written.
 
     ``walk``: loops over byte addresses, see :data:`DIMS`; with several pixel lanes, a loop over
-    these within all others. ``lane_step``: bytes between the channels of a beat; 0 stands for
-    neighbours at a multiple of ``lanes``. ``limit``: channels of the outer pass loop's first
-    iteration, less ``outer_channels`` for each further one. ``last_lane``: pixel lanes after it
-    have no line of output in their last turn.
+    these within all others. A ``serial`` build has them elsewhere. ``lane_step``: bytes between the
+    channels of a beat; 0 stands for neighbours at a multiple of ``lanes``. ``limit``: channels of
+    the outer pass loop's first iteration, less ``outer_channels`` for each further one.
+    ``last_lane``: pixel lanes after it have no line of output in their last turn.
     """
     several = pixel_lanes > 1
     return data.StructLayout({
-        "walk": loops_of(DIMS + several, address_bits, count_bits, tail=True),
-        "lane_step": count_bits,
+        **({} if serial else {
+            "walk": loops_of(DIMS + several, address_bits, count_bits, tail=True)}),
+        **({"lane_step": count_bits} if lanes > 1 else {}),
         "limit": count_bits,
         "outer_channels": count_bits,
         **({"last_lane": range(pixel_lanes)} if several else {}),
@@ -49,6 +50,8 @@ class Store(wiring.Component):
     address_bits, word_bytes : :class:`int`
         Of addresses of words; bytes of a word.
     lanes, pixel_lanes, count_bits : :class:`int`
+    serial : :class:`bool`
+        Addresses come on ``places``, and nothing is told of loops but which are ``carried``.
     ahead : :class:`int`
         0 leaves out ``sum``, ``residual`` and ``words``.
     reader : dict
@@ -58,6 +61,8 @@ class Store(wiring.Component):
     -------
     config : ``In(store_of(...))``
     init : ``In(1)``
+    places, walking, carried : ``In(stream)``, ``In(1)``, ``In(DIMS)``
+        If ``serial``: as of :class:`Walks`.
     busy : ``Out(1)``
         From the cycle after ``init`` until the last beat is written.
     outside : ``Out(1)``
@@ -71,17 +76,21 @@ class Store(wiring.Component):
         For each beat: ``data``, the word; ``at``, which beat of a word it is; ``last``.
     """
 
-    def __init__(self, *, address_bits, word_bytes, lanes, count_bits, pixel_lanes=1, ahead=0,
-                 reader=None):
+    def __init__(self, *, address_bits, word_bytes, lanes, count_bits, pixel_lanes=1,
+                 serial=False, ahead=0, reader=None):
         self.lanes, self.word_bytes, self.pixel_lanes = lanes, word_bytes, pixel_lanes
         self.ahead = ahead
         self.within = exact_log2(word_bytes)
         byte_bits = address_bits + self.within
         self.inner = int(pixel_lanes > 1)        # loops within those of DIMS
-        self.walker = Walker(dims=self.inner + DIMS, address_bits=byte_bits,
-                             count_bits=count_bits, tail=(self.inner + LINES, self.inner + BANDS))
-        self.config_layout = store_of(byte_bits, count_bits, pixel_lanes)
+        self.walker = None if serial else Walker(
+            dims=self.inner + DIMS, address_bits=byte_bits, count_bits=count_bits,
+            tail=(self.inner + LINES, self.inner + BANDS))
+        self.config_layout = store_of(byte_bits, count_bits, lanes, pixel_lanes, serial)
+        places = data.StructLayout({"address": byte_bits, "outside": 1, "last": 1})
         super().__init__({
+            **({"places": In(stream.Signature(places)), "walking": In(1), "carried": In(DIMS)}
+               if serial else {}),
             "config": In(self.config_layout),
             "init": In(1),
             "busy": Out(1),
@@ -104,25 +113,24 @@ class Store(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.walker = walker = self.walker
         config, planned, stored = self.config, Signal(), Signal()
-        m.d.comb += [walker.config.eq(config.walk), walker.init.eq(self.init),
-                     walker.o.ready.eq(planned)]
-        there, place = self._elaborate_places(m, walker.o, planned, stored)
+        walk, walking, carried = self._elaborate_walk(m, planned)
+        there, place = self._elaborate_places(m, walk, carried, planned, stored)
 
-        lane = Signal(range(self.lanes))
-        offset = Signal(range(self.lanes << len(config.lane_step)))  # of the lane written alone
-        scatter, whole, goes = Signal(), Signal(), Signal()
+        whole, goes, scatter = Signal(), Signal(), Const(0)
+        lane, offset = Signal(range(self.lanes)), Const(0)  # of the lane written alone
+        if self.lanes > 1:
+            scatter, offset = Signal(), Signal(range(self.lanes << len(config.lane_step)))
+            m.d.comb += scatter.eq(config.lane_step != 0)
+            with m.If(goes & scatter):
+                m.d.sync += [lane.eq(Mux(stored, 0, lane + 1)),
+                             offset.eq(Mux(stored, 0, offset + config.lane_step))]
         m.d.comb += [
-            self.busy.eq(walker.o.valid | there),
-            scatter.eq(config.lane_step != 0),
+            self.busy.eq(walking | there),
             whole.eq(self.i.valid & there),
             stored.eq(goes & (~scatter | (lane == self.lanes - 1))),
             self.i.ready.eq(stored),
         ]
-        with m.If(goes & scatter):
-            m.d.sync += [lane.eq(Mux(stored, 0, lane + 1)),
-                         offset.eq(Mux(stored, 0, offset + config.lane_step))]
 
         # One lane's offset may lead outside as well as the walk.
         address = Signal(max(len(place.address), len(offset)) + 1)
@@ -147,7 +155,19 @@ class Store(wiring.Component):
             ]
         return m
 
-    def _elaborate_places(self, m, walk, planned, stored):
+    def _elaborate_walk(self, m, planned):
+        """A stream of addresses, whether there are more, and which loops begin anew with the next
+        one."""
+        if self.walker is None:
+            m.d.comb += self.places.ready.eq(planned)
+            return self.places, self.walking, self.carried
+        m.submodules.walker = walker = self.walker
+        m.d.comb += [walker.config.eq(self.config.walk), walker.init.eq(self.init),
+                     walker.o.ready.eq(planned)]
+        over = walker.o.payload.over[self.inner:]
+        return walker.o, walker.o.valid, over & planned.replicate(DIMS)
+
+    def _elaborate_places(self, m, walk, carried, planned, stored):
         """Where beats go, and which lanes of theirs; ``planned`` takes a step of the ``walk``,
         ``stored`` a place. Returns whether there is one, and the first."""
         place, config = walk.payload, self.config
@@ -156,22 +176,17 @@ class Store(wiring.Component):
         here = Signal(layout)
         m.d.comb += [here.address.eq(place.address), here.outside.eq(place.outside)]
 
-        # The first channel of the beat, counted within an outer pass.
-        over = place.over[self.inner:]
-        groups, outer = Signal.like(config.limit), Signal.like(config.limit)
-        room = Signal(signed(len(config.limit) + 2))
-        m.d.comb += room.eq(config.limit - groups - outer)
-        with m.If(planned):
-            with m.If(over[1]):
-                m.d.sync += groups.eq(groups + self.lanes)
-            with m.If(over[2]):
-                m.d.sync += groups.eq(0)
-            with m.If(over[3]):
-                m.d.sync += outer.eq(outer + config.outer_channels)
-            with m.If(over[4]):
-                m.d.sync += outer.eq(0)
+        # Channels from the first one of the beat to the limit, and from that of its outer pass.
+        room = Signal(signed(len(config.limit) + 1))
+        of_pass, begun = Signal.like(room), Signal.like(room)
+        m.d.comb += begun.eq(Mux(carried[4], config.limit, Mux(
+            carried[3], of_pass - config.outer_channels, of_pass)))
+        with m.If(carried[2]):
+            m.d.sync += [room.eq(begun), of_pass.eq(begun)]
+        with m.Elif(carried[1]):
+            m.d.sync += room.eq(room - self.lanes)
         with m.If(self.init):
-            m.d.sync += [groups.eq(0), outer.eq(0)]
+            m.d.sync += [room.eq(config.limit), of_pass.eq(config.limit)]
 
         kept = Const(1)
         if self.pixel_lanes > 1:
