@@ -58,9 +58,6 @@ class Gemm(wiring.Component):
         ``data``, ``lanes`` int8, or ``acc``, ``lanes`` int32; ``last`` ends a channel group.
     """
 
-    #: As of :class:`~rtl.conv2d.Conv2d`.
-    weight_cost = 0
-
     def __init__(self, array, *, depth=256, lanes=1, pixel_lanes=1, requantize=1,
                  rounding="tflm", output_register=False):
         if not isinstance(array, ArrayParams):

