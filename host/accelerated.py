@@ -4,9 +4,10 @@
 import numpy as np
 
 from host.driver import AcceleratorDriver
-from rtl.accelerator import Accelerator
+from rtl.accelerator import Accelerator, SdramAccelerator
 from rtl.accelerator.registers import OFFSET_BITS, Window
 from sim.compiled import CompiledSim
+from sim.sdram import sdram_table
 
 __all__ = ["SimulatedAccelerator"]
 
@@ -15,11 +16,13 @@ PATIENCE = 1 << 32
 
 
 class SimulatedAccelerator(AcceleratorDriver):
-    """An :class:`Accelerator` behind its command port, with one network loaded."""
+    """An :class:`Accelerator` behind its command port, with one network loaded; and with a model of
+    the SDRAM at 90 MHz, if its weights lie there."""
 
     def __init__(self, params, *, trace=None):
         self.params = params
-        self.sim = CompiledSim(Accelerator(params), trace=trace, key=repr(params))
+        core = SdramAccelerator(params) if params.sdram_bits else Accelerator(params)
+        self.sim = CompiledSim(core, trace=trace, key=repr(params), table=sdram_table(core))
 
     def post_write(self, address, words):
         count = len(words)

@@ -1,8 +1,8 @@
 from amaranth import *
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out, connect
+from amaranth.lib.wiring import In, Out, connect, flipped
 
-from rtl.accelerator import Accelerator, AcceleratorParams
+from rtl.accelerator import Accelerator, AcceleratorParams, SdramAccelerator
 from rtl.check import integer, one_of
 from rtl.link import Link, SpiTarget, UartRx, UartTx
 
@@ -18,6 +18,8 @@ class BoardCore(wiring.Component):
     link : ``"uart"`` or ``"spi"``
     divisor : :class:`int`
         Clocks of a bit of the UART; see :func:`rtl.link.divisor_of`.
+    chip, mhz : as of :class:`~rtl.accelerator.SdramAccelerator`
+        If the weights lie in SDRAM.
 
     Members
     -------
@@ -29,9 +31,11 @@ class BoardCore(wiring.Component):
         Nothing runs.
     linked : ``Out(1)``
         A host has said hello since the reset.
+    sdram : ``Out(sdram_pins(chip))``
+        If the weights lie there; between these and the pins lies one register each way.
     """
 
-    def __init__(self, params, *, link="uart", divisor=8):
+    def __init__(self, params, *, link="uart", divisor=8, chip=None, mhz=90):
         if not isinstance(params, AcceleratorParams):
             raise TypeError(f"params must be AcceleratorParams, not {params!r}")
         self.params = params
@@ -39,13 +43,24 @@ class BoardCore(wiring.Component):
         self.divisor = integer("divisor", divisor, 4, 1 << 16)
         pins = {"rx": In(1, init=1), "tx": Out(1, init=1)} if link == "uart" else {
             "sck": In(1), "cs": In(1, init=1), "sdi": In(1), "sdo": Out(1)}
+        if params.sdram_bits:
+            self.accelerator = SdramAccelerator(params, chip=chip, mhz=mhz)
+            self.chip, self.mhz = self.accelerator.chip, mhz
+            pins["sdram"] = self.accelerator.signature.members["sdram"]
+        else:
+            self.accelerator = Accelerator(params)
         super().__init__({**pins, "done": Out(1), "linked": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.link = link = Link()
-        accelerator = Accelerator(self.params)
-        m.submodules.accelerator = ResetInserter(link.clear)(accelerator)
+        accelerator = self.accelerator
+        if self.params.sdram_bits:
+            m.submodules.accelerator = accelerator
+            m.d.comb += accelerator.clear.eq(link.clear)
+            connect(m, accelerator.sdram, flipped(self.sdram))
+        else:
+            m.submodules.accelerator = ResetInserter(link.clear)(accelerator)
         connect(m, link.commands, accelerator.commands)
         connect(m, accelerator.o, link.answers)
         m.d.comb += [link.done.eq(accelerator.done), self.done.eq(accelerator.done),

@@ -18,6 +18,10 @@ struct Board {
     unsigned taking = 0, take_clock = 0, take_bits = 0;      // bits left of the byte on tx
     uint64_t still = 0;
 
+    // While an SDRAM is started anew, all waits.
+    uint64_t quiet() const { return QUIET + (sim.sdram ? sim.sdram->start_cycles() : 0); }
+    bool broken() const { return sim.sdram && !sim.sdram->error.empty(); }
+
     void cycle() {
         auto &top = sim.top;
         if (!sending && !in.empty()) {
@@ -43,7 +47,7 @@ struct Board {
             taking = 10;
             take_clock = (divisor + 1) / 2;
         }
-        sim.half(1);
+        sim.rise();
         sim.cycle++;
         still = sending || taking || !top.done ? 0 : still + 1;
     }
@@ -82,14 +86,15 @@ void board_push(Board *board, const uint8_t *data, uint64_t count) {
 // Runs for so many cycles, fewer if nothing moves any more or, with `eager`, a byte has come.
 // Returns how many bytes there are to pull.
 uint64_t board_run(Board *board, uint64_t cycles, int eager) {
-    for (uint64_t n = 0; n < cycles && board->still < QUIET; n++) {
+    for (uint64_t n = 0; n < cycles && board->still < board->quiet() && !board->broken(); n++) {
         if (eager && !board->out.empty() && !board->taking) break;
         board->cycle();
     }
     return board->out.size();
 }
 
-int board_quiet(Board *board) { return board->in.empty() && board->still >= QUIET; }
+int board_quiet(Board *board) { return board->in.empty() && board->still >= board->quiet(); }
+const char *board_error(Board *board) { return sim_error(&board->sim); }
 uint64_t board_waiting(Board *board) { return board->in.size(); }
 uint64_t board_cycle(Board *board) { return board->sim.cycle; }
 

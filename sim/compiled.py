@@ -20,12 +20,14 @@ from sim.packing import pack, unpack
 from sim.verilog import emit_verilog, ports_of, streams_of
 
 __all__ = ["BOARD", "CompileError", "CompiledSim", "ContractError", "compile_library",
-           "find_library", "find_verilator"]
+           "find_library", "find_verilator", "port_text"]
 
 ROOT = Path(__file__).parents[1]
 #: What drives a core: its streams; and, for a core with the pins of a UART, a board of it.
 DRIVER = Path(__file__).with_name("driver.cpp")
 BOARD = Path(__file__).with_name("board.cpp")
+#: The chip that may be beside a core.
+SDRAM = Path(__file__).with_name("sdram.h")
 BUILD = build_folder("sim")
 
 #: Debian's package for each program that Verilator needs.
@@ -37,7 +39,8 @@ class CompileError(RuntimeError):
 
 
 class ContractError(RuntimeError):
-    """A stream of the core altered or withdrew a payload before it was taken."""
+    """A stream of the core altered or withdrew a payload before it was taken, or a chip beside it
+    got a command that its data sheet forbids."""
 
 
 def _storage(width):
@@ -75,7 +78,8 @@ def _digest(parts):
 @functools.cache
 def _sources():
     """All that makes a simulator of a component: the sources, and the tools' versions."""
-    paths = [*sorted(ROOT.glob("rtl/**/*.py")), ROOT / "sim" / "verilog.py", Path(__file__), DRIVER]
+    paths = [*sorted(ROOT.glob("rtl/**/*.py")), ROOT / "sim" / "verilog.py", Path(__file__), DRIVER,
+             SDRAM]
     return (*(path.read_text() for path in paths),
             *map(importlib.metadata.version, ("amaranth", "pyosys", "verilator")))
 
@@ -121,7 +125,7 @@ def _compile(verilog, table, trace, driver):
               ["g++", *flags, "-Iobj", "-I.", "-shared", "-o", "libcore.so", "core.cpp",
                str(_cached("runtime.o", [version, *flags], runtime)), "-pthread"])
 
-    text = [DRIVER.read_text(), driver.read_text()]
+    text = [path.read_text() for path in (DRIVER, driver, SDRAM)]
     return _cached("libcore.so", [verilog, table, *text, version, *options, *flags], core)
 
 
@@ -161,6 +165,16 @@ def find_library(component, table, *, platform=None, trace=False, key=None, driv
     return library
 
 
+def lvalue_text(name):
+    """A port, in the C++ of the driver's table."""
+    return "top." + name.replace("__", "___05F")
+
+
+def port_text(name, width):
+    """The ``Port`` of a port, there."""
+    return f"{{&{lvalue_text(name)}, {_storage(width)}}}"
+
+
 class CompiledSim:
     """A component, compiled with a driver for its streams.
 
@@ -177,6 +191,8 @@ class CompiledSim:
     key : :class:`str` or None
         What determines the component, besides its type and the sources: then a simulator that was
         made before is found without elaboration.
+    table : :class:`str`
+        What is beside the component, as :func:`sim.sdram.sdram_table` tells it.
 
     Attributes
     ----------
@@ -191,7 +207,7 @@ class CompiledSim:
         If ``trace`` cannot be written.
     """
 
-    def __init__(self, component, *, platform=None, trace=None, key=None):
+    def __init__(self, component, *, platform=None, trace=None, key=None, table=""):
         if trace is not None:
             open(trace, "w").close()  # Verilator says nothing when it cannot
         self.component = component
@@ -204,12 +220,13 @@ class CompiledSim:
         self._plain = [name for name in self._ports if name not in inside]
         self._names = list(self._streams)
         began = time.perf_counter()
-        library = find_library(component, self._port_table(), platform=platform,
+        library = find_library(component, self._port_table() + table, platform=platform,
                                trace=trace is not None, key=key)
         self.compile_seconds = time.perf_counter() - began
         self._library = ctypes.CDLL(str(library))
         self._library.sim_create.restype = ctypes.c_void_p
         self._library.sim_cycle.restype = ctypes.c_uint64
+        self._library.sim_error.restype = ctypes.c_char_p
         self._sim = ctypes.c_void_p(self._library.sim_create())
         if trace is not None:
             self._library.sim_trace(self._sim, str(trace).encode())
@@ -217,15 +234,12 @@ class CompiledSim:
         self.reset()
 
     def _port_table(self):
-        def lvalue(name):
-            return "top." + name.replace("__", "___05F")
-
         def port(name):
-            return f"{{&{lvalue(name)}, {_storage(len(self._ports[name][0]))}}}"
+            return port_text(name, len(self._ports[name][0]))
 
         lines = []
         for name, member in self._streams.items():
-            ends = [f"&{lvalue(f'{name}__{end}')}" if f"{name}__{end}" in self._ports else "nullptr"
+            ends = [f"&{lvalue_text(f'{name}__{end}')}" if f"{name}__{end}" in self._ports else "nullptr"
                     for end in ("valid", "ready")]
             is_input = str(member.flow == In).lower()
             lines.append(f"streams.push_back({{{is_input}, {', '.join(ends)}, "
@@ -316,6 +330,8 @@ class CompiledSim:
         before, began = self.cycle, time.perf_counter()
         status = self._library.sim_run(self._sim, ctypes.c_uint64(cycles), ctypes.c_uint64(idle))
         self.run_seconds += time.perf_counter() - began
+        if status < 0:
+            raise ContractError(self._library.sim_error(self._sim).decode())
         if status >= 3:
             raise ContractError(f"stream {self._names[status - 3]} did not hold its payload in "
                                 f"cycle {self.cycle}")

@@ -2,9 +2,11 @@
 // The table of ports, and Vtop.h, come with the core.
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "Vtop.h"
+#include "sdram.h"
 #include "verilated.h"
 #if VM_TRACE
 #include "verilated_vcd_c.h"
@@ -49,6 +51,8 @@ struct Sim {
     int broken = -1;
     std::vector<Stream> streams;
     std::vector<Port> ports;
+    std::unique_ptr<Sdram> sdram;      // beside the core, if it has pins for one
+    std::vector<Port> sdram_pins;      // in the order of SdramPins, the data read last
 #if VM_TRACE
     VerilatedVcdC trace;
     bool tracing = false;
@@ -67,7 +71,19 @@ struct Sim {
 #endif
     }
 
+    // The rising edge of the clock, for the core and for the chip beside it.
+    void rise() {
+        if (!sdram) return half(1);
+        uint32_t levels[8] = {};
+        for (size_t n = 0; n < 8; n++) memcpy(&levels[n], sdram_pins[n].data, sdram_pins[n].bytes);
+        half(1);
+        const uint32_t back = sdram->clock({levels[0], levels[1], levels[2], levels[3], levels[4],
+                                            levels[5], levels[6], levels[7]});
+        memcpy(sdram_pins[8].data, &back, sdram_pins[8].bytes);
+    }
+
     void reset() {
+        if (sdram) sdram->restart();
         for (auto &s : streams) {
             if (s.input && s.valid) *s.valid = 0;
             if (!s.input && s.ready) *s.ready = 0;
@@ -78,7 +94,7 @@ struct Sim {
         top.rst = 1;
         for (int n = 0; n < 3; n++) {
             half(0);
-            half(1);
+            rise();
         }
         top.rst = 0;
         broken = -1;
@@ -119,7 +135,7 @@ struct Sim {
                 moved = true;
             }
         }
-        half(1);
+        rise();
         cycle++;
         return moved;
     }
@@ -131,6 +147,9 @@ extern "C" {
 
 Sim *sim_create() { return new Sim; }
 void sim_destroy(Sim *sim) { delete sim; }
+
+// What is wrong with the commands that the chip beside the core got.
+const char *sim_error(Sim *sim) { return sim->sdram ? sim->sdram->error.c_str() : ""; }
 void sim_reset(Sim *sim) { sim->reset(); }
 
 void sim_trace(Sim *sim, const char *path) {
@@ -199,7 +218,7 @@ void sim_steps(Sim *sim, uint64_t cycles) {
 uint64_t sim_cycle(Sim *sim) { return sim->cycle; }
 
 // Runs until every stream has done what is wanted of it. 0: done; 1: out of cycles; 2: nothing
-// moved for `idle` cycles; 3 + n: stream n broke its contract.
+// moved for `idle` cycles; 3 + n: stream n broke its contract; -1: see sim_error.
 int sim_run(Sim *sim, uint64_t cycles, uint64_t idle) {
     uint64_t still = 0;
     for (uint64_t n = 0; n < cycles; n++) {
@@ -208,6 +227,7 @@ int sim_run(Sim *sim, uint64_t cycles, uint64_t idle) {
         if (over) return 0;
         still = sim->step() ? 0 : still + 1;
         if (sim->broken >= 0) return 3 + sim->broken;
+        if (sim->sdram && !sim->sdram->error.empty()) return -1;
         if (still > idle) return 2;
     }
     return 1;

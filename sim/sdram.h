@@ -27,6 +27,9 @@ class Sdram {
     std::string error;                     // the first rule that was broken
     uint64_t refreshes = 0, activations = 0;
 
+    // Clocks from a restart until the chip takes commands.
+    uint64_t start_cycles() const { return config.start / config.period + 1; }
+
     // The FPGA was configured or reset, and leaves the chip alone for a while.
     void restart() {
         began = now;

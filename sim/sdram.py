@@ -2,19 +2,29 @@
 
 import ctypes
 import functools
-from pathlib import Path
 
-from sim.compiled import compile_library
+from sim.compiled import SDRAM, compile_library, port_text
+from sim.verilog import ports_of
 
-__all__ = ["SDRAM_MODEL", "SdramModel", "model_config"]
-
-SDRAM_MODEL = Path(__file__).with_name("sdram.h")
+__all__ = ["SdramModel", "sdram_table"]
 
 #: Pins that a controller drives, in the order of the model's.
 OUTPUTS = "ras", "cas", "we", "ba", "a", "dqm", "dq_o", "dq_oe"
 
 
-def model_config(chip, mhz):
+def sdram_table(component):
+    """The chip beside a component with pins ``sdram``, and attributes ``chip`` and ``mhz``, for its
+    compiled simulation; empty for any other."""
+    if "sdram" not in component.signature.members:
+        return ""
+    ports = ports_of(component)
+    config = ", ".join(map(str, _config(component.chip, component.mhz)))
+    pins = ", ".join(port_text(f"sdram__{name}", len(ports[f"sdram__{name}"][0]))
+                     for name in (*OUTPUTS, "dq_i"))
+    return f"sdram.reset(new Sdram(SdramConfig{{{config}}}));\nsdram_pins = {{{pins}}};\n"
+
+
+def _config(chip, mhz):
     """Numbers that the model takes: bits, and times in ps."""
     def ps(ns):
         return round(ns * 1000)
@@ -26,7 +36,7 @@ def model_config(chip, mhz):
 
 @functools.cache
 def _library():
-    library = ctypes.CDLL(str(compile_library(SDRAM_MODEL.with_suffix(".cpp"), [SDRAM_MODEL])))
+    library = ctypes.CDLL(str(compile_library(SDRAM.with_suffix(".cpp"), [SDRAM])))
     library.sdram_create.restype = ctypes.c_void_p
     library.sdram_clock.restype = ctypes.c_uint32
     library.sdram_error.restype = ctypes.c_char_p
@@ -44,7 +54,7 @@ class SdramModel:
     """
 
     def __init__(self, chip, mhz):
-        values = model_config(chip, mhz)
+        values = _config(chip, mhz)
         self._library = _library()
         self._model = ctypes.c_void_p(
             self._library.sdram_create((ctypes.c_int64 * len(values))(*values)))

@@ -8,7 +8,8 @@ import threading
 import tty
 
 from rtl.board_core import BoardCore
-from sim.compiled import BOARD, find_library
+from sim.compiled import BOARD, ContractError, find_library
+from sim.sdram import sdram_table
 
 __all__ = ["DIVISOR", "PseudoTerminal", "VirtualBoard"]
 
@@ -33,16 +34,25 @@ class VirtualBoard:
     params : :class:`~rtl.accelerator.AcceleratorParams`
     trace : path or None
         File for waveforms (VCD).
+    chip, mhz : as of :class:`~rtl.board_core.BoardCore`
+        If the weights lie in SDRAM: there is one, a model that holds the controller to its data
+        sheet.
+
+    Raises
+    ------
+    :exc:`~sim.compiled.ContractError`
+        By ``run``, if that was broken.
     """
 
-    def __init__(self, params, *, trace=None):
+    def __init__(self, params, *, trace=None, chip=None, mhz=90):
         self.params = params
-        core = BoardCore(params, divisor=DIVISOR)
-        library = find_library(core, "", trace=trace is not None, key=f"{params!r} {DIVISOR}",
-                               driver=BOARD)
+        core = BoardCore(params, divisor=DIVISOR, chip=chip, mhz=mhz)
+        library = find_library(core, sdram_table(core), trace=trace is not None,
+                               key=f"{params!r} {DIVISOR} {mhz}", driver=BOARD)
         self._library = ctypes.CDLL(str(library))
         for name in ("board_create", "board_run", "board_cycle", "board_waiting"):
             getattr(self._library, name).restype = ctypes.c_uint64
+        self._library.board_error.restype = ctypes.c_char_p
         self._board = ctypes.c_void_p(self._library.board_create(DIVISOR))
         if trace is not None:
             self._library.board_trace(self._board, str(trace).encode())
@@ -71,6 +81,8 @@ class VirtualBoard:
         count = self._library.board_run(self._board, ctypes.c_uint64(cycles), int(eager))
         out = ctypes.create_string_buffer(count)
         self._library.board_pull(self._board, out)
+        if error := self._library.board_error(self._board):
+            raise ContractError(error.decode())
         return out.raw
 
     @property

@@ -3,5 +3,7 @@
 from rtl.accelerator.accelerator import Accelerator
 from rtl.accelerator.descriptor import Kind, descriptor_of, descriptor_words
 from rtl.accelerator.params import AcceleratorParams
+from rtl.accelerator.with_sdram import SdramAccelerator
 
-__all__ = ["Accelerator", "AcceleratorParams", "Kind", "descriptor_of", "descriptor_words"]
+__all__ = ["Accelerator", "AcceleratorParams", "Kind", "SdramAccelerator", "descriptor_of",
+           "descriptor_words"]

@@ -9,7 +9,12 @@ from rtl.accelerator.constants import ParamReader, SequenceReader
 from rtl.accelerator.descriptor import Kind
 from rtl.accelerator.fetch import Fetch
 from rtl.accelerator.host import HostPort
-from rtl.accelerator.memories import SeparateMemories, UnifiedMemory, memories_of
+from rtl.accelerator.memories import (
+    SeparateMemories,
+    UnifiedMemory,
+    memories_of,
+    outer_weights,
+)
 from rtl.accelerator.params import COUNT_BITS, AcceleratorParams
 from rtl.accelerator.pool import Pool
 from rtl.accelerator.registers import ADDRESS_BITS, Window
@@ -49,6 +54,10 @@ class Accelerator(wiring.Component):
         An answer for each read.
     done : ``Out(1)``
         Nothing runs.
+    outer : ``Out(outer_weights(params))``
+        With SDRAM: the weights.
+    drop : ``Out(1)``
+        With SDRAM: words that were asked for are not to come, those of this cycle included.
     """
 
     def __init__(self, params):
@@ -60,6 +69,7 @@ class Accelerator(wiring.Component):
             "commands": In(stream.Signature(command)),
             "o": Out(stream.Signature(32)),
             "done": Out(1),
+            **({"outer": Out(outer_weights(params)), "drop": Out(1)} if params.sdram_bits else {}),
         })
 
     def elaborate(self, platform):
@@ -83,9 +93,10 @@ class Accelerator(wiring.Component):
         else:
             fetch = Fetch(**words, **memories.readers, count_bits=COUNT_BITS)
             weights, constants = (
-                SequenceReader(width=width, depth=depth, **memories.readers, count_bits=COUNT_BITS)
-                for width, depth in (memories_of(params)[window]
-                                     for window in (Window.WEIGHTS, Window.PARAMS)))
+                SequenceReader(width=width, depth=depth, **reader, count_bits=COUNT_BITS)
+                for (width, depth), reader in (
+                    (memories_of(params)[Window.WEIGHTS], memories.weight_reader),
+                    (memories_of(params)[Window.PARAMS], memories.readers)))
         gather = ParamReader(lanes=lanes, width=len(constants.o.payload))
         im2col = Im2col(params.im2col)
         gemm = Gemm(array, depth=params.depth, lanes=lanes, pixel_lanes=params.pixel_lanes,
@@ -199,6 +210,9 @@ class Accelerator(wiring.Component):
             connect(m, unit.port, getattr(memories, name))
         if params.fused:
             connect(m, store.residual, memories.residual)
+        if params.sdram_bits:
+            connect(m, memories.outer, wiring.flipped(self.outer))
+            m.d.comb += self.drop.eq(sequencer.clear)
         m.d.comb += [
             *(getattr(host, name).eq(getattr(sequencer, name))
               for name in ("running", "error", "index", "cycles", "record_en", "record")),

@@ -9,7 +9,12 @@ from rtl.accelerator.registers import OFFSET_BITS, Window
 from rtl.layouts import ChannelParams
 from rtl.memory import Arbiter, DualPortMemory, SinglePortMemory, memory_port
 
-__all__ = ["SeparateMemories", "UnifiedMemory", "host_access", "memories_of"]
+__all__ = ["SeparateMemories", "UnifiedMemory", "host_access", "memories_of", "outer_weights"]
+
+
+#: Words of weights that are asked for, or wait, where they come from outside: two tiles of 8 rows,
+#: as many as distributed memory has in a cell. They hide rows that close, and refreshes.
+OUTER_SLOTS = 16
 
 
 def host_access(params):
@@ -39,6 +44,15 @@ def memories_of(params):
     }
 
 
+def outer_weights(params):
+    """Signature of a memory for weights outside, as the accelerator sees it: ``read``, ``write``.
+    """
+    width, depth = memories_of(params)[Window.WEIGHTS]
+    address_bits = ceil_log2(depth)
+    return wiring.Signature({"read": Out(memory_port(address_bits, width)),
+                             "write": Out(memory_port(address_bits, width, 1))})
+
+
 def _ports(params):
     """A port for each unit, and one for the host."""
     sizes = memories_of(params)
@@ -63,35 +77,45 @@ class SeparateMemories(wiring.Component):
     fetch, store, residual, weights, params, program : ``In(memory_port(...))``
         ``residual`` in builds with fused sums.
     host : ``In(host_access(params))``
+    outer : ``Out(outer_weights(params))``
+        With SDRAM: the weights.
     """
 
-    #: Of readers: as many words as make one a cycle.
+    #: Of readers, but for that of weights: as many words as make one a cycle.
     readers = {"slots": 4}
     residual_reader = {"slots": 4}
 
     def __init__(self, params):
         self.build = params
         self._residual = ["residual"] if params.fused else []
-        super().__init__(_ports(params))
+        self.weight_reader = {"slots": OUTER_SLOTS} if params.sdram_bits else self.readers
+        outer = {"outer": Out(outer_weights(params))} if params.sdram_bits else {}
+        super().__init__(_ports(params) | outer)
 
     def elaborate(self, platform):
         m = Module()
         # What the host asks for waits a cycle, so that no unit waits for its address to be told.
         request, asked = Signal.like(self.host.requests.payload), Signal()
-        m.d.sync += [request.eq(self.host.requests.payload), asked.eq(self.host.requests.valid)]
-        m.d.comb += self.host.requests.ready.eq(1)
         register = {"output_register": self.build.output_register}
+        waits = Const(0)
         for window, unit, options in ((Window.PROGRAM, "program", {}),
                                       (Window.WEIGHTS, "weights", register),
                                       (Window.PARAMS, "params", {})):
-            width, depth = memories_of(self.build)[window]
-            m.submodules[f"{unit}_memory"] = memory = DualPortMemory(
-                width=width, depth=depth, **options)
-            connect(m, flipped(getattr(self, unit)), memory.read)
-            to = memory.write.requests
-            m.d.comb += [to.valid.eq(asked & (request.window == window)),
-                         to.payload.address.eq(request.address), to.payload.mask.eq(1),
-                         to.payload.data.eq(request.data)]
+            mine = asked & (request.window == window)
+            if unit == "weights" and self.build.sdram_bits:
+                read, to = flipped(self.outer.read), self.outer.write.requests
+                waits = mine & ~to.ready
+            else:
+                width, depth = memories_of(self.build)[window]
+                m.submodules[f"{unit}_memory"] = memory = DualPortMemory(
+                    width=width, depth=depth, **options)
+                read, to = memory.read, memory.write.requests
+            connect(m, flipped(getattr(self, unit)), read)
+            m.d.comb += [to.valid.eq(mine), to.payload.address.eq(request.address),
+                         to.payload.mask.eq(1), to.payload.data.eq(request.data)]
+        m.d.comb += self.host.requests.ready.eq(~waits)
+        with m.If(~waits):
+            m.d.sync += [request.eq(self.host.requests.payload), asked.eq(self.host.requests.valid)]
         self._share(m, request, asked, register)
         return m
 
@@ -135,13 +159,12 @@ class UnifiedMemory(wiring.Component):
     """
 
     #: Of readers: no registers, as all units stay ready until a word comes.
-    readers = {"slots": 0}
+    readers = weight_reader = {"slots": 0}
     residual_reader = {"slots": 1}
 
     def __init__(self, params):
         self.build = params
         self._residual = ["residual"] if params.fused else []
-        super().__init__(_ports(params))
 
     def elaborate(self, platform):
         m = Module()

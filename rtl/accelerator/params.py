@@ -7,6 +7,7 @@ from rtl.accelerator.registers import PARAMETERS, Flag
 from rtl.check import integer, one_of
 from rtl.im2col import Im2colParams
 from rtl.layouts import ChannelParams
+from rtl.memory.sdram import burst_of
 from rtl.params import ArrayParams
 from rtl.postprocess import Requantizer
 
@@ -38,6 +39,9 @@ class AcceleratorParams:
         Memory for all tensors that are alive at a time; a power of two.
     weight_bytes : :class:`int`
         Memory for the weights of the whole network.
+    sdram_bits : :class:`int`
+        Data pins of the SDRAM in which the weights lie: 16 or 32, 0 for a memory on the chip. A
+        word of weights, a byte for each column, takes at most 8 cycles.
     channels : :class:`int`
         Output channels of the whole network: each has parameters.
     program_words : :class:`int`
@@ -72,6 +76,7 @@ class AcceleratorParams:
     fused: bool = True
     activation_bytes: int = 65536
     weight_bytes: int = 131072
+    sdram_bits: int = 0
     channels: int = 1024
     program_words: int = 2048
     unified: bool = False
@@ -108,6 +113,14 @@ class AcceleratorParams:
                             or self.pixel_lanes > 1 or self.activation_bytes > 1 << 17):
             raise ValueError("serial needs a unified memory of up to 128 KiB and one pixel lane, "
                              "and neither pooling, fused sums nor prefetch")
+        one_of("sdram_bits", self.sdram_bits, (0, 16, 32))
+        if self.sdram_bits:
+            if self.unified:
+                raise ValueError("a unified memory has the weights in it: sdram_bits must be 0, "
+                                 f"not {self.sdram_bits}")
+            if self.word_cycles > 8:
+                raise ValueError(f"rows of {self.array.cols} weights are too long for bursts of an "
+                                 f"SDRAM of {self.sdram_bits} bits: 8 cycles at the most")
         _ = self.im2col  # refuses what the line buffer cannot be, and the number of pixel lanes
 
     @property
@@ -137,6 +150,11 @@ class AcceleratorParams:
         kinds = {"activations": self.words, "weights": self.weight_bytes // self.array.cols,
                  "params": self.channels, "program": self.program_words}
         return dict.fromkeys(kinds, self.words) if self.unified else kinds
+
+    @property
+    def word_cycles(self):
+        """Cycles in which a word of weights comes, in the long run."""
+        return burst_of(8 * self.array.cols, self.sdram_bits) if self.sdram_bits else 1
 
     @property
     def channel_words(self):
