@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from boards.devices import device_of
 from rtl.accelerator import AcceleratorParams
 from rtl.check import one_of
+from rtl.memory.sdram import SdramChip
 
 __all__ = ["Board", "board_of", "boards"]
 
@@ -28,6 +29,8 @@ class Board:
     params : :class:`AcceleratorParams`
     link : :class:`str`
         ``"uart"`` or ``"spi"``.
+    sdram : :class:`~rtl.memory.sdram.SdramChip` or None
+        What the platform's resource ``sdram`` is, if the weights lie there.
     baud : :class:`int`
         Rate of the UART.
     pins : tuple or None
@@ -58,6 +61,7 @@ class Board:
     mhz: float
     params: AcceleratorParams
     link: str = "uart"
+    sdram: SdramChip | None = None
     baud: int = 1_000_000
     pins: tuple | None = None
     clock: str | None = None
@@ -77,6 +81,10 @@ class Board:
             raise ValueError("pins must be given for an SPI bus: no platform has one for it")
         if not isinstance(self.params, AcceleratorParams):
             raise TypeError(f"params must be AcceleratorParams, not {self.params!r}")
+        bits = self.sdram.data_bits if self.sdram else 0
+        if self.params.sdram_bits not in {0, bits}:
+            raise ValueError(f"the weights of {self.name} lie in {self.params.sdram_bits} bits of "
+                             f"SDRAM, of which the board has {bits}")
 
     @property
     def family(self):

@@ -12,7 +12,8 @@ CLOSE = 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class Ecp5Pll:
-    """Dividers of an ``EHXPLLL`` that is fed back from ``CLKOP`` and gives ``CLKOS``.
+    """Dividers of an ``EHXPLLL`` that is fed back from ``CLKOP`` and gives ``CLKOS``; a copy of that,
+    ``CLKOS2``, may come later.
 
     ``f_vco = f / i * feedback * op`` and ``mhz = f_vco / os``.
     """
@@ -43,9 +44,16 @@ class Ecp5Pll:
                         break
         return _nearest(choices, source, mhz)
 
-    def instance(self, source, clock, locked):
-        """The primitive, from the signal ``source`` to the signals ``clock`` and ``locked``."""
-        feedback = Signal()
+    def instance(self, source, clock, locked, *, late=None, degrees=0):
+        """The primitive, from the signal ``source`` to the signals ``clock`` and ``locked``; and to
+        ``late``, ``degrees`` of a period behind ``clock``."""
+        feedback, copy = Signal(), {}
+        if late is not None:
+            # Phases count periods of the VCO, and eighths of one.
+            coarse, fine = divmod(round(8 * self.os * degrees / 360), 8)
+            copy = {"p_CLKOS2_ENABLE": "ENABLED", "p_CLKOS2_DIV": self.os,
+                    "p_CLKOS2_CPHASE": self.os - 1 + coarse, "p_CLKOS2_FPHASE": fine,
+                    "o_CLKOS2": late}
         return Instance(
             "EHXPLLL",
             a_ICP_CURRENT="12", a_LPF_RESISTOR="8", a_MFG_ENABLE_FILTEROPAMP="1",
@@ -60,7 +68,7 @@ class Ecp5Pll:
             i_CLKI=source, i_CLKFB=feedback, i_RST=0, i_STDBY=0, i_PHASESEL0=0, i_PHASESEL1=0,
             i_PHASEDIR=1, i_PHASESTEP=1, i_PHASELOADREG=1, i_PLLWAKESYNC=0, i_ENCLKOP=0,
             i_ENCLKOS=0,
-            o_CLKOP=feedback, o_CLKOS=clock, o_LOCK=locked)
+            o_CLKOP=feedback, o_CLKOS=clock, o_LOCK=locked, **copy)
 
 
 @dataclass(frozen=True, kw_only=True)

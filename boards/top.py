@@ -4,9 +4,11 @@ from amaranth import *
 from amaranth.build import Attrs, Pins, Resource, Subsignal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
+from amaranth.lib.wiring import connect
 
 from boards.board import Board
 from boards.pll import pll_of
+from boards.sdram import LEAST_MHZ, PHASE, SdramPads
 from rtl.board_core import BoardCore
 from rtl.link import divisor_of
 
@@ -45,8 +47,13 @@ class Top(Elaboratable):
         source = platform.lookup(self.clock).clock.frequency / 1e6
         self.pll = pll_of(board.family, source, mhz or board.mhz)
         self.mhz = self.pll.mhz
-        self.core = BoardCore(params or board.params, link=board.link,
+        self.core = BoardCore(params or board.params, link=board.link, chip=board.sdram,
+                              mhz=self.mhz,
                               divisor=divisor_of(round(self.mhz * 1e6), board.baud))
+        self._streams = bool(self.core.params.sdram_bits)
+        if self._streams and self.mhz < LEAST_MHZ:
+            raise ValueError(f"{board.name}: the clock must be at least {LEAST_MHZ} MHz for its "
+                             f"SDRAM, not {self.mhz:g}")
         if board.pins:
             platform.add_resources([_adapter(board)])
 
@@ -59,7 +66,13 @@ class Top(Elaboratable):
             m.submodules.pll = self.pll.instance(pin.io, domain.clk, locked, pad=True)
         else:
             m.submodules.clock = clock = io.Buffer("i", pin)
-            m.submodules.pll = self.pll.instance(clock.i, domain.clk, locked)
+            late = {}
+            if self._streams:
+                m.domains.sdram = sdram = ClockDomain(reset_less=True)
+                late = {"late": sdram.clk, "degrees": PHASE}
+                m.submodules.pads = pads = SdramPads(self.board.sdram, platform)
+                connect(m, self.core.sdram, pads.pins)
+            m.submodules.pll = self.pll.instance(clock.i, domain.clk, locked, **late)
         m.submodules.reset = ResetSynchronizer(~locked)
 
         number = 1 if self.board.pins else 0

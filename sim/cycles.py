@@ -10,6 +10,9 @@ from sim.conv_cycles import ConvModel, LayerCycles
 
 __all__ = ["CycleModel", "planning_core"]
 
+#: Words of SDRAM that come in the time of so many and one more: rows close, and are refreshed.
+SDRAM_WORDS = 40
+
 #: From the end of a layer to the start of the next one.
 SEQUENCE = 2
 #: From go, or without prefetch the end of a layer, to the start of the next one, besides one for
@@ -33,7 +36,16 @@ def planning_core(params):
                   buffer_bytes=params.buffer_bytes, word_bytes=params.word_bytes,
                   max_lines=params.max_lines, max_pictures=1)
     core.weight_cost, core.scatter_cost = int(params.unified), params.lanes
+    core.min_tile = core.gemm.min_tile = max(core.min_tile,
+                                             _weight_cycles(params, params.array.rows))
     return core
+
+
+def _weight_cycles(params, rows):
+    """Cycles in which so many rows of weights come, in the long run."""
+    if not params.sdram_bits:
+        return rows
+    return -(-rows * params.word_cycles * (SDRAM_WORDS + 1) // SDRAM_WORDS)
 
 
 class CycleModel:
@@ -46,7 +58,8 @@ class CycleModel:
     Pools take `max(cells, beats)` cycles a window, sums `max(2, beats)` a word, of
     `word_bytes / lanes` beats, each of ``requantize`` cycles; before sums, the table comes.
 
-    Latencies are those that the units promise.
+    Latencies are those that the units promise. Weights from SDRAM take `word_cycles` a row and
+    2.5 % for refreshes and rows that close; what is read ahead makes up for no more than that.
 
     Parameters
     ----------
@@ -63,7 +76,7 @@ class CycleModel:
         self.fetch = 3 + params.output_register     # from the start to the first word
         self.weights = self.conv.weights            # to the first row of weights
         self.constants = 3 + params.lanes           # to the first parameters
-        self.table_rows = TABLE * entry_rows(params.array.cols)
+        self.table_rows = _weight_cycles(params, TABLE * entry_rows(params.array.cols))
         self.table = 1 + params.output_register     # from a pair to its first sum, but one
 
     def run(self, layers):

@@ -2,20 +2,22 @@
 
 from boards.board import Board
 from boards.builds import lfe5u_25_build, lfe5u_45_build, lfe5u_85_build
+from rtl.memory.sdram import CHIPS
 
 __all__ = ["BOARDS"]
 
 
 def _board(size, mhz, params):
+    # Boards came with this chip and with AS4C32M16SB; both suit what is declared here.
     return Board(
         name=f"ulx3s-{size}f", title=f"ULX3S with an LFE5U-{size}F", device=f"lfe5u-{size}f",
         platform=f"ulx3s:ULX3S_{size}F_Platform", mhz=mhz, params=params, baud=3_000_000,
-        flash=("--board", "ulx3s"))
+        sdram=CHIPS["IS42S16160G"], flash=("--board", "ulx3s"))
 
 
 BOARDS = (
-    _board(12, 90, lfe5u_25_build()),
-    _board(25, 90, lfe5u_25_build()),
+    _board(12, 90, lfe5u_25_build(sdram_bits=16)),
+    _board(25, 90, lfe5u_25_build(sdram_bits=16)),
     _board(45, 90, lfe5u_45_build()),
     _board(85, 90, lfe5u_85_build()),
 )

@@ -36,7 +36,8 @@ def board(
         raise ValueError(f"{port} is there already; remove it, or give another --port")
     with progress() as step:
         step("compiling the board for simulation (once)")
-        virtual = VirtualBoard(params, trace=vcd)
+        virtual = VirtualBoard(params, trace=vcd, **(
+            {"chip": chosen.sdram, "mhz": chosen.mhz} if chosen else {}))
     for each in (signal.SIGINT, signal.SIGTERM):  # also where a shell had it ignored
         signal.signal(each, signal.default_int_handler)
     try:

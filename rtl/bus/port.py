@@ -51,6 +51,9 @@ class BusPort(wiring.Component):
     def __init__(self, params, *, bus="axi"):
         if not isinstance(params, AcceleratorParams):
             raise TypeError(f"params must be AcceleratorParams, not {params!r}")
+        if params.sdram_bits:
+            raise ValueError("a bus has no pins for SDRAM: sdram_bits must be 0, not "
+                             f"{params.sdram_bits}")
         self.params = params
         self.bus = one_of("bus", bus, BUSES)
         super().__init__({
