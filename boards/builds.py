@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from boards.devices import device_of
-from rtl.accelerator import AcceleratorParams
+from rtl.accelerator import AcceleratorParams, weight_room
 from rtl.params import ArrayParams, products_for
 
 __all__ = ["resized", "ecp5_build", "lfe5u_25_build", "lfe5u_45_build", "lfe5u_85_build",
@@ -68,5 +68,6 @@ def resized(board, *, rows=None, cols=None, lanes=None):
         dsps = max(dsps - REQUANTIZER_DSPS * lanes, 0)
     fir_rows = min(array.fir_rows, rows)
     products = products_for(rows, cols, fir_rows, board.family, dsps)
-    return replace(params, lanes=lanes, array=ArrayParams(
+    weight_bytes = min(params.weight_bytes, weight_room(cols))
+    return replace(params, lanes=lanes, weight_bytes=weight_bytes, array=ArrayParams(
         rows=rows, cols=cols, fir_rows=fir_rows, products=products))

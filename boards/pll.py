@@ -12,8 +12,8 @@ CLOSE = 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class Ecp5Pll:
-    """Dividers of an ``EHXPLLL`` that is fed back from ``CLKOP`` and gives ``CLKOS``; a copy of that,
-    ``CLKOS2``, may come later.
+    """Dividers of an ``EHXPLLL`` that is fed back from ``CLKOP`` and gives ``CLKOS``, and
+    on demand ``CLKOS2``, a copy of that which comes later.
 
     ``f_vco = f / i * feedback * op`` and ``mhz = f_vco / os``.
     """

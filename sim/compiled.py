@@ -237,10 +237,12 @@ class CompiledSim:
         def port(name):
             return port_text(name, len(self._ports[name][0]))
 
+        def pointer(name):
+            return f"&{lvalue_text(name)}" if name in self._ports else "nullptr"
+
         lines = []
         for name, member in self._streams.items():
-            ends = [f"&{lvalue_text(f'{name}__{end}')}" if f"{name}__{end}" in self._ports else "nullptr"
-                    for end in ("valid", "ready")]
+            ends = [pointer(f"{name}__{end}") for end in ("valid", "ready")]
             is_input = str(member.flow == In).lower()
             lines.append(f"streams.push_back({{{is_input}, {', '.join(ends)}, "
                          f"{port(f'{name}__payload')}}});")

@@ -2,8 +2,8 @@
 
 from rtl.accelerator.accelerator import Accelerator
 from rtl.accelerator.descriptor import Kind, descriptor_of, descriptor_words
-from rtl.accelerator.params import AcceleratorParams
+from rtl.accelerator.params import AcceleratorParams, weight_room
 from rtl.accelerator.with_sdram import SdramAccelerator
 
 __all__ = ["Accelerator", "AcceleratorParams", "Kind", "SdramAccelerator", "descriptor_of",
-           "descriptor_words"]
+           "descriptor_words", "weight_room"]

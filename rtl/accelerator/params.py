@@ -3,7 +3,7 @@ from dataclasses import dataclass, fields
 from amaranth.hdl import Shape
 from amaranth.utils import ceil_log2
 
-from rtl.accelerator.registers import PARAMETERS, Flag
+from rtl.accelerator.registers import OFFSET_BITS, PARAMETERS, Flag
 from rtl.check import integer, one_of
 from rtl.im2col import Im2colParams
 from rtl.layouts import ChannelParams
@@ -11,13 +11,18 @@ from rtl.memory.sdram import burst_of
 from rtl.params import ArrayParams
 from rtl.postprocess import Requantizer
 
-__all__ = ["AcceleratorParams", "COUNT_BITS"]
+__all__ = ["AcceleratorParams", "COUNT_BITS", "weight_room"]
 
 #: Bits of a loop's count in a descriptor.
 COUNT_BITS = 12
 
 #: Roundings of a build by its flags TFLM and FLOAT32.
 ROUNDINGS = {(True, False): "tflm", (False, True): "float32", (True, True): "both"}
+
+
+def weight_room(cols):
+    """Bytes of weights that their window holds, in words of a byte for each column."""
+    return cols << OFFSET_BITS - ceil_log2(-(-cols // 4))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +118,9 @@ class AcceleratorParams:
                             or self.pixel_lanes > 1 or self.activation_bytes > 1 << 17):
             raise ValueError("serial needs a unified memory of up to 128 KiB and one pixel lane, "
                              "and neither pooling, fused sums nor prefetch")
+        if not self.unified and self.weight_bytes > (most := weight_room(self.array.cols)):
+            raise ValueError(f"weight_bytes must be at most {most} with {self.array.cols} columns, "
+                             f"as a window holds no more, not {self.weight_bytes}")
         one_of("sdram_bits", self.sdram_bits, (0, 16, 32))
         if self.sdram_bits:
             if self.unified:
