@@ -17,7 +17,9 @@ def paths_of(rtlil):
     """Prefixes of cells' names, each with the unit it stands for: those of the link and of the
     parts of the accelerator, as the modules of ``rtlil`` have them."""
     modules = re.findall(r"^module \\top\.(core\.[\w.$]+)$", rtlil, re.M)
-    inner = ("core.accelerator.gemm.", "core.accelerator.", "core.link.", "core.")
+    # With SDRAM, the accelerator lies beside its controller.
+    accelerators = "core.accelerator.accelerator.", "core.accelerator."
+    inner = (*(f"{each}gemm." for each in accelerators), *accelerators, "core.link.", "core.")
     return {f"{path}.": re.sub(r"\$\d+$", "", path.split(".")[-1]) for path in modules
             if any(path.startswith(each) and "." not in path.removeprefix(each)
                    for each in inner)}

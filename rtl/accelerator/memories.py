@@ -165,6 +165,7 @@ class UnifiedMemory(wiring.Component):
     def __init__(self, params):
         self.build = params
         self._residual = ["residual"] if params.fused else []
+        super().__init__(_ports(params))
 
     def elaborate(self, platform):
         m = Module()
