@@ -25,7 +25,7 @@ BUILDS = {
     "2 of 4x4": small_build(4, 4, pixel_lanes=2),
     "4x4 serial": replace(small_build(4, 4), requantize=3, lanes=1, output_register=False,
                           depth=256, buffer_bytes=2048),
-    "unified": replace(up5k_build(), fused=True, serial=False),
+    "unified": replace(up5k_build(), fused=True),
     "4x4 both": small_build(4, 4, rounding="both", weight_bytes=1 << 19),
 }
 

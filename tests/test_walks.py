@@ -137,12 +137,12 @@ def test_outside_addresses_are_told():
 
 
 @pytest.mark.parametrize("changes", [
-    {"unified": False}, {"pooling": True}, {"prefetch": True}, {"fused": True}, {"pixel_lanes": 2},
+    {"unified": False}, {"pooling": True}, {"prefetch": True}, {"pixel_lanes": 2},
     {"activation_bytes": 1 << 18}])
 def test_refuses(changes):
     with pytest.raises(ValueError, match=(
             r"^serial needs a unified memory of up to 128 KiB and one pixel lane, and neither "
-            r"pooling, fused sums nor prefetch$")):
+            r"pooling nor prefetch$")):
         replace(BUILD, **changes)
 
 

@@ -42,8 +42,9 @@ def pixels_store(core, place, words):
 
 def serial_walks(params, fields):
     """``fields`` of a descriptor as a ``serial`` build has them."""
-    fields = dict(fields)
-    walks = {"fetch": fields.pop("fetch"), "store": fields["store"]["walk"],
+    fields, nothing = dict(fields), loops(base=0)  # tables are not stored
+    walks = {"fetch": fields.pop("fetch", nothing),
+             "store": fields.get("store", {"walk": nothing})["walk"],
              **{name: _sequence(fields.pop(name), factors)
                 for name, factors in (("weights", 2), ("params", 1))}}
     words, several = {}, {}

@@ -60,8 +60,8 @@ class AcceleratorParams:
         bits, and some 30 cycles less for each layer.
     serial : :class:`bool`
         Whether one unit walks all loops over addresses, from block RAM: far smaller, and an address
-        in two cycles for each of the units. With a unified memory, and without pooling, fused
-        sums, prefetch and further pixel lanes.
+        in two cycles for each of the units. With a unified memory, and without pooling,
+        prefetch and further pixel lanes.
     patience, longest : :class:`int`
         Cycles without any movement after which a layer is given up, and cycles that one may take
         in all: powers of two.
@@ -114,10 +114,10 @@ class AcceleratorParams:
         if self.unified and (self.word_bytes, self.array.cols) != (4, 4):
             raise ValueError("a unified memory needs words of 4 bytes and 4 columns, not "
                              f"{self.word_bytes} and {self.array.cols}")
-        if self.serial and (not self.unified or self.pooling or self.fused or self.prefetch
+        if self.serial and (not self.unified or self.pooling or self.prefetch
                             or self.pixel_lanes > 1 or self.activation_bytes > 1 << 17):
             raise ValueError("serial needs a unified memory of up to 128 KiB and one pixel lane, "
-                             "and neither pooling, fused sums nor prefetch")
+                             "and neither pooling nor prefetch")
         if not self.unified and self.weight_bytes > (most := weight_room(self.array.cols)):
             raise ValueError(f"weight_bytes must be at most {most} with {self.array.cols} columns, "
                              f"as a window holds no more, not {self.weight_bytes}")

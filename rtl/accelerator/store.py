@@ -207,7 +207,7 @@ class Store(wiring.Component):
             reader.i.valid.eq(walk.valid & self.sum & places.w_rdy),
             reader.i.payload.address.eq(place.address[self.within:]),
             tag.at.eq(place.address[exact_log2(self.lanes):self.within]),
-            tag.last.eq(place.over[-1]),
+            tag.last.eq(place.over[-1] if self.walker else place.last),
             planned.eq(walk.valid & places.w_rdy & (~self.sum | reader.i.ready)),
             places.w_en.eq(planned),
             places.w_data.eq(here),
