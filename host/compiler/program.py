@@ -12,7 +12,7 @@ from rtl.accelerator.descriptor import Kind, descriptor_of, descriptor_words
 from rtl.accelerator.registers import Window
 from sim.packing import pack
 
-__all__ = ["Layer", "Program", "Segment", "areas_of", "encode", "gather"]
+__all__ = ["Layer", "Program", "Segment", "areas_of", "encode", "gather", "packed"]
 
 #: Of :class:`rtl.layouts.ChannelParams`.
 FIELDS = "bias", "multiplier", "shift"
@@ -167,12 +167,12 @@ def encode(params, rounding, layers, ends, bases, areas):
         if params.serial:
             fields = serial_walks(params, fields)
         try:
-            out.append(_words(layout, fields, words))
+            out.append(packed(layout, fields, words))
         except ValueError as error:
             operator = layer.operator
             raise ValueError(f"operator {operator.index} ({operator.kind}): {error}") from error
         if number + 1 in ends:
-            out.append(_words(layout, {"kind": int(Kind.END)}, words))
+            out.append(packed(layout, {"kind": int(Kind.END)}, words))
     return np.concatenate(out) if out else np.zeros(0, np.uint32)
 
 
@@ -200,9 +200,10 @@ def _sequence(area, words, first, rows, repeats):
     return {"base": base, "count": max(count - 1, 0), "repeats": repeats - 1, "used": count > 0}
 
 
-def _words(layout, fields, words):
-    packed = pack(layout, _complete(layout, fields, ""))[0]
-    return np.pad(packed, (0, 4 * words - len(packed))).view("<u4")
+def packed(layout, fields, words):
+    """``fields`` of ``layout``, those left out being 0, as so many words of 32 bits."""
+    raw = pack(layout, _complete(layout, fields, ""))[0]
+    return np.pad(raw, (0, 4 * words - len(raw))).view("<u4")
 
 
 def _complete(shape, value, name):

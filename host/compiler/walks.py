@@ -43,11 +43,14 @@ def pixels_store(core, place, words):
 def serial_walks(params, fields):
     """``fields`` of a descriptor as a ``serial`` build has them."""
     fields, nothing = dict(fields), loops(base=0)  # tables are not stored
-    walks = {"fetch": fields.pop("fetch", nothing),
+    walks = {"tiles": nothing, "fetch": fields.pop("fetch", nothing),
              "store": fields.get("store", {"walk": nothing})["walk"],
              **{name: _sequence(fields.pop(name), factors)
                 for name, factors in (("weights", 2), ("params", 1))}}
-    words, several = {}, {}
+    words, several, lines = {}, {}, []
+    if conv := fields.get("conv"):
+        walks["tiles"], lines, last = _tiles(conv, params.im2col)
+        fields["conv"] = conv | {"last_band": last}
     for name, walk in walks_of(params).items():
         base, pairs = walks[name]["base"], walks[name]["loops"][:walk.dims]
         pairs += [{"count": 0, "step": 0}] * (walk.dims - len(pairs))
@@ -57,7 +60,27 @@ def serial_walks(params, fields):
             pairs[walk.tail[0]] = pairs[walk.tail[0]] | {"count": walks[name].get("tail", 0)}
             words[name] += _jumps(pairs)[slice(*walk.tail)]
             several["tail"] = int(pairs[walk.tail[0]]["count"] < 0)
+    words["lines"] = lines
     return {**fields, "walks": words, "several": several}
+
+
+def _tiles(conv, params):
+    """Tiles as loops over positions; what their second words say; lines of the last band."""
+    band, left = conv["band"] + 1, conv["y_count"] + 1
+    bands = -(-left // band)
+    counts = [*(conv[name] + 1 for name in ("chunks", "kw_count", "kh_count", "tiles", "groups")),
+              bands]
+    # How far each loop steps from where it began: bytes, lines, words of the line buffer.
+    steps = ((conv["chunk_step"] if conv.get("fir") else params.rows, 0, 0),
+             (conv["kw_step"], 0, 0), (0, conv["kh_step"], conv["kh_step_words"]), (0, 0, 0),
+             (conv["group_step"], 0, 0), (0, conv["band_step"], conv["band_step_words"]))
+    position, line, base = (loops(*((count, step[axis]) for count, step in zip(
+        counts, steps, strict=True)), base=conv[origin])
+        for axis, origin in enumerate(("x_origin", "y_origin", "y_origin_words")))
+    line, base = ([each["base"], *(jump["step"] for jump in _jumps(each["loops"]))]
+                  for each in (line, base))
+    return position, [{"line": step, "base": more % params.words} for step, more in zip(
+        line, base, strict=True)], left - (bands - 1) * band - 1
 
 
 def _jumps(pairs):

@@ -178,7 +178,7 @@ class Accelerator(wiring.Component):
                  "weights": sequencer.init_ahead.weights, "params": sequencer.init_ahead.params}
         if params.serial:
             m.submodules.walks = walks = clear(Walks(params))
-            self._connect_walks(m, walks, sequencer, movers, inits)
+            self._connect_walks(m, walks, sequencer, movers, inits, im2col)
         else:
             m.d.comb += [
                 fetch.config.eq(layer.fetch),
@@ -221,7 +221,7 @@ class Accelerator(wiring.Component):
         ]
         return m
 
-    def _connect_walks(self, m, walks, sequencer, movers, inits):
+    def _connect_walks(self, m, walks, sequencer, movers, inits, im2col):
         """Where all that is moved comes from, or goes to."""
         m.d.comb += [
             walks.write.eq(sequencer.loader.comes & (sequencer.loader.number < walks.words)),
@@ -232,6 +232,13 @@ class Accelerator(wiring.Component):
         for name, unit in movers.items():
             connect(m, getattr(walks, name), unit.places)
             m.d.comb += [walks.init[name].eq(inits[name]), unit.walking.eq(walks.busy[name])]
+        conv = sequencer.layer.conv
+        connect(m, walks.tiles, im2col.tiles)
+        m.d.comb += [
+            walks.init.tiles.eq(sequencer.init & (sequencer.layer.kind == Kind.CONV)),
+            walks.band.eq(conv.band), walks.last_band.eq(conv.last_band),
+            im2col.tiles_over.eq(~walks.busy.tiles),
+        ]
 
     def _cut(self, m, name, clear, source, target, *, latency=0):
         """Connect two units; where memories have their output registers, by a :class:`Spare`."""

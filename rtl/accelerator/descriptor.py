@@ -10,7 +10,7 @@ from rtl.accelerator.fetch import DIMS as FETCH_DIMS
 from rtl.accelerator.params import COUNT_BITS
 from rtl.accelerator.store import store_of
 from rtl.accelerator.walker import loops_of
-from rtl.accelerator.walks import WORD, several_of, walks_of
+from rtl.accelerator.walks import WORD, line_step_of, several_of, walks_of
 from rtl.layouts import OutputRange
 
 __all__ = ["Kind", "descriptor_of", "descriptor_words", "fetch_of", "layer_of"]
@@ -38,11 +38,16 @@ def descriptor_of(params):
 
     With ``serial`` it begins with the words of each of :func:`walks_of`: ``step`` is the distance
     from the last address of all loops within to the next one; of the first one it is the base, and
-    ``used`` whether to walk at all.
+    ``used`` whether to walk at all. Of tiles, ``lines`` are the second words.
     """
-    walks = {name: data.ArrayLayout(WORD, walk.words) for name, walk in walks_of(params).items()}
-    return data.StructLayout({**({"walks": data.StructLayout(walks)} if params.serial else {}),
-                              **layer_of(params).members})
+    if not params.serial:
+        return layer_of(params)
+    walks = {}
+    for name, walk in walks_of(params).items():
+        walks[name] = data.ArrayLayout(WORD, walk.SECOND if walk.double else walk.words)
+        if walk.double:
+            walks["lines"] = data.ArrayLayout(line_step_of(params.im2col), walk.SECOND)
+    return data.StructLayout({"walks": data.StructLayout(walks), **layer_of(params).members})
 
 
 def layer_of(params):

@@ -183,7 +183,7 @@ class AcceleratorParams:
         return Im2colParams(
             rows=self.array.rows, lanes=self.array.lanes, word_bytes=self.word_bytes,
             buffer_bytes=self.buffer_bytes, max_lines=self.max_lines, max_pictures=1,
-            pixel_lanes=self.pixel_lanes, fir=self.array.fir_rows > 0,
+            pixel_lanes=self.pixel_lanes, fir=self.array.fir_rows > 0, serial=self.serial,
             output_register=self.output_register)
 
     @property

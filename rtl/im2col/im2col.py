@@ -4,7 +4,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.im2col.line_buffer import LineBuffer
 from rtl.im2col.lines import LineWalker
-from rtl.im2col.tiles import TileWalker
+from rtl.im2col.tiles import TileWalker, tile_of
 from rtl.im2col.vectors import VectorWalker, read_of
 from rtl.layouts import bytes_of
 from rtl.spare import Spare
@@ -61,6 +61,9 @@ class Im2col(wiring.Component):
     -------
     config : ``In(stream.Signature(params.config))``
     i : ``In(stream.Signature(bytes_of(word_bytes)))``
+    tiles, tiles_over : ``In(stream.Signature(tile_of(params)))``, ``In(1)``
+        With ``serial``: the tiles of the layer, from some cycles after its configuration is
+        offered; none is left.
     o : ``Out(stream.Signature(patch_of(lanes, pixel_lanes)))``
         Registered; ``i.ready`` and ``config.ready`` do not depend on ``o.ready`` combinationally.
     """
@@ -72,12 +75,13 @@ class Im2col(wiring.Component):
             "config": In(stream.Signature(params.config)),
             "i": In(stream.Signature(bytes_of(params.word_bytes))),
             "o": Out(stream.Signature(patch_of(params.lanes, params.pixel_lanes))),
+            **({"tiles": In(stream.Signature(tile_of(params))), "tiles_over": In(1)}
+               if params.serial else {}),
         })
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.buffer = buffer = LineBuffer(self.params)
-        m.submodules.tiles = tiles = TileWalker(self.params)
         m.submodules.lines = lines = LineWalker(self.params, present=buffer.present.shape())
         m.submodules.vectors = vectors = VectorWalker(self.params)
         config = self.config.payload
@@ -88,12 +92,17 @@ class Im2col(wiring.Component):
         with m.If(self.config.valid):
             m.d.sync += running.eq(1)
 
-        connect(m, tiles.o, lines.tiles)
+        if self.params.serial:
+            connect(m, flipped(self.tiles), lines.tiles)
+            m.d.comb += lines.over.eq(self.tiles_over)
+        else:
+            m.submodules.tiles = tiles = TileWalker(self.params)
+            connect(m, tiles.o, lines.tiles)
+            m.d.comb += [tiles.config.eq(config), tiles.init.eq(init), lines.over.eq(tiles.over)]
         connect(m, lines.o, vectors.lines)
         keep_from, picture_over = Signal.like(lines.keep_from), Signal()
         m.d.comb += [
-            tiles.config.eq(config), lines.config.eq(config), vectors.config.eq(config),
-            tiles.init.eq(init), lines.over.eq(tiles.over),
+            lines.config.eq(config), vectors.config.eq(config),
             lines.present.eq(buffer.present), lines.rolled.eq(buffer.rolled),
             buffer.init.eq(init | ~running | over),
             buffer.lines.eq(config.lines), buffer.line_words.eq(config.line_words),

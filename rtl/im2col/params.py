@@ -9,6 +9,11 @@ from rtl.params import MAX_PIXEL_LANES
 
 __all__ = ["Im2colParams", "MAX_KERNEL", "MAX_CHANNELS"]
 
+#: Fields of a configuration that only say which tiles there are.
+TILES = ("picture_words", "x_origin", "y_origin", "y_origin_words", "y_count", "band_step",
+         "band_step_words", "kh_count", "kh_step", "kh_step_words", "kw_count", "kw_step", "chunks",
+         "tiles", "groups", "group_step", "chunk_step")
+
 MAX_KERNEL = 32
 MAX_CHANNELS = 1024
 
@@ -36,6 +41,8 @@ class Im2colParams:
         Neighbouring lines of output whose vectors leave side by side, 1 to 4.
     fir : :class:`bool`
         Whether depthwise layers run as FIR filters.
+    serial : :class:`bool`
+        Whether tiles come from elsewhere, and the configuration says nothing of them.
     output_register : :class:`bool`
         Use the memories' output registers: a cycle more, for a much faster clock on ECP5.
     """
@@ -48,6 +55,7 @@ class Im2colParams:
     max_pictures: int = 256
     pixel_lanes: int = 1
     fir: bool = False
+    serial: bool = False
     output_register: bool = False
 
     def __post_init__(self):
@@ -135,6 +143,9 @@ class Im2colParams:
                 "chunk_step": bytes_,   # bytes from one chunk to the next, if it is
                 "trail": range(32),     # vectors at the end of a line that only end a filter
             }
+        if self.serial:
+            fields = {name: shape for name, shape in fields.items() if name not in TILES}
+            fields["last_band"] = lines  # output lines of the last band
         return data.StructLayout(fields)
 
     def __str__(self):

@@ -11,7 +11,7 @@ def tile_of(params):
     return data.StructLayout({
         "position": params.position,        #: Byte in the line at which the first patch begins.
         "line": params.line,                #: Line of its first tap.
-        "base": config["picture_words"].shape,  #: Address of that line in the buffer.
+        "base": range(params.words),        #: Address of that line in the buffer.
         "rows": config["band"].shape,       #: Output lines of the band, less one.
         "short": 1,                         #: Only ``tail`` taps: the end of a run.
         "start": 1,                         #: First tile of a pass.
