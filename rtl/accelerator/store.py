@@ -66,7 +66,7 @@ class Store(wiring.Component):
     busy : ``Out(1)``
         From the cycle after ``init`` until the last beat is written.
     outside : ``Out(1)``
-        The address of now is outside the memory: nothing is written.
+        The address of the last cycle was outside the memory: nothing was written.
     i : ``In(stream.Signature({"data": bytes_of(lanes), "last": 1}))``
     port : ``Out(memory_port(...))``
     sum : ``In(1)``
@@ -117,7 +117,7 @@ class Store(wiring.Component):
         walk, walking, carried = self._elaborate_walk(m, planned)
         there, place = self._elaborate_places(m, walk, carried, planned, stored)
 
-        whole, goes, scatter = Signal(), Signal(), Const(0)
+        whole, goes, beyond, scatter = Signal(), Signal(), Signal(), Const(0)
         lane, offset = Signal(range(self.lanes)), Const(0)  # of the lane written alone
         if self.lanes > 1:
             scatter, offset = Signal(), Signal(range(self.lanes << len(config.lane_step)))
@@ -139,10 +139,11 @@ class Store(wiring.Component):
         m.d.comb += [
             address.eq(place.address + offset),
             write.address.eq(address[self.within:]),
-            self.outside.eq(write.mask.any() & (place.outside | address[inside:].any())),
-            request.valid.eq(write.mask.any() & ~self.outside),
-            goes.eq(whole & (request.ready | ~request.valid)),
+            beyond.eq(place.outside | address[inside:].any()),
+            request.valid.eq(whole & ~beyond),
+            goes.eq(whole & request.ready),
         ]
+        m.d.sync += self.outside.eq(write.mask.any() & beyond)
         for byte in range(self.word_bytes):
             home = byte % self.lanes
             hit = address[:self.within] == byte
