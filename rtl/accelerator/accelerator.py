@@ -78,6 +78,7 @@ class Accelerator(wiring.Component):
         word_bytes, lanes = params.word_bytes, params.lanes
         m.submodules.sequencer = sequencer = Sequencer(params)
         layer, kind = sequencer.layer, sequencer.layer.kind
+        now, ahead = _kinds(m, "now", kind), _kinds(m, "ahead", sequencer.ahead.kind)
         clear = ResetInserter(sequencer.clear)
 
         memories = (UnifiedMemory if params.unified else SeparateMemories)(params)
@@ -131,8 +132,8 @@ class Accelerator(wiring.Component):
             else:
                 sums[Kind.ADD] = add.o
         m.d.comb += [target.payload.eq(rows.payload) for target in readers.values()]
-        _route(m, kind, source, sources)
-        _route(m, sequencer.ahead.kind, rows, readers)
+        _route(m, now, source, sources)
+        _route(m, ahead, rows, readers)
 
         # Sums to the requantizer, and back to memory.
         entering = gemm.o.signature.create(path=("entering",))
@@ -140,14 +141,13 @@ class Accelerator(wiring.Component):
         self._cut(m, "sums", clear, entering, requantizer.i, latency=1)
         self._cut(m, "results", clear, leaving, store.i)
         may_enter = Signal(init=1)
-        with m.Switch(kind):
-            for each, unit in sums.items():
-                with m.Case(each):
-                    m.d.comb += [
-                        entering.valid.eq(unit.valid & may_enter),
-                        entering.payload.eq(unit.payload),
-                        unit.ready.eq(entering.ready & may_enter),
-                    ]
+        for each, unit in sums.items():
+            with m.If(now[each]):
+                m.d.comb += [
+                    entering.valid.eq(unit.valid & may_enter),
+                    entering.payload.eq(unit.payload),
+                    unit.ready.eq(entering.ready & may_enter),
+                ]
         m.d.comb += [
             gather.i.valid.eq(constants.o.valid),
             gather.i.payload.eq(constants.o.payload),
@@ -167,7 +167,7 @@ class Accelerator(wiring.Component):
         if params.fused:
             m.submodules.residual = residual = clear(Residual(
                 word_bytes=word_bytes, lanes=lanes, room=params.ahead // 2))
-            lacks = self._connect_sums(m, clear, sequencer, add, residual, gather, requantizer,
+            lacks = self._connect_sums(m, clear, sequencer, now, add, residual, gather, requantizer,
                                        store, may_enter, entering, leaving)
 
         # The layer.
@@ -249,7 +249,7 @@ class Accelerator(wiring.Component):
         connect(m, source, spare.i)
         connect(m, spare.o, target)
 
-    def _connect_sums(self, m, clear, sequencer, add, residual, gather, requantizer, store,
+    def _connect_sums(self, m, clear, sequencer, now, add, residual, gather, requantizer, store,
                       may_enter, entering, leaving):
         """Sums, of words or of results that have left the requantizer once, go through it with the
         parameters and the range of their own, which a layer loads with the table. Returns whether
@@ -270,8 +270,8 @@ class Accelerator(wiring.Component):
         fused, first = Signal(), Signal()
         totals = add.o.signature.create(path=("totals",))
         self._cut(m, "totals", clear, totals, requantizer.again, latency=1)
+        m.d.sync += fused.eq(layer.sum & (kind == Kind.CONV))  # as `now`
         m.d.comb += [
-            fused.eq(layer.sum & (kind == Kind.CONV)),
             first.eq(fused & ~requantizer.o.payload.again),
             totals.valid.eq(add.o.valid & ~wanted),
             totals.payload.acc.eq(add.o.payload.acc),
@@ -297,12 +297,19 @@ class Accelerator(wiring.Component):
         with m.If(fused):
             m.d.comb += [add.i.valid.eq(residual.o.valid), residual.o.ready.eq(add.i.ready),
                          add.i.payload.eq(residual.o.payload)]
-        return (kind == Kind.TABLE) & (wanted | ~add.loaded)
+        return now[Kind.TABLE] & (wanted | ~add.loaded)
 
 
-def _route(m, kind, source, targets):
+def _kinds(m, name, kind):
+    """Whether ``kind`` was each of them in the last cycle: in registers, as everything waits for
+    them, and nothing moves in the first cycle of a layer."""
+    kinds = {each: Signal(name=f"{name}_{each.name.lower()}") for each in Kind}
+    m.d.sync += [known.eq(kind == each) for each, known in kinds.items()]
+    return kinds
+
+
+def _route(m, kinds, source, targets):
     """Offer ``source`` to the target of this layer's kind."""
-    with m.Switch(kind):
-        for each, target in targets.items():
-            with m.Case(each):
-                m.d.comb += [target.valid.eq(source.valid), source.ready.eq(target.ready)]
+    for each, target in targets.items():
+        with m.If(kinds[each]):
+            m.d.comb += [target.valid.eq(source.valid), source.ready.eq(target.ready)]
