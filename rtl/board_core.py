@@ -55,16 +55,13 @@ class BoardCore(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.link = link = Link()
-        accelerator = self.accelerator
+        m.submodules.accelerator = accelerator = self.accelerator
         if self.params.sdram_bits:
-            m.submodules.accelerator = accelerator
-            m.d.comb += accelerator.clear.eq(link.clear)
             connect(m, accelerator.sdram, flipped(self.sdram))
-        else:
-            m.submodules.accelerator = ResetInserter(link.clear)(accelerator)
         connect(m, link.commands, accelerator.commands)
         connect(m, accelerator.o, link.answers)
-        m.d.comb += [link.done.eq(accelerator.done), self.done.eq(accelerator.done),
+        m.d.comb += [accelerator.clear.eq(link.clear), link.done.eq(accelerator.done),
+                     self.done.eq(accelerator.done),
                      self.linked.eq(link.linked)]
         if self.link == "uart":
             m.submodules.rx = rx = UartRx(divisor=self.divisor)

@@ -52,6 +52,8 @@ class Accelerator(wiring.Component):
         can be reached at any time, other memories while nothing runs: commands to them wait.
     o : ``Out(stream.Signature(32))``
         An answer for each read.
+    clear : ``In(1)``
+        Everything begins anew, as after a reset.
     done : ``Out(1)``
         Nothing runs.
     outer : ``Out(outer_weights(params))``
@@ -68,6 +70,7 @@ class Accelerator(wiring.Component):
         super().__init__({
             "commands": In(stream.Signature(command)),
             "o": Out(stream.Signature(32)),
+            "clear": In(1),
             "done": Out(1),
             **({"outer": Out(outer_weights(params)), "drop": Out(1)} if params.sdram_bits else {}),
         })
@@ -76,7 +79,9 @@ class Accelerator(wiring.Component):
         m = Module()
         params, array = self.params, self.params.array
         word_bytes, lanes = params.word_bytes, params.lanes
-        m.submodules.sequencer = sequencer = Sequencer(params)
+        # What clears the sequencer has that clear all units, by a register.
+        sequencer = Sequencer(params)
+        m.submodules.sequencer = ResetInserter(self.clear)(sequencer)
         layer, kind = sequencer.layer, sequencer.layer.kind
         now, ahead = _kinds(m, "now", kind), _kinds(m, "ahead", sequencer.ahead.kind)
         clear = ResetInserter(sequencer.clear)
@@ -104,7 +109,7 @@ class Accelerator(wiring.Component):
                     requantize=0, output_register=params.output_register)
         requantizer = Requantizer(lanes=lanes, cycles=params.requantize, rounding=params.rounding,
                                   twice=params.fused)
-        m.submodules.memories = memories
+        m.submodules.memories = ResetInserter(self.clear)(memories)
         for name, unit in (
                 ("fetch", fetch), ("store", store), ("weights", weights), ("params", constants),
                 ("gather", gather), ("im2col", im2col), ("gemm", gemm),
@@ -139,7 +144,9 @@ class Accelerator(wiring.Component):
         entering = gemm.o.signature.create(path=("entering",))
         leaving = stream.Signature(store.i.payload.shape()).create(path=("leaving",))
         self._cut(m, "sums", clear, entering, requantizer.i, latency=1)
+        channels = gather.o.signature.create(path=("channels",))
         self._cut(m, "results", clear, leaving, store.i)
+        self._cut(m, "constants", clear, gather.o, channels)
         may_enter = Signal(init=1)
         for each, unit in sums.items():
             with m.If(now[each]):
@@ -152,9 +159,9 @@ class Accelerator(wiring.Component):
             gather.i.valid.eq(constants.o.valid),
             gather.i.payload.eq(constants.o.payload),
             constants.o.ready.eq(gather.i.ready), constants.more.eq(gather.more),
-            requantizer.params.valid.eq(gather.o.valid),
-            requantizer.params.payload.eq(gather.o.payload),
-            gather.o.ready.eq(requantizer.params.ready),
+            requantizer.params.valid.eq(channels.valid),
+            requantizer.params.payload.eq(channels.payload),
+            channels.ready.eq(requantizer.params.ready),
             requantizer.range.eq(layer.range),
             leaving.valid.eq(requantizer.o.valid),
             leaving.payload.data.eq(requantizer.o.payload.data),
@@ -167,8 +174,8 @@ class Accelerator(wiring.Component):
         if params.fused:
             m.submodules.residual = residual = clear(Residual(
                 word_bytes=word_bytes, lanes=lanes, room=params.ahead // 2))
-            lacks = self._connect_sums(m, clear, sequencer, now, add, residual, gather, requantizer,
-                                       store, may_enter, entering, leaving)
+            lacks = self._connect_sums(m, clear, sequencer, now, add, residual, channels,
+                                       requantizer, store, may_enter, entering, leaving)
 
         # The layer.
         mapped = Signal()  # the im2col unit has this layer still to do
@@ -202,7 +209,8 @@ class Accelerator(wiring.Component):
         with m.If(sequencer.init):
             m.d.sync += mapped.eq(kind == Kind.CONV)
 
-        m.submodules.host = host = HostPort(params, version=rtl.__version__)
+        host = HostPort(params, version=rtl.__version__)
+        m.submodules.host = ResetInserter(self.clear)(host)
         connect(m, wiring.flipped(self.commands), host.commands)
         connect(m, host.o, wiring.flipped(self.o))
         connect(m, host.memories, memories.host)
@@ -249,7 +257,7 @@ class Accelerator(wiring.Component):
         connect(m, source, spare.i)
         connect(m, spare.o, target)
 
-    def _connect_sums(self, m, clear, sequencer, now, add, residual, gather, requantizer, store,
+    def _connect_sums(self, m, clear, sequencer, now, add, residual, channels, requantizer, store,
                       may_enter, entering, leaving):
         """Sums, of words or of results that have left the requantizer once, go through it with the
         parameters and the range of their own, which a layer loads with the table. Returns whether
@@ -260,9 +268,9 @@ class Accelerator(wiring.Component):
         with m.If(sequencer.init):
             m.d.sync += wanted.eq((kind == Kind.ADD) | (kind == Kind.TABLE))
         with m.If(wanted):
-            m.d.comb += gather.o.ready.eq(1)
-            m.d.sync += [held.eq(gather.o.payload[0]), range_.eq(layer.range)]
-            with m.If(gather.o.valid):
+            m.d.comb += channels.ready.eq(1)
+            m.d.sync += [held.eq(channels.payload[0]), range_.eq(layer.range)]
+            with m.If(channels.valid):
                 m.d.sync += wanted.eq(0)
         with m.If(sequencer.clear):
             m.d.sync += wanted.eq(0)

@@ -70,7 +70,7 @@ class Add(wiring.Component):
         write = Signal()
         taken = self.weights.valid & self.weights.ready
         m.d.comb += [
-            self.loaded.eq(entry == TABLE),
+            self.loaded.eq(entry[-1]),
             self.weights.ready.eq(~self.loaded),
             write.eq(taken & (row == entry_rows(self.cols) - 1)),
         ]

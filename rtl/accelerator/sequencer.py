@@ -48,8 +48,8 @@ class Sequencer(wiring.Component):
     ahead : ``Out(data.StructLayout)``
         ``kind``, ``weights`` and ``params`` of the descriptor whose words the readers deliver.
     clear : ``Out(1)``
-        Everything begins anew: a run started in the last cycle, or was given up. A register, as it
-        goes everywhere.
+        Everything begins anew: a run started in the last cycle, or was given up; or this unit was
+        reset. A register, as it goes everywhere.
     init, init_ahead : ``Out``
         The layer begins; its readers do, each as soon as it can.
     finished, moved : ``In(1)``
@@ -78,7 +78,7 @@ class Sequencer(wiring.Component):
             "layer": Out(layer_of(params)),
             "ahead": Out(data.StructLayout({name: fields[name] for names in READERS.values()
                                             for name in names if name in fields})),
-            "clear": Out(1),
+            "clear": Out(1, init=1),
             "init": Out(1),
             "init_ahead": Out(readers),
             "finished": In(1),

@@ -54,13 +54,13 @@ class SdramAccelerator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         accelerator, controller = self.accelerator, self.controller
-        m.submodules.accelerator = ResetInserter(self.clear)(accelerator)
+        m.submodules.accelerator = accelerator
         m.submodules.sdram = controller
         for name in ("commands", "o"):
             connect(m, flipped(getattr(self, name)), getattr(accelerator, name))
         connect(m, accelerator.outer.read, controller.read)
         connect(m, accelerator.outer.write, controller.write)
         connect(m, controller.pins, flipped(self.sdram))
-        m.d.comb += [controller.drop.eq(accelerator.drop | self.clear),
+        m.d.comb += [accelerator.clear.eq(self.clear), controller.drop.eq(accelerator.drop | self.clear),
                      self.done.eq(accelerator.done)]
         return m
