@@ -1,6 +1,6 @@
 from amaranth import *
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out, connect
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 import rtl
@@ -146,7 +146,7 @@ class Accelerator(wiring.Component):
         self._cut(m, "sums", clear, entering, requantizer.i, latency=1)
         channels = gather.o.signature.create(path=("channels",))
         self._cut(m, "results", clear, leaving, store.i)
-        self._cut(m, "constants", clear, gather.o, channels)
+        self._cut(m, "constants", clear, gather.o, flipped(channels))
         may_enter = Signal(init=1)
         for each, unit in sums.items():
             with m.If(now[each]):
@@ -211,8 +211,8 @@ class Accelerator(wiring.Component):
 
         host = HostPort(params, version=rtl.__version__)
         m.submodules.host = ResetInserter(self.clear)(host)
-        connect(m, wiring.flipped(self.commands), host.commands)
-        connect(m, host.o, wiring.flipped(self.o))
+        connect(m, flipped(self.commands), host.commands)
+        connect(m, host.o, flipped(self.o))
         connect(m, host.memories, memories.host)
         for name, unit in {**movers, "program": sequencer}.items():
             connect(m, unit.port, getattr(memories, name))
