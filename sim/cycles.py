@@ -73,7 +73,7 @@ class CycleModel:
         self.conv = ConvModel(planning_core(params))
         self.conv.finish += params.output_register  # sums go through a register
         self.finish = self.conv.finish
-        self.fetch = 3 + params.output_register     # from the start to the first word
+        self.fetch = 3 + 2 * params.output_register  # from the start to the first word
         self.weights = self.conv.weights            # to the first row of weights
         self.constants = 3 + params.lanes           # to the first parameters
         self.table_rows = _weight_cycles(params, TABLE * entry_rows(params.array.cols))

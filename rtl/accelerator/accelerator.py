@@ -118,7 +118,8 @@ class Accelerator(wiring.Component):
 
         # Words in, by the kind of the layer.
         connect(m, im2col.o, gemm.i)
-        source, rows = fetch.o, weights.o
+        source, rows = fetch.o.signature.create(path=("source",)), weights.o
+        self._cut(m, "words", clear, fetch.o, flipped(source), latency=1)
         sources, readers, sums = ({Kind.CONV: im2col.i}, {Kind.CONV: gemm.weights},
                                   {Kind.CONV: gemm.o})
         m.d.comb += im2col.i.payload.eq(source.payload.data)
@@ -147,13 +148,14 @@ class Accelerator(wiring.Component):
         channels = gather.o.signature.create(path=("channels",))
         self._cut(m, "results", clear, leaving, store.i)
         self._cut(m, "constants", clear, gather.o, flipped(channels))
-        may_enter = Signal(init=1)
+        may_enter = Signal(init=1)  # a convolution's, which may have to be claimed
         for each, unit in sums.items():
+            enters = may_enter if each == Kind.CONV else 1
             with m.If(now[each]):
                 m.d.comb += [
-                    entering.valid.eq(unit.valid & may_enter),
+                    entering.valid.eq(unit.valid & enters),
                     entering.payload.eq(unit.payload),
-                    unit.ready.eq(entering.ready & may_enter),
+                    unit.ready.eq(entering.ready & enters),
                 ]
         m.d.comb += [
             gather.i.valid.eq(constants.o.valid),
@@ -199,7 +201,7 @@ class Accelerator(wiring.Component):
             *(sequencer.outside[name].eq(unit.outside) for name, unit in movers.items()),
             sequencer.reading.weights.eq(weights.busy), sequencer.reading.params.eq(constants.busy),
             sequencer.finished.eq(~store.busy & ~mapped & ~lacks),
-            sequencer.moved.eq((fetch.o.valid & fetch.o.ready) | (im2col.o.valid & im2col.o.ready)
+            sequencer.moved.eq((source.valid & source.ready) | (im2col.o.valid & im2col.o.ready)
                                | (rows.valid & rows.ready)
                                | (requantizer.o.valid & requantizer.o.ready)),
             self.done.eq(~sequencer.running),
