@@ -61,6 +61,6 @@ class SdramAccelerator(wiring.Component):
         connect(m, accelerator.outer.read, controller.read)
         connect(m, accelerator.outer.write, controller.write)
         connect(m, controller.pins, flipped(self.sdram))
-        m.d.comb += [accelerator.clear.eq(self.clear), controller.drop.eq(accelerator.drop | self.clear),
-                     self.done.eq(accelerator.done)]
+        m.d.comb += [accelerator.clear.eq(self.clear), self.done.eq(accelerator.done),
+                     controller.drop.eq(accelerator.drop | self.clear)]
         return m
