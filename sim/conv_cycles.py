@@ -103,9 +103,11 @@ class ConvModel:
         lane_steps = [lane * conv.get("lane_step", 0) for lane in range(pixel_lanes)]
         groups = core.array.cols // lanes
         change = lanes if rate == 1 else rate + lanes
+        hidden = core.params_ahead and rate == 1
         tail = gemm.systolic.latency - gemm.systolic.lead + gemm.accumulators.latency
         # Sums that are still to come fill most of the gap.
-        gap = beat + (rate == 1) if again else max(gemm.accumulators.lead + 3, change)
+        gap = beat + (rate == 1) if again else max(
+            gemm.accumulators.lead + 3, 0 if hidden else change)
 
         begin = max(self.weights + core.array.rows + 1, FIRST_TILE + self.im2col.latency)
         now, swap = begin, -gemm.min_tile           # the next vector; the last tile's first one
@@ -116,7 +118,11 @@ class ConvModel:
             count = min(conv["band"] + 1, conv["y_count"] + 1 - first)
             vectors, pixels = count * width, count * out_width * pixel_lanes
             tops = [conv["y_origin"] + (first + n) * conv["y_step"] for n in range(count)]
-            group = (pixels - 1) * beat + max(beat, change)
+            if hidden:  # parameters of two groups are there when a drain begins
+                group = max(pixels * beat, change)
+                early = min(groups - 1, 2) * (group - pixels * beat)
+            else:
+                group, early = (pixels - 1) * beat + max(beat, change), 0
             for number in range(passes):
                 free = max(now, released[-2] + 1)
                 spent["drain"] += free - now
@@ -153,7 +159,8 @@ class ConvModel:
                     words = max(count * conv["y_step"], 1) * conv["line_words"]
                     lines.shared = drain
                     lines.share = min(1 + pixels * groups * passes / words, beat / (beat - 1))
-                released = [released[-1], drain + (groups - 1) * group + (pixels - 1) * beat]
+                released = [released[-1], drain + (groups - 1) * group - early
+                            + (pixels - 1) * beat]
             lines.free(conv["y_origin"] + (first + count) * conv["y_step"], now - 1)
         end = max(released[-1] + self.finish + (again or beat - rate),
                   lines.all_come + self.im2col.latency)

@@ -36,6 +36,7 @@ def planning_core(params):
                   buffer_bytes=params.buffer_bytes, word_bytes=params.word_bytes,
                   max_lines=params.max_lines, max_pictures=1)
     core.weight_cost, core.scatter_cost = int(params.unified), params.lanes
+    core.params_ahead = params.output_register
     core.min_tile = core.gemm.min_tile = max(core.min_tile,
                                              _weight_cycles(params, params.array.rows))
     return core
