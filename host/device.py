@@ -11,7 +11,7 @@ from host.link import BoardReset, Channel, LinkError
 from host.registers import params_of
 from rtl.accelerator.registers import FIRST_PARAMETER, ID, PARAMETERS, Register
 
-__all__ = ["Device"]
+__all__ = ["Device", "digest_of"]
 
 #: Seconds that a network may take.
 LONGEST = 60.0
@@ -107,7 +107,7 @@ class Device(AcceleratorDriver):
         self.program = program
 
     def _load(self, program):
-        tag = _digest(self.images(program))
+        tag = digest_of(self.images(program))
         if self.read(Register.TAG) == tag:
             return
         self.command(Register.TAG, 0)
@@ -151,7 +151,7 @@ class Device(AcceleratorDriver):
                     raise LinkError(f"{error}, {ATTEMPTS} times in a row") from error
 
 
-def _digest(images):
+def digest_of(images):
     """32 bits, not all 0, that tell programs apart."""
     state = hashlib.sha256()
     for address, words in images:

@@ -57,7 +57,8 @@ class AcceleratorDriver(ABC):
         """The value of a register."""
         return int(self.post_read(_address(Window.REGISTERS, np.array([register])))()[0])
 
-    def images(self, program):
+    @staticmethod
+    def images(program):
         """What a program is in memories: (address, words) of each."""
         parts = [(Window.PROGRAM, program.descriptors[:, None]), (Window.WEIGHTS, program.weights),
                  (Window.PARAMS, pack(ChannelParams, program.channels))]

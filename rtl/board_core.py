@@ -4,6 +4,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.accelerator import Accelerator, AcceleratorParams, SdramAccelerator
+from rtl.boot import Boot, flash_pins
 from rtl.check import integer, one_of
 from rtl.link import Link, SpiTarget, UartRx, UartTx
 
@@ -19,8 +20,12 @@ class BoardCore(wiring.Component):
     link : ``"uart"`` or ``"spi"``
     divisor : :class:`int`
         Clocks of a bit of the UART; see :func:`rtl.link.divisor_of`.
-    chip, mhz : as of :class:`~rtl.accelerator.SdramAccelerator`
+    chip : as of :class:`~rtl.accelerator.SdramAccelerator`
         If the weights lie in SDRAM.
+    mhz : number
+        Clock.
+    boot : :class:`int` or None
+        Where in the board's flash a program may lie, which is loaded when the power comes.
 
     Members
     -------
@@ -34,9 +39,11 @@ class BoardCore(wiring.Component):
         A host has said hello since the reset.
     sdram : ``Out(sdram_pins(chip))``
         If the weights lie there; between these and the pins lies one register each way.
+    flash : ``Out(flash_pins())``
+        With ``boot``.
     """
 
-    def __init__(self, params, *, link="uart", divisor=8, chip=None, mhz=90):
+    def __init__(self, params, *, link="uart", divisor=8, chip=None, mhz=90, boot=None):
         if not isinstance(params, AcceleratorParams):
             raise TypeError(f"params must be AcceleratorParams, not {params!r}")
         self.params = params
@@ -46,10 +53,14 @@ class BoardCore(wiring.Component):
             "sck": In(1), "cs": In(1, init=1), "sdi": In(1), "sdo": Out(1)}
         if params.sdram_bits:
             self.accelerator = SdramAccelerator(params, chip=chip, mhz=mhz)
-            self.chip, self.mhz = self.accelerator.chip, mhz
+            self.chip = self.accelerator.chip
             pins["sdram"] = self.accelerator.signature.members["sdram"]
         else:
             self.accelerator = Accelerator(params)
+        self.mhz = mhz
+        self.boot = None if boot is None else Boot(offset=boot, mhz=mhz)
+        if self.boot:
+            pins["flash"] = Out(flash_pins())
         super().__init__({**pins, "done": Out(1), "linked": Out(1)})
 
     def elaborate(self, platform):
@@ -58,10 +69,13 @@ class BoardCore(wiring.Component):
         m.submodules.accelerator = accelerator = self.accelerator
         if self.params.sdram_bits:
             connect(m, accelerator.sdram, flipped(self.sdram))
-        connect(m, link.commands, accelerator.commands)
+        done = accelerator.done
+        if self.boot:
+            done &= ~self._connect_boot(m, link, accelerator.commands)
+        else:
+            connect(m, link.commands, accelerator.commands)
         connect(m, accelerator.o, link.answers)
-        m.d.comb += [accelerator.clear.eq(link.clear), link.done.eq(accelerator.done),
-                     self.done.eq(accelerator.done),
+        m.d.comb += [accelerator.clear.eq(link.clear), link.done.eq(done), self.done.eq(done),
                      self.linked.eq(link.linked)]
         if self.link == "uart":
             m.submodules.rx = rx = UartRx(divisor=self.divisor)
@@ -76,3 +90,19 @@ class BoardCore(wiring.Component):
             connect(m, spi.o, link.i)
             connect(m, link.o, spi.i)
         return m
+
+    def _connect_boot(self, m, link, commands):
+        """Commands come from the flash at first, then from the link. Returns which it is."""
+        busy = self.boot.busy
+        # What clears the accelerator in the midst of it would leave a part of the program.
+        m.submodules.boot = boot = ResetInserter(link.clear & busy)(self.boot)
+        connect(m, boot.flash, flipped(self.flash))
+        with m.If(busy):
+            m.d.comb += [commands.valid.eq(boot.commands.valid),
+                         commands.payload.eq(boot.commands.payload),
+                         boot.commands.ready.eq(commands.ready)]
+        with m.Else():
+            m.d.comb += [commands.valid.eq(link.commands.valid),
+                         commands.payload.eq(link.commands.payload),
+                         link.commands.ready.eq(commands.ready)]
+        return busy

@@ -20,7 +20,6 @@ struct Board {
 
     // While an SDRAM is started anew, all waits.
     uint64_t quiet() const { return QUIET + (sim.sdram ? sim.sdram->start_cycles() : 0); }
-    bool broken() const { return sim.sdram && !sim.sdram->error.empty(); }
 
     void cycle() {
         auto &top = sim.top;
@@ -86,7 +85,7 @@ void board_push(Board *board, const uint8_t *data, uint64_t count) {
 // Runs for so many cycles, fewer if nothing moves any more or, with `eager`, a byte has come.
 // Returns how many bytes there are to pull.
 uint64_t board_run(Board *board, uint64_t cycles, int eager) {
-    for (uint64_t n = 0; n < cycles && board->still < board->quiet() && !board->broken(); n++) {
+    for (uint64_t n = 0; n < cycles && board->still < board->quiet() && !*board->sim.error(); n++) {
         if (eager && !board->out.empty() && !board->taking) break;
         board->cycle();
     }
@@ -95,6 +94,10 @@ uint64_t board_run(Board *board, uint64_t cycles, int eager) {
 
 int board_quiet(Board *board) { return board->in.empty() && board->still >= board->quiet(); }
 const char *board_error(Board *board) { return sim_error(&board->sim); }
+void board_flash(Board *board, uint64_t offset, const uint8_t *data, uint64_t count) {
+    std::copy(data, data + count, board->sim.flash->contents.begin() + offset);
+}
+
 uint64_t board_waiting(Board *board) { return board->in.size(); }
 uint64_t board_cycle(Board *board) { return board->sim.cycle; }
 

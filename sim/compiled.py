@@ -26,8 +26,9 @@ ROOT = Path(__file__).parents[1]
 #: What drives a core: its streams; and, for a core with the pins of a UART, a board of it.
 DRIVER = Path(__file__).with_name("driver.cpp")
 BOARD = Path(__file__).with_name("board.cpp")
-#: The chip that may be beside a core.
+#: The chips that may be beside a core.
 SDRAM = Path(__file__).with_name("sdram.h")
+FLASH = Path(__file__).with_name("flash.h")
 BUILD = build_folder("sim")
 
 #: Debian's package for each program that Verilator needs.
@@ -79,7 +80,7 @@ def _digest(parts):
 def _sources():
     """All that makes a simulator of a component: the sources, and the tools' versions."""
     paths = [*sorted(ROOT.glob("rtl/**/*.py")), ROOT / "sim" / "verilog.py", Path(__file__), DRIVER,
-             SDRAM]
+             SDRAM, FLASH]
     return (*(path.read_text() for path in paths),
             *map(importlib.metadata.version, ("amaranth", "pyosys", "verilator")))
 
@@ -125,7 +126,7 @@ def _compile(verilog, table, trace, driver):
               ["g++", *flags, "-Iobj", "-I.", "-shared", "-o", "libcore.so", "core.cpp",
                str(_cached("runtime.o", [version, *flags], runtime)), "-pthread"])
 
-    text = [path.read_text() for path in (DRIVER, driver, SDRAM)]
+    text = [path.read_text() for path in (DRIVER, driver, SDRAM, FLASH)]
     return _cached("libcore.so", [verilog, table, *text, version, *options, *flags], core)
 
 

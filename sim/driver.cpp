@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "Vtop.h"
+#include "flash.h"
 #include "sdram.h"
 #include "verilated.h"
 #if VM_TRACE
@@ -53,6 +54,8 @@ struct Sim {
     std::vector<Port> ports;
     std::unique_ptr<Sdram> sdram;      // beside the core, if it has pins for one
     std::vector<Port> sdram_pins;      // in the order of SdramPins, the data read last
+    std::unique_ptr<Flash> flash;
+    std::vector<Port> flash_pins;      // cs, sck, copi, cipo
 #if VM_TRACE
     VerilatedVcdC trace;
     bool tracing = false;
@@ -71,15 +74,29 @@ struct Sim {
 #endif
     }
 
-    // The rising edge of the clock, for the core and for the chip beside it.
+    // The rising edge of the clock, for the core and for the chips beside it.
     void rise() {
-        if (!sdram) return half(1);
-        uint32_t levels[8] = {};
-        for (size_t n = 0; n < 8; n++) memcpy(&levels[n], sdram_pins[n].data, sdram_pins[n].bytes);
+        uint32_t levels[8] = {}, lines[3] = {};
+        for (size_t n = 0; n + 1 < sdram_pins.size(); n++)
+            memcpy(&levels[n], sdram_pins[n].data, sdram_pins[n].bytes);
+        for (size_t n = 0; n + 1 < flash_pins.size(); n++)
+            memcpy(&lines[n], flash_pins[n].data, flash_pins[n].bytes);
         half(1);
-        const uint32_t back = sdram->clock({levels[0], levels[1], levels[2], levels[3], levels[4],
-                                            levels[5], levels[6], levels[7]});
-        memcpy(sdram_pins[8].data, &back, sdram_pins[8].bytes);
+        if (sdram) {
+            const uint32_t back = sdram->clock({levels[0], levels[1], levels[2], levels[3],
+                                                levels[4], levels[5], levels[6], levels[7]});
+            memcpy(sdram_pins[8].data, &back, sdram_pins[8].bytes);
+        }
+        if (flash) {
+            const uint32_t back = flash->clock(lines[0], lines[1], lines[2]);
+            memcpy(flash_pins[3].data, &back, flash_pins[3].bytes);
+        }
+    }
+
+    // What is wrong with what the chips beside the core got.
+    const char *error() const {
+        if (sdram && !sdram->error.empty()) return sdram->error.c_str();
+        return flash ? flash->error.c_str() : "";
     }
 
     void reset() {
@@ -148,8 +165,7 @@ extern "C" {
 Sim *sim_create() { return new Sim; }
 void sim_destroy(Sim *sim) { delete sim; }
 
-// What is wrong with the commands that the chip beside the core got.
-const char *sim_error(Sim *sim) { return sim->sdram ? sim->sdram->error.c_str() : ""; }
+const char *sim_error(Sim *sim) { return sim->error(); }
 void sim_reset(Sim *sim) { sim->reset(); }
 
 void sim_trace(Sim *sim, const char *path) {
@@ -227,7 +243,7 @@ int sim_run(Sim *sim, uint64_t cycles, uint64_t idle) {
         if (over) return 0;
         still = sim->step() ? 0 : still + 1;
         if (sim->broken >= 0) return 3 + sim->broken;
-        if (sim->sdram && !sim->sdram->error.empty()) return -1;
+        if (*sim->error()) return -1;
         if (still > idle) return 2;
     }
     return 1;

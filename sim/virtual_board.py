@@ -9,6 +9,7 @@ import tty
 
 from rtl.board_core import BoardCore
 from sim.compiled import BOARD, ContractError, find_library
+from sim.flash import flash_table
 from sim.sdram import sdram_table
 
 __all__ = ["DIVISOR", "PseudoTerminal", "VirtualBoard"]
@@ -34,9 +35,10 @@ class VirtualBoard:
     params : :class:`~rtl.accelerator.AcceleratorParams`
     trace : path or None
         File for waveforms (VCD).
-    chip, mhz : as of :class:`~rtl.board_core.BoardCore`
-        If the weights lie in SDRAM: there is one, a model that holds the controller to its data
-        sheet.
+    chip, mhz, boot : as of :class:`~rtl.board_core.BoardCore`
+        Beside it are what SDRAM and flash it has pins for: models that hold it to data sheets.
+    image : :class:`bytes`
+        What lies in the flash, at ``boot``.
 
     Raises
     ------
@@ -44,16 +46,21 @@ class VirtualBoard:
         By ``run``, if that was broken.
     """
 
-    def __init__(self, params, *, trace=None, chip=None, mhz=90):
+    def __init__(self, params, *, trace=None, chip=None, mhz=90, boot=None,
+                 image=b""):
         self.params = params
-        core = BoardCore(params, divisor=DIVISOR, chip=chip, mhz=mhz)
-        library = find_library(core, sdram_table(core), trace=trace is not None,
-                               key=f"{params!r} {DIVISOR} {mhz}", driver=BOARD)
+        core = BoardCore(params, divisor=DIVISOR, chip=chip, mhz=mhz, boot=boot)
+        library = find_library(core, sdram_table(core) + flash_table(core),
+                               trace=trace is not None, driver=BOARD,
+                               key=f"{params!r} {DIVISOR} {mhz} {boot}")
         self._library = ctypes.CDLL(str(library))
         for name in ("board_create", "board_run", "board_cycle", "board_waiting"):
             getattr(self._library, name).restype = ctypes.c_uint64
         self._library.board_error.restype = ctypes.c_char_p
         self._board = ctypes.c_void_p(self._library.board_create(DIVISOR))
+        if image:
+            self._library.board_flash(self._board, ctypes.c_uint64(boot), bytes(image),
+                                      ctypes.c_uint64(len(image)))
         if trace is not None:
             self._library.board_trace(self._board, str(trace).encode())
 
