@@ -109,10 +109,10 @@ class Prepared:
         return digest(self.rtlil, self.passes, self.constraints)
 
 
-def prepare(board, *, mhz=None, params=None):
+def prepare(board, *, mhz=None, params=None, standalone=False):
     """The design of ``board`` for the tools, without any of them."""
     platform = board.platform_class()()
-    top = Top(board, platform, mhz=mhz, params=params)
+    top = Top(board, platform, mhz=mhz, params=params, standalone=standalone)
     files = platform.prepare(top, "top").files
     text = {name: content if isinstance(content, str) else content.decode()
             for name, content in files.items()}
@@ -131,17 +131,18 @@ def prepare(board, *, mhz=None, params=None):
         macs_per_cycle=(params or board.params).products)
 
 
-def build_bitstream(board, *, seed=None, mhz=None, params=None, options=(), workdir=BUILD,
-                    timeout=7200, progress=lambda text: None):
+def build_bitstream(board, *, seed=None, mhz=None, params=None, standalone=False, options=(),
+                    workdir=BUILD, timeout=7200, progress=lambda text: None):
     """The :class:`Bitstream` of a :class:`~boards.board.Board`, kept under ``workdir``.
 
-    ``seed``, ``mhz``, ``params`` and ``options`` (of nextpnr) stand in for those of the board.
+    ``seed``, ``mhz``, ``params`` and ``options`` (of nextpnr) stand in for those of the board;
+    ``standalone`` is as of :class:`~boards.top.Top`.
     Raises :exc:`~boards.tools.ToolError` if a tool fails or takes more than ``timeout`` seconds;
     whether the clock is met is for :func:`check_timing` to say.
     """
     device = device_of(board.device)
     seed = board.seed if seed is None else seed
-    design = prepare(board, mhz=mhz, params=params)
+    design = prepare(board, mhz=mhz, params=params, standalone=standalone)
     progress("synthesis")
     netlist = netlist_of(design.rtlil, design.passes, device, workdir)
     counts = {kind: sum(count for cell, count in netlist.cells.items()

@@ -44,6 +44,11 @@ class Board:
         The clock comes in at the PLL's own pin (iCE40).
     seed, options : :class:`int`, tuple of :class:`str`
         Seed and options of nextpnr by which the clock is met.
+    image_at : :class:`int` or None
+        Address in the board's flash, behind the bitstream, at which a program may lie that a build
+        with ``standalone`` loads.
+    image_pins : tuple
+        ``(name, pin)`` of that flash, where the platform has no resource for it.
     flash : tuple of :class:`str`
         Arguments of openFPGALoader that name the cable or the board, before the bitstream.
     volatile : :class:`bool`
@@ -69,6 +74,8 @@ class Board:
     pad: bool = False
     seed: int = 1
     options: tuple = ()
+    image_at: int | None = None
+    image_pins: tuple = ()
     flash: tuple = ()
     volatile: bool = True
     note: str = ""

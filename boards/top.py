@@ -7,6 +7,7 @@ from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import connect
 
 from boards.board import Board
+from boards.boot import FlashPads
 from boards.pll import pll_of
 from boards.sdram import LEAST_MHZ, PHASE, SdramPads
 from rtl.board_core import BoardCore
@@ -31,6 +32,8 @@ class Top(Elaboratable):
         Clock to ask the PLL for, if not the board's own.
     params : :class:`AcceleratorParams` or None
         A build other than the board's own.
+    standalone : :class:`bool`
+        Whether a program is loaded from the board's flash when the power comes.
 
     Attributes
     ----------
@@ -39,7 +42,7 @@ class Top(Elaboratable):
         Clock of the core: what the PLL can make.
     """
 
-    def __init__(self, board, platform, *, mhz=None, params=None):
+    def __init__(self, board, platform, *, mhz=None, params=None, standalone=False):
         if not isinstance(board, Board):
             raise TypeError(f"board must be a Board, not {board!r}")
         self.board = board
@@ -47,8 +50,11 @@ class Top(Elaboratable):
         source = platform.lookup(self.clock).clock.frequency / 1e6
         self.pll = pll_of(board.family, source, mhz or board.mhz)
         self.mhz = self.pll.mhz
+        if standalone and board.image_at is None:
+            raise ValueError(f"nothing is known of a flash on {board.title} that a program could "
+                             "be loaded from")
         self.core = BoardCore(params or board.params, link=board.link, chip=board.sdram,
-                              mhz=self.mhz,
+                              mhz=self.mhz, boot=board.image_at if standalone else None,
                               divisor=divisor_of(round(self.mhz * 1e6), board.baud))
         self._streams = bool(self.core.params.sdram_bits)
         if self._streams and self.mhz < LEAST_MHZ:
@@ -74,6 +80,9 @@ class Top(Elaboratable):
                 connect(m, self.core.sdram, pads.pins)
             m.submodules.pll = self.pll.instance(clock.i, domain.clk, locked, **late)
         m.submodules.reset = ResetSynchronizer(~locked)
+        if self.core.boot:
+            m.submodules.flash = flash = FlashPads(self.board, platform)
+            connect(m, self.core.flash, flash.pins)
 
         number = 1 if self.board.pins else 0
         wires = [wire.name for wire in platform.lookup(self.board.link, number).ios]

@@ -16,5 +16,6 @@ def flash_image(program):
     sections = np.concatenate([
         np.concatenate([np.array([address, len(words)], "<u4"), np.asarray(words, "<u4")])
         for address, words in images])
-    body = np.concatenate([np.array([MAGIC, digest_of(images), len(sections)], "<u4"), sections]).tobytes()
+    head = np.array([MAGIC, digest_of(images), len(sections)], "<u4")
+    body = np.concatenate([head, sections]).tobytes()
     return body + IMAGE_CRC(data_width=8).compute(body).to_bytes(4, "big")

@@ -12,7 +12,7 @@ from host.models import read_model
 from host.target import Run, RunError
 from rtl.accelerator import AcceleratorParams
 
-__all__ = ["End", "Session"]
+__all__ = ["End", "Session", "session_program"]
 
 
 class _Golden:
@@ -99,7 +99,8 @@ class Session:
             self.alone = "the golden models run one after the other"
             self.target.load(graph)
         else:
-            self.program, self.alone = _compile(graph, self.target, keep, batch)
+            self.program, self.alone = session_program(
+                graph, self.target.params, keep, batch, overlap=hasattr(self.target, "run_many"))
             self.target.load(self.program)
         self.inputs, self.outputs = (tuple(End.of(graph.tensors[index]) for index in indices)
                                      for indices in (graph.inputs, graph.outputs))
@@ -184,18 +185,19 @@ class Session:
         return checked
 
 
-def _compile(graph, target, keep, batch):
-    """The program for a target, and why its runs do not overlap if they do not."""
+def session_program(graph, params, keep=False, batch=1, *, overlap=True):
+    """The program of a session on a build, and why its runs do not overlap if they do not; which
+    some targets cannot."""
     if keep:
         alone = "all tensors are kept"
-    elif not hasattr(target, "run_many"):
+    elif not overlap:
         alone = "the target does one run at a time"
     else:
         try:
-            return compile_graph(graph, target.params, batch=batch, buffered=True), ""
+            return compile_graph(graph, params, batch=batch, buffered=True), ""
         except ValueError as error:  # of a network that fits once, nothing else
             alone = str(error)
-    return compile_graph(graph, target.params, keep, batch), alone
+    return compile_graph(graph, params, keep, batch), alone
 
 
 def _target(graph, target, keep, batch):

@@ -6,13 +6,19 @@ import random
 import numpy as np
 import pytest
 
-from host.compiler import compile_graph
+from boards.bitstream import prepare
+from boards.board import board_of
+from boards.builds import resized
+from boards.flash import FlashError
+from boards.flash import flash_image as flash_behind
+from host.cli.flash import flash
 from host.device import Device
 from host.digits import held_out, model_bytes
 from host.fitting import small_build
 from host.golden_run import run_graph
 from host.image import flash_image
 from host.link.simulated import SimulatedPipe
+from host.session import Session, session_program
 from host.tflite import read_tflite
 from rtl.accelerator.registers import Register
 from rtl.boot import MAGIC, Boot
@@ -95,7 +101,7 @@ def test_a_board_that_has_its_program():
     """The host finds it there; a reset loads it anew; a damaged one is not taken for whole."""
     graph, x = read_tflite(model_bytes()), held_out().pictures[:1]
     params = small_build(4, 4, sdram_bits=16, weight_bytes=1 << 22)
-    program, want = compile_graph(graph, params), run_graph(graph, x)[graph.outputs[0]]
+    (program, _), want = session_program(graph, params), run_graph(graph, x)[graph.outputs[0]]
     content = flash_image(program)
     damaged = bytearray(content)
     damaged[len(content) // 2] ^= 1
@@ -108,10 +114,62 @@ def test_a_board_that_has_its_program():
     board = VirtualBoard(params, boot=OFFSET, image=content)
     device = Device(SimulatedPipe(board), seed=1)
     cycles = 32 * len(content)  # parameters, in words of several, come at the end
-    for count in (0, 20_000, *range(cycles - 6_000, cycles - 4_000, 250)):
+    for count in (0, *range(cycles - 6_000, cycles - 4_000, 500)):
         board.reset()
         board.run(count)
         device.channel.hello(abort=True)  # which clears what has come so far
         device.load(program)
         np.testing.assert_array_equal(device.run(x).values[graph.outputs[0]], want)
+    np.testing.assert_array_equal(Session(graph, device).run(x), want)
     assert device.uploads == 0
+
+
+@pytest.mark.parametrize("name", ["icebreaker", "ulx3s-25f"])
+def test_boards_that_can(name):
+    """Pins of the flash are there; the image goes behind the bitstream."""
+    preset = board_of(name)
+    params = preset.params if preset.params.unified else resized(preset, rows=2, cols=2, lanes=1)
+    design = prepare(preset, params=params, standalone=True)
+    constraints, = design.constraints.values()
+    assert "flash" in constraints
+    assert ("USRMCLK" in design.rtlil) == (preset.family == "ecp5")
+
+
+def test_the_image_goes_behind_the_bitstream(monkeypatch, tmp_path):
+    asked = []
+    loader = type("Loader", (), {"run": staticmethod(lambda *given: asked.append(given[0]))})
+    monkeypatch.setattr("boards.flash._loader", lambda: loader)
+    bits = tmp_path / "top.bit"
+    bits.write_bytes(bytes(1000))
+    preset = board_of("ulx3s-25f")
+    flash_behind(preset, tmp_path / "model.bin", bits)
+    assert asked == [["--board", "ulx3s", "--write-flash", "--offset", str(0x200000), "--file-type",
+                      "raw", str(tmp_path / "model.bin")]]
+    bits.write_bytes(bytes(0x200001))
+    with pytest.raises(FlashError, match="has 2097153 bytes, but the program is to begin after"):
+        flash_behind(preset, tmp_path / "model.bin", bits)
+    with pytest.raises(ValueError, match=r"^nothing is known of a flash on Colorlight"):
+        prepare(board_of("colorlight-5a-75b"), standalone=True)
+
+
+def test_flash_with_a_model(monkeypatch, tmp_path, capsys):
+    """The command: a bitstream that loads it, and the image that it loads."""
+    made, written = [], []
+    bits = tmp_path / "top.bit"
+    bits.write_bytes(b"bits")
+    monkeypatch.setattr("boards.bitstream.build_bitstream", lambda board, **options: (
+        made.append(options["standalone"]) or type("Done", (), {"file": str(bits)})))
+    monkeypatch.setattr("boards.bitstream.check_timing", lambda done: None)
+    monkeypatch.setattr("boards.flash.flash_board", lambda *given, **_: written.append(given[1]))
+    monkeypatch.setattr("boards.flash.flash_image", lambda board, file, bitstream, **_:
+                        written.append(file.read_bytes()))
+    model = tmp_path / "digits.tflite"
+    model.write_bytes(model_bytes())
+    flash(board="ulx3s-25f", file=None, volatile=False, model=model)
+    program, _ = session_program(read_tflite(model_bytes()), board_of("ulx3s-25f").params)
+    assert made == [True] and written == [str(bits), flash_image(program)]
+    for options, error in (({"volatile": True}, "leave out --volatile"),
+                           ({"board": "ecpix5-45f"}, "nothing is known of a flash")):
+        with pytest.raises(ValueError, match=error):
+            flash(**{"board": "ulx3s-25f", "file": None, "volatile": False, "model": model}
+                  | options)

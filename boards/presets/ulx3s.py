@@ -12,7 +12,9 @@ def _board(size, mhz, params):
     return Board(
         name=f"ulx3s-{size}f", title=f"ULX3S with an LFE5U-{size}F", device=f"lfe5u-{size}f",
         platform=f"ulx3s:ULX3S_{size}F_Platform", mhz=mhz, params=params, baud=3_000_000,
-        sdram=CHIPS["IS42S16160G"], flash=("--board", "ulx3s"))
+        sdram=CHIPS["IS42S16160G"], image_at=0x200000,
+        image_pins=(("cs", "R2"), ("copi", "W2"), ("cipo", "V2"), ("wp", "Y2"), ("hold", "W1")),
+        flash=("--board", "ulx3s"))
 
 
 BOARDS = (

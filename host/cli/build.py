@@ -19,6 +19,9 @@ def build(
     cols: Annotated[int | None, typer.Option(help="Columns of the array.")] = None,
     lanes: Annotated[int | None, typer.Option(
         help="Channels that are requantised side by side.")] = None,
+    standalone: Annotated[bool, typer.Option(
+        "--standalone", help="Load a program from the board's flash when the power comes: "
+        "`systolith flash --model` puts it there.")] = False,
     output: Annotated[Path | None, typer.Option(
         "--output", "-o", metavar="FILE", help="Where a copy of the bitstream goes.")] = None,
     keep: Annotated[Path | None, typer.Option(
@@ -43,10 +46,11 @@ def build(
         def say(text):
             step(f"{chosen.name}: {text}")
 
-        done = build_bitstream(chosen, seed=seed, mhz=frequency, params=params, progress=say)
+        done = build_bitstream(chosen, seed=seed, mhz=frequency, params=params,
+                               standalone=standalone, progress=say)
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
-        design = prepare(chosen, mhz=frequency, params=params)
+        design = prepare(chosen, mhz=frequency, params=params, standalone=standalone)
         for name, text in {"top.il": design.rtlil, **design.constraints}.items():
             (keep / name).write_text(text)
         shutil.copy(done.placed, keep / "placed.json")

@@ -1,3 +1,4 @@
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -14,20 +15,47 @@ def flash(
         help="What to load; left out, what `systolith build` makes.")] = None,
     volatile: Annotated[bool, typer.Option(
         "--volatile", help="Load the FPGA alone, until the power goes; not the flash.")] = False,
+    model: Annotated[Path | None, typer.Option(
+        "--model", help="A .tflite or .onnx network that goes into the flash behind the "
+        "bitstream: it is loaded when the power comes.")] = None,
 ):
-    """Load a bitstream into a board that is plugged in."""
+    """Load a bitstream into a board that is plugged in; with --model, a network as well.
+
+    A bitstream of yours has to be one of `systolith build --standalone` then.
+    """
     from boards.bitstream import build_bitstream, check_timing
     from boards.board import board_of
-    from boards.flash import flash_arguments, flash_board
+    from boards.flash import flash_arguments, flash_board, flash_image
     from host.cli.show import console, progress
 
     chosen = board_of(board)
     flash_arguments(chosen, file, volatile)  # refuse before anything takes time
+    if model and (volatile or chosen.image_at is None):
+        raise ValueError("--model goes into the flash: leave out --volatile" if volatile else
+                         f"nothing is known of a flash on {chosen.title} for a network")
+    image = _image(model, chosen) if model else None
     with progress() as step:
         if file is None:
-            done = build_bitstream(chosen, progress=lambda text: step(f"{chosen.name}: {text}"))
+            done = build_bitstream(chosen, standalone=image is not None,
+                                   progress=lambda text: step(f"{chosen.name}: {text}"))
             check_timing(done)
             file = done.file
         step(f"loading {file}")
         flash_board(chosen, file, volatile=volatile, say=step)
+        if image is not None:
+            with tempfile.TemporaryDirectory() as folder:
+                target = Path(folder, "model.bin")
+                target.write_bytes(image)
+                step(f"loading {model}")
+                flash_image(chosen, target, file, say=step)
     console.print(f"{chosen.title} is loaded", highlight=False)
+
+
+def _image(model, board):
+    """What goes into the flash of a board for a network, which has to fit the board."""
+    from host.image import flash_image
+    from host.models import read_model
+    from host.session import session_program
+
+    program, _ = session_program(read_model(model), board.params)
+    return flash_image(program)

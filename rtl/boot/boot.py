@@ -2,7 +2,7 @@ import enum
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import Out, connect, flipped
 
 from rtl.accelerator.registers import ADDRESS_BITS, OFFSET_BITS, Register, Window
 from rtl.boot.reader import FlashReader, flash_pins

@@ -41,8 +41,8 @@ class FlashReader(wiring.Component):
     offset : :class:`int`
         Address of the first byte: 24 bits.
     mhz : number
-        Clock. That of the flash is at most 25 MHz, which each bears in this mode, and leaves it half
-        a period and more for the way there and back.
+        Clock. That of the flash is at most 25 MHz, which each bears in this mode, and its words
+        have more than half a period for their way.
 
     Members
     -------
