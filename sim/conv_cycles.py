@@ -94,7 +94,7 @@ class ConvModel:
         core, gemm = self.core, self.gemm
         rate, lanes, pixel_lanes = max(core.requantize, 1), core.lanes, core.pixel_lanes
         beat = max(beat, rate)
-        lines = _Lines(conv, core.im2col_params.words, self.im2col)
+        lines = _Lines(conv, core.im2col_params.words, self.im2col, core.word_cost)
         width = conv["x_count"] + 1
         out_width = width - conv.get("trail", 0)
         chunks = (conv["kw_count"] + 1) * (conv["chunks"] + 1)
@@ -102,14 +102,15 @@ class ConvModel:
         tiles, passes = chunks * len(kernel), (conv["tiles"] + 1) * (conv["groups"] + 1)
         lane_steps = [lane * conv.get("lane_step", 0) for lane in range(pixel_lanes)]
         groups = core.array.cols // lanes
-        change = lanes if rate == 1 else rate + lanes
+        change = lanes * core.param_cost + (rate if rate > 1 else 0)
         hidden = core.params_ahead and rate == 1
         tail = gemm.systolic.latency - gemm.systolic.lead + gemm.accumulators.latency
         # Sums that are still to come fill most of the gap.
         gap = beat + (rate == 1) if again else max(
             gemm.accumulators.lead + 3, 0 if hidden else change)
 
-        begin = max(self.weights + core.array.rows + 1, FIRST_TILE + self.im2col.latency)
+        begin = core.start_cost + max(self.weights + core.array.rows + 1,
+                                      FIRST_TILE + self.im2col.latency)
         now, swap = begin, -gemm.min_tile           # the next vector; the last tile's first one
         before = self.weights + core.array.rows + 1 - gemm.min_tile  # that of the tile before it
         released = [-gap, -gap]                     # last beats of the last two drains
@@ -158,7 +159,7 @@ class ConvModel:
                     # From now on what results are added to is read between the words of input.
                     words = max(count * conv["y_step"], 1) * conv["line_words"]
                     lines.shared = drain
-                    lines.share = min(1 + pixels * groups * passes / words, beat / (beat - 1))
+                    lines.share *= min(1 + pixels * groups * passes / words, beat / (beat - 1))
                 released = [released[-1], drain + (groups - 1) * group - early
                             + (pixels - 1) * beat]
             lines.free(conv["y_origin"] + (first + count) * conv["y_step"], now - 1)
@@ -173,14 +174,15 @@ class ConvModel:
 class _Lines:
     """When each line of the input has come, and its vectors can leave."""
 
-    def __init__(self, conv, words, im2col):
+    def __init__(self, conv, words, im2col, word_cost):
         self.lines, self.line_words, self.words = conv["lines"], conv["line_words"], words
         self.latency = im2col.latency
         self.ahead = FREE - 1 - im2col.params.output_register
         self._came = []     # when the last word of each line did
         self._freed = []    # when the room of each line was free again
         self._next = FIRST_WORD
-        self.shared, self.share = None, 1   # from when on words take how many cycles of the memory
+        self.cost = self.share = word_cost  # cycles that a word takes, and from when on:
+        self.shared = None
 
     def come(self, line):
         """The cycle from which vectors of a line can enter the array; 0 for padding."""
@@ -213,8 +215,8 @@ class _Lines:
                 if wanted:
                     now = max(now, self._freed[wanted - 1])
                 alone = until - begin if self.shared is None else (
-                    min(max(self.shared - now, 0), until - begin))
-                now += alone + round((until - begin - alone) * self.share)
+                    min(max(self.shared - now, 0) / self.cost, until - begin))
+                now += round(alone * self.cost + (until - begin - alone) * self.share)
                 begin = until
             self._came.append(now - 1)
             self._next = now + 1

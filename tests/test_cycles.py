@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from boards.builds import up5k_build
 from host.accelerated import SimulatedAccelerator
 from host.compiler import Segment, compile_graph
 from host.digits import held_out, model_bytes
@@ -27,14 +28,16 @@ BUILDS = {
     # As on an iCE40: serial requantisation, no output registers.
     "4x4 serial": replace(small_build(4, 4), requantize=3, lanes=1, output_register=False,
                           depth=256, buffer_bytes=2048),
+    "UltraPlus": up5k_build(),
 }
 
 
 #: From go to done, of shared models by build: what changes these makes networks faster or slower.
 CYCLES = {
     "resnet8_cifar10": {"8x8": 199_414, "4x4": 785_326, "4x4 serial": 829_998,
-                        "2 of 12x16": 38_203},
-    "kws_dscnn": {"8x8": 54_189, "4x4": 180_017, "4x4 serial": 255_413, "2 of 12x16": 15_920},
+                        "2 of 12x16": 38_203, "UltraPlus": 939_266},
+    "kws_dscnn": {"8x8": 54_189, "4x4": 180_017, "4x4 serial": 255_413, "2 of 12x16": 15_920,
+                  "UltraPlus": 285_013},
 }
 
 
@@ -64,7 +67,9 @@ def check(build, graph, x, within=8):
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_digits(build):
-    check(build, read_tflite(model_bytes()), held_out().pictures[:1])
+    # In short layers the units that share a memory wait for each other's words.
+    check(build, read_tflite(model_bytes()), held_out().pictures[:1],
+          within=50 if build == "UltraPlus" else 8)
 
 
 @pytest.mark.parametrize("build", BUILDS)
