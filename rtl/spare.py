@@ -14,7 +14,7 @@ class Spare(wiring.Component):
     ----------
     payload : shape-like
     latency : :class:`int`
-        0: ``o`` depends combinationally on ``i``. 1: it is a register.
+        0: ``o`` depends combinationally on ``i``. 1: it does not.
 
     Members
     -------
@@ -27,21 +27,35 @@ class Spare(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        if self.latency:
+            self._two_slots(m)
+            return m
         spare, full = Signal.like(self.i.payload, reset_less=True), Signal()
-        valid, payload, ready = Signal(), Signal.like(self.i.payload), Signal()
         m.d.comb += [
             self.i.ready.eq(~full),
-            valid.eq(full | self.i.valid),
-            payload.eq(Mux(full, spare, self.i.payload)),
+            self.o.valid.eq(full | self.i.valid),
+            self.o.payload.eq(Mux(full, spare, self.i.payload)),
         ]
-        m.d.sync += full.eq(valid & ~ready)
+        m.d.sync += full.eq(self.o.valid & ~self.o.ready)
         with m.If(~full):
             m.d.sync += spare.eq(self.i.payload)
-        if self.latency:
-            m.d.comb += ready.eq(~self.o.valid | self.o.ready)
-            with m.If(ready):
-                m.d.sync += [self.o.valid.eq(valid), self.o.payload.eq(payload)]
-        else:
-            m.d.comb += [self.o.valid.eq(valid), self.o.payload.eq(payload),
-                         ready.eq(self.o.ready)]
         return m
+
+    def _two_slots(self, m):
+        """Two registers in turns. What enables them waits for nothing outside."""
+        slots = [Signal.like(self.i.payload, name=f"slot_{n}", reset_less=True) for n in range(2)]
+        first, full, put, take = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            put.eq(self.i.valid & self.i.ready),
+            take.eq(self.o.valid & self.o.ready),
+            self.i.ready.eq(~full),
+            self.o.payload.eq(Mux(first, slots[1], slots[0])),
+        ]
+        m.d.sync += [
+            self.o.valid.eq(put | full | (self.o.valid & ~take)),
+            full.eq(~take & (full | (self.o.valid & put))),
+            first.eq(first ^ take),
+        ]
+        for index, slot in enumerate(slots):
+            with m.If(~full & ((first ^ self.o.valid) == index)):
+                m.d.sync += slot.eq(self.i.payload)
