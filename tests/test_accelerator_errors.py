@@ -85,7 +85,12 @@ def loaded():
     (3, "params.base", 201, "PARAMS"),
     (1, "params.repeats", 7, "PARAMS"),
     (2, "store.walk.loops[0].count", -4000, None),
-    (0, "fetch.loops[0].count", 0, "STALL"),
+    (0, "fetch.loops[0].count", 0, "CONV"),
+    (0, "conv.tiles", 900, "CONV"),
+    (1, "conv.y_count", 900, "CONV"),
+    (1, "conv.x_count", 1000, "CONV"),
+    (1, "conv.lines", 60, "CONV"),
+    (2, "store.walk.loops[5].count", -9, "STALL"),
 ])
 def test_errors_name_field_and_layer(loaded, layer, path, value, error):
     simulated, program = loaded

@@ -201,6 +201,7 @@ class Accelerator(wiring.Component):
             *(sequencer.outside[name].eq(unit.outside) for name, unit in movers.items()),
             sequencer.reading.weights.eq(weights.busy), sequencer.reading.params.eq(constants.busy),
             sequencer.finished.eq(~store.busy & ~mapped & ~lacks),
+            sequencer.mapped.eq(mapped),
             sequencer.moved.eq((source.valid & source.ready) | (im2col.o.valid & im2col.o.ready)
                                | (rows.valid & rows.ready)
                                | (requantizer.o.valid & requantizer.o.ready)),

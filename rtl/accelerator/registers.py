@@ -102,3 +102,6 @@ class Error(Described):
     STALL = 9, "Nothing moved for `patience` cycles: fields of the layer contradict each other."
     LONG = 10, "A layer took `longest` cycles: some count in it is wrong."
     STOPPED = 11, "The host gave it up."
+    CONV = 12, ("`conv`: as STALL or LONG, before all vectors of a convolution came: it asks for "
+                "other words than `fetch` gives, for more lines than the buffer holds, or for "
+                "weights that there are not.")

@@ -52,8 +52,8 @@ class Sequencer(wiring.Component):
         reset. A register, as it goes everywhere.
     init, init_ahead : ``Out``
         The layer begins; its readers do, each as soon as it can.
-    finished, moved : ``In(1)``
-        The layer has ended; something moved in this cycle.
+    finished, moved, mapped : ``In(1)``
+        The layer has ended; something moved in this cycle; the im2col unit has work to do.
     reading : ``In``
         Which readers, ``weights`` and ``params``, have words to deliver.
     outside : ``In``
@@ -83,6 +83,7 @@ class Sequencer(wiring.Component):
             "init_ahead": Out(readers),
             "finished": In(1),
             "moved": In(1),
+            "mapped": In(1),
             "reading": In(readers),
             "outside": In(data.StructLayout({
                 name: 1 for name in ("fetch", "store", "weights", "params")})),
@@ -140,9 +141,10 @@ class Sequencer(wiring.Component):
                 m.d.comb += end.eq(self.finished)
                 # What the readers say after they went ahead is of the layer to come.
                 outside, reading = self.outside, self.reading
+                long = self.record[exact_log2(params.longest)]
                 for wrong, error in (
-                        (stuck, Error.STALL),
-                        (self.record[exact_log2(params.longest)], Error.LONG),
+                        (stuck, Error.STALL), (long, Error.LONG),
+                        ((stuck | long) & self.mapped, Error.CONV),
                         (end & ~ahead.weights & reading.weights, Error.WEIGHTS),
                         (end & ~ahead.params & reading.params, Error.PARAMS),
                         (outside.fetch, Error.FETCH), (outside.store, Error.STORE),
