@@ -167,6 +167,8 @@ RUN_FLOAT32 = {
     "QUANTIZE": _requantised(float32.requantise),
     "LOGISTIC": _requantised(float32.logistic),
     "LEAKY_RELU": _requantised(float32.leaky_relu, "alpha"),
+    "LOCAL_RESPONSE_NORMALIZATION": _requantised(float32.local_response_normalization, "size",
+                                                 "alpha", "beta", "bias"),
     "SOFTMAX": _softmax_float32,
     **{kind: RUN[kind] for kind in ("CONCATENATION", "MAX_POOL_2D", "PAD", "RESHAPE",
                                     "RESIZE_NEAREST_NEIGHBOR")},

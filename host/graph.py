@@ -75,7 +75,8 @@ class Operator:
     In a graph of the rounding float32 there are neither activations nor RELUs, TANH, HARD_SWISH and
     TRANSPOSE_CONV; what computes new numbers has ``range``, their bounds (low, high) in int8, and
     takes any scale to any other. AVERAGE_POOL_2D has ``count_padding``, whether padding counts as
-    zeros; SOFTMAX has no ``beta``.
+    zeros; SOFTMAX has no ``beta``. LOCAL_RESPONSE_NORMALIZATION has ``size``, ``alpha``, ``beta``
+    and ``bias``.
     """
 
     kind: str

@@ -43,9 +43,10 @@ def run(
     """Run a quantised network on the simulated RTL, or with --on on a board, and compare it with
     the runtime it belongs to.
 
-    The whole network runs on the accelerator; only softmax runs on the host. The accelerator is
-    compiled for simulation at the first run; without --board its memories are as large as the
-    network needs. Ends with status 1 if any byte differs that should not.
+    The whole network runs on the accelerator; only softmax, local response normalisation and very
+    large windows run on the host. The accelerator is compiled for simulation at the first run;
+    without --board its memories are as large as the network needs. Ends with status 1 if any byte
+    differs that should not.
     """
     from host.cli.layer_table import draw_digits, layer_table
     from host.cli.show import console, progress

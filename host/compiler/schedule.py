@@ -6,7 +6,7 @@ from host.compiler.windows import MOST_CELLS, cells_of
 __all__ = ["LOCAL", "on_host", "schedule"]
 
 #: Kinds that the accelerator does not have.
-LOCAL = {"SOFTMAX"}
+LOCAL = {"LOCAL_RESPONSE_NORMALIZATION", "SOFTMAX"}
 
 
 def on_host(graph, operator):

@@ -1,5 +1,7 @@
-"""Operators that look at one number at a time, and softmax: how they enter the graph."""
+"""Operators that look at one number at a time, softmax and normalisation: how they enter the
+graph."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +9,10 @@ import numpy as np
 from host.onnx.builder import FULL, Quantisation
 from host.onnx.values import Activation, Refusal, in_order
 
-__all__ = ["lookup", "requantise", "softmax"]
+__all__ = ["lookup", "normalisation", "requantise", "softmax"]
+
+#: Most channels that a normalisation sums over.
+MOST_CHANNELS = 1 << 10
 
 
 def lookup(node, x, kind, scale, zero_point, unsigned, bounds=FULL, **attributes):
@@ -26,6 +31,23 @@ def requantise(node, x, scale, zero_point, unsigned, bounds=FULL):
             bounds == FULL):
         return Activation(x.tensor, x.shape, x.order)
     return lookup(node, x, "QUANTIZE", scale, zero_point, unsigned, bounds)
+
+
+def normalisation(node, x, scale, zero_point, unsigned):
+    """Among neighbours in the channels."""
+    size = node.integer("size", 0)
+    if size not in range(1, MOST_CHANNELS, 2):
+        raise Refusal(f"the size {size} is not an odd number of up to {MOST_CHANNELS} channels")
+    attributes = {name: node.number(name, default) for name, default in (
+        ("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))}
+    if not all(0 < value < math.inf for value in attributes.values()):
+        raise Refusal(f"only positive numbers are possible, not {attributes}")
+    builder = node.builder
+    source = builder.picture(x)
+    tensor = builder.append("LOCAL_RESPONSE_NORMALIZATION", [source], node.outputs[0],
+                            builder.tensors[source].shape, unsigned,
+                            Quantisation(scale, zero_point), range=FULL, size=size, **attributes)
+    return builder.result(tensor, x.shape)
 
 
 def softmax(node, x, scale, zero_point, unsigned):

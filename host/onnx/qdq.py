@@ -247,6 +247,11 @@ def _softmax(node):
     return _pending(node, _real(node, 0), pointwise.softmax)
 
 
+def _normalisation(node):
+    node.expect(1)
+    return _pending(node, _real(node, 0), pointwise.normalisation)
+
+
 def _refused(reason):
     def check(node):
         raise Refusal(reason)
@@ -266,6 +271,7 @@ CHECKS = {
     "GlobalAveragePool": _pool(pools.mean),
     "Sigmoid": _lookup("LOGISTIC"),
     "LeakyRelu": _lookup("LEAKY_RELU", ("alpha", 0.01)),
+    "LRN": _normalisation,
     "Softmax": _softmax,
 }
 

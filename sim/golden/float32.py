@@ -11,7 +11,8 @@ from sim.golden.conv import conv2d_acc, depthwise_conv2d_acc, fully_connected_ac
 from sim.golden.requantize import requantize_float32
 
 __all__ = ["add", "average_pool", "conv2d", "depthwise_conv2d", "fully_connected", "leaky_relu",
-           "logistic", "mean", "quantize", "requantise", "rescale", "softmax"]
+           "local_response_normalization", "logistic", "mean", "quantize", "requantise", "rescale",
+           "softmax"]
 
 
 def rescale(input_scale, weights_scale, scale):
@@ -135,6 +136,26 @@ def logistic(x, *, input_scale, input_zero_point, scale, zero_point, low=-128, h
         below = _multiply_add(below, square, np.float32(factor))
     y = np.clip(above * real / below + np.float32(0.5), np.float32(0), np.float32(1))
     return np.clip(quantize(y, scale, zero_point), low, high).astype(np.int8)
+
+
+def local_response_normalization(x, *, size, alpha, beta, bias, input_scale, input_zero_point,
+                                 scale, zero_point, low=-128, high=127):
+    """LRN, over ``size`` neighbours among the channels, which lie last: as onnxruntime sums
+    squares, from channel to channel with what comes and what goes."""
+    real = _real(x, input_scale, input_zero_point)
+    before, factor = (size - 1) // 2, np.float32(alpha) / np.float32(size)
+    squares = np.pad(real * real, [(0, 0)] * (x.ndim - 1) + [(before, size - 1 - before)])
+    sums = np.empty_like(real)
+    total = np.full(real.shape[:-1], bias, np.float32)
+    for channel in range(size):
+        total = total + factor * squares[..., channel]
+    sums[..., 0] = total
+    for channel in range(1, x.shape[-1]):
+        total = total + factor * squares[..., channel + size - 1]
+        total = total - factor * squares[..., channel - 1]
+        sums[..., channel] = total
+    powers = np.power(sums.astype(np.float64), -np.float64(np.float32(beta))).astype(np.float32)
+    return np.clip(quantize(powers * real, scale, zero_point), low, high).astype(np.int8)
 
 
 def softmax(x, *, input_scale, scale, zero_point, low=-128, high=127):
