@@ -29,11 +29,13 @@ from sim.virtual_board import VirtualBoard
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 SMALL = small_build(4, 4, sdram_bits=16, weight_bytes=1 << 22)
+#: Where a program could lie in flash: nothing does. So other tests have the same simulator.
+BOOT = 0x20000
 
 
 @functools.cache
 def board():
-    return VirtualBoard(SMALL)
+    return VirtualBoard(SMALL, boot=BOOT)
 
 
 def network():
