@@ -46,13 +46,13 @@ def lfe5u_85_build():
 
 def up5k_build():
     """4x4 products for an iCE40UP5K: all that a network has lies in its 128 KiB of single-port RAM;
-    of its 30 block RAMs, 16 are accumulators and 8 hold lines. Convolutions sum windows; sums of
+    of its 30 block RAMs, 12 are accumulators and 8 hold lines. Convolutions sum windows; sums of
     tensors are layers of their own, which takes 285 LUTs less."""
     array = ArrayParams(rows=4, cols=4, fir_rows=3, products=products_for(4, 4, 3, "ice40", 8))
     return AcceleratorParams(array=array, depth=256, lanes=1, requantize=3, output_register=False,
-                             buffer_bytes=4096, max_lines=256, activation_bytes=131072,
+                             buffer_bytes=4096, max_lines=96, activation_bytes=131072,
                              unified=True, prefetch=False, pooling=False, fused=False,
-                             serial=True)
+                             serial=True, sum_bits=24, patience=4096, longest=1 << 22)
 
 
 def resized(board, *, rows=None, cols=None, lanes=None):

@@ -22,6 +22,7 @@ MEMORIES = {
     "buffer_bytes": ("line buffer", "bytes", "narrower pictures or fewer channels"),
     "max_lines": ("lines of a picture", "lines", "lower pictures"),
     "depth": ("accumulators", "pixels", "narrower pictures"),
+    "sum_bits": ("width of accumulators", "bits", "fewer or smaller weights of a filter"),
 }
 
 #: Of the memory that tensors, weights, parameters and program share in some builds.
@@ -117,7 +118,7 @@ def fit(graph, params, keep=False, batch=1):
 
     def enough(name):
         need, have = needs[name], getattr(params, name)
-        exact = isinstance(need, bool) or name in {"max_lines", "depth"}
+        exact = isinstance(need, bool) or name in {"max_lines", "depth", "sum_bits"}
         return max(have, need if exact else 1 << ceil_log2(need))
 
     able = _able(graph, params)

@@ -146,6 +146,14 @@ class ConvLayer:
     def depthwise(self):
         return self.shape.groups == self.shape.channels > 1
 
+    @property
+    def sum_bits(self):
+        """Bits that hold the sum of a filter's products with any int8."""
+        weights = self.weights.reshape(len(self.weights), -1).astype(np.int64)
+        low, high = (order(-128 * weights, 127 * weights).sum(axis=1)
+                     for order in (np.minimum, np.maximum))
+        return 1 + max(int(-low.min() - 1).bit_length(), int(high.max()).bit_length())
+
     def transposed(self):
         """The same layer over pictures with height and width exchanged."""
         shape = self.shape
@@ -202,7 +210,8 @@ class ConvPlan:
         self.scattered = way.scattered(core.lanes)
         self.layer_config = way.config(self.band)
         # Of those that fit, what takes the least memory.
-        self.least = min((way for way, _ in ways), key=lambda way: way.memory).least
+        least = min((way for way, _ in ways), key=lambda way: way.memory).least
+        self.least = {**least, "sum_bits": layer.sum_bits}
 
     def config(self):
         """Fields of the payload of ``config``."""

@@ -40,6 +40,8 @@ class Gemm(wiring.Component):
         Rounding modes of the requantizer.
     output_register : :class:`bool`
         Use the output registers of block RAM.
+    sum_bits : :class:`int`
+        Width of an accumulator, 16 to 32.
 
     Members
     -------
@@ -59,7 +61,7 @@ class Gemm(wiring.Component):
     """
 
     def __init__(self, array, *, depth=256, lanes=1, pixel_lanes=1, requantize=1,
-                 rounding="tflm", output_register=False):
+                 rounding="tflm", output_register=False, sum_bits=32):
         if not isinstance(array, ArrayParams):
             raise TypeError(f"array must be ArrayParams, not {array!r}")
         self.array = array
@@ -68,7 +70,8 @@ class Gemm(wiring.Component):
         last_sums = data.ArrayLayout(signed(array.sum_width(array.rows - 1)),
                                      pixel_lanes * array.cols)
         self.accumulators = Accumulators(cols=array.cols, depth=depth, sums=last_sums, lanes=lanes,
-                                         pixel_lanes=pixel_lanes, output_register=output_register)
+                                         pixel_lanes=pixel_lanes, output_register=output_register,
+                                         width=sum_bits)
         self.arrays = [SystolicArray(array, tag_shape=AccumulatorTag, lead=self.accumulators.lead)
                        for _ in range(pixel_lanes)]
         self.systolic = self.arrays[0]

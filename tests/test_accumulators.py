@@ -26,23 +26,24 @@ class Pass:
                    "done": tile == tiles - 1}
             yield tag, self.sums[tile, index].tolist(), index
 
-    def beats(self, lanes):
+    def beats(self, lanes, width):
         """What drains: (lanes of a channel group, last) for each group, for each pixel."""
-        totals = self.sums[:, self.keep].sum(axis=0).astype(np.int32)
+        top = 1 << width - 1
+        totals = (self.sums[:, self.keep].sum(axis=0) + top) % (2 * top) - top
         for group in range(0, totals.shape[1], lanes):
             for pixel, total in enumerate(totals):
                 yield total[group:group + lanes].tolist(), pixel == len(totals) - 1
 
 
-def build(*, cols=4, lanes=2, depth=12, output_register=False):
+def build(*, cols=4, lanes=2, depth=12, output_register=False, width=32):
     return Accumulators(cols=cols, depth=depth, lanes=lanes, output_register=output_register,
-                        sums=data.ArrayLayout(signed(WIDTH), cols))
+                        width=width, sums=data.ArrayLayout(signed(WIDTH), cols))
 
 
 def run(dut, passes, *, p_vector=1.0, p_ready=1.0, p_claim=1.0, seed=0):
     """Cycles of the last tag of each pass, of each beat, and of each claim."""
     completed, taken, claims = [], [], []
-    expected = [beat for part in passes for beat in part.beats(dut.lanes)]
+    expected = [beat for part in passes for beat in part.beats(dut.lanes, dut.width)]
     claimed = 0
     cycle = 0
 
@@ -112,6 +113,13 @@ def test_passes(cols, lanes, depth, output_register, p_vector, p_ready, p_claim)
     dut = build(cols=cols, lanes=lanes, depth=depth, output_register=output_register)
     passes = list(random_passes(rng, dut, 12))
     run(dut, passes, p_vector=p_vector, p_ready=p_ready, p_claim=p_claim, seed=cols)
+
+
+@pytest.mark.parametrize("width, cols, lanes", [(24, 4, 1), (17, 3, 3)])
+def test_narrow_sums(width, cols, lanes):
+    rng = np.random.default_rng(width)
+    dut = build(cols=cols, lanes=lanes, width=width)
+    run(dut, list(random_passes(rng, dut, 8)), p_vector=0.7, p_ready=0.6)
 
 
 @pytest.mark.parametrize("output_register", [False, True])

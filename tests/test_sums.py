@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from host.accelerated import SimulatedAccelerator
-from host.compiler import compile_graph
+from host.compiler import compile_graph, needs_of
 from host.compiler.windows import MOST_CELLS, mean_scale
-from host.fitting import shortages, small_build
+from host.fitting import fit, shortages, small_build
 from host.golden_run import run_graph
 from host.samples import Chain, int8
 from rtl.accelerator.descriptor import Kind
@@ -72,6 +72,30 @@ def test_without_a_unit(graph, layers, batch):
         pictures = pictures.astype(np.int8)
         np.testing.assert_array_equal(simulated.run(pictures).values[graph.outputs[0]],
                                       run_graph(graph, pictures)[graph.outputs[0]])
+
+
+def test_sums_that_accumulators_cannot_hold():
+    """Weights of a filter at their limits: the bits are counted exactly, and named if short."""
+    def need(taps, weight):
+        chain = Windows(1, 1, taps)
+        chain.weighted("CONV_2D", (1, 1, 1, taps), 0, (1, 1, 1, 1), stride=(1, 1), dilation=(1, 1),
+                       padding=((0, 0), (0, 0)))
+        graph = chain.graph()
+        weights = np.full((1, 1, 1, taps), weight, np.int8)
+        tensors = tuple(replace(each, data=weights) if index == graph.operators[0].inputs[1]
+                        else each for index, each in enumerate(graph.tensors))
+        return replace(graph, tensors=tensors)
+
+    build = small_build(4, 4, sum_bits=18)
+    for taps, weight, bits in ((8, 127, 18), (8, -128, 19), (9, 127, 19), (1, -128, 16)):
+        graph = need(taps, weight)
+        assert needs_of(graph, build)["sum_bits"] == bits
+        assert [(each.name, each.need) for each in shortages(graph, build)] == (
+            [("sum_bits", bits)] if bits > 18 else [])
+    with pytest.raises(ValueError, match=r"^the network does not fit; sum bits: 19 are needed, "
+                                         r"1 more than the 18 of this build$"):
+        compile_graph(need(9, 127), build)
+    assert fit(need(9, 127), build).sum_bits == 19
 
 
 def test_weights_of_ones_take_little_memory():

@@ -127,12 +127,12 @@ def plan_layer(core, operator, plan, fetch, target, macs):
         store = {
             "loops": [(groups, core.lanes * filters), (filters, 1),
                       (plan.groups, array.cols * filters)],
-            "limit": shape.channels, "outer_channels": array.cols,
+            "limit": shape.channels, "fewer": 1,
             "lane_step": filters if plan.scattered or astray else 0}
     else:
         store = {
             "loops": [(plan.tiles * groups, core.lanes), (1, 0), (shape.groups, filters)],
-            "limit": filters, "outer_channels": 0,
+            "limit": filters,
             "lane_step": int(plan.scattered or astray)}
     bands = plan.bands
     next_line = core.pixel_lanes * y_step

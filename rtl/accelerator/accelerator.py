@@ -88,8 +88,8 @@ class Accelerator(wiring.Component):
 
         memories = (UnifiedMemory if params.unified else SeparateMemories)(params)
         words = {"address_bits": ceil_log2(params.words), "word_bytes": word_bytes}
-        store = Store(**words, lanes=lanes, pixel_lanes=params.pixel_lanes, count_bits=COUNT_BITS,
-                      serial=params.serial,
+        store = Store(**words, lanes=lanes, cols=array.cols, pixel_lanes=params.pixel_lanes,
+                      count_bits=COUNT_BITS, serial=params.serial,
                       **({"ahead": params.ahead, "reader": memories.residual_reader}
                          if params.fused else {}))
         if params.serial:
@@ -106,7 +106,8 @@ class Accelerator(wiring.Component):
         gather = ParamReader(lanes=lanes, width=len(constants.o.payload))
         im2col = Im2col(params.im2col)
         gemm = Gemm(array, depth=params.depth, lanes=lanes, pixel_lanes=params.pixel_lanes,
-                    requantize=0, output_register=params.output_register)
+                    requantize=0, output_register=params.output_register,
+                    sum_bits=params.sum_bits)
         requantizer = Requantizer(lanes=lanes, cycles=params.requantize, rounding=params.rounding,
                                   twice=params.fused)
         m.submodules.memories = ResetInserter(self.clear)(memories)
@@ -129,7 +130,7 @@ class Accelerator(wiring.Component):
             m.d.comb += [pool.i.payload.eq(source.payload), pool.maximum.eq(layer.maximum)]
         if params.addition:
             m.submodules.add = add = clear(Add(
-                word_bytes=word_bytes, lanes=lanes, cols=array.cols,
+                word_bytes=word_bytes, lanes=lanes, cols=array.cols, ahead=not params.serial,
                 output_register=params.output_register))
             sources[Kind.ADD], readers[Kind.ADD] = add.i, add.weights
             m.d.comb += add.i.payload.eq(source.payload)

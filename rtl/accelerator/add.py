@@ -32,6 +32,8 @@ class Add(wiring.Component):
     Parameters
     ----------
     word_bytes, lanes, cols : :class:`int`
+    ahead : :class:`bool`
+        Whether the next pair may come while one is at work.
     output_register : :class:`bool`
         Of the tables.
 
@@ -47,7 +49,8 @@ class Add(wiring.Component):
         ``last`` marks the last beat of all.
     """
 
-    def __init__(self, *, word_bytes, lanes, cols, output_register=False):
+    def __init__(self, *, word_bytes, lanes, cols, ahead=True, output_register=False):
+        self.ahead = ahead
         self.word_bytes, self.lanes, self.cols = word_bytes, lanes, cols
         self.output_register = output_register
         self.latency = 2 + output_register
@@ -79,10 +82,11 @@ class Add(wiring.Component):
         with m.If(write):
             m.d.sync += entry.eq(entry + 1)
 
-        # While the beats of a pair leave, the first word of the next one is taken.
-        word = self.i.payload.data
-        early, have_early = Signal.like(word), Signal()
+        # While the beats of a pair leave, the first word of the next one is taken, if there is a
+        # register for it.
+        word, have_early = self.i.payload.data, Signal()
         first, second, final, paired = Signal.like(word), Signal.like(word), Signal(), Signal()
+        early = Signal.like(word) if self.ahead else first
         beat, ends = Signal(range(beats)), Signal()
         advance, lookup, done = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -90,7 +94,7 @@ class Add(wiring.Component):
             ends.eq(self.single | (beat == beats - 1)),
             lookup.eq(paired & self.loaded & advance),
             done.eq(lookup & ends),
-            self.i.ready.eq(~have_early | ~paired | done),
+            self.i.ready.eq((~have_early & self.ahead) | ~paired | done),
         ]
         with m.If(lookup):
             m.d.sync += beat.eq(Mux(done, 0, beat + 1))

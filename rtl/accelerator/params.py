@@ -62,6 +62,8 @@ class AcceleratorParams:
         Whether one unit walks all loops over addresses, from block RAM: far smaller, and an address
         in two cycles for each of the units. With a unified memory, and without pooling,
         prefetch and further pixel lanes.
+    sum_bits : :class:`int`
+        Width of an accumulator, 16 to 32: what the products of a filter add up to.
     patience, longest : :class:`int`
         Cycles without any movement after which a layer is given up, and cycles that one may take
         in all: powers of two.
@@ -87,6 +89,7 @@ class AcceleratorParams:
     unified: bool = False
     prefetch: bool = True
     serial: bool = False
+    sum_bits: int = 32
     patience: int = 1 << 16
     longest: int = 1 << 30
 
@@ -104,8 +107,8 @@ class AcceleratorParams:
         one_of("requantize", self.requantize, Requantizer.CYCLES)
         for name, low, high in (("depth", 2, 4096), ("activation_bytes", 64, 1 << 20),
                                 ("weight_bytes", 64, 1 << 22), ("channels", 8, 1 << 16),
-                                ("program_words", 64, 1 << 16), ("patience", 64, 1 << 24),
-                                ("longest", 64, 1 << 30)):
+                                ("program_words", 64, 1 << 16), ("sum_bits", 16, 32),
+                                ("patience", 64, 1 << 24), ("longest", 64, 1 << 30)):
             object.__setattr__(self, name, integer(name, getattr(self, name), low, high))
         for name in ("activation_bytes", "patience", "longest"):
             value = getattr(self, name)

@@ -83,6 +83,7 @@ PARAMETERS = {
     "patience": "Cycles without any movement after which a layer is stuck.",
     "longest": "Cycles that a layer may take.",
     "serial": "1 if one unit walks all loops over addresses.",
+    "sum_bits": "Of a sum of products.",
     "sdram_bits": "Data pins of the SDRAM in which weights lie; 0 if they lie on the chip.",
 }
 

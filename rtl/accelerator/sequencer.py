@@ -60,7 +60,7 @@ class Sequencer(wiring.Component):
         Which addresses are outside their memories.
     running, error, index, cycles : ``Out``
         Of this run or the last one.
-    record_en, record : ``Out(1)``, ``Out(32)``
+    record_en, record : ``Out(1)``, ``Out``
         Cycles of the layer ``index`` as it ends, from the end of the one before.
     """
 
@@ -92,7 +92,7 @@ class Sequencer(wiring.Component):
             "index": Out(16),
             "cycles": Out(32),
             "record_en": Out(1),
-            "record": Out(32),
+            "record": Out(range(2 * params.longest)),
         })
 
     def elaborate(self, platform):

@@ -21,7 +21,7 @@ def store_of(address_bits, count_bits, lanes, pixel_lanes=1, serial=False):
     ``walk``: loops over byte addresses, see :data:`DIMS`; with several pixel lanes, a loop over
     these within all others. A ``serial`` build has them elsewhere. ``lane_step``: bytes between the
     channels of a beat; 0 stands for neighbours at a multiple of ``lanes``. ``limit``: channels of
-    the outer pass loop's first iteration, less ``outer_channels`` for each further one.
+    the outer pass loop's first iteration, for each further one ``cols`` less if ``fewer``.
     ``last_lane``: pixel lanes after it have no line of output in their last turn.
     """
     several = pixel_lanes > 1
@@ -30,7 +30,7 @@ def store_of(address_bits, count_bits, lanes, pixel_lanes=1, serial=False):
             "walk": loops_of(DIMS + several, address_bits, count_bits, tail=True)}),
         **({"lane_step": count_bits} if lanes > 1 else {}),
         "limit": count_bits,
-        "outer_channels": count_bits,
+        "fewer": 1,
         **({"last_lane": range(pixel_lanes)} if several else {}),
     })
 
@@ -49,7 +49,7 @@ class Store(wiring.Component):
     ----------
     address_bits, word_bytes : :class:`int`
         Of addresses of words; bytes of a word.
-    lanes, pixel_lanes, count_bits : :class:`int`
+    lanes, cols, pixel_lanes, count_bits : :class:`int`
     serial : :class:`bool`
         Addresses come on ``places``, and nothing is told of loops but which are ``carried``.
     ahead : :class:`int`
@@ -76,10 +76,10 @@ class Store(wiring.Component):
         For each beat: ``data``, the word; ``at``, which beat of a word it is; ``last``.
     """
 
-    def __init__(self, *, address_bits, word_bytes, lanes, count_bits, pixel_lanes=1,
+    def __init__(self, *, address_bits, word_bytes, lanes, cols, count_bits, pixel_lanes=1,
                  serial=False, ahead=0, reader=None):
         self.lanes, self.word_bytes, self.pixel_lanes = lanes, word_bytes, pixel_lanes
-        self.ahead = ahead
+        self.cols, self.ahead = cols, ahead
         self.within = exact_log2(word_bytes)
         byte_bits = address_bits + self.within
         self.inner = int(pixel_lanes > 1)        # loops within those of DIMS
@@ -181,7 +181,7 @@ class Store(wiring.Component):
         room = Signal(signed(len(config.limit) + 1))
         of_pass, begun = Signal.like(room), Signal.like(room)
         m.d.comb += begun.eq(Mux(carried[4], config.limit, Mux(
-            carried[3], of_pass - config.outer_channels, of_pass)))
+            carried[3], of_pass - Mux(config.fewer, self.cols, 0), of_pass)))
         with m.If(carried[2]):
             m.d.sync += [room.eq(begun), of_pass.eq(begun)]
         with m.Elif(carried[1]):

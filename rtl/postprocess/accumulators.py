@@ -35,7 +35,7 @@ class Accumulators(wiring.Component):
     Parameters
     ----------
     cols : :class:`int`
-        Columns; a memory 32 bits wide for each, twice.
+        Columns; a memory 32 bits wide for each, twice, or one for all of narrower sums.
     depth : :class:`int`
         Pixels of a pass at the most.
     sums : shape-like
@@ -46,6 +46,8 @@ class Accumulators(wiring.Component):
         Pixels whose sums arrive at once, in ``pixel_lanes * cols`` columns.
     output_register : :class:`bool`
         Use the memories' output registers: a cycle more, for a much faster clock on ECP5.
+    width : :class:`int`
+        Bits of a sum; larger ones wrap.
 
     Members
     -------
@@ -56,7 +58,8 @@ class Accumulators(wiring.Component):
         ``last`` marks the last pixel of a channel group.
     """
 
-    def __init__(self, *, cols, depth, sums, lanes=1, pixel_lanes=1, output_register=False):
+    def __init__(self, *, cols, depth, sums, lanes=1, pixel_lanes=1, output_register=False,
+                 width=32):
         self.cols = integer("cols", cols, 1, 32)
         self.depth = integer("depth", depth, 2, 4096)
         self.lanes = integer("lanes", lanes, 1, cols)
@@ -64,6 +67,7 @@ class Accumulators(wiring.Component):
             raise ValueError(f"lanes must divide the {cols} columns, not be {lanes}")
         self.pixel_lanes = integer("pixel_lanes", pixel_lanes, 1, MAX_PIXEL_LANES)
         self.output_register = bool(output_register)
+        self.width = integer("width", width, 16, 32)
         self.lead = 2 if output_register else 1
         self.min_tile = self.lead + 2
         self.latency = 2 * self.lead + 4
@@ -78,17 +82,26 @@ class Accumulators(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        columns = self.pixel_lanes * self.cols
+        shared = columns if self.width < 32 else 1  # narrow ones would not fill blocks
         halves = []
         for half in range(2):
             memories = []
-            for column in range(self.pixel_lanes * self.cols):
-                memory = BlockRam(width=32, depth=self.depth, output_register=self.output_register)
+            for column in range(0, columns, shared):
+                memory = BlockRam(width=shared * self.width, depth=self.depth,
+                                  output_register=self.output_register)
                 m.submodules[f"half_{half}_{column}"] = memory
                 memories.append(memory)
             halves.append(memories)
 
         self._elaborate_drain(m, halves, *self._elaborate_fill(m, halves))
         return m
+
+    def _word(self, memories, column):
+        """The word read of a column."""
+        shared = self.pixel_lanes * self.cols // len(memories)
+        memory, place = divmod(column, shared)
+        return memories[memory].read_data.word_select(place, self.width).as_signed()
 
     def _elaborate_fill(self, m, halves):
         """Read, add, write back. Returns the pixel that is read, and the end of a pass with the
@@ -126,17 +139,21 @@ class Accumulators(wiring.Component):
         with m.If(write_last):
             m.d.sync += written.eq(0)
 
+        sums = []
         for column in range(self.pixel_lanes * self.cols):
-            word = Signal(signed(32), name=f"word_{column}")
-            sum_ = Signal(signed(32), name=f"sum_{column}", reset_less=True)
-            low, high = (half[column].read_data for half in halves)
+            word = Signal(signed(self.width), name=f"word_{column}")
+            sum_ = Signal(signed(self.width), name=f"sum_{column}", reset_less=True)
+            low, high = (self._word(half, column) for half in halves)
             m.d.comb += word.eq(Mux(now.start, 0, Mux(adding, high, low)))
             m.d.sync += sum_.eq(word + self.i.payload[column])
-            for half, memories in enumerate(halves):
+            sums.append(sum_)
+        for half, memories in enumerate(halves):
+            shared = len(sums) // len(memories)
+            for index, memory in enumerate(memories):
                 m.d.comb += [
-                    memories[column].write_en.eq(writing & (write_half == half)),
-                    memories[column].write_addr.eq(written),
-                    memories[column].write_data.eq(sum_),
+                    memory.write_en.eq(writing & (write_half == half)),
+                    memory.write_addr.eq(written),
+                    memory.write_data.eq(Cat(sums[index * shared:(index + 1) * shared])),
                 ]
         # The last write may be a vector that is not kept: the count is what was written.
         count = Signal(range(self.depth + 1))
@@ -195,6 +212,9 @@ class Accumulators(wiring.Component):
             stages[0].turn.eq(turn),
         ]
         final_out = Signal()
+        sums = [Signal(signed(self.width), name=f"acc_{lane}", reset_less=True)
+                for lane in range(self.lanes)]
+        m.d.comb += [acc.eq(sum_) for acc, sum_ in zip(self.o.payload.acc, sums, strict=True)]
         with m.If(advance):
             for before, after in zip(stages, stages[1:], strict=False):
                 m.d.sync += after.eq(before)
@@ -205,11 +225,10 @@ class Accumulators(wiring.Component):
             ]
             for lane in range(self.lanes):
                 words = Array(
-                    Array(Mux(drain, *(half[first + column].read_data for half in halves[::-1]))
+                    Array(Mux(drain, *(self._word(half, first + column) for half in halves[::-1]))
                           for column in range(lane, self.cols, self.lanes))
                     for first in range(0, self.pixel_lanes * self.cols, self.cols))
-                m.d.sync += self.o.payload.acc[lane].eq(
-                    words[stages[-1].turn][stages[-1].group])
+                m.d.sync += sums[lane].eq(words[stages[-1].turn][stages[-1].group])
         m.d.comb += released.eq(self.o.valid & self.o.ready & final_out)
         with m.If(released):
             m.d.sync += [busy.eq(0), drain.eq(~drain)]
