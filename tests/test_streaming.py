@@ -18,6 +18,7 @@ from host.fitting import shortages, small_build
 from host.golden_run import run_graph
 from host.link import Channel
 from host.link.simulated import SimulatedPipe
+from host.samples import int8, residual
 from host.tflite import read_tflite
 from rtl.accelerator import SdramAccelerator
 from rtl.accelerator.registers import OFFSET_BITS, Register, Window
@@ -68,6 +69,17 @@ def test_digits_from_sdram():
         board().run(40 * count)
         device.channel.hello(abort=True)
         assert check(device, graph, x) in range(cycles - 60, cycles + 60)
+
+
+def test_tables_of_sums_come_from_sdram():
+    """Right before the weights of the convolution in which the sums take place."""
+    device, joined = Device(SimulatedPipe(board()), seed=5), 0
+    for seed in range(8):
+        rng = np.random.default_rng([31, seed])
+        graph = residual(rng)
+        joined += len(compile_graph(graph, SMALL).joined)
+        check(device, graph, int8(rng, graph.tensors[graph.inputs[0]].shape), within=200)
+    assert joined > 3
 
 
 def test_the_far_end_of_the_weights():
