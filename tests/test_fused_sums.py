@@ -12,11 +12,12 @@ from boards.builds import up5k_build
 from host.accelerated import SimulatedAccelerator
 from host.check import check
 from host.compiler import Segment, compile_graph, input_words
+from host.describe import fields_of
 from host.fitting import small_build
 from host.golden_run import run_graph
 from host.samples import int8, residual
-from rtl.accelerator.descriptor import Kind
-from rtl.accelerator.registers import OFFSET_BITS, Register, Window
+from rtl.accelerator.descriptor import Kind, descriptor_of, descriptor_words
+from rtl.accelerator.registers import OFFSET_BITS, Error, Register, Window
 from sim.cycles import CycleModel
 
 BUILDS = {
@@ -128,6 +129,32 @@ def test_memory_that_is_busy_changes_nothing_but_time(build):
         assert accelerator.read(Register.CYCLES) > alone
         assert accelerator.read(Register.STATUS) & 0xffff == 0
         np.testing.assert_array_equal(accelerator.tensor(graph.outputs[0]), want)
+
+
+def flipped(program, layer, path):
+    """The program with another value in a field of a bit."""
+    first = next(first for first, _, each in fields_of(descriptor_of(program.params))
+                 if each == path)
+    words = program.descriptors.copy()
+    words[layer * descriptor_words(program.params) + first // 32] ^= np.uint32(1 << first % 32)
+    return words
+
+
+@pytest.mark.parametrize("kind, path, error", [
+    (Kind.TABLE, "weights.used", Error.STALL), (Kind.TABLE, "params.used", Error.STALL),
+    (Kind.CONV, "sum", Error.CONV)])
+def test_what_lacks_a_table_stops(kind, path, error):
+    """And the next run is exact."""
+    graph, accelerator = block(), simulated("8x8")
+    program = compile_graph(graph, accelerator.params)
+    layer = next(n for n, each in enumerate(program.layers)
+                 if each.kind == kind and not each.fields.get("sum"))
+    accelerator.load(program)
+    accelerator.write(Window.PROGRAM, flipped(program, layer, path)[:, None])
+    assert accelerator.attempt() == error
+    # Who takes the next layer's parameters leaves that one without.
+    assert accelerator.read(Register.STATUS) >> 16 == layer + (path == "params.used")
+    exact("8x8", graph, np.random.default_rng(1))
 
 
 def test_the_larger_convolution_takes_the_sum():
