@@ -115,7 +115,8 @@ class Sequencer(wiring.Component):
 
         idle = Signal(range(params.patience + 1))
         stuck = idle[exact_log2(params.patience)]
-        m.d.sync += idle.eq(Mux(self.moved | begin | take, 0, idle + 1))
+        moved = Signal()
+        m.d.sync += [moved.eq(self.moved), idle.eq(Mux(moved | begin | take, 0, idle + 1))]
         with m.If(self.running):
             m.d.sync += [self.cycles.eq(self.cycles + 1), self.record.eq(self.record + 1)]
 

@@ -60,9 +60,9 @@ class Arbiter(wiring.Component):
             m.d.comb += client.words.valid.eq(reads)
             earlier = earlier | request.valid
         # Who reads does not care what would be written.
-        written = Const(0)
-        for name in reversed([name for name, parts in self.clients.items() if parts]):
-            request = getattr(self, name).requests
+        writers = [getattr(self, name).requests for name, parts in self.clients.items() if parts]
+        written = writers[-1].payload.data if writers else Const(0)
+        for request in reversed(writers[:-1]):
             written = Mux(request.valid, request.payload.data, written)
         m.d.comb += to.payload.data.eq(written)
         m.d.comb += to.valid.eq(earlier)
