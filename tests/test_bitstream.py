@@ -5,6 +5,7 @@ import dataclasses
 import json
 
 import pytest
+from amaranth import Signal
 
 from boards import bitstream
 from boards.bitstream import (
@@ -52,6 +53,17 @@ def test_ice40_dividers(source, mhz):
 def test_pll_refuses_what_it_cannot_make(family, mhz):
     with pytest.raises(ValueError, match=rf"^the PLL cannot make {mhz} MHz of 12 MHz$"):
         pll_of(family, 12, mhz)
+
+
+def test_a_late_copy_of_the_clock():
+    for source, mhz in ((25, 90), (50, 90), (25, 120), (25, 47)):
+        pll = Ecp5Pll.of(source, mhz)
+        cell = pll.instance(Signal(), Signal(), Signal(), late=Signal(), degrees=270)
+        phases = {name: cell.parameters[f"{name}_CPHASE"] + cell.parameters[f"{name}_FPHASE"] / 8
+                  for name in ("CLKOS", "CLKOS2")}
+        late = (phases["CLKOS2"] - phases["CLKOS"]) / pll.os * 360
+        assert abs(late - 270) <= 360 / 16 / pll.os
+        assert cell.parameters["CLKOS2_DIV"] == pll.os
 
 
 @pytest.mark.parametrize("name", sorted(boards()))

@@ -2,6 +2,7 @@
 """A program that lies in the flash of a board, beside a flash that knows its data sheet."""
 
 import random
+import re
 
 import numpy as np
 import pytest
@@ -132,7 +133,13 @@ def test_boards_that_can(name):
     design = prepare(preset, params=params, standalone=True)
     constraints, = design.constraints.values()
     assert "flash" in constraints
-    assert ("USRMCLK" in design.rtlil) == (preset.family == "ecp5")
+    streams = name == "ulx3s-25f"
+    assert ("USRMCLK" in design.rtlil) == streams
+    # What goes to the SDRAM, and comes from it, has registers in the pads; as has whether it goes.
+    cells = {cell: len(re.findall(rf"cell \\{cell} ", design.rtlil))
+             for cell in ("ODDRX1F", "IFS1P3DX", "OFS1P3DX")}
+    assert cells == ({"ODDRX1F": 1, "IFS1P3DX": 16, "OFS1P3DX": 2 * (16 + 22) + 1} if streams else
+                     dict.fromkeys(cells, 0))
 
 
 def test_the_image_goes_behind_the_bitstream(monkeypatch, tmp_path):
