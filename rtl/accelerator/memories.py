@@ -149,7 +149,8 @@ class SeparateMemories(wiring.Component):
 class UnifiedMemory(wiring.Component):
     """One memory with one port for everything: an access a cycle.
 
-    Every window of the host shows all of it. Units go before others that can wait longer.
+    Every window of the host shows all of it. Units go before others that can wait longer,
+    and the host, whose address takes the longest to come, goes last.
 
     Members
     -------
@@ -170,12 +171,12 @@ class UnifiedMemory(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.memory = memory = SinglePortMemory(depth=self.build.words)
-        clients = ["host", "store", "params", "weights", *self._residual, "fetch", "program"]
+        units = ["store", "params", "weights", *self._residual, "fetch", "program"]
         m.submodules.arbiter = arbiter = Arbiter(
-            {name: 4 * (name in {"host", "store"}) for name in clients},
+            {name: 4 * (name in {"host", "store"}) for name in (*units, "host")},
             address_bits=memory.address_bits, width=32, latency=memory.latency)
         connect(m, arbiter.memory, memory.port)
-        for name in clients[1:]:
+        for name in units:
             connect(m, flipped(getattr(self, name)), getattr(arbiter, name))
         host, request = arbiter.host.requests, self.host.requests
         m.d.comb += [

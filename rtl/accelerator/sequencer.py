@@ -101,13 +101,13 @@ class Sequencer(wiring.Component):
         m.submodules.loader = loader = self.loader
         connect(m, loader.port, flipped(self.port))
         begin, take, end = Signal(), Signal(), Signal()  # a run begins, a layer does, one ends
-        stop = Signal(Error)
+        stop, fails = Signal(Error), Signal()  # why a run is given up, and whether it is
         m.d.comb += [
             loader.go.eq(begin),
             loader.address.eq(self.go_address),
             loader.next.eq(take if params.prefetch else end),
         ]
-        m.d.sync += self.clear.eq(begin | (stop != Error.NONE))
+        m.d.sync += self.clear.eq(begin | fails)
         staged = data.View(self.layer.shape(), loader.o[:self.layer.shape().size])
         # What stays there while its layer runs is not the next one.
         there = loader.there & (Const(1) if params.prefetch else state == State.NEXT)
@@ -128,11 +128,11 @@ class Sequencer(wiring.Component):
                                  self.cycles.eq(0), self.record.eq(1), state.eq(State.NEXT)]
             with m.Case(State.NEXT):
                 with m.If(loader.error != Error.NONE):
-                    m.d.comb += stop.eq(loader.error)
+                    m.d.comb += [stop.eq(loader.error), fails.eq(1)]
                 with m.Elif(loader.there):
-                    self._judge(m, staged, ahead.as_value().all(), take, stop, state)
+                    self._judge(m, staged, ahead.as_value().all(), take, stop, fails, state)
                 with m.If(stuck):
-                    m.d.comb += stop.eq(Error.STALL)
+                    m.d.comb += [stop.eq(Error.STALL), fails.eq(1)]
                 with m.If(take):
                     m.d.sync += state.eq(State.BEGIN)
             with m.Case(State.BEGIN):
@@ -152,17 +152,17 @@ class Sequencer(wiring.Component):
                         (outside.weights & ~ahead.weights, Error.WEIGHTS),
                         (outside.params & ~ahead.params, Error.PARAMS)):
                     with m.If(wrong):
-                        m.d.comb += stop.eq(error)
+                        m.d.comb += [stop.eq(error), fails.eq(1)]
         with m.If(self.stop & self.running):
-            m.d.comb += stop.eq(Error.STOPPED)
-        with m.If(stop != Error.NONE):
+            m.d.comb += [stop.eq(Error.STOPPED), fails.eq(1)]
+        with m.If(fails):
             m.d.sync += [self.running.eq(0), self.error.eq(stop), state.eq(State.IDLE)]
         with m.Elif(end):
             m.d.comb += self.record_en.eq(1)
             m.d.sync += [self.index.eq(self.index + 1), self.record.eq(1), state.eq(State.NEXT)]
         return m
 
-    def _judge(self, m, staged, ahead, take, stop, state):
+    def _judge(self, m, staged, ahead, take, stop, fails, state):
         """What becomes of a descriptor that is there."""
         units = {Kind.CONV: self.params.fused | ~staged.sum, Kind.POOL: self.params.pooling,
                  Kind.ADD: self.params.addition, Kind.TABLE: self.params.fused}
@@ -174,9 +174,9 @@ class Sequencer(wiring.Component):
                     with m.If(has):
                         m.d.comb += take.eq(ahead)
                     with m.Else():
-                        m.d.comb += stop.eq(Error.UNIT)
+                        m.d.comb += [stop.eq(Error.UNIT), fails.eq(1)]
             with m.Default():
-                m.d.comb += stop.eq(Error.KIND)
+                m.d.comb += [stop.eq(Error.KIND), fails.eq(1)]
 
     def _connect_layer(self, m, staged, there, take):
         """Hand a descriptor to its readers, then to the units. Returns which readers have it."""
