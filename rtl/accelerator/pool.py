@@ -65,9 +65,11 @@ class Pool(wiring.Component):
             so_far = total[channel]
             m.d.comb += now.eq(Mux(fresh, x, Mux(
                 self.maximum, Mux(x > so_far, x, so_far), x + so_far)))
-            with m.If(taken):
+            # Neither waits for what is decided in this cycle: at a window's end nothing needs the
+            # sum so far any more, and what `out` takes while it is free counts if it is full then.
+            with m.If(self.i.valid & ~window_ends):
                 m.d.sync += so_far.eq(now)
-            with m.If(taken & window_ends):
+            with m.If(~full | leaves):
                 m.d.sync += out[channel].eq(now)
         for lane in range(self.lanes):
             m.d.comb += self.o.payload.acc[lane].eq(
