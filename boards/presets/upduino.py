@@ -10,6 +10,7 @@ def _board(name, title, note, **link):
     return Board(
         name=name, title=title, device="up5k", platform="upduino_v3:UpduinoV3Platform",
         clock="clk12", mhz=24, params=up5k_build(), led=False, volatile=False,
+        options=("--placer", "static"),
         flash=("--board", "ice40_generic", "--cable", "ft232"), **link,
         note=f"bridge the jumper OSC: the clock comes from the oscillator of 12 MHz. {note}")
 
