@@ -202,12 +202,12 @@ def test_transposed_convolutions_multiply_no_zeros(seed):
 
 
 def test_sums_replace_an_operand():
-    grown = Grown(8, 8, 8)
-    first = grown.conv(8)
-    second = grown.conv(8)
-    grown.append("ADD", [first, second], (1, 8, 8, 8), 0.1, activation="NONE")
+    grown = Grown(8, 8, 32)
+    first = grown.conv(32)
+    second = grown.conv(32)
+    grown.append("ADD", [first, second], (1, 8, 8, 32), 0.1, activation="NONE")
     program = runs(grown.graph())
-    # The second convolution adds, so that its own result lies nowhere.
+    # The second convolution, whose drain has time, adds: its own result lies nowhere.
     assert second not in program.places and program.places[grown.last] == program.places[first]
     kept = runs(grown.graph(), keep=True)
     assert kept.places[grown.last] not in {kept.places[first], kept.places[second]}
