@@ -25,6 +25,9 @@ MEMORIES = {
     "sum_bits": ("width of accumulators", "bits", "fewer or smaller weights of a filter"),
 }
 
+#: Memory of a ``serial`` build at the most.
+SERIAL_BYTES = 1 << 17
+
 #: Of the memory that tensors, weights, parameters and program share in some builds.
 UNIFIED = "memory that all share", "bytes", "a smaller network"
 
@@ -122,7 +125,11 @@ def fit(graph, params, keep=False, batch=1):
         return max(have, need if exact else 1 << ceil_log2(need))
 
     able = _able(graph, params)
-    larger = replace(able, **{name: enough(name) for name in needs if name != "program_words"})
+    sizes = {name: enough(name) for name in needs if name != "program_words"}
+    # The unit that walks all loops reaches no further, and knows no windows.
+    serial = (able.serial and not sizes.get("pooling", able.pooling)
+              and sizes.get("activation_bytes", able.activation_bytes) <= SERIAL_BYTES)
+    larger = replace(able, serial=serial, **sizes)
     if "program_words" not in needs:
         return larger
     words = _words(needs, params, larger)
