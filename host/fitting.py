@@ -6,6 +6,7 @@ from amaranth.utils import ceil_log2
 
 from host.compiler import needs_of
 from rtl.accelerator import AcceleratorParams, descriptor_words
+from rtl.accelerator.params import SERIAL_BYTES
 from rtl.params import ArrayParams
 
 __all__ = ["Shortage", "fit", "shortages", "small_build"]
@@ -24,9 +25,6 @@ MEMORIES = {
     "depth": ("accumulators", "pixels", "narrower pictures"),
     "sum_bits": ("width of accumulators", "bits", "fewer or smaller weights of a filter"),
 }
-
-#: Memory of a ``serial`` build at the most.
-SERIAL_BYTES = 1 << 17
 
 #: Of the memory that tensors, weights, parameters and program share in some builds.
 UNIFIED = "memory that all share", "bytes", "a smaller network"

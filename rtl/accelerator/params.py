@@ -11,10 +11,13 @@ from rtl.memory.sdram import burst_of
 from rtl.params import ArrayParams
 from rtl.postprocess import Requantizer
 
-__all__ = ["AcceleratorParams", "COUNT_BITS", "weight_room"]
+__all__ = ["AcceleratorParams", "COUNT_BITS", "SERIAL_BYTES", "weight_room"]
 
 #: Bits of a loop's count in a descriptor.
 COUNT_BITS = 12
+
+#: Memory of a ``serial`` build at the most: what its unit for loops reaches.
+SERIAL_BYTES = 1 << 17
 
 #: Roundings of a build by its flags TFLM and FLOAT32.
 ROUNDINGS = {(True, False): "tflm", (False, True): "float32", (True, True): "both"}
@@ -118,7 +121,7 @@ class AcceleratorParams:
             raise ValueError("a unified memory needs words of 4 bytes and 4 columns, not "
                              f"{self.word_bytes} and {self.array.cols}")
         if self.serial and (not self.unified or self.pooling or self.prefetch
-                            or self.pixel_lanes > 1 or self.activation_bytes > 1 << 17):
+                            or self.pixel_lanes > 1 or self.activation_bytes > SERIAL_BYTES):
             raise ValueError("serial needs a unified memory of up to 128 KiB and one pixel lane, "
                              "and neither pooling nor prefetch")
         if not self.unified and self.weight_bytes > (most := weight_room(self.array.cols)):
