@@ -89,7 +89,7 @@ def check(graph, params, *, mhz=None):
             for step in program.steps if isinstance(step, Segment)]
     cycles, expected = sum(map(model.run, runs)), [each for run in runs
                                                    for each in model.layers(run)]
-    ends = (*graph.inputs, *graph.outputs)
+    ends = (*program.graph.inputs, *program.graph.outputs)
     return Check(
         operators=[_operator(program, expected, products, each) for each in graph.operators],
         short=short, needs=program.needs, build=build,

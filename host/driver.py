@@ -116,7 +116,8 @@ class AcceleratorDriver(ABC):
     def _parts(self, program, inputs):
         """A run, which pauses before each go, behind it, and when all has been asked that waits for
         its end. The last thing it yields is a :class:`~host.target.Run`."""
-        values = dict(zip(program.graph.inputs, inputs, strict=True))
+        values = {tensor: x.reshape(-1, *program.graph.tensors[tensor].shape[1:])
+                  for tensor, x in zip(program.graph.inputs, inputs, strict=True)}
         for tensor, x in values.items():
             self._put(program, tensor, x)
         asked, done = [], []

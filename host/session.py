@@ -144,8 +144,8 @@ class Session:
                 failed.append(f"run {number + 1} of {len(runs)}: {run}")
                 continue
             count = min(self.batch, total - number * self.batch)
-            yield replace(run, values={index: value[:count]
-                                       for index, value in run.values.items()})
+            values = dict(zip(self.graph.inputs, runs[number], strict=True)) | run.values
+            yield replace(run, values={index: value[:count] for index, value in values.items()})
         if failed:
             raise RunError("; ".join(failed))
 

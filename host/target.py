@@ -33,5 +33,5 @@ class Target(Protocol):
 
     def run(self, *inputs):
         """The :class:`Run` of int8 ``inputs`` (1, ...), in the order of the graph: its values have
-        these inputs and the outputs of the graph, and the results of all operators if the program
-        keeps them."""
+        the inputs of the program's graph, the outputs, and the results of all operators if the
+        program keeps them."""

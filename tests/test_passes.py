@@ -1,5 +1,6 @@
 """Passes over graphs, each on its own: what they change, and that no byte of a result does."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from host.compiler.passes import (
     fuse_padding,
     optimise,
     remove_channels,
+    reshape_inputs,
 )
 from host.golden_run import run_graph
 from host.samples import Chain, int8, network, with_zeros
@@ -50,6 +52,42 @@ def test_random_networks(change):
 
 def chain(seed=1):
     return Chain(np.random.default_rng(seed))
+
+
+def reshaped(*sizes, outputs=None):
+    """A network that reshapes its input to lines and pixels of these ``sizes`` in turn."""
+    grown = chain()
+    grown.tensors = []
+    grown.last = grown.tensor((1, math.prod(sizes[0])), 0.05)
+    for size in sizes:
+        grown.append("RESHAPE", [grown.last], (1, *size), grown.x.scale, grown.x.zero_point)
+    grown.conv()
+    return replace(grown.graph(), outputs=outputs or (grown.last,))
+
+
+def test_inputs_come_as_they_are_reshaped():
+    before = reshaped((8, 6, 1), (4, 6, 2))
+    after = reshape_inputs(before)
+    assert kinds(after) == ["CONV_2D"] and after.tensors[after.inputs[0]].shape == (1, 4, 6, 2)
+    x, y = int8(np.random.default_rng(1), (3, 48)), before.outputs[0]
+    np.testing.assert_array_equal(run_graph(after, x.reshape(3, 4, 6, 2))[y],
+                                  run_graph(before, x)[y])
+
+
+@pytest.mark.parametrize("output", [0, 1])
+def test_inputs_stay_that_are_outputs(output):
+    before = reshaped((8, 6, 1), outputs=(output,))
+    assert kinds(before) == ["RESHAPE", "CONV_2D"]
+    assert reshape_inputs(before) == before
+
+
+def test_inputs_stay_that_are_read_again():
+    before = reshaped((8, 6, 1))
+    again = replace(before.operators[0], outputs=(len(before.tensors),), index=2)
+    before = replace(before, operators=(*before.operators, again),
+                     tensors=(*before.tensors, before.tensors[again.inputs[0]]),
+                     outputs=(*before.outputs, *again.outputs))
+    assert reshape_inputs(before) == before
 
 
 def test_padding_goes_into_the_convolution():

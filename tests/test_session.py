@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 
 from host import Session
+from host.accelerated import SimulatedAccelerator
 from host.digits import held_out, model_bytes
 from host.fitting import small_build
+from host.golden_run import run_graph
 from host.graph import Graph, Operator, Tensor
 from host.reference import run_tflm
+from host.samples.shapes import SHAPES
+from host.tflite_writer import write_tflite
 
 PICTURES = held_out().pictures[:3]
 
@@ -115,3 +119,18 @@ def test_refuses_an_unknown_target():
     with pytest.raises(ValueError, match='^target must be "golden", "rtl", AcceleratorParams or a '
                                          "device, not 'gpu'$"):
         Session(model_bytes(), "gpu")
+
+
+def test_reshaped_input():
+    """The input is what the file has, and all tensors are there, if it is written reshaped."""
+    data = write_tflite(SHAPES["tiny conv"](np.random.default_rng(2)))
+    session = Session(data, SimulatedAccelerator(small_build(
+        4, 4, weight_bytes=1 << 15, activation_bytes=1 << 16)), keep=True)
+    x = np.random.default_rng(3).integers(-128, 128, (2, 1960), np.int8)
+    assert session.inputs[0].shape == (1, 1960)
+    assert not any(layer.operator.kind == "RESHAPE" for layer in session.program.layers)
+    for run, picture in zip(session.results(x), x, strict=True):
+        want = run_graph(session.graph, picture[None])
+        assert run.values.keys() == want.keys()
+        for index, value in want.items():
+            np.testing.assert_array_equal(run.values[index], value)

@@ -66,8 +66,11 @@ def large(rng, size=8):
 
 
 def tiny_conv(rng):
-    """A spectrogram, 8 filters of 10x8 on its only channel, and a layer on all of that."""
-    return _Shape(rng, 49, 40, 1).depthwise((10, 8), (2, 2), 8).head(4, pool=False)
+    """A spectrogram that comes as one line, 8 filters of 10x8 on its only channel, and a layer on
+    all of that."""
+    net = _Shape(rng, 1960)
+    net.append("RESHAPE", [net.last], (1, 49, 40, 1), net.x.scale, net.x.zero_point)
+    return net.depthwise((10, 8), (2, 2), 8).head(4, pool=False)
 
 
 def _autoencoder(rng):
