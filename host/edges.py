@@ -6,7 +6,7 @@ before lines and pixels. ``Tensor.layout`` and ``Tensor.unsigned`` of inputs and
 
 import numpy as np
 
-__all__ = ["axes_of_file", "from_graph", "to_graph"]
+__all__ = ["axes_of_file", "from_graph", "from_runtime", "to_graph", "to_runtime"]
 
 
 def to_graph(tensor, x):
@@ -26,6 +26,23 @@ def from_graph(tensor, y):
     """Numbers ``y`` of the graph's output ``tensor`` as the file has them."""
     return axes_of_file(tensor, (y.astype(np.int16) + 128).astype(np.uint8) if tensor.unsigned
                         else y)
+
+
+def to_runtime(tensor, x, dtype):
+    """Numbers ``x`` of the graph as a runtime takes them for an input of ``dtype``; float32 stands
+    for what they mean, and gives them when it is quantised."""
+    if dtype == np.float32:
+        real = (x.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
+        return axes_of_file(tensor, real)
+    return from_graph(tensor, x)
+
+
+def from_runtime(tensor, y):
+    """Numbers of the graph from what a runtime gave for an output ``tensor``."""
+    if y.dtype == np.float32:
+        y = np.rint(y / np.float32(tensor.scale)) + (tensor.zero_point + 128 * tensor.unsigned)
+        y = y.astype(np.uint8 if tensor.unsigned else np.int8)
+    return to_graph(tensor, y)
 
 
 def axes_of_file(tensor, y):

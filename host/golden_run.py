@@ -75,8 +75,12 @@ def _between_scales(function):
     return run
 
 
+def _pictures(graph, operator, x):
+    return x.reshape(len(x), *graph.operand(operator, 0).size, -1)
+
+
 def _mean(graph, operator, x):
-    y = operators.mean(x, **_ends(graph, operator))
+    y = operators.mean(_pictures(graph, operator, x), **_ends(graph, operator))
     return y.reshape(-1, *graph.result(operator).shape[1:])
 
 
@@ -146,7 +150,7 @@ def _requantised(function, *names):
 
 
 def _mean_float32(graph, operator, x):
-    y = float32.mean(x, **_quantisation(graph, operator))
+    y = float32.mean(_pictures(graph, operator, x), **_quantisation(graph, operator))
     return y.reshape(-1, *graph.result(operator).shape[1:])
 
 

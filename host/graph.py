@@ -40,6 +40,11 @@ class Tensor:
         """The only scale of an activation."""
         return self.scales[0]
 
+    @property
+    def size(self):
+        """Height and width of a picture; with less than four axes it has one line, or one pixel."""
+        return (1, 1, *self.shape[1:-1])[-2:]
+
 
 def rescale(kind, x, weights, y):
     """``s_in * s_w / s_out`` in float64, for each scale of the ``weights`` of an operator of
@@ -67,7 +72,8 @@ class Operator:
     * SOFTMAX: ``beta``; LEAKY_RELU: ``alpha``; PAD: ``padding``
     * RESHAPE, and the others of :data:`POINTWISE`, QUANTIZE from int8 to int8: none
     * RESIZE_NEAREST_NEIGHBOR: ``factor`` (h, w), how often each line and pixel is repeated
-    * MEAN, over lines and pixels, which the result has as axes of 1 or not at all: none
+    * MEAN, over lines and pixels, which the result has as axes of 1 or not at all: none; of three
+      axes the second one is that of the pixels
     * CONCATENATION, of 2 to 10 operands along the channels: none
 
     ``range``, bounds (low, high) in int8, may stand in place of ``activation``.

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from host.edges import from_runtime, to_runtime
 from host.reference import TflmError
+from host.tflite import read_tflite
 
 __all__ = ["Litert"]
 
@@ -24,12 +26,16 @@ class Litert:
             self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise TflmError(f"LiteRT refuses the model: {error}") from error
+        self._graph = read_tflite(data)
 
     def run(self, *inputs):
-        """Outputs of the model, in its order, for int8 ``inputs`` of its shapes."""
-        interpreter = self._interpreter
-        for detail, x in zip(interpreter.get_input_details(), inputs, strict=True):
-            interpreter.set_tensor(detail["index"], x)
+        """Outputs of the model's graph, in its order, for int8 ``inputs`` of it."""
+        interpreter, graph = self._interpreter, self._graph
+        for detail, index, x in zip(interpreter.get_input_details(), graph.inputs, inputs,
+                                    strict=True):
+            interpreter.set_tensor(detail["index"],
+                                   to_runtime(graph.tensors[index], x, detail["dtype"]))
         interpreter.invoke()
-        return [interpreter.get_tensor(detail["index"])
-                for detail in interpreter.get_output_details()]
+        return [from_runtime(graph.tensors[index], interpreter.get_tensor(detail["index"]))
+                for detail, index in zip(interpreter.get_output_details(), graph.outputs,
+                                         strict=True)]

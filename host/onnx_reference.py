@@ -16,11 +16,11 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from host.edges import axes_of_file, from_graph, to_graph
+from host.edges import to_graph, to_runtime
 from host.graph import ModelError
 from host.onnx import read_onnx
 
-__all__ = ["OnnxReference", "OnnxruntimeError", "dequantised"]
+__all__ = ["OnnxReference", "OnnxruntimeError"]
 
 #: Operators that are fused with the QuantizeLinear behind them.
 FUSED = {"Conv", "Gemm", "MatMul", "Add", "AveragePool", "GlobalAveragePool", "Sigmoid",
@@ -29,11 +29,6 @@ FUSED = {"Conv", "Gemm", "MatMul", "Add", "AveragePool", "GlobalAveragePool", "S
 
 class OnnxruntimeError(Exception):
     """onnxruntime is missing, or does not run a model."""
-
-
-def dequantised(tensor, x):
-    """The floats that int8 ``x`` of ``tensor`` stand for: quantised again, they are ``x``."""
-    return (x.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
 
 
 class OnnxReference:
@@ -80,9 +75,8 @@ class OnnxReference:
         session, indices = self._exposed
         fed = {}
         for given, index, x in zip(session.get_inputs(), self._graph.inputs, inputs, strict=True):
-            tensor = self._graph.tensors[index]
-            fed[given.name] = (axes_of_file(tensor, dequantised(tensor, x))
-                               if given.type == "tensor(float)" else from_graph(tensor, x))
+            dtype = np.float32 if given.type == "tensor(float)" else None
+            fed[given.name] = to_runtime(self._graph.tensors[index], x, dtype)
         try:
             results = session.run(None, fed)
         except Exception as error:  # it has no common class of its own

@@ -9,6 +9,9 @@ import numpy as np
 from tflite_micro.python.tflite_micro import runtime
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
+from host.edges import from_runtime, to_runtime
+from host.tflite import read_tflite
+
 __all__ = ["Reference", "TflmError", "run_tflm"]
 
 #: What its wrapper raises where a flatbuffer is damaged.
@@ -54,7 +57,10 @@ class Reference:
         self._data = data
         self._interpreter = _load(data)
         graph = schema.Model.GetRootAs(data, 0).Subgraphs(0)
-        self._outputs = graph.OutputsLength()
+        self._count = graph.OutputsLength()
+        ends = [*graph.InputsAsNumpy().tolist(), *graph.OutputsAsNumpy().tolist()]
+        other = any(graph.Tensors(index).Type() != schema.TensorType.INT8 for index in ends)
+        self._graph = read_tflite(data) if other else None
 
     @functools.cached_property
     def _exposed(self):
@@ -62,13 +68,30 @@ class Reference:
         return _load(data), indices
 
     def run(self, *inputs):
-        """Outputs of the model, in its order, for int8 ``inputs`` of its shapes."""
-        return _run(self._interpreter, inputs, self._outputs)
+        """Outputs of the model's graph, in its order, for int8 ``inputs`` of it."""
+        outputs = _run(self._interpreter, self._fed(inputs), self._count)
+        if self._graph is None:
+            return outputs
+        return [from_runtime(self._graph.tensors[index], y)
+                for index, y in zip(self._graph.outputs, outputs, strict=True)]
 
     def layers(self, *inputs):
-        """Results of all operators, by index of tensor."""
+        """Results of all operators of the graph, by index of tensor."""
         interpreter, indices = self._exposed
-        return dict(zip(indices, _run(interpreter, inputs, len(indices)), strict=True))
+        results = dict(zip(indices, _run(interpreter, self._fed(inputs), len(indices)),
+                           strict=True))
+        if self._graph is None:
+            return results
+        return {index: from_runtime(self._graph.tensors[index], results[index])
+                for operator in self._graph.operators for index in operator.outputs}
+
+    def _fed(self, inputs):
+        """``inputs`` of the graph as the file has them."""
+        if self._graph is None:
+            return inputs
+        return [to_runtime(self._graph.tensors[index], x,
+                           self._interpreter.get_input_details(position)["dtype"])
+                for position, (index, x) in enumerate(zip(self._graph.inputs, inputs, strict=True))]
 
 
 def _load(data):

@@ -61,7 +61,7 @@ def _options(graph, operator):
         case "ADD":
             return "AddOptions", fields
         case "MEAN":
-            return "ReducerOptions", {"keepDims": len(y.shape) == 4}
+            return "ReducerOptions", {"keepDims": len(y.shape) == len(x.shape)}
         case "CONCATENATION":
             return "ConcatenationOptions", {"axis": len(y.shape) - 1}
         case "SOFTMAX":
@@ -72,7 +72,7 @@ def _options(graph, operator):
             return "ReshapeOptions", {"newShape": list(y.shape)}
         case "RESIZE_NEAREST_NEIGHBOR":
             return "ResizeNearestNeighborOptions", {}
-        case kind if kind in POINTWISE:
+        case kind if kind in POINTWISE or kind == "DEQUANTIZE":
             return "NONE", {}
         case "PAD":
             return "PadOptions", {}
@@ -100,7 +100,8 @@ def write_tflite(graph):
         if tensor.scales:
             quantization = _with(
                 "QuantizationParameters", scale=np.array(tensor.scales, np.float32),
-                zeroPoint=np.full(len(tensor.scales), tensor.zero_point, np.int64),
+                zeroPoint=np.full(len(tensor.scales), tensor.zero_point + 128 * tensor.unsigned,
+                                  np.int64),
                 quantizedDimension=tensor.axis)
         number = 0
         if tensor.data is not None:
@@ -108,7 +109,8 @@ def write_tflite(graph):
             little = tensor.data.astype(np.dtype(tensor.dtype).newbyteorder("<"))
             buffers.append(_with("Buffer", data=np.frombuffer(little.tobytes(), np.uint8)))
         tensors.append(_with("Tensor", shape=np.array(tensor.shape, np.int32), buffer=number,
-                             type=_code("TensorType", tensor.dtype.upper()),
+                             type=_code("TensorType", "U" * tensor.unsigned
+                                        + tensor.dtype.upper()),
                              name=tensor.name, quantization=quantization))
     kinds = sorted({operator.kind for operator in graph.operators})
     codes = [_with("OperatorCode", builtinCode=_code("BuiltinOperator", kind),

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from host.compiler import compile_graph
 from host.compiler.passes import (
     drop_unused,
     fold_constants,
@@ -13,9 +14,11 @@ from host.compiler.passes import (
     fuse_padding,
     optimise,
     remove_channels,
-    reshape_inputs,
+    write_inputs,
 )
+from host.fitting import small_build
 from host.golden_run import run_graph
+from host.graph import Operator
 from host.samples import Chain, int8, network, with_zeros
 
 PASSES = [fold_constants, fuse_padding, fuse_activations, remove_channels, drop_unused, optimise]
@@ -67,18 +70,38 @@ def reshaped(*sizes, outputs=None):
 
 def test_inputs_come_as_they_are_reshaped():
     before = reshaped((8, 6, 1), (4, 6, 2))
-    after = reshape_inputs(before)
+    after = write_inputs(before)
     assert kinds(after) == ["CONV_2D"] and after.tensors[after.inputs[0]].shape == (1, 4, 6, 2)
     x, y = int8(np.random.default_rng(1), (3, 48)), before.outputs[0]
     np.testing.assert_array_equal(run_graph(after, x.reshape(3, 4, 6, 2))[y],
                                   run_graph(before, x)[y])
 
 
+@pytest.mark.parametrize("fields, attributes, kept", [
+    ({}, {}, False), ({"zero_point": 3}, {}, True), ({"scales": (0.06,)}, {}, True),
+    ({}, {"range": (-128, 126)}, True)])
+def test_inputs_are_quantised_to_themselves(fields, attributes, kept):
+    grown = chain()
+    grown.append("QUANTIZE", [grown.last], grown.x.shape, grown.x.scale, grown.x.zero_point,
+                 **attributes)
+    grown.tensors[grown.last] = replace(grown.x, **fields)
+    grown.conv()
+    assert kinds(write_inputs(grown.graph())) == ["QUANTIZE"] * kept + ["CONV_2D"]
+
+
+def test_pictures_come_one_at_a_time():
+    graph = chain().graph()
+    batch = replace(graph, tensors=(replace(graph.tensors[0], shape=(2, 3)),), operators=(
+        Operator(kind="RELU6", inputs=(0,), outputs=(0,)),))
+    with pytest.raises(ValueError, match="convert the model for a batch of 1$"):
+        compile_graph(batch, small_build(4, 4))
+
+
 @pytest.mark.parametrize("output", [0, 1])
 def test_inputs_stay_that_are_outputs(output):
     before = reshaped((8, 6, 1), outputs=(output,))
     assert kinds(before) == ["RESHAPE", "CONV_2D"]
-    assert reshape_inputs(before) == before
+    assert write_inputs(before) == before
 
 
 def test_inputs_stay_that_are_read_again():
@@ -87,7 +110,7 @@ def test_inputs_stay_that_are_read_again():
     before = replace(before, operators=(*before.operators, again),
                      tensors=(*before.tensors, before.tensors[again.inputs[0]]),
                      outputs=(*before.outputs, *again.outputs))
-    assert reshape_inputs(before) == before
+    assert write_inputs(before) == before
 
 
 def test_padding_goes_into_the_convolution():

@@ -9,6 +9,7 @@ import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from host.digits import model_bytes
+from host.golden_run import run_graph
 from host.graph import Graph, ModelError, Operator, Tensor
 from host.reference import Reference, TflmError
 from host.tflite import read_tflite
@@ -305,7 +306,8 @@ def averaged(*axes, keep=True, scale=0.5, size=(2, 3), result=(1, 1, 1, 2), **fi
 
 for axes in ((1,), (2, 3), (0, 1, 2), (1, 1), (1, 2, 2), (1, 6), (-3, -6)):
     case(f"mean over {axes}", "0 (MEAN)",
-         f"it goes over the axes {list(axes)}; only lines and pixels, [1, 2], are possible",
+         f"it goes over the axes {list(axes)} of (1, 2, 3, 2); only all lines and pixels, [1, 2] "
+         "of four axes or [1] of three, are possible",
          averaged, *axes)
 case("axes computed", "0 (MEAN)", "the axes are not a constant", averaged, 1, 2, data=None)
 case("type of axes", "0 (MEAN)", "the axes (axes) are int64, not int32",
@@ -363,10 +365,11 @@ case("meaning of RELU6", "0 (RELU6)",
 case("bounds of RELU6", "0 (RELU6)",
      f"the output's scale {float(np.float32(2e-9))} is too small for RELU6",
      written, "RELU6", *[activation((1, 2), scales=(2e-9,))] * 2)
-for ends in (("float32", "int8"), ("int8", "float32"), ("uint8", "int8")):
+WHOLE = ("convert the whole model to int8; only its inputs and outputs may be float32 or uint8, "
+         "with a QUANTIZE or DEQUANTIZE next to them")
+for ends in (("int16", "int8"), ("int8", "float32")):
     case(f"quantised from {ends[0]} to {ends[1]}", "0 (QUANTIZE)",
-         f"from {ends[0]} to {ends[1]} it is not supported: convert the model with inputs and "
-         "outputs of int8",
+         f"from {ends[0]} to {ends[1]} it is not supported: {WHOLE}",
          written, "QUANTIZE", *[activation((1, 2), dtype=dtype) for dtype in ends])
 for alpha in (-0.5, math.nan):
     case(f"alpha {alpha}", "0 (LEAKY_RELU)",
@@ -508,14 +511,44 @@ def test_axis_counts_from_either_end():
     assert graph.result(graph.operators[0]).shape == (1, 2, 7)
 
 
+@pytest.mark.parametrize("kind, options, shape, other", [
+    ("SQUEEZE", "SqueezeOptions", (1, 1, 3, 4), (1, 3, 4)),
+    ("EXPAND_DIMS", "ExpandDimsOptions", (1, 3, 4), (1, 3, 1, 4))])
+def test_axes_of_one(kind, options, shape, other):
+    """They come and go as a RESHAPE has it; nothing else may change."""
+    def model(*shapes, scale=0.5):
+        def change(model):
+            code, = model.operatorCodes
+            code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, kind)
+            operator, = model.subgraphs[0].operators
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, options)
+            operator.builtinOptions = getattr(schema, f"{options}T")()
+            if kind == "SQUEEZE":
+                operator.builtinOptions.squeezeDims = [1]
+
+        table = Tensor(name="axis", shape=(), dtype="int32", data=np.array(2, np.int32))
+        axis = [table] if kind == "EXPAND_DIMS" else []
+        return with_table(change, written("RESHAPE", activation(shapes[0]), *axis,
+                                          activation(shapes[1], scales=(scale,))))
+
+    graph, x = read_tflite(model(shape, other)), np.arange(12, dtype=np.int8).reshape(shape)
+    operator, = graph.operators
+    assert operator.kind == "RESHAPE" and operator.inputs == (0,)
+    want, = Reference(model(shape, other)).run(x)
+    np.testing.assert_array_equal(run_graph(graph, x)[graph.outputs[0]], want)
+    assert refusals(model(shape, (1, 4, 3))) == {
+        f"0 ({kind})": f"shapes {shape} and (1, 4, 3) differ in more than axes of 1"}
+    assert refusals(model(shape, other, scale=0.25)) == {
+        f"0 ({kind})": "input and output differ in scale or zero point: 0.5, 3 and 0.25, 3"}
+
+
 SUPPORTED = ", ".join(CHECKS)
 
 
 @pytest.mark.parametrize("kind, operator, reason", [
     ("SUB", "4 (SUB)", f"not supported; these are: {SUPPORTED}"),
     ("CUSTOM", "4 (CUSTOM Rotate)", f"not supported; these are: {SUPPORTED}"),
-    ("DEQUANTIZE", "4 (DEQUANTIZE)",
-     "not supported: convert the model with inputs and outputs of int8"),
+    ("DEQUANTIZE", "4 (DEQUANTIZE)", WHOLE),
 ])
 def test_refuses_kinds(kind, operator, reason):
     def change(model):

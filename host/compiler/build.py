@@ -10,7 +10,7 @@ from host.compiler.context import Context
 from host.compiler.convolutions import convolution, dense_words
 from host.compiler.fusion import choose_sums, in_place, next_to_each_other
 from host.compiler.joins import concatenate, reshape
-from host.compiler.passes import optimise, reshape_inputs
+from host.compiler.passes import optimise, write_inputs
 from host.compiler.program import Program, Segment, areas_of, encode, gather
 from host.compiler.schedule import on_host, schedule
 from host.compiler.storage import Storage
@@ -89,7 +89,7 @@ class _Plan:
         integer("batch", batch, 1, MOST)
         if keep and buffered:
             raise ValueError("runs that keep all tensors cannot overlap")
-        graph = reshape_inputs(graph)
+        graph = write_inputs(graph)
         if not keep:
             graph = optimise(graph)
         self.graph, core = graph, planning_core(params)

@@ -1,5 +1,7 @@
 """In which order operators run, and where."""
 
+import math
+
 from host.compiler import float32
 from host.compiler.windows import MOST_CELLS, cells_of
 
@@ -14,8 +16,7 @@ def on_host(graph, operator):
     exact = graph.rounding == "float32"
     match operator.kind:
         case "MEAN":
-            _, height, width, _ = graph.operand(operator, 0).shape
-            return height * width > MOST_CELLS
+            return math.prod(graph.operand(operator, 0).size) > MOST_CELLS
         case "ADD" if exact:
             return float32.total(graph, operator) is None
         case "AVERAGE_POOL_2D" | "MAX_POOL_2D":

@@ -68,7 +68,8 @@ class Storage:
         shape, name = self.graph.tensors[tensor].shape, self.graph.tensors[tensor].name
         if shape[0] != 1:
             raise ValueError(f"tensor {tensor} ({name}) has the shape {shape}; the first axis is "
-                             "that of the pictures, of which a network takes one at a time")
+                             "that of the pictures, of which a network takes one at a time: "
+                             "convert the model for a batch of 1")
         *lines, width, channels = (1,) * (4 - len(shape)) + shape[1:]
         return Place(height=math.prod(lines), width=width, channels=channels,
                      word_bytes=word_bytes)

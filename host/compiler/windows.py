@@ -1,5 +1,7 @@
 """Pooling, and what moves bytes about: a pool over windows of one cell is a copy."""
 
+import math
+
 import numpy as np
 
 from host.compiler import float32
@@ -112,7 +114,7 @@ def mean(context, operator):
     """Means of whole pictures: sums, which the requantizer divides."""
     graph, source = context.graph, context.source(operator)
     x, y = graph.operand(operator, 0), graph.result(operator)
-    window, cells = x.shape[1:3], x.shape[1] * x.shape[2]
+    window, cells = x.size, math.prod(x.size)
     limits = {**FULL_RANGE, "zero_point": y.zero_point}
     if graph.rounding == "float32":
         limits["low"], limits["high"] = graph.clamp(operator)

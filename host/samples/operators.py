@@ -199,14 +199,24 @@ def relu6(rng):
 
 
 def mean(rng):
-    n, h, w, channels = shape = (1, *rng.integers(1, 12, 3))
+    shape = (1, *rng.integers(1, 12, 3))
+    line = rng.random() < 0.3  # of a picture of three axes, or with an axis of 1
+    if line:
+        shape = [(1, *shape[2:]), (1, 1, *shape[2:]), (1, shape[1], 1, shape[3])][rng.integers(3)]
+    h, w = (1, 1, *shape[1:-1])[-2:]
     x_scale, y_scale = near_tie(rng, 1 / (h * w) if rng.random() < 0.5 else 1.0)
     if rng.random() < 0.2:
         x_scale = y_scale
     y_scale = max(y_scale, float(np.float32(x_scale / 7)))
-    axes = np.array([[1, 2], [2, 1], [-2, -3], [-3, 2]][rng.integers(4)], np.int32)
-    table = Tensor(name="axes", shape=(2,), dtype="int32", data=axes)
-    y_shape = (n, 1, 1, channels) if rng.random() < 0.5 else (n, channels)
+    axes = [[1, 2], [2, 1], [-2, -3], [-3, 2]][rng.integers(4)]
+    if line:
+        axis = 2 if shape[1] == 1 and len(shape) == 4 else 1
+        axes = [axis - len(shape) if rng.random() < 0.3 else axis]
+    table = Tensor(name="axes", shape=(len(axes),), dtype="int32", data=np.array(axes, np.int32))
+    over = {axis % len(shape) for axis in axes}
+    kept = rng.random() < 0.5
+    y_shape = tuple(1 if axis in over else size for axis, size in enumerate(shape)
+                    if kept or axis not in over)
     return graph_of("MEAN", [tensor(rng, "x", shape, scales=(x_scale,)), table,
                              tensor(rng, "y", y_shape, scales=(y_scale,))], {})
 

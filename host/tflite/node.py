@@ -10,8 +10,8 @@ from sim.golden.conv import output_size, same_padding
 from sim.golden.operators import BOUNDS
 from sim.golden.requantize import channel_params
 
-__all__ = ["LARGEST", "Node", "Refusal", "check_bounds", "check_factor", "constant", "positive",
-           "window"]
+__all__ = ["LARGEST", "Node", "Refusal", "activation", "check_bounds", "check_factor",
+           "constant", "positive", "window"]
 
 ACTIVATIONS = {code: name for name, code in vars(tflite.ActivationFunctionType).items()
                if isinstance(code, int)}
@@ -49,7 +49,7 @@ class Node:
 
     def activation(self, position, rank=None):
         """Input ``position``, checked to be a quantised activation."""
-        return _activation(self.inputs[position], f"input {position}", rank)
+        return activation(self.inputs[position], f"input {position}", rank)
 
     def optional(self, position):
         """Input ``position``, or :data:`None` where it is left out."""
@@ -57,7 +57,7 @@ class Node:
 
     def result(self, shape=None):
         """The result, checked to be a quantised activation, and to have the ``shape`` if given."""
-        y = _activation(self.outputs[0], "the output")
+        y = activation(self.outputs[0], "the output")
         if shape is not None and y.shape != shape:
             raise Refusal(f"the output ({y.name}) has the shape {y.shape}, but {shape} is what "
                           "the inputs give")
@@ -72,12 +72,14 @@ class Node:
         return name
 
 
-def _activation(tensor, role, rank=None):
+def activation(tensor, role, rank=None):
+    """``tensor``, checked to be a quantised activation."""
     if tensor is None:
         raise Refusal(f"{role} is left out")
     role = f"{role} ({tensor.name})"
-    if tensor.dtype != "int8":
-        raise Refusal(f"{role} is {tensor.dtype}, not int8: quantise the whole model to int8")
+    if tensor.dtype != "int8" or tensor.unsigned:
+        dtype = "uint8" if tensor.unsigned else tensor.dtype
+        raise Refusal(f"{role} is {dtype}, not int8: quantise the whole model to int8")
     if tensor.data is not None:
         raise Refusal(f"{role} is a constant")
     if len(tensor.scales) != 1:

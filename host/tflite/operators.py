@@ -1,6 +1,7 @@
 """What an operator of a .tflite file may look like, kind by kind."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import tflite
@@ -24,6 +25,10 @@ MOST_CLASSES = 4095
 
 #: Most operands of a concatenation, as the reference has it.
 MOST_PARTS = 10
+
+#: What there may be beside int8.
+ENDS = ("convert the whole model to int8; only its inputs and outputs may be float32 or uint8, "
+        "with a QUANTIZE or DEQUANTIZE next to them")
 
 
 def _add(node):
@@ -56,14 +61,19 @@ def _pool(node):
 
 def _mean(node):
     node.expect(tflite.ReducerOptions, 2)
-    x, axes = node.activation(0, 4), constant(node.inputs[1], "axes", "int32").data.ravel()
-    if sorted((axes % 4).tolist()) != [1, 2] or np.any(np.abs(axes) > 3):
-        raise Refusal(f"it goes over the axes {axes[:8].tolist()}; only lines and pixels, [1, 2], "
-                      "are possible")
-    n, h, w, channels = x.shape
-    y = node.result((n, 1, 1, channels) if node.option("KeepDims") else (n, channels))
-    if h * w * max(x.zero_point + 128, 127 - x.zero_point) >= 1 << 31:
-        raise Refusal(f"the sums of {h * w} pixels can exceed 32 bits")
+    x, axes = node.activation(0), constant(node.inputs[1], "axes", "int32").data.ravel()
+    rank = len(x.shape)
+    over = {int(axis) % rank for axis in axes if -rank <= axis < rank}
+    rest = {axis for axis in range(1, rank - 1) if x.shape[axis] > 1}
+    if (rank not in {3, 4} or not 0 < len(axes) == len(over)
+            or not rest <= over <= {*range(1, rank - 1)}):
+        raise Refusal(f"it goes over the axes {axes[:8].tolist()} of {x.shape}; only all lines and "
+                      "pixels, [1, 2] of four axes or [1] of three, are possible")
+    y = node.result(tuple(1 if axis in over else size for axis, size in enumerate(x.shape)
+                          if axis not in over or node.option("KeepDims")))
+    cells = math.prod(x.size)
+    if cells * max(x.zero_point + 128, 127 - x.zero_point) >= 1 << 31:
+        raise Refusal(f"the sums of {cells} pixels can exceed 32 bits")
     check_factor("the mean", x.scale / y.scale)
     return {}
 
@@ -101,6 +111,27 @@ def _reshape(node):
         if shape.size != len(y.shape) or np.any((shape != y.shape) & (shape != -1)):
             raise Refusal(f"the output has the shape {y.shape}, but {shape[:8].tolist()} is asked "
                           "for")
+    _same_numbers(x, y)
+    return {}
+
+
+def _squeeze(node):
+    """Without axes of 1, some or all."""
+    node.expect(None, 1)
+    return _of_ones(node)
+
+
+def _expand_dims(node):
+    node.expect(None, 2)
+    constant(node.inputs[1], "axis", "int32")
+    return _of_ones(node)
+
+
+def _of_ones(node):
+    """A reshaping that has other axes of 1."""
+    x, y = node.activation(0), node.result()
+    if [size for size in x.shape if size > 1] != [size for size in y.shape if size > 1]:
+        raise Refusal(f"shapes {x.shape} and {y.shape} differ in more than axes of 1")
     _same_numbers(x, y)
     return {}
 
@@ -193,15 +224,20 @@ def _clamp(node):
 
 
 def _quantize(node):
-    """From int8 to int8: the model's own inputs and outputs are never of another type."""
+    """From int8 to int8; either may be an end of the model that is uint8."""
     node.expect(None, 1)
-    x = node.inputs[0]
-    if x is not None and {x.dtype, node.outputs[0].dtype} != {"int8"}:
-        raise Refusal(f"from {x.dtype} to {node.outputs[0].dtype} it is not supported: convert the "
-                      "model with inputs and outputs of int8")
+    x, y = node.inputs[0], node.outputs[0]
+    if x is not None and {x.dtype, y.dtype} != {"int8"}:
+        raise Refusal(f"from {x.dtype} to {y.dtype} it is not supported: {ENDS}")
+    node = replace(node, inputs=(x and replace(x, unsigned=False),),
+                   outputs=(replace(y, unsigned=False),))
     x = node.activation(0)
     check_factor("each number", x.scale / node.result(x.shape).scale)
     return {}
+
+
+def _dequantize(node):
+    raise Refusal(ENDS)
 
 
 def _leaky_relu(node):
@@ -241,6 +277,8 @@ CHECKS = {
     "MEAN": _mean,
     "CONCATENATION": _concatenation,
     "RESHAPE": _reshape,
+    "SQUEEZE": _squeeze,
+    "EXPAND_DIMS": _expand_dims,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
     "SOFTMAX": _softmax,
     "LOGISTIC": _logistic,
@@ -251,5 +289,6 @@ CHECKS = {
     "RELU_N1_TO_1": _clamp,
     "LEAKY_RELU": _leaky_relu,
     "QUANTIZE": _quantize,
+    "DEQUANTIZE": _dequantize,
     "PAD": _pad,
 }

@@ -10,6 +10,7 @@ import tflite
 from flatbuffers import number_types
 
 from host.graph import Graph, ModelError, Operator, Tensor
+from host.tflite.ends import Ends
 from host.tflite.node import Node, Refusal
 from host.tflite.operators import CHECKS
 
@@ -110,22 +111,22 @@ def _read(data):
     tables = _tables(subgraph, "Operators", MOST_OPERATORS)
     if not tables:
         raise ModelError("the model has no operators")
+    kinds = [_kind(index, table, codes) for index, table in enumerate(tables)]
+    operands = [_operands(index, kind, table, len(tensors))
+                for index, (kind, table) in enumerate(zip(kinds, tables, strict=True))]
+    ends = Ends(tensors, *_operands_of(subgraph), [x for inputs, _ in operands for x in inputs])
     operators, refusals = [], []
-    for index, table in enumerate(tables):
-        if table.OpcodeIndex() >= len(codes):
-            raise ModelError(f"operator {index} names operator code {table.OpcodeIndex()}, but "
-                             f"there are {len(codes)}")
-        kind = _kind(codes[table.OpcodeIndex()])
+    for index, (kind, table, each) in enumerate(zip(kinds, tables, operands, strict=True)):
         try:
-            operators.append(_operator(index, kind, table, tensors))
+            if not ends.take(kind, *each):
+                operators.append(_operator(index, kind, table, *each, ends.tensors))
         except Refusal as refusal:
             refusals.append(f"operator {index} ({kind}): {refusal}")
     if refusals:
         raise ModelError("\n  ".join([f"{len(refusals)} of {len(tables)} operators cannot run:",
                                       *refusals]))
-    inputs, outputs = (tuple(_numbers(subgraph, name, MOST_OPERANDS).tolist())
-                       for name in ("Inputs", "Outputs"))
-    graph = Graph(tensors=tensors, operators=tuple(operators), inputs=inputs, outputs=outputs)
+    graph = Graph(tensors=tuple(ends.tensors), operators=tuple(operators),
+                  inputs=tuple(ends.inputs), outputs=tuple(ends.outputs))
     _check_order(graph)
     return graph
 
@@ -162,9 +163,13 @@ def _tensor(index, table, buffers):
                   zero_point=int(zero_points[0]) if zero_points.size else 0, data=data)
 
 
-def _kind(code):
+def _kind(index, operator, codes):
     """Name of an operator: older files have but the deprecated, narrower code, and of two the
     greater one counts. ``BuiltinCode()`` passes over one below 127."""
+    if operator.OpcodeIndex() >= len(codes):
+        raise ModelError(f"operator {index} names operator code {operator.OpcodeIndex()}, but "
+                         f"there are {len(codes)}")
+    code = codes[operator.OpcodeIndex()]
     table = code._tab
     place = table.Offset(BUILTIN_CODE)
     builtin = table.Get(number_types.Int32Flags, place + table.Pos) if place else 0
@@ -174,16 +179,22 @@ def _kind(code):
     return tflite.utils.BUILTIN_OPCODE2NAME.get(builtin, f"BUILTIN {builtin}")
 
 
-def _operator(index, kind, table, tensors):
-    inputs, outputs = (tuple(_numbers(table, name, MOST_OPERANDS).tolist())
-                       for name in ("Inputs", "Outputs"))
+def _operands_of(table):
+    """Inputs and outputs of an operator, or of all of them."""
+    return (tuple(_numbers(table, name, MOST_OPERANDS).tolist()) for name in ("Inputs", "Outputs"))
+
+
+def _operands(index, kind, table, count):
+    inputs, outputs = _operands_of(table)
     for position in inputs + outputs:
-        if not -1 <= position < len(tensors):
+        if not -1 <= position < count:
             raise ModelError(f"operator {index} ({kind}) names tensor {position}, but there are "
-                             f"{len(tensors)}")
+                             f"{count}")
+    return inputs, outputs
+
+
+def _operator(index, kind, table, inputs, outputs, tensors):
     if kind not in CHECKS:
-        if kind == "DEQUANTIZE":
-            raise Refusal("not supported: convert the model with inputs and outputs of int8")
         raise Refusal(f"not supported; these are: {', '.join(CHECKS)}")
     if -1 in outputs:
         raise Refusal("an output is left out")
@@ -194,8 +205,10 @@ def _operator(index, kind, table, tensors):
         options = typed
     node = Node(kind, tuple(None if position < 0 else tensors[position] for position in inputs),
                 tuple(tensors[position] for position in outputs), options)
-    return Operator(kind=kind, inputs=inputs, outputs=outputs, attributes=CHECKS[kind](node),
-                    index=index)
+    attributes = CHECKS[kind](node)
+    if kind in {"SQUEEZE", "EXPAND_DIMS"}:
+        kind, inputs = "RESHAPE", inputs[:1]
+    return Operator(kind=kind, inputs=inputs, outputs=outputs, attributes=attributes, index=index)
 
 
 def _check_order(graph):
