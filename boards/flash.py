@@ -14,15 +14,16 @@ LIBRARIES = {"libusb-1.0": "libusb-1.0-0", "libhidapi-hidraw": "libhidapi-hidraw
              "libhidapi-libusb": "libhidapi-libusb0", "libftdi1": "libftdi1-2",
              "libudev": "libudev1"}
 
-#: What it says, and what that means.
+#: What it, and libftdi under it, say, and what that means.
 MEANINGS = (
     (r"-3 \(device not found\)|Not found|No DFU compatible device|no device found",
      "no {title} is plugged in: check the cable, and that it carries data, not only power"),
-    (r"-4 \(usb_open\(\) failed\)|-8 |Permission|LIBUSB_ERROR_ACCESS|unable to claim|insufficient",
+    (r"-5 \(unable to claim|-3 \(unable to set usb|busy",
+     "another program holds the {title}: close it and try again"),
+    (r"-4 \((lib)?usb_open\(\) failed\)|-8 |[Pp]ermission|LIBUSB_ERROR_ACCESS|insufficient",
      ("the {title} is there, but may not be opened: install the udev rules of openFPGALoader "
       "(99-openfpgaloader.rules into /etc/udev/rules.d), join the group plugdev, and plug it in "
       "again")),
-    (r"-5 \(unable to claim|busy", "another program holds the {title}: close it and try again"),
 )
 
 
@@ -58,6 +59,7 @@ def flash_image(board, file, bitstream, *, timeout=300, say=lambda line: None):
     if (taken := Path(bitstream).stat().st_size) > board.image_at:
         raise FlashError(f"{bitstream} has {taken} bytes, but the program is to begin after "
                          f"{board.image_at} of them")
+    # A raw file goes to any place in the flash but its beginning.
     arguments = [*board.flash, "--write-flash", "--offset", str(board.image_at), "--file-type",
                  "raw", str(file)]
     _load(board, arguments, timeout, say)

@@ -1,6 +1,6 @@
 // A serial flash as its data sheet describes it: it sleeps, wakes and is read, in SPI mode 0.
-// Refs: Winbond W25Q128JV, Rev. F: 8.2.3 instruction table; 8.2.6 read data (03h); 8.2.19 power-down
-// and 8.2.20 release (ABh), tRES1; tCLH, tCLL and fR in 9.6.
+// Refs: Winbond W25Q128JV, Rev. M: 8.1.2 instruction set table; 8.2.6 read data (03h); 8.2.21
+// power-down (B9h); 8.2.22 release (ABh); tRES1, tCRLH and tCRLL, 45 % of a period, and fR in 9.6.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -42,7 +42,7 @@ class Flash {
     }
 
   private:
-    static constexpr int64_t LEAST_HALF = 8'000, RELEASE = 3'000'000;
+    static constexpr int64_t LEAST_HALF = 9'000, RELEASE = 3'000'000;
 
     int64_t period, now = 0, edge = -1'000'000'000, woken = -1'000'000'000;
     uint64_t bits = 0;
