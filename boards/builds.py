@@ -7,7 +7,7 @@ from rtl.accelerator import AcceleratorParams, weight_room
 from rtl.params import ArrayParams, products_for
 
 __all__ = ["resized", "ecp5_build", "lfe5u_25_build", "lfe5u_45_build", "lfe5u_85_build",
-           "up5k_build"]
+           "hx8k_build", "up5k_build"]
 
 #: Multipliers of a requantiser's lane that takes a beat a cycle.
 REQUANTIZER_DSPS = 4
@@ -53,6 +53,13 @@ def up5k_build():
                              buffer_bytes=4096, max_lines=96, activation_bytes=131072,
                              unified=True, prefetch=False, pooling=False, fused=False,
                              serial=True, sum_bits=24, patience=4096, longest=1 << 22)
+
+
+def hx8k_build():
+    """4x4 products in LUTs for an iCE40HX8K, which has neither multipliers nor single-port RAM: of
+    its 32 block RAMs, 12 are accumulators, 4 hold lines, and 8 the 4 KiB for a whole program."""
+    array = ArrayParams(rows=4, cols=4, fir_rows=3, products=products_for(4, 4, 3, "ice40", 0))
+    return replace(up5k_build(), array=array, buffer_bytes=2048, activation_bytes=4096)
 
 
 def resized(board, *, rows=None, cols=None, lanes=None):

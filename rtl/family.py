@@ -1,6 +1,6 @@
 """Which vendor's primitives a design may use, told by the platform it is elaborated for."""
 
-__all__ = ["FAMILIES", "family_of"]
+__all__ = ["FAMILIES", "family_of", "has_spram"]
 
 #: ``generic`` has no primitive at all: it is what simulates and what any tool accepts.
 FAMILIES = ("generic", "ice40", "ecp5")
@@ -21,3 +21,9 @@ def family_of(platform):
         case str(device) if device.startswith("LFE5"):
             return "ecp5"
     raise NotImplementedError(f"no primitives are known for {platform!r}")
+
+
+def has_spram(platform):
+    """Whether ``platform`` has single-port RAM: iCE40 UltraPlus, and ``"ice40"`` without a part."""
+    return (family_of(platform) == "ice40"
+            and getattr(platform, "device", "iCE40UP").startswith("iCE40UP"))

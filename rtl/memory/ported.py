@@ -5,7 +5,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In
 from amaranth.utils import ceil_log2
 
-from rtl.family import family_of
+from rtl.family import family_of, has_spram
 from rtl.memory.block_ram import BlockRam
 from rtl.memory.port import memory_port
 
@@ -69,8 +69,8 @@ class DualPortMemory(wiring.Component):
 class SinglePortMemory(wiring.Component):
     """Memory of 32-bit words and bytes with one port, always ready: an access a cycle.
 
-    On iCE40 UltraPlus it is made of ``SB_SPRAM256KA``, 16 384 words of 16 bits each, in pairs. It
-    wakes up with anything in it.
+    On iCE40 UltraPlus it is made of ``SB_SPRAM256KA``, 16 384 words of 16 bits each, in pairs, on
+    other iCE40 of block RAM. It wakes up with anything in it.
 
     Parameters
     ----------
@@ -95,7 +95,9 @@ class SinglePortMemory(wiring.Component):
         writes = request.payload.mask.any()
         m.d.comb += request.ready.eq(1)
         m.d.sync += words.valid.eq(request.valid & ~writes)
-        build = self._spram if family_of(platform) == "ice40" else self._generic
+        build = self._generic
+        if family_of(platform) == "ice40":
+            build = self._spram if has_spram(platform) else self._blocks
         m.d.comb += words.payload.eq(build(m, request.payload, request.valid, writes))
         return m
 
@@ -111,6 +113,20 @@ class SinglePortMemory(wiring.Component):
             read.addr.eq(request.address),
         ]
         return Mux(lost, 0xa5a5a5a5, read.data)
+
+    def _blocks(self, m, request, valid, writes):
+        words = []
+        for index in range(4):
+            m.submodules[f"bank_{index}"] = bank = BlockRam(width=8, depth=self.depth)
+            m.d.comb += [
+                bank.write_en.eq(valid & request.mask[index]),
+                bank.write_addr.eq(request.address),
+                bank.write_data.eq(request.data.word_select(index, 8)),
+                bank.read_en.eq(valid & ~writes),
+                bank.read_addr.eq(request.address),
+            ]
+            words.append(bank.read_data)
+        return Cat(words)
 
     def _spram(self, m, request, valid, writes):
         # Ref: FPGA-TN-02022, iCE40 SPRAM Usage Guide: a mask bit for each four bits

@@ -10,6 +10,8 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
 from pyosys import libyosys
 
+from rtl.family import family_of
+
 __all__ = ["load", "models", "run"]
 
 
@@ -23,7 +25,8 @@ def models(family):
 
 
 def load(top, family, *, ports=None, netlists=()):
-    """``top``, elaborated for ``family``, as a flat Yosys design that needs no other cells.
+    """``top``, elaborated for ``family``, or a platform, as a flat Yosys design that needs no other
+    cells.
 
     ``netlists`` are RTLIL texts of modules that ``top`` instantiates.
     """
@@ -33,8 +36,8 @@ def load(top, family, *, ports=None, netlists=()):
             file.write(text)
             file.flush()
             design.run_pass(f"read_rtlil {file.name}")
-    if family != "generic":
-        for path in models(family):
+    if family_of(family) != "generic":
+        for path in models(family_of(family)):
             design.run_pass(f"read_verilog -defer -nooverwrite -I {path.parent} {path}")
     for command in ("hierarchy -check -top top", "proc", "flatten", "memory_collect",
                     "memory_nordff", "opt_clean"):
@@ -47,7 +50,8 @@ class Bench(Elaboratable):
 
     def __init__(self, component, words):
         members = [(member.flow, Value.cast(value))
-                   for _, member, value in component.signature.flatten(component)]
+                   for _, member, value in component.signature.flatten(component)
+                   if not isinstance(value, Const)]  # of streams that are always ready
         self.inputs = Cat(value for flow, value in members if flow == In)
         self.outputs = Cat(value for flow, value in members if flow != In)
         self.component, self.words = component, words
@@ -67,7 +71,7 @@ class Bench(Elaboratable):
 
 
 def run(component, family, stimulus, *, netlists=()):
-    """What ``component`` gives in each cycle, elaborated for ``family``.
+    """What ``component`` gives in each cycle, elaborated for ``family``, or a platform.
 
     ``stimulus`` has the inputs of each cycle, and the result its outputs: both as one number, with
     the members in the order of the signature from the lowest bit on. Registers that nothing has
