@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from host.compiler import Segment, compile_graph
+from host.compiler.convolutions import dense_words
 from host.fitting import fit, shortages
 from sim.cycles import CycleModel
 
@@ -34,8 +35,8 @@ class Check:
     ``have`` are by parameter; ``build`` is what cycles are counted for: the one asked about, or,
     where that is too small, one that is large enough.
 
-    ``transfer_bytes`` are those of inputs and outputs. ``alone`` says why they are not moved during
-    runs, and is empty if they are.
+    ``transfer_bytes`` are those that the host writes and reads in a run. ``alone`` says why they
+    are not moved during runs, and is empty if they are.
     """
 
     operators: list
@@ -89,7 +90,8 @@ def check(graph, params, *, mhz=None):
             for step in program.steps if isinstance(step, Segment)]
     cycles, expected = sum(map(model.run, runs)), [each for run in runs
                                                    for each in model.layers(run)]
-    ends = (*program.graph.inputs, *program.graph.outputs)
+    ends = {*program.graph.inputs, *program.graph.outputs,
+            *(tensor for op in program.rest for tensor in (*op.inputs, *op.outputs))}
     return Check(
         operators=[_operator(program, expected, products, each) for each in graph.operators],
         short=short, needs=program.needs, build=build,
@@ -107,6 +109,8 @@ def _alone(graph, params):
 
 
 def _bytes(program, tensor):
+    if plan := program.inputs.get(tensor):  # in the order of a convolution
+        return dense_words(plan) * program.params.word_bytes
     place = program.places.get(tensor)
     return place.words * place.word_bytes if place else 0
 
