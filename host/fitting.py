@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from amaranth.utils import ceil_log2
 
 from host.compiler import needs_of
+from host.compiler.passes import write_inputs
 from rtl.accelerator import AcceleratorParams, descriptor_words
 from rtl.accelerator.params import SERIAL_BYTES
 from rtl.params import ArrayParams
 
-__all__ = ["Shortage", "fit", "shortages", "small_build"]
+__all__ = ["Shortage", "all_results", "fit", "parts", "shortages", "small_build"]
 
 #: The most that a build can have of what a single layer needs.
 MOST = {"buffer_bytes": 1 << 17, "max_lines": 4096, "depth": 4096}
@@ -132,3 +133,26 @@ def fit(graph, params, keep=False, batch=1):
         return larger
     words = _words(needs, params, larger)
     return replace(larger, program_words=max(params.program_words, 1 << ceil_log2(words)))
+
+
+def all_results(graph):
+    """``graph`` with the results of all operators for outputs; but for what becomes an input."""
+    graph = write_inputs(graph)
+    return replace(graph, outputs=tuple(op.outputs[0] for op in graph.operators))
+
+
+def parts(graph, params):
+    """Graphs that fit a build of ``params``, whose outputs, together, are those of ``graph``: just
+    one, if that fits.
+
+    Raises :exc:`ValueError` if not even one of them does.
+    """
+    short = shortages(graph, params)
+    if not short:
+        return [graph]
+    if len(graph.outputs) == 1:
+        raise ValueError(f"{graph.tensors[graph.outputs[0]].name} cannot be kept in this build; "
+                         + "; ".join(each.text for each in short))
+    half = len(graph.outputs) // 2
+    return [part for outputs in (graph.outputs[:half], graph.outputs[half:])
+            for part in parts(replace(graph, outputs=outputs), params)]

@@ -13,7 +13,7 @@ from host.check import check
 from host.cli import app
 from host.compiler import compile_graph, needs_of
 from host.digits import model_bytes
-from host.fitting import Shortage, fit, shortages, small_build
+from host.fitting import Shortage, all_results, fit, parts, shortages, small_build
 from host.tflite import read_tflite
 from sim.cycles import CycleModel
 
@@ -79,6 +79,18 @@ def test_memory_that_all_share():
     assert shortages(GRAPH, replace(unified, activation_bytes=16384)) == []
     short, = shortages(GRAPH, small)
     assert short.text.startswith(f"memory that all share: {need} bytes are needed")
+
+
+def test_results_come_in_parts_that_fit():
+    build = sized()
+    whole = all_results(GRAPH)
+    assert whole.outputs == tuple(op.outputs[0] for op in GRAPH.operators)
+    assert shortages(whole, build) and parts(whole, fit(whole, build)) == [whole]
+    several = parts(whole, build)
+    assert len(several) > 1 and not any(shortages(part, build) for part in several)
+    assert sum((part.outputs for part in several), ()) == whole.outputs
+    with pytest.raises(ValueError, match="^0_conv_2d cannot be kept in this build; activation mem"):
+        parts(whole, replace(build, activation_bytes=64))
 
 
 def test_names_the_rounding_that_is_lacking():

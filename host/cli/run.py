@@ -35,7 +35,7 @@ def run(
         "rounding the network asks for.")] = None,
     layers: Annotated[bool, typer.Option(
         "--layers", help="Show each layer: cycles, and bytes that differ from the golden model. "
-        "For these each input runs another time, with all tensors kept.")] = False,
+        "For these each input runs again, with as many tensors for outputs as fit.")] = False,
     on: On = None,
     baud: Baud = None,
     vcd: Annotated[Path | None, typer.Option(help="Write waveforms to this file.")] = None,
@@ -68,7 +68,7 @@ def run(
         if any(each is not None for each in (board, *shape, pixel_lanes, vcd)):
             raise ValueError("--on takes the build of the board that is there: no --board, no "
                              "option of a build and no --vcd goes with it")
-        target = _device(on, baud, graph, layers)
+        target = _device(on, baud, graph)
     else:
         target = _simulated(build_of(board, *shape, pixel_lanes=pixel_lanes), graph, layers, vcd)
     session = Session(graph, target)
@@ -83,9 +83,9 @@ def run(
         for number, done in enumerate(session.results(*inputs)):
             step(f"input {number + 1} of {count}")
             runs.append(done)
-        for number, done in enumerate(_kept(graph, target, inputs, runs) if layers else runs):
+        for number, done in enumerate(_complete(graph, target, runs) if layers else runs):
             if layers:
-                step(f"input {number + 1} of {count}, all its tensors kept")
+                step(f"input {number + 1} of {count}, all its tensors")
             comparison.take(done)
     target.close()
     outputs = session.gather(runs)
@@ -106,47 +106,55 @@ def run(
         raise typer.Exit(1)
 
 
-def _kept(graph, target, inputs, runs):
-    """``runs`` with the tensors that they do not keep, of others that do."""
-    from host.session import Session
+def _complete(graph, target, runs):
+    """``runs`` with the tensors that they do not give, of others that do."""
+    from host.compiler import compile_graph
+    from host.fitting import all_results, parts
 
-    others = Session(graph, target, keep=True).results(*inputs)
-    for run, other in zip(runs, others, strict=True):
-        yield replace(run, values=other.values | run.values)
+    programs = [compile_graph(part, target.params)
+                for part in parts(all_results(graph), target.params)]
+    for run in runs:
+        values = {}
+        for program in programs:
+            if target.program is not program:
+                target.load(program)
+            values |= target.run(*(run.values[index] for index in graph.inputs)).values
+        yield replace(run, values=values | run.values)
 
 
-def _device(port, baud, graph, keep):
+def _device(port, baud, graph):
     from host.cli.show import console
     from host.ports import open_device
 
     device = open_device(port, baud)
     if device.channel.pipe.latency:
         console.print(device.channel.pipe.latency, style="yellow", highlight=False)
-    _refuse(graph, device.params, keep, f"the board at {port}")
+    _refuse(graph, device.params, f"the board at {port}")
     return device
 
 
-def _simulated(build, graph, keep, vcd):
+def _simulated(build, graph, layers, vcd):
     from host.accelerated import SimulatedAccelerator
     from host.cli.show import progress
-    from host.fitting import fit
+    from host.fitting import all_results, fit
 
     board, params = build
     if board is None:
-        params = fit(graph, params, keep=keep)
+        params = fit(graph, params)
+        if layers:
+            params = fit(all_results(graph), params)
     else:
-        _refuse(graph, params, keep, board.title)
+        _refuse(graph, params, board.title)
     with progress() as step:
         step("compiling the accelerator for simulation (once)")
         return SimulatedAccelerator(params, trace=vcd)
 
 
-def _refuse(graph, params, keep, title):
+def _refuse(graph, params, title):
     from host.fitting import shortages
 
-    if short := shortages(graph, params, keep=keep):
-        kept = " with all its tensors kept (--layers)" if keep else ""
-        raise ValueError(f"the network{kept} does not fit {title}; "
+    if short := shortages(graph, params):
+        raise ValueError(f"the network does not fit {title}; "
                          + "; ".join(each.text for each in short))
 
 
