@@ -1,5 +1,6 @@
 """Boards by the command line: the virtual one, what lists them, runs on them, and tests them."""
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -82,7 +83,7 @@ def test_run_on_a_board_takes_its_build(option):
 @pytest.mark.heavy
 def test_selftest_command(port):
     code, text = call("selftest", "--on", port)
-    assert code == 0 and text.count("ok ") == 4
+    assert code == 0 and text.count("ok ") == 6
 
 
 @pytest.mark.parametrize("options", [(), ("--on", "/dev/x", "--faults")])
@@ -94,8 +95,11 @@ def test_selftest_wants_to_know_of_what(options):
 def test_selftest_finds_a_bit_that_sticks(monkeypatch):
     device = Device(SimulatedPipe(VirtualBoard(small_build(4, 4))), seed=0)
     checks = list(run_selftest(device, words=300))
-    assert [check.good for check in checks] == [True] * 4, checks
-    assert "0 of 20 results are wrong" in checks[3].text
+    assert [check.good for check in checks] == [True] * 6, checks
+    assert "0 of 20 results are wrong" in checks[5].text
+    # Patterns of 300 words of 4 bytes each, whichever memory they lie in.
+    assert [checks[n].text for n in (1, 2)] == [checks[n].text for n in (3, 4)]
+    assert "of 1200 bytes" in checks[3].text
 
     read = Channel.read
 
@@ -107,6 +111,36 @@ def test_selftest_finds_a_bit_that_sticks(monkeypatch):
     checks = {check.name: check for check in run_selftest(device, words=300)}
     wrong = checks["activations, holding its addresses"]
     assert not wrong.good and "of 300 words differ, the first at 0: 0x00000100" in wrong.text
+
+
+class FaultyWeights(Device):
+    """A board whose memory of weights holds something else than what is written there."""
+
+    def __init__(self, fault):
+        self.fault = fault
+        super().__init__(SimulatedPipe(VirtualBoard(small_build(4, 4))), seed=0)
+
+    def post_write(self, address, words):
+        if address >> OFFSET_BITS != Window.WEIGHTS:
+            return super().post_write(address, words)
+        for offset, word in enumerate(words.tolist()):
+            super().post_write(*self.fault(address + offset, word))
+
+
+@pytest.mark.parametrize("fault, wrong", [
+    # A bit that is always 1, and one that is always 0: each shows in one of the patterns.
+    (lambda at, word: (at, np.array([word | (at % 512 == 299) << 30], "<u4")),
+     "1 of 300 words differ, the first at 299: 0x7534de44, not 0x3534de44"),
+    (lambda at, word: (at, np.array([word & ~((at % 512 == 0) << 9)], "<u4")),
+     "1 of 300 words differ, the first at 0: 0xfffffdff, not 0xffffffff"),
+    # A line of the address that has no effect: words of either half lie in the same place.
+    (lambda at, word: (at & ~8, np.array([word], "<u4")), "296 of 300 words differ, the first at"),
+], ids=["a bit at 1", "a bit at 0", "an address"])
+def test_selftest_finds_weights_that_are_wrong(fault, wrong):
+    checks = [check for check in itertools.islice(
+        run_selftest(FaultyWeights(fault), words=300), 5) if not check.good]
+    assert all(check.name.startswith("weights, holding ") for check in checks)
+    assert any(wrong in check.text for check in checks), checks
 
 
 def test_board_leaves_other_files_alone(tmp_path):
