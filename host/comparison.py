@@ -4,12 +4,18 @@ import numpy as np
 
 from host.golden_run import run_graph
 from host.models import format_of, reference_of
+from host.reference import TflmError
+from sim.golden.softmax import exponentials
 
 __all__ = ["RUNTIMES", "Comparison"]
 
 #: Name of each runtime, and the rounding that it has.
 RUNTIMES = {"tflm": ("TensorFlow Lite Micro", "tflm"), "litert": ("LiteRT", "float32"),
             "onnxruntime": ("onnxruntime", "float32")}
+
+
+#: What the exponentials of a softmax sum to where TensorFlow Lite Micro ends the process.
+FLAT = 512
 
 
 class Comparison:
@@ -54,6 +60,8 @@ class Comparison:
     def take(self, run):
         """Compare one :class:`~host.target.Run`."""
         inputs = [run.values[index] for index in self.graph.inputs]
+        if self.runtime == "tflm":
+            _refuse_flat(self.graph, run.values)
         if self.layers and hasattr(self._reference, "layers"):
             want = self._reference.layers(*inputs)
         else:
@@ -87,3 +95,17 @@ class Comparison:
             text += (f", by {self.largest} at the most; that is to be expected: {name} rounds "
                      "otherwise than TensorFlow Lite Micro, which this network is run as")
         yield text, not (self.expected and self.differing)
+
+
+def _refuse_flat(graph, values):
+    """Raise :exc:`TflmError` rather than have TensorFlow Lite Micro end the process."""
+    for op in graph.operators:
+        x = values.get(op.inputs[0])
+        if op.kind != "SOFTMAX" or x is None:
+            continue
+        *_, total = exponentials(x, scale=graph.operand(op, 0).scale, beta=op.attributes["beta"])
+        if total.max() >= FLAT << 19:
+            raise TflmError(
+                f"operator {op.index} (SOFTMAX): of so many numbers that are nearly alike there is "
+                f"no result to compare with: TensorFlow Lite Micro ends the process where the "
+                f"exponentials sum to {FLAT} or more; give another input, or --compare litert")

@@ -128,7 +128,12 @@ def fit(graph, params, keep=False, batch=1):
     # The unit that walks all loops reaches no further, and knows no windows.
     serial = (able.serial and not sizes.get("pooling", able.pooling)
               and sizes.get("activation_bytes", able.activation_bytes) <= SERIAL_BYTES)
-    larger = replace(able, serial=serial, **sizes)
+    try:
+        larger = replace(able, serial=serial, **sizes)
+    except ValueError as error:
+        short = shortages(graph, params, keep=keep, batch=batch)
+        raise ValueError(f"the network is too large for any build: {error}. This one is short of "
+                         + "; ".join(each.text for each in short)) from error
     if "program_words" not in needs:
         return larger
     words = _words(needs, params, larger)

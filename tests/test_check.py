@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -14,6 +15,7 @@ from host.cli import app
 from host.compiler import compile_graph, needs_of
 from host.digits import model_bytes
 from host.fitting import Shortage, all_results, fit, parts, shortages, small_build
+from host.samples import autoencoder
 from host.tflite import read_tflite
 from sim.cycles import CycleModel
 
@@ -79,6 +81,14 @@ def test_memory_that_all_share():
     assert shortages(GRAPH, replace(unified, activation_bytes=16384)) == []
     short, = shortages(GRAPH, small)
     assert short.text.startswith(f"memory that all share: {need} bytes are needed")
+
+
+def test_too_large_for_any_build():
+    graph = autoencoder(np.random.default_rng(1), (2100, 2100))
+    with pytest.raises(ValueError, match=(
+            r"^the network is too large for any build: weight_bytes must be between 64 and "
+            r"4194304, not 8388608\. This one is short of weight memory: \d+ bytes are needed, ")):
+        check(graph, BUILD)
 
 
 def test_results_come_in_parts_that_fit():

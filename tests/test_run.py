@@ -3,6 +3,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from host.digits import held_out, model_bytes
 from host.fitting import small_build
 from host.golden_run import run_graph
 from host.graph import Graph, Operator, Tensor
-from host.reference import run_tflm
+from host.reference import TflmError, run_tflm
 from host.samples import residual
 from host.samples.shapes import SHAPES
 from host.target import Run
@@ -160,3 +161,21 @@ def test_comparison_with_a_runtime_that_rounds_otherwise():
     assert not comparison.expected and not comparison.failed
     (text, good), = comparison.verdicts()
     assert good and "that is to be expected: LiteRT rounds otherwise" in text
+
+
+@pytest.mark.parametrize("numbers, ends", [(511, False), (512, True)])
+def test_comparison_where_the_runtime_would_end_the_process(numbers, ends):
+    """A softmax of numbers that are all alike: their exponentials are 1 each."""
+    x = Tensor(name="x", shape=(1, 600), scales=(1.0,), zero_point=0)
+    graph = Graph(
+        tensors=(x, replace(x, scales=(1 / 256,), zero_point=-128)), inputs=(0,), outputs=(1,),
+        operators=(Operator(kind="SOFTMAX", inputs=(0,), outputs=(1,), attributes={"beta": 1.0}),))
+    data, one = write_tflite(graph), np.full((1, 600), -100, np.int8)
+    one[:, :numbers] = 7
+    comparison = Comparison(data, graph, None, False)
+    if ends:
+        with pytest.raises(TflmError, match=r"^operator 0 \(SOFTMAX\): of so many numbers"):
+            comparison.take(Run(values=run_graph(graph, one)))
+    else:
+        comparison.take(Run(values=run_graph(graph, one)))
+        assert comparison.compared == 600 and not comparison.failed

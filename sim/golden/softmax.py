@@ -7,13 +7,14 @@ import numpy as np
 from sim.golden.fixed_point import ONE, exp, multiply, reciprocal, shift_right
 from sim.golden.requantize import quantize_multiplier
 
-__all__ = ["softmax"]
+__all__ = ["exponentials", "softmax"]
 
 _DIFF_BITS, _SUM_BITS = 5, 12  # integer bits of the differences, and of the sum of exponentials
 
 
-def softmax(x, *, scale, beta=1.0):
-    """Softmax over the last axis of int8 ``x``; the result has scale 1/256 and zero point -128."""
+def exponentials(x, *, scale, beta=1.0):
+    """Which of int8 ``x`` count beside the largest one of the last axis, their exponentials in
+    parts of ``2**31``, and the sum of these in parts of ``2**19``."""
     real = min(float(beta) * float(scale) * (1 << 31 - _DIFF_BITS), ONE)
     multiplier, exponent = quantize_multiplier(real)
     radius = math.floor(((1 << _DIFF_BITS) - 1) * (1 << 31 - _DIFF_BITS) / (1 << exponent))
@@ -22,6 +23,12 @@ def softmax(x, *, scale, beta=1.0):
     powers = exp((np.where(counts, diff, 0) * multiplier * (1 << exponent) + (1 << 30)) >> 31,
                  _DIFF_BITS)
     total = np.where(counts, shift_right(powers, _SUM_BITS), 0).sum(axis=-1, keepdims=True)
+    return counts, powers, total
+
+
+def softmax(x, *, scale, beta=1.0):
+    """Softmax over the last axis of int8 ``x``; the result has scale 1/256 and zero point -128."""
+    counts, powers, total = exponentials(x, scale=scale, beta=beta)
     headroom = 32 - np.array([int(value).bit_length() for value in total.ravel()])
     headroom = headroom.reshape(total.shape)
     inverse = reciprocal((total << headroom) - (1 << 31))
