@@ -43,11 +43,14 @@ class Pool(wiring.Component):
         fresh = Signal(init=1)                       # the next word begins a window
         full, final, beat = Signal(), Signal(), Signal(range(beats))
 
-        window_ends, leaves = Signal(), Signal()
+        # A word waits a cycle, so that a comparison has one for itself.
+        word, here = Signal.like(self.i.payload, reset_less=True), Signal()
+        window_ends, leaves, taken = Signal(), Signal(), Signal()
         m.d.comb += [
-            window_ends.eq(self.i.payload.over[1]),
+            window_ends.eq(word.over[1]),
             leaves.eq(self.o.valid & self.o.ready & (beat == beats - 1)),
-            self.i.ready.eq(~window_ends | ~full | leaves),
+            taken.eq(here & (~window_ends | ~full | leaves)),
+            self.i.ready.eq(~here | taken),
             self.o.valid.eq(full),
             self.o.payload.last.eq(final & (beat == beats - 1)),
         ]
@@ -55,19 +58,23 @@ class Pool(wiring.Component):
             m.d.sync += beat.eq(Mux(leaves, 0, beat + 1))
         with m.If(leaves):
             m.d.sync += full.eq(0)
-        taken = self.i.valid & self.i.ready
+        with m.If(self.i.ready):
+            m.d.sync += [word.eq(self.i.payload), here.eq(self.i.valid)]
         with m.If(taken):
             m.d.sync += fresh.eq(window_ends)
         with m.If(taken & window_ends):
-            m.d.sync += [full.eq(1), final.eq(self.i.payload.over[-1])]
+            m.d.sync += [full.eq(1), final.eq(word.over[-1])]
         for channel in range(self.word_bytes):
-            x, now = self.i.payload.data[channel], Signal(signed(SUM_WIDTH))
+            x, now = word.data[channel], Signal(signed(SUM_WIDTH))
             so_far = total[channel]
-            m.d.comb += now.eq(Mux(fresh, x, Mux(
-                self.maximum, Mux(x > so_far, x, so_far), x + so_far)))
+            # What a maximum has so far is a byte. The sign of a difference leaves a chain of carries
+            # as any other bit of it does, which the carry of a comparison does not.
+            less = (so_far[:len(x)].as_signed() - x)[len(x)]
+            m.d.comb += now.eq(Mux(fresh | (self.maximum & less), x, Mux(
+                self.maximum, so_far, x + so_far)))
             # Neither waits for what is decided in this cycle: at a window's end nothing needs the
             # sum so far any more, and what `out` takes while it is free counts if it is full then.
-            with m.If(self.i.valid & ~window_ends):
+            with m.If(here & ~window_ends):
                 m.d.sync += so_far.eq(now)
             with m.If(~full | leaves):
                 m.d.sync += out[channel].eq(now)

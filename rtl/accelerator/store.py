@@ -113,32 +113,44 @@ class Store(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        config, planned, stored = self.config, Signal(), Signal()
+        config, planned, taken, stored = self.config, Signal(), Signal(), Signal()
         walk, walking, carried = self._elaborate_walk(m, planned)
-        there, place = self._elaborate_places(m, walk, carried, planned, stored)
+        coming, following = self._elaborate_places(m, walk, carried, planned, taken)
 
-        whole, goes, beyond, scatter = Signal(), Signal(), Signal(), Const(0)
-        lane, offset = Signal(range(self.lanes)), Const(0)  # of the lane written alone
-        if self.lanes > 1:
-            scatter, offset = Signal(), Signal(range(self.lanes << len(config.lane_step)))
-            m.d.comb += scatter.eq(config.lane_step != 0)
+        whole, goes, scatter = Signal(), Signal(), Const(0)
+        lane = Signal(range(self.lanes))             # of the lane written alone
+        if self.lanes == 1:
+            there, place, inside = coming, following, len(following.address)
+            m.d.comb += [taken.eq(stored), stored.eq(goes)]
+        else:
+            # A register for a place, to whose address a step is added for each lane.
+            scatter, last = Signal(), lane == self.lanes - 1
+            inside, step = len(following.address), config.lane_step
+            reach = max(inside, len(step) + exact_log2(self.lanes)) + 1
+            there = Signal()
+            place = Signal(data.StructLayout({**following.shape().members, "address": reach}))
+            m.d.comb += [
+                scatter.eq(step != 0),
+                stored.eq(goes & (~scatter | last)),
+                taken.eq(coming & (stored | ~there)),
+            ]
             with m.If(goes & scatter):
-                m.d.sync += [lane.eq(Mux(stored, 0, lane + 1)),
-                             offset.eq(Mux(stored, 0, offset + config.lane_step))]
+                m.d.sync += [lane.eq(Mux(last, 0, lane + 1)),
+                             place.address.eq(place.address + step)]
+            with m.If(stored | ~there):
+                m.d.sync += [there.eq(coming), place.address.eq(following.address),
+                             place.outside.eq(following.outside), place.keep.eq(following.keep)]
         m.d.comb += [
-            self.busy.eq(walking | there),
+            self.busy.eq(walking | coming | there),
             whole.eq(self.i.valid & there),
-            stored.eq(goes & (~scatter | (lane == self.lanes - 1))),
             self.i.ready.eq(stored),
         ]
 
-        # One lane's offset may lead outside as well as the walk.
-        address = Signal(max(len(place.address), len(offset)) + 1)
-        inside = len(place.address)
+        # The step to a lane may lead outside as well as the walk.
+        address, beyond = place.address, Signal()
         request, write = self.port.requests, self.port.requests.payload
         m.d.comb += [
-            address.eq(place.address + offset),
-            write.address.eq(address[self.within:]),
+            write.address.eq(address[self.within:inside]),
             beyond.eq(place.outside | address[inside:].any()),
             request.valid.eq(whole & ~beyond),
             goes.eq(whole & request.ready),
@@ -168,9 +180,9 @@ class Store(wiring.Component):
         over = walker.o.payload.over[self.inner:]
         return walker.o, walker.o.valid, over & planned.replicate(DIMS)
 
-    def _elaborate_places(self, m, walk, carried, planned, stored):
+    def _elaborate_places(self, m, walk, carried, planned, taken):
         """Where beats go, and which lanes of theirs; ``planned`` takes a step of the ``walk``,
-        ``stored`` a place. Returns whether there is one, and the first."""
+        ``taken`` a place. Returns whether there is one, and the first."""
         place, config = walk.payload, self.config
         layout = data.StructLayout({"address": len(place.address), "outside": 1,
                                     "keep": self.lanes})
@@ -197,7 +209,7 @@ class Store(wiring.Component):
             kept = ~(ends[LINES] & ends[BANDS] & (turn > config.last_lane))
         m.d.comb += [here.keep[lane].eq(kept & (room > lane)) for lane in range(self.lanes)]
         if not self.ahead:
-            m.d.comb += planned.eq(stored)
+            m.d.comb += planned.eq(taken)
             return walk.valid, here
 
         m.submodules.places = places = SyncFIFO(width=layout.size, depth=self.ahead)
@@ -212,7 +224,7 @@ class Store(wiring.Component):
             planned.eq(walk.valid & places.w_rdy & (~self.sum | reader.i.ready)),
             places.w_en.eq(planned),
             places.w_data.eq(here),
-            places.r_en.eq(stored),
+            places.r_en.eq(taken),
             self.words.valid.eq(reader.o.valid),
             self.words.payload.eq(Cat(reader.o.payload.data, reader.o.payload.tag)),
             reader.o.ready.eq(self.words.ready),
