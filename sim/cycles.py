@@ -123,7 +123,7 @@ class CycleModel:
         loops = [1 - loop["count"] for loop in fields["fetch"]["loops"]]
         cells, windows = loops[0] * loops[1], loops[2] * loops[3] * loops[4]
         rate = self._rate(fields)
-        full = self.fetch + cells + (windows - 1) * max(cells, self.beats * rate)
+        full = self.fetch + 1 + cells + (windows - 1) * max(cells, self.beats * rate)
         end = max(full, self.constants) + self.beats * rate - self.rate + self.finish
         return LayerCycles(cycles=begin + end, start=begin + self.fetch, ahead=end,
                            input=windows * cells, drain=end - self.fetch - windows * cells)
