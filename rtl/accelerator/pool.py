@@ -67,8 +67,8 @@ class Pool(wiring.Component):
         for channel in range(self.word_bytes):
             x, now = word.data[channel], Signal(signed(SUM_WIDTH))
             so_far = total[channel]
-            # What a maximum has so far is a byte. The sign of a difference leaves a chain of carries
-            # as any other bit of it does, which the carry of a comparison does not.
+            # What a maximum has so far is a byte. The sign of a difference leaves its chain of
+            # carries as any other bit does, which the carry of a comparison does not.
             less = (so_far[:len(x)].as_signed() - x)[len(x)]
             m.d.comb += now.eq(Mux(fresh | (self.maximum & less), x, Mux(
                 self.maximum, so_far, x + so_far)))
