@@ -156,6 +156,7 @@ def test_reshaped_tensors_are_read_by_anything(shape):
         if height * 4 * channels != np.prod(shape):
             continue
         grown = Grown(*shape)
+        grown.conv(shape[-1])  # the input itself would be written reshaped
         x = grown.x
         grown.append("RESHAPE", [grown.last], (1, height, 4, channels), x.scale, x.zero_point)
         grown.conv(5)
@@ -164,9 +165,40 @@ def test_reshaped_tensors_are_read_by_anything(shape):
 
 def test_reshaping_for_a_connected_layer_is_no_work():
     grown = Grown(3, 3, 5)
+    grown.conv(5)
     grown.append("RESHAPE", [grown.last], (1, 45), grown.x.scale, grown.x.zero_point)
     grown.weighted("FULLY_CONNECTED", (4, 45), 0, (1, 4))
-    assert len(runs(grown.graph()).layers) == 1
+    assert len(runs(grown.graph()).layers) == 2
+
+
+@pytest.mark.parametrize("channels", [3, 8, 13])
+@pytest.mark.parametrize("options", [{}, {"batch": 3}, {"keep": True}])
+@pytest.mark.parametrize("kept", [False, True])
+def test_connected_layers_give_pixels(channels, options, kept):
+    """What fills up words of a pixel is computed too; reshaping is no work then."""
+    grown = Grown(9)
+    count = 5 * 4 * channels
+    grown.weighted("FULLY_CONNECTED", (count, 9), 0, (1, count))
+    flat = grown.last
+    grown.append("RESHAPE", [flat], (1, 5, 4, channels), grown.x.scale, grown.x.zero_point)
+    grown.conv(7)
+    outputs = (flat, grown.last) if kept else (grown.last,)
+    program = runs(replace(grown.graph(), outputs=outputs), **options)
+    assert not layers_of(program, "RESHAPE")
+
+
+def test_connected_layers_give_what_others_read():
+    """Numbers that follow each other: so they are moved to their pixels."""
+    grown = Grown(9)
+    grown.weighted("FULLY_CONNECTED", (5 * 4 * 3, 9), 0, (1, 5 * 4 * 3))
+    flat = grown.last
+    grown.weighted("FULLY_CONNECTED", (7, 5 * 4 * 3), 0, (1, 7))
+    other = grown.last
+    x = grown.tensors[flat]
+    grown.append("RESHAPE", [flat], (1, 5, 4, 3), x.scale, x.zero_point)
+    grown.conv(7)
+    program = runs(replace(grown.graph(), outputs=(other, grown.last)))
+    assert layers_of(program, "RESHAPE")
 
 
 def test_connected_layers_of_many_inputs_and_of_pixels():

@@ -22,16 +22,17 @@ def conv_plans(core, graph, storage, dense, pictures):
     plans, stacked = {}, set()
     for op in storage.accelerated:
         if op.kind in CONVOLUTIONS:
-            place, is_dense = storage.places[op.inputs[0]], op.inputs[0] in dense
+            place, target = (storage.places[each] for each in (op.inputs[0], op.outputs[0]))
+            is_dense = op.inputs[0] in dense
             if pictures > 1 and stacks(graph, op, pictures):
                 try:
-                    plans[op.index] = conv_plan(core, graph, op, place, dense=is_dense,
-                                                pictures=pictures)
+                    plans[op.index] = conv_plan(core, graph, op, place, target,
+                                                dense=is_dense, pictures=pictures)
                     stacked.add(op.index)
                     continue
                 except ValueError:
                     pass  # too many lines for the build
-            plans[op.index] = conv_plan(core, graph, op, place, dense=is_dense)
+            plans[op.index] = conv_plan(core, graph, op, place, target, dense=is_dense)
     return plans, stacked
 
 

@@ -17,8 +17,8 @@ __all__ = ["conv_plan", "convolution", "dense_words", "plan_layer", "spread",
            "widened"]
 
 
-def conv_plan(core, graph, operator, place, *, dense=False, pictures=1):
-    """The :class:`ConvPlan` of a convolution whose input lies at ``place``.
+def conv_plan(core, graph, operator, place, target, *, dense=False, pictures=1):
+    """The :class:`ConvPlan` of a convolution from ``place`` to ``target``.
 
     The input's channels are those of ``place``, with weights of 0 for those that only fill up a
     word; unless it is ``dense``, in the order in which the unit takes it. ``pictures`` that follow
@@ -26,7 +26,7 @@ def conv_plan(core, graph, operator, place, *, dense=False, pictures=1):
     """
     try:
         if operator.kind == "FULLY_CONNECTED":
-            layer = _connected(graph, operator, place)
+            layer = _connected(graph, operator, place, target)
         else:
             layer = conv_layer(graph, operator, 1)
             if not dense:
@@ -38,10 +38,17 @@ def conv_plan(core, graph, operator, place, *, dense=False, pictures=1):
         raise ValueError(f"operator {operator.index} ({operator.kind}): {error}") from error
 
 
-def _connected(graph, operator, place):
-    """A fully connected layer as one window that covers a picture, or as a 1x1 convolution."""
+def _connected(graph, operator, place, target):
+    """A fully connected layer as one window that covers a picture, or as a 1x1 convolution.
+
+    If its results are channels of several pixels, it has filters for all bytes of them.
+    """
     weights = graph.operand(operator, 1).data
     fill, constants = place.filled - place.channels, layer_constants(graph, operator)
+    if len(weights) > target.channels:
+        weights = _filled(weights, target)
+        constants |= {name: _filled(constants[name], target)
+                      for name in ("bias", "multiplier", "shift")}
     if weights.shape[1] == place.height * place.width * place.channels:
         pixels = weights.reshape(len(weights), -1, place.channels)
         pixels = np.pad(pixels, ((0, 0), (0, 0), (0, fill)))
@@ -52,6 +59,13 @@ def _connected(graph, operator, place):
     raise ValueError(f"it takes {weights.shape[1]} numbers at a time of a picture of "
                      f"{place.height}x{place.width}x{place.channels}; all of them, or the channels "
                      "of a pixel, are possible")
+
+
+def _filled(filters, target):
+    """What there is for each of the ``filters``, and zeros for what fills up words of pixels."""
+    pixels = filters.reshape(-1, target.channels, *filters.shape[1:])
+    fill = ((0, 0), (0, target.filled - target.channels), *((0, 0),) * (filters.ndim - 1))
+    return np.pad(pixels, fill).reshape(-1, *filters.shape[1:])
 
 
 def dense_words(plan):
@@ -106,8 +120,9 @@ def convolution(context, operator):
     weights, y = context.graph.operand(operator, 1), context.graph.result(operator)
     if operator.kind == "FULLY_CONNECTED":  # pixel by pixel, whatever lines they make up
         shape = plan.shape
-        target = replace(target, height=shape.out_height, width=shape.out_width,
-                         line_step=shape.out_width * target.pixel_step)
+        step = target.pixel_step * max(len(plan.layer.weights) // target.filled, 1)
+        target = replace(target, height=shape.out_height, width=shape.out_width, pixel_step=step,
+                         line_step=shape.out_width * step)
     macs = context.count(operator) * math.prod(y.shape[1:]) * weights.data.size // y.shape[-1]
     return [plan_layer(context.core, operator, plan, fetch, target, macs)]
 

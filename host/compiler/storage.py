@@ -30,9 +30,9 @@ class Storage:
     """Places of all tensors that the accelerator reads or writes.
 
     Operands of a concatenation are written to their channels of the result, unless something needs
-    them elsewhere. A reshaped tensor stays as it lies, if what reads it can take it so. The result
-    of an operator that works word by word, or of a convolution that has taken each line before it
-    writes there, replaces an operand that nothing needs any more.
+    them elsewhere. A reshaped tensor stays as it lies, if what reads it can take it so, or if it
+    can be computed so. The result of an operator that works word by word, or of a convolution that
+    has taken each line before it writes there, replaces an operand that nothing needs any more.
 
     Attributes
     ----------
@@ -103,6 +103,8 @@ class Storage:
                                          pixel_step=0, line_step=0)
         elif all(self._flat(op) for op in self._readers[after]):
             self.places[after] = x
+        elif self._spreads(before, x):
+            self.places[before] = y
         else:
             self.moved.append(operator)
             return
@@ -114,6 +116,13 @@ class Storage:
             x, weights = (self.graph.operand(operator, n) for n in (0, 1))
             return math.prod(x.shape) == weights.shape[1]
         return operator.kind == "RESHAPE" or on_host(self.graph, operator)
+
+    def _spreads(self, tensor, place):
+        """Whether what computes ``tensor`` can give the pixels of what it is reshaped to: a fully
+        connected layer has filters without weights for the bytes that fill up words."""
+        made = next((op for op in self.accelerated if tensor in op.outputs), None)
+        return (made is not None and made.kind == "FULLY_CONNECTED" and len(self._readers[tensor])
+                == 1 and place.height * place.width == 1)
 
     def settle(self, sizes, pictures=1, keep=False, plans=(), buffered=False):
         """Give everything its address.
