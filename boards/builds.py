@@ -13,12 +13,13 @@ __all__ = ["resized", "ecp5_build", "lfe5u_25_build", "lfe5u_45_build", "lfe5u_8
 REQUANTIZER_DSPS = 4
 
 
-def ecp5_build(*, rows, cols, dsps, lanes, **params):
+def ecp5_build(*, rows, cols, dsps, lanes, pixel_lanes=1, **params):
     """:class:`AcceleratorParams` with as many products as can be in the ``dsps`` that ``lanes`` of
     requantisation leave."""
-    products = products_for(rows, cols, 3, "ecp5", dsps - REQUANTIZER_DSPS * lanes)
+    left = (dsps - REQUANTIZER_DSPS * lanes) // pixel_lanes
+    products = products_for(rows, cols, 3, "ecp5", left)
     return AcceleratorParams(array=ArrayParams(rows=rows, cols=cols, fir_rows=3, products=products),
-                             lanes=lanes, **params)
+                             lanes=lanes, pixel_lanes=pixel_lanes, **params)
 
 
 def lfe5u_25_build(sdram_bits=0):
@@ -39,9 +40,9 @@ def lfe5u_45_build():
 
 
 def lfe5u_85_build():
-    """16x16 products for an LFE5U-85F."""
-    return ecp5_build(rows=16, cols=16, dsps=156, lanes=4, activation_bytes=65536,
-                      weight_bytes=131072)
+    """2 lanes of 8x16 products for an LFE5U-85F."""
+    return ecp5_build(rows=8, cols=16, dsps=156, lanes=8, pixel_lanes=2, activation_bytes=65536,
+                      weight_bytes=98304, channels=1024, program_words=1024)
 
 
 def up5k_build():

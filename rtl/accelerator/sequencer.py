@@ -116,7 +116,7 @@ class Sequencer(wiring.Component):
         idle = Signal(range(params.patience + 1))
         stuck = idle[exact_log2(params.patience)]
         moved = Signal()
-        m.d.sync += [moved.eq(self.moved), idle.eq(Mux(moved | begin | take, 0, idle + 1))]
+        m.d.sync += [moved.eq(self.moved | take), idle.eq(Mux(moved | ~self.running, 0, idle + 1))]
         with m.If(self.running):
             m.d.sync += [self.cycles.eq(self.cycles + 1), self.record.eq(self.record + 1)]
 
