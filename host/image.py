@@ -4,18 +4,26 @@ import numpy as np
 
 from host.device import digest_of
 from host.driver import AcceleratorDriver
-from rtl.boot import MAGIC
-from rtl.boot.reader import IMAGE_CRC
+from host.link.frames import frame
+from rtl.accelerator.registers import OFFSET_BITS, Register, Window
+from rtl.link.protocol import WORDS, Kind
 
 __all__ = ["flash_image"]
 
 
 def flash_image(program):
-    """Bytes for a program: as :class:`rtl.boot.Boot` reads them."""
+    """Bytes for a program: frames that load it, as :class:`rtl.boot.Boot` gives them to the link.
+
+    The tag by which the host finds it there comes last: so it is written only if all before it is
+    whole.
+    """
     images = AcceleratorDriver.images(program)
-    sections = np.concatenate([
-        np.concatenate([np.array([address, len(words)], "<u4"), np.asarray(words, "<u4")])
-        for address, words in images])
-    head = np.array([MAGIC, digest_of(images), len(sections)], "<u4")
-    body = np.concatenate([head, sections]).tobytes()
-    return body + IMAGE_CRC(data_width=8).compute(body).to_bytes(4, "big")
+    tag = (Window.REGISTERS << OFFSET_BITS) + Register.TAG, [digest_of(images)]
+    requests = [(Kind.HELLO, 0, bytes(4))]
+    for address, words in (*images, tag):
+        requests += [(Kind.WRITE, int(address) + first,
+                      np.asarray(words[first:first + WORDS], "<u4").tobytes())
+                     for first in range(0, len(words), WORDS)]
+    return b"".join(
+        frame(bytes([kind, number % 256]) + address.to_bytes(3, "little") + data)
+        for number, (kind, address, data) in enumerate(requests)) + b"\0"

@@ -65,44 +65,45 @@ class BoardCore(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.link = link = Link()
+        link = Link()
         m.submodules.accelerator = accelerator = self.accelerator
         if self.params.sdram_bits:
             connect(m, accelerator.sdram, flipped(self.sdram))
         done = accelerator.done
-        if self.boot:
-            done &= ~self._connect_boot(m, link, accelerator.commands)
-        else:
-            connect(m, link.commands, accelerator.commands)
+        connect(m, link.commands, accelerator.commands)
         connect(m, accelerator.o, link.answers)
-        m.d.comb += [accelerator.clear.eq(link.clear), link.done.eq(done), self.done.eq(done),
-                     self.linked.eq(link.linked)]
         if self.link == "uart":
             m.submodules.rx = rx = UartRx(divisor=self.divisor)
             m.submodules.tx = tx = UartTx(divisor=self.divisor)
             m.d.comb += [rx.pin.eq(self.rx), self.tx.eq(tx.pin)]
-            connect(m, rx.o, link.i)
-            connect(m, link.o, tx.i)
+            source, target = rx.o, tx.i
         else:
             m.submodules.spi = spi = SpiTarget()
             m.d.comb += [spi.sck.eq(self.sck), spi.cs.eq(self.cs), spi.sdi.eq(self.sdi),
                          self.sdo.eq(spi.sdo)]
-            connect(m, spi.o, link.i)
-            connect(m, link.o, spi.i)
+            source, target = spi.o, spi.i
+        if self.boot:
+            done &= ~self._connect_boot(m, link, source, target)
+        else:
+            m.submodules.link = link
+            connect(m, source, link.i)
+            connect(m, link.o, target)
+        m.d.comb += [accelerator.clear.eq(link.clear), link.done.eq(done), self.done.eq(done),
+                     self.linked.eq(link.linked)]
         return m
 
-    def _connect_boot(self, m, link, commands):
-        """Commands come from the flash at first, then from the link. Returns which it is."""
-        busy = self.boot.busy
-        # What clears the accelerator in the midst of it would leave a part of the program.
-        m.submodules.boot = boot = ResetInserter(link.clear & busy)(self.boot)
+    def _connect_boot(self, m, link, source, target):
+        """Bytes come from the flash at first; nobody hears the answers. Then the link is reset, so
+        that no host goes on with what the flash began. Returns whether it is so yet."""
+        m.submodules.boot = boot = self.boot
+        m.submodules.link = ResetInserter(boot.leaves)(link)
         connect(m, boot.flash, flipped(self.flash))
-        with m.If(busy):
-            m.d.comb += [commands.valid.eq(boot.commands.valid),
-                         commands.payload.eq(boot.commands.payload),
-                         boot.commands.ready.eq(commands.ready)]
-        with m.Else():
-            m.d.comb += [commands.valid.eq(link.commands.valid),
-                         commands.payload.eq(link.commands.payload),
-                         link.commands.ready.eq(commands.ready)]
-        return busy
+        m.d.comb += [link.i.valid.eq(source.valid), link.i.payload.eq(source.payload),
+                     source.ready.eq(link.i.ready),
+                     target.valid.eq(link.o.valid), target.payload.eq(link.o.payload),
+                     link.o.ready.eq(target.ready)]
+        with m.If(boot.busy):
+            m.d.comb += [link.i.valid.eq(boot.o.valid), link.i.payload.eq(boot.o.payload),
+                         boot.o.ready.eq(link.i.ready), source.ready.eq(1),
+                         target.valid.eq(0), link.o.ready.eq(1)]
+        return boot.busy

@@ -1,116 +1,116 @@
 import enum
 
 from amaranth import *
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import Out, connect, flipped
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
 
-from rtl.accelerator.registers import ADDRESS_BITS, OFFSET_BITS, Register, Window
-from rtl.boot.reader import FlashReader, flash_pins
+from rtl.check import integer
 
-__all__ = ["MAGIC", "Boot"]
+__all__ = ["Boot", "flash_pins"]
 
-#: First word of an image: "SYSM".
-MAGIC = 0x5359534d
-#: Bits of the numbers of words in an image.
-COUNT_BITS = 22
+#: Commands of serial flashes, whatever their maker.
+READ, WAKE = 0x03, 0xab
+#: Microseconds from the end of ``WAKE`` to the next command: tRES1 of W25Q128JV and of IS25LP128 is
+#: 3 and 5; others take longer. So much is left for the last frame, too.
+WAITING = 40
+#: Bytes of a frame at the most.
+LONGEST = 255
 
 
 class State(enum.Enum):
-    """Which word comes next."""
+    """What the flash is told."""
 
-    MAGIC = 0
-    TAG = 1      #: What the register ``TAG`` is to be, at the very end.
-    LENGTH = 2   #: Words of all sections.
-    ADDRESS = 3  #: Where the first word of a section goes.
-    COUNT = 4    #: Words of it.
-    DATA = 5     #: One of them.
-    CRC = 6      #: Of all before it.
-    MARK = 7     #: None: the tag is written.
-    OVER = 8     #: None.
+    REST = 0  #: Nothing, before and after it is woken.
+    WAKE = 1  #: To wake up.
+    ASK = 2   #: To read from an address on.
+    READ = 3  #: To go on.
+    OVER = 4  #: Nothing any more.
+
+
+def flash_pins():
+    """Signature of a flash's pins; ``cs`` is high while it is selected."""
+    return wiring.Signature({"cs": Out(1), "sck": Out(1), "copi": Out(1), "cipo": In(1)})
 
 
 class Boot(wiring.Component):
-    """Writes an image from the board's flash to the accelerator, as a host would over the link.
+    """Bytes from the board's flash for the link, as if a host sent them, when the power comes.
 
-    An image is of words of 32 bits, low byte first: :data:`MAGIC`, a tag, the number of words in
-    all sections; sections, each of an address (`docs/registers.md`), the number of words and these;
-    a CRC. The tag is written last, and only if the CRC is right: by it the host knows that it need
-    not send that program. Where there is no image nothing is written.
+    What lies in the flash are frames (``docs/link.md``), each with its CRC, and a delimiter more
+    behind them. That ends it, as does what cannot be a frame: more than :data:`LONGEST` bytes
+    without a delimiter, such as those of an erased flash.
+
+    The flash may sleep at first: iCE40 leave it so. Its clock stops while a byte is not taken.
 
     Parameters
     ----------
-    offset, mhz : as of :class:`FlashReader`
+    offset : :class:`int`
+        Address of the first byte: 24 bits.
+    mhz : number
+        Clock. That of the flash is at most 25 MHz, which each bears in this mode, and its words
+        have more than half a period for their way.
 
     Members
     -------
     flash : ``Out(flash_pins())``
-    commands : ``Out(stream)``
-        As of :class:`~rtl.accelerator.Accelerator`.
+        SPI mode 0.
+    o : ``Out(stream.Signature(8))``
     busy : ``Out(1)``
         It is not over yet.
+    leaves : ``Out(1)``
+        High in the last cycle that is ``busy``: :data:`WAITING` microseconds after the last byte
+        was taken, by when all has been done that it asked for.
     """
 
     def __init__(self, *, offset, mhz):
-        self.reader = FlashReader(offset=offset, mhz=mhz)
-        command = data.StructLayout({"write": 1, "address": ADDRESS_BITS, "data": 32})
-        super().__init__({"flash": Out(flash_pins()), "commands": Out(stream.Signature(command)),
-                          "busy": Out(1, init=1)})
+        self.offset = integer("offset", offset, 0, (1 << 24) - 1)
+        self.half = max(1, -int(-mhz // 50))
+        self.waiting = max(1, int(WAITING * mhz))
+        super().__init__({"flash": Out(flash_pins()), "o": Out(stream.Signature(8)),
+                          "busy": Out(1, init=1), "leaves": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.reader = reader = self.reader
-        connect(m, reader.pins, flipped(self.flash))
-        state, command = Signal(State), self.commands.payload
-        tag, left, count = Signal(32), Signal(COUNT_BITS), Signal(COUNT_BITS)
-        word, whole, number, taken = Signal(32), Signal(), Signal(2), Signal()
-        m.d.comb += reader.o.ready.eq(~whole)
-        with m.If(reader.o.valid & reader.o.ready):
-            m.d.sync += [word.eq(Cat(word[8:], reader.o.payload)), number.eq(number + 1),
-                         whole.eq(number == 3)]
-        with m.If(taken):
-            m.d.sync += whole.eq(0)
-        m.d.comb += [
-            taken.eq(whole & (self.commands.ready | (state != State.DATA))),
-            self.commands.valid.eq((whole & (state == State.DATA)) | (state == State.MARK)),
-            command.write.eq(1), command.data.eq(word),
-            reader.stop.eq(state == State.OVER),
-        ]
-        m.d.sync += self.busy.eq(state != State.OVER)
-        last = left == 1
-        with m.Switch(state):
-            with m.Case(State.MAGIC):
-                with m.If(taken):
-                    m.d.sync += state.eq(Mux(word == MAGIC, State.TAG, State.OVER))
-            with m.Case(State.TAG):
-                with m.If(taken):
-                    m.d.sync += [tag.eq(word), state.eq(State.LENGTH)]
-            with m.Case(State.LENGTH):
-                with m.If(taken):
-                    m.d.sync += [left.eq(word), state.eq(
-                        Mux(word == 0, State.CRC, State.ADDRESS))]
-            with m.Case(State.ADDRESS):
-                with m.If(taken):
-                    m.d.sync += [command.address.eq(word), left.eq(left - 1),
-                                 state.eq(Mux(last, State.CRC, State.COUNT))]
-            with m.Case(State.COUNT):
-                with m.If(taken):
-                    m.d.sync += [count.eq(word), left.eq(left - 1),
-                                 state.eq(Mux(last, State.CRC, State.DATA))]
-            with m.Case(State.DATA):
-                with m.If(taken):
-                    m.d.sync += [command.address.eq(command.address + 1), left.eq(left - 1),
-                                 count.eq(count - 1)]
-                    with m.If(last):
-                        m.d.sync += state.eq(State.CRC)
-                    with m.Elif(count == 1):
-                        m.d.sync += state.eq(State.ADDRESS)
-            with m.Case(State.CRC):
-                with m.If(taken):
-                    m.d.sync += state.eq(Mux(reader.good, State.MARK, State.OVER))
-            with m.Case(State.MARK):
-                m.d.comb += [command.data.eq(tag)]
-                with m.If(self.commands.ready):
-                    m.d.sync += state.eq(State.OVER)
-        with m.If((state == State.CRC) & taken):
-            m.d.sync += command.address.eq((Window.REGISTERS << OFFSET_BITS) + Register.TAG)
+        pins, state, woken = self.flash, Signal(State), Signal()
+        rest = Signal(range(self.waiting + 1), init=self.waiting)
+        timer, left = Signal(range(self.half)), Signal(range(33))
+        word = Signal(32)  # goes out at its top, and what comes enters it below
+        m.d.comb += [pins.copi.eq(word[-1]), self.o.payload.eq(word[:8])]
+
+        with m.If((state == State.REST) | (state == State.OVER)):
+            m.d.sync += [pins.cs.eq(0), left.eq(Mux(woken, 32, 8)),
+                         word.eq(Mux(woken, READ << 24 | self.offset, WAKE << 24))]
+            with m.If(rest != 0):
+                m.d.sync += rest.eq(rest - 1)
+            with m.Elif(state == State.OVER):
+                m.d.comb += self.leaves.eq(self.busy)
+                m.d.sync += self.busy.eq(0)
+            with m.Else():
+                m.d.sync += [pins.cs.eq(1), timer.eq(self.half - 1),
+                             state.eq(Mux(woken, State.ASK, State.WAKE))]
+        with m.Elif(timer != 0):
+            m.d.sync += timer.eq(timer - 1)
+        with m.Elif(~pins.sck):
+            with m.If((state != State.READ) | (left != 8) | ~self.o.valid):
+                m.d.sync += [pins.sck.eq(1), timer.eq(self.half - 1)]
+        with m.Else():
+            m.d.sync += [pins.sck.eq(0), timer.eq(self.half - 1), left.eq(left - 1),
+                         word.eq(Cat(pins.cipo, word))]
+            with m.If(left == 1):
+                m.d.sync += [left.eq(8), woken.eq(1)]
+                with m.Switch(state):
+                    with m.Case(State.WAKE):
+                        m.d.sync += [state.eq(State.REST), rest.eq(self.waiting), pins.cs.eq(0)]
+                    with m.Case(State.ASK):
+                        m.d.sync += state.eq(State.READ)
+                    with m.Case(State.READ):
+                        m.d.sync += self.o.valid.eq(1)
+
+        ended, count = Signal(), Signal(range(LONGEST + 1))  # since the last delimiter
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += [self.o.valid.eq(0), count.eq(count + 1), ended.eq(0)]
+            with m.If(self.o.payload == 0):
+                m.d.sync += [count.eq(0), ended.eq(1)]
+            with m.If(Mux(self.o.payload == 0, ended, count == LONGEST)):
+                m.d.sync += [state.eq(State.OVER), rest.eq(self.waiting), pins.cs.eq(0),
+                             pins.sck.eq(0)]
         return m
