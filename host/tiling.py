@@ -1,12 +1,14 @@
 """From matrices and layers to the streams that :class:`Gemm` and :class:`Conv2d` take, and from
 what leaves them back to tensors. No arithmetic but padding and reordering."""
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from host.bands import band_bounds, choose
 from host.ways import ways_of
+from rtl.accelerator.params import TOTAL_BITS
 from rtl.check import integer
 from rtl.im2col import ConvShape
 
@@ -146,13 +148,31 @@ class ConvLayer:
     def depthwise(self):
         return self.shape.groups == self.shape.channels > 1
 
+    @functools.cached_property
+    def _sums(self):
+        """The least and the largest sums of each filter's products with any int8."""
+        weights = self.weights.reshape(len(self.weights), -1).astype(np.int64)
+        return [order(-128 * weights, 127 * weights).sum(axis=1)
+                for order in (np.minimum, np.maximum)]
+
     @property
     def sum_bits(self):
-        """Bits that hold the sum of a filter's products with any int8."""
-        weights = self.weights.reshape(len(self.weights), -1).astype(np.int64)
-        low, high = (order(-128 * weights, 127 * weights).sum(axis=1)
-                     for order in (np.minimum, np.maximum))
-        return 1 + max(int(-low.min() - 1).bit_length(), int(high.max()).bit_length())
+        """Bits that hold the sum of a filter's products with any int8; with its bias, if these are
+        more than those of any sum that is requantised."""
+        sums, totals = (1 + max(int(-low.min() - 1).bit_length(), int(high.max()).bit_length())
+                        for low, high in (self._sums, self._totals))
+        return sums if totals <= TOTAL_BITS else max(sums, min(totals, 32))
+
+    @property
+    def _totals(self):
+        return [sums + self.folded_bias() for sums in self._sums]
+
+    def small(self, core):
+        """1 if ``core`` requantises all sums in a cycle less than others, else 0."""
+        if core.small_range is None:
+            return 0
+        (low, high), (least, most) = self._totals, core.small_range
+        return int(low.min() >= least and high.max() <= most)
 
     def transposed(self):
         """The same layer over pictures with height and width exchanged."""

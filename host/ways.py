@@ -47,6 +47,11 @@ class Way:
         """Input words of a picture."""
         return self.shape.height * self.shape.line_words(self.core.im2col_params.word_bytes)
 
+    @property
+    def small(self):
+        """1 if all sums are requantised in a cycle less than others, else 0."""
+        return self.layer.small(self.core)
+
     def scattered(self, lanes):
         """Whether the channels of a beat do not lie side by side in the result."""
         filters = len(self.layer.weights) // self.shape.groups

@@ -50,10 +50,14 @@ class Conv2d(wiring.Component):
     params_ahead = False
     #: Cycles of a beat whose channels do not lie side by side: one, where it leaves as it is.
     scatter_cost = 1
-    #: Cycles of a word of input, and of the parameters of a channel.
-    word_cost = param_cost = 1
+    #: Cycles of a word of input.
+    word_cost = 1
+    #: Cycles of the parameters of a channel; of those of small sums.
+    param_costs = 1, 1
     #: Cycles until a layer begins, besides latencies.
     start_cost = 0
+    #: Between which numbers a layer's sums are requantised in a cycle less than others.
+    small_range = None
 
     def __init__(self, array, *, depth=256, lanes=1, pixel_lanes=1, requantize=1,
                  rounding="tflm", output_register=False, counter=True, buffer_bytes=16384,

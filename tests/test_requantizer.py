@@ -10,8 +10,9 @@ from sim.golden.requantize import requantize, requantize_float32
 
 
 @functools.cache
-def compiled(lanes, cycles, rounding="tflm", twice=False):
-    return CompiledSim(Requantizer(lanes=lanes, cycles=cycles, rounding=rounding, twice=twice))
+def compiled(lanes, cycles, rounding="tflm", twice=False, bits=32):
+    return CompiledSim(Requantizer(lanes=lanes, cycles=cycles, rounding=rounding, twice=twice,
+                                   bits=bits))
 
 
 def stimulus(rng, groups, lanes):
@@ -96,6 +97,45 @@ def test_two_streams(lanes, cycles, rounding, go):
         np.testing.assert_array_equal(o["last"][again], ends)
 
 
+@pytest.mark.parametrize("go", [1.0, 0.5])
+@pytest.mark.parametrize("cycles, bits, twice", [(3, 29, False), (3, 29, True), (4, 32, False)])
+def test_small(cycles, bits, twice, go):
+    """Sums at both ends of what takes a cycle less; others of all the bits, and in turns."""
+    rng = np.random.default_rng([cycles, bits, 3])
+    sim = compiled(1, cycles, twice=twice, bits=bits)
+    core = Requantizer(cycles=cycles, bits=bits)
+    for small in (1, 0):
+        least, most = core.small_range if small else (-1 << bits - 1, (1 << bits - 1) - 1)
+        acc, last, group, params = stimulus(rng, 200, 1)
+        bias = params["bias"][group]
+        x = np.clip(acc + bias, least, most)
+        ends = rng.random(x.shape) < 0.2
+        x[ends] = rng.choice([least, least + 1, most - 1, most], x.shape)[ends]
+        acc = (x - bias + (1 << 31)) % (1 << 32) - (1 << 31)
+        sim.reset()
+        sim.stall(cycles, go)
+        limits = {"zero_point": -7, "low": -100, "high": 90}
+        sim.set("range", limits)
+        sim.set("small", small)
+        sim.push("params", params)
+        sim.push("i", {"acc": acc, "last": last})
+        others = np.zeros((0, 1), np.int64)
+        if twice:
+            one = {name: values[0, 0] for name, values in params.items()} | {"bias": 0}
+            others = rng.choice([-1 << bits - 1, (1 << bits - 1) - 1, 0, -1, 77], (len(acc), 1))
+            sim.set("again_range", limits)
+            sim.set("again_params", one)
+            sim.push("again", {"acc": others, "last": others[:, 0] > 0})
+        sim.run({"o": len(acc) + len(others), "params": len(params["bias"])})
+        o = sim.pull("o")
+        again = o["again"].astype(bool) if twice else np.zeros(len(acc), bool)
+        np.testing.assert_array_equal(o["data"][~again], requantize(
+            acc, bias, params["multiplier"][group], params["shift"][group], *limits.values()))
+        if twice:
+            np.testing.assert_array_equal(o["data"][again], requantize(
+                others, *one.values(), *limits.values()))
+
+
 def float32_stimulus(rng, groups, lanes):
     """Scales of all sizes, accumulators that are or end up near ties, and any others."""
     acc, last, group, params = stimulus(rng, groups, lanes)
@@ -138,11 +178,14 @@ def test_equals_float32(rounding, lanes, go):
         assert len(np.unique(expected)) > 50
 
 
-@pytest.mark.parametrize("cycles", [1, 2, 3, 4, 6])
-def test_cycles(cycles):
+@pytest.mark.parametrize("cycles, small", [
+    (1, 0), (2, 0), (3, 0), (3, 1), (4, 0), (4, 1), (6, 0), (6, 1)])
+def test_cycles(cycles, small):
     sim = compiled(1, cycles)
     sim.reset()
     sim.stall(0, 1.0)
+    if small:
+        sim.set("small", 1)
     groups, beats = 5, 40
     last = np.arange(groups * beats) % beats == beats - 1
     one = np.ones((groups, 1), np.int64)
@@ -150,8 +193,8 @@ def test_cycles(cycles):
     sim.push("i", {"acc": np.arange(groups * beats)[:, None], "last": last})
     sim.run({"o": groups * beats})
     (_, start, _), (_, first, end) = sim.record("i"), sim.record("o")
-    assert first - start == Requantizer(cycles=cycles).latency
-    assert end - first == (groups * beats - 1) * cycles + (groups - 1) * (cycles > 1)
+    assert first - start == Requantizer(cycles=cycles).latency - small
+    assert end - first == (groups * beats - 1) * (cycles - small) + 2 * (groups - 1) * (cycles > 1)
 
 
 @pytest.mark.parametrize("changes, error, message", [

@@ -7,13 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from boards.builds import up5k_build
 from host.accelerated import SimulatedAccelerator
 from host.compiler import compile_graph, needs_of
 from host.compiler.windows import MOST_CELLS, mean_scale
 from host.fitting import fit, shortages, small_build
 from host.golden_run import run_graph
 from host.samples import Chain, int8
+from host.tiling import ConvLayer
 from rtl.accelerator.descriptor import Kind
+from rtl.im2col import ConvShape
+from sim.cycles import planning_core
 from sim.golden.requantize import requantize
 
 
@@ -96,6 +100,19 @@ def test_sums_that_accumulators_cannot_hold():
                                          r"1 more than the 18 of this build$"):
         compile_graph(need(9, 127), build)
     assert fit(need(9, 127), build).sum_bits == 19
+
+
+@pytest.mark.parametrize("bias, small, bits", [
+    (349_398, 1, 8), (349_399, 0, 8), (-698_922, 1, 8), (-698_923, 0, 8),
+    ((1 << 28) - 128, 0, 8), ((1 << 28) - 127, 0, 30), ((1 << 31) - 1, 0, 32)])
+def test_sums_that_take_a_cycle_less(bias, small, bits):
+    layer = ConvLayer(
+        shape=ConvShape(height=1, width=1, channels=1), weights=np.ones((1, 1, 1, 1), np.int8),
+        bias=np.array([bias]), multiplier=np.array([1 << 30]), shift=np.array([0]),
+        input_zero_point=0, zero_point=0)
+    assert layer.small(planning_core(up5k_build())) == small
+    assert layer.small(planning_core(small_build(4, 4))) == 0
+    assert layer.sum_bits == bits
 
 
 def test_weights_of_ones_take_little_memory():

@@ -109,7 +109,7 @@ class Accelerator(wiring.Component):
                     requantize=0, output_register=params.output_register,
                     sum_bits=params.sum_bits)
         requantizer = Requantizer(lanes=lanes, cycles=params.requantize, rounding=params.rounding,
-                                  twice=params.fused)
+                                  twice=params.fused, bits=params.total_bits)
         m.submodules.memories = ResetInserter(self.clear)(memories)
         for name, unit in (
                 ("fetch", fetch), ("store", store), ("weights", weights), ("params", constants),
@@ -173,6 +173,8 @@ class Accelerator(wiring.Component):
         ]
         if params.rounding == "both":
             m.d.comb += requantizer.float32.eq(layer.float32)
+        if params.small_range:
+            m.d.comb += requantizer.small.eq(layer.small)
         lacks = Const(0)  # what the layer loads is not all there
         if params.fused:
             m.submodules.residual = residual = clear(Residual(

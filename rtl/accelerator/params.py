@@ -9,12 +9,16 @@ from rtl.im2col import Im2colParams
 from rtl.layouts import ChannelParams
 from rtl.memory.sdram import burst_of
 from rtl.params import ArrayParams
-from rtl.postprocess import Requantizer
+from rtl.postprocess import Requantizer, small_range
 
-__all__ = ["AcceleratorParams", "COUNT_BITS", "SERIAL_BYTES", "weight_room"]
+__all__ = ["AcceleratorParams", "COUNT_BITS", "SERIAL_BYTES", "TOTAL_BITS",
+           "weight_room"]
 
 #: Bits of a loop's count in a descriptor.
 COUNT_BITS = 12
+
+#: Bits of what is requantised at the least: a sum of two tensors, in units of ``2^-20``.
+TOTAL_BITS = 29
 
 #: Memory of a ``serial`` build at the most: what its unit for loops reaches.
 SERIAL_BYTES = 1 << 17
@@ -66,7 +70,8 @@ class AcceleratorParams:
         in two cycles for each of the units. With a unified memory, and without pooling,
         prefetch and further pixel lanes.
     sum_bits : :class:`int`
-        Width of an accumulator, 16 to 32: what the products of a filter add up to.
+        Width of an accumulator, 16 to 32: what the products of a filter add up to; what they add up
+        to with its bias, if that is more than :data:`TOTAL_BITS`.
     patience, longest : :class:`int`
         Cycles without any movement after which a layer is given up, and cycles that one may take
         in all: powers of two.
@@ -176,11 +181,19 @@ class AcceleratorParams:
         return -(-Shape.cast(ChannelParams).width // 32) if self.unified else 1
 
     @property
+    def total_bits(self):
+        """Bits of what is requantised."""
+        return max(self.sum_bits, TOTAL_BITS)
+
+    @property
+    def small_range(self):
+        """Between which numbers sums are requantised in a cycle less than others, or None."""
+        return small_range(self.requantize, self.total_bits)
+
+    @property
     def ahead(self):
         """Beats of a convolution that may have asked for what they are added to and are not stored
         yet: as many as keep the requantiser busy."""
-        if self.requantize > 1:
-            return 4
         return 16 if self.rounding == "tflm" else 32
 
     @property

@@ -2,5 +2,6 @@
 
 from rtl.postprocess.accumulators import Accumulators, AccumulatorTag
 from rtl.postprocess.requantizer import Requantizer
+from rtl.postprocess.serial import small_range
 
-__all__ = ["AccumulatorTag", "Accumulators", "Requantizer"]
+__all__ = ["AccumulatorTag", "Accumulators", "Requantizer", "small_range"]

@@ -7,7 +7,7 @@ from rtl.layouts import ChannelParams, OutputRange, bytes_of, sums_of
 from rtl.postprocess.float32 import FromFloat
 from rtl.postprocess.pipelined import PipelinedLane
 from rtl.postprocess.rounding import Rounding
-from rtl.postprocess.serial import SerialLane
+from rtl.postprocess.serial import SerialLane, small_range
 
 __all__ = ["Requantizer"]
 
@@ -27,10 +27,11 @@ class Requantizer(wiring.Component):
     In float32, as LiteRT's default delegate and onnxruntime: ``multiplier`` holds the bits of a
     float32, and ``y = rint(float32(x) * multiplier)``, all of it rounded to nearest, ties to even.
 
-    One beat in ``cycles`` cycles, and with a serial multiplier a cycle more for each change of
-    parameters; a beat leaves ``latency`` cycles after it was taken if nothing stalls. ``i.ready``,
-    ``again.ready`` and ``params.ready`` depend combinationally on ``o.ready``, and all but the
-    second of them on ``again.valid``.
+    One beat in ``cycles`` cycles, and with a serial multiplier two more for each change of
+    parameters; a beat leaves ``latency`` cycles after it was taken if nothing stalls. A serial
+    multiplier of more than two cycles takes one less for each beat of ``i`` while ``small``.
+    ``i.ready``, ``again.ready`` and ``params.ready`` depend combinationally on ``o.ready``, and the
+    first of them on ``again.valid``, as with ``cycles=1`` does the last.
 
     Parameters
     ----------
@@ -42,6 +43,8 @@ class Requantizer(wiring.Component):
         ``"tflm"``, ``"float32"`` or ``"both"``. Only one-cycle lanes know float32.
     twice : :class:`bool`
         Take a second stream, ``again``, whose beats have parameters of their own.
+    bits : :class:`int`
+        With a serial multiplier: width of ``acc + bias``, where all of them fit less than 32.
 
     Members
     -------
@@ -52,6 +55,8 @@ class Requantizer(wiring.Component):
         Holds while anything is under way.
     float32 : ``In(1)``
         With ``rounding="both"``: the mode; holds likewise.
+    small : ``In(1)``
+        If there is a ``small_range``: all ``acc + bias`` of ``i`` lie in it; holds likewise.
     again : ``In(stream.Signature(sums_of(lanes)))``
         Beats that go before those of ``i``. After one with ``last`` parameters may change.
     again_params, again_range : ``In(ChannelParams)``, ``In(OutputRange)``
@@ -62,7 +67,7 @@ class Requantizer(wiring.Component):
 
     CYCLES = 1, 2, 3, 4, 6
 
-    def __init__(self, *, lanes=1, cycles=1, rounding="tflm", twice=False):
+    def __init__(self, *, lanes=1, cycles=1, rounding="tflm", twice=False, bits=32):
         self.lanes = integer("lanes", lanes, 1, 32)
         self.cycles = one_of("cycles", cycles, self.CYCLES)
         self.rounding = one_of("rounding", rounding, ("tflm", "float32", "both"))
@@ -72,6 +77,8 @@ class Requantizer(wiring.Component):
         self._tail = PipelinedLane.latency_of(rounding) if cycles == 1 else SerialLane.latency
         self.latency = self._tail + (cycles if cycles > 1 else 0)
         self.twice = bool(twice)
+        self.bits = integer("bits", bits, 16, 32)
+        self.small_range = small_range(cycles, bits)
         output = data.StructLayout({"data": bytes_of(lanes), "last": 1,
                                     **({"again": 1} if twice else {})})
         super().__init__({
@@ -80,6 +87,7 @@ class Requantizer(wiring.Component):
             "range": In(OutputRange),
             "o": Out(stream.Signature(output)),
             **({"float32": In(1)} if rounding == "both" else {}),
+            **({"small": In(1)} if self.small_range else {}),
             **({"again": In(stream.Signature(sums_of(lanes))), "again_params": In(ChannelParams),
                 "again_range": In(OutputRange)} if twice else {}),
         })
@@ -90,15 +98,24 @@ class Requantizer(wiring.Component):
         advance = Signal()
         m.d.comb += advance.eq(~self.o.valid | self.o.ready)
         lanes = [PipelinedLane(rounding=self.rounding, varies=self.twice) if self.cycles == 1
-                 else SerialLane(cycles=self.cycles, varies=self.twice) for _ in range(self.lanes)]
-        again = Signal()  # the beat that is loaded or stepped through is of that stream
+                 else SerialLane(cycles=self.cycles, bits=self.bits, varies=self.twice)
+                 for _ in range(self.lanes)]
+        # A beat enters the lanes' last stages.
+        ends = data.StructLayout({"valid": 1, "last": 1, "again": int(self.twice)})
+        beats = [Signal(ends, name=f"beat_{n}") for n in range(self._tail)]
+        again = Signal()  # the beat that is loaded is of that stream
         limits = Signal(OutputRange)
         for index, lane in enumerate(lanes):
             m.submodules[f"lane_{index}"] = lane
             acc, params = self.i.payload.acc[index], self.params.payload[index]
+            bias = params.bias
             if self.twice:
                 acc = Mux(again, self.again.payload.acc[index], acc)
-                params = Mux(again, self.again_params, params)
+                bias = Mux(again, self.again_params.bias, bias)
+                params = Mux(again if self.cycles == 1 else beats[1].again, self.again_params,
+                             params)
+            if self.cycles > 1:
+                m.d.comb += lane.bias.eq(bias)
             m.d.comb += [
                 lane.enable.eq(advance),
                 lane.acc.eq(acc),
@@ -109,13 +126,10 @@ class Requantizer(wiring.Component):
             if hasattr(self, "float32"):
                 m.d.comb += lane.float32.eq(self.float32)
 
-        # A beat enters the lanes' last stages.
-        ends = data.StructLayout({"valid": 1, "last": 1, "again": int(self.twice)})
-        beats = [Signal(ends, name=f"beat_{n}") for n in range(self._tail)]
         if self.cycles == 1:
             self._pipelined(m, advance, beats[0], again)
         else:
-            self._serial(m, advance, beats[0], lanes, again)
+            self._serial(m, advance, beats, lanes, again)
         self._elaborate_range(m, beats, limits)
         beats.append(data.View(ends, Cat(self.o.valid, self.o.payload.last, *(
             [self.o.payload.again] if self.twice else []))))
@@ -152,38 +166,39 @@ class Requantizer(wiring.Component):
             with m.If(again):
                 m.d.comb += beat.last.eq(self.again.payload.last)
 
-    def _serial(self, m, advance, beat, lanes, again):
+    def _serial(self, m, advance, beats, lanes, again):
         """A beat is loaded and stepped through; the next one may be loaded with the last step.
 
-        The parameters of a group are in use until the last step of its last beat.
+        The parameters of a group are in use until the cycle after the last step of its last beat.
         """
-        busy, last, step = Signal(), Signal(), Signal(range(self.cycles))
-        load, ends, chain = Signal(), Signal(), Signal()
-        other = self.again.valid if self.twice else Const(0)
-        m.d.comb += [
-            ends.eq(busy & (step == self.cycles - 1)),
-            chain.eq(~busy | (ends & ~last & (again == other))),
-            self.i.ready.eq(advance & self.params.valid & chain & ~other),
-            load.eq(self.i.valid & self.i.ready),
-            self.params.ready.eq(advance & ends & last & ~again),
-            beat.valid.eq(ends),
-            beat.last.eq(last),
-        ]
-        ended = self.i.payload.last
+        busy, last, step, now = Signal(), Signal(), Signal(range(self.cycles)), Const(0)
+        load, ends, free, changes = Signal(), Signal(), Signal(), Signal()
+        small = self.small if self.small_range else Const(0)
+        other, ended = Const(0), self.i.payload.last
         if self.twice:
-            now = Signal()
+            now, other = Signal(), self.again.valid
             ended = Mux(other, self.again.payload.last, ended)
-            m.d.comb += [
-                again.eq(Mux(busy, now, other)),
-                self.again.ready.eq(advance & chain),
-                load.eq((self.i.valid & self.i.ready) | (other & self.again.ready)),
-                beat.again.eq(now),
-            ]
+            m.d.comb += [again.eq(other), self.again.ready.eq(advance & free),
+                         beats[0].again.eq(now)]
             with m.If(advance & load):
                 m.d.sync += now.eq(other)
+        final = busy & last & ~now  # the next beat has other parameters
+        m.d.comb += [
+            ends.eq(busy & (step == Mux(small & ~now, self.cycles - 2, self.cycles - 1))),
+            free.eq(~busy | ends),
+            self.i.ready.eq(advance & free & ~final & ~changes & self.params.valid & ~other),
+            load.eq((self.i.valid & self.i.ready) | (other & advance & free)),
+            self.params.ready.eq(advance & changes),
+            beats[0].valid.eq(ends),
+            beats[0].last.eq(last),
+        ]
+        with m.If(advance):
+            m.d.sync += changes.eq(ends & final)
         with m.If(advance & busy):
             m.d.sync += step.eq(Mux(ends, 0, step + 1))
         with m.If(advance & (load | ends)):
             m.d.sync += [busy.eq(load), last.eq(ended)]
         for lane in lanes:
-            m.d.comb += [lane.load.eq(load), lane.idle.eq(~busy), lane.step.eq(step)]
+            m.d.comb += [lane.load.eq(load), lane.step.eq(step)]
+            if self.small_range:
+                m.d.comb += lane.small.eq(small & ~beats[3].again if self.twice else small)

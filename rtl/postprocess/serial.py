@@ -2,12 +2,12 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.check import one_of
+from rtl.check import integer, one_of
 from rtl.layouts import MULTIPLIER_WIDTH, ChannelParams, OutputRange
 from rtl.postprocess.rounding import Rounding
 from rtl.stages import later
 
-__all__ = ["SerialLane"]
+__all__ = ["SerialLane", "small_range"]
 
 
 def _add(a, b, carry):
@@ -20,18 +20,36 @@ def _add(a, b, carry):
     return total[1:].as_signed()
 
 
+def _digit_bits(cycles, bits):
+    """Bits of a step. Those of all steps are one more than ``bits``, as a digit is 1 at the most.
+    """
+    return 2 * -(-(bits + 1) // (2 * cycles))
+
+
+def small_range(cycles, bits):
+    """The least and the largest ``acc + bias`` of ``bits`` that need a step less than ``cycles``;
+    None if none can be spared."""
+    if cycles < 3:
+        return None
+    ones = ((1 << _digit_bits(cycles, bits) * (cycles - 1)) - 1) // 3
+    return -2 * ones, ones
+
+
 class SerialLane(wiring.Component):
     """One requantisation, rounded as TensorFlow Lite Micro does, in ``cycles`` steps without a DSP.
 
-    Each step forms the product with ``digit_bits`` bits of the multiplier, the lowest first; the
-    next cycle adds it to the sum and drops as many bits of that. Since nested floors are one floor,
-    the result is exact. Two bits at a time are taken as -1, 0, 1 or 2 and a carry: one LUT a bit
-    selects ``-x``, ``0``, ``x`` or ``2x``. They are recoded a step ahead.
+    Each step forms the product of the multiplier with ``digit_bits`` bits of ``acc + bias``, the
+    lowest first; two cycles later that is added to the sum, of which as many bits are dropped.
+    Since nested floors are one floor, the result is exact. Two bits at a time are taken as -2, -1,
+    0 or 1 and a carry: one LUT a bit selects what that makes of the multiplier. What lies within
+    :func:`small_range` needs a step less.
 
     Parameters
     ----------
     cycles : :class:`int`
         2, 3, 4 or 6.
+    bits : :class:`int`
+        Width of ``acc + bias``; larger ones wrap.
     varies : :class:`bool`
         As of :class:`Rounding`.
 
@@ -40,109 +58,113 @@ class SerialLane(wiring.Component):
     enable : ``In(1)``
         Advances all registers.
     load : ``In(1)``
-        Takes ``acc``; the first step comes in the next enabled cycle.
-    acc, params, range : ``In``
-        ``params`` hold until the last step; ``range`` is as of :class:`Rounding`.
-    idle, step : ``In(1)``, ``In(range(cycles))``
-        Whether this cycle does a step, and which; 0 follows the last one.
+        Takes ``acc`` and ``bias``; the first step comes in the next enabled cycle.
+    acc, bias : ``In(signed(32))``
+    step : ``In(range(cycles))``
+        The step of this cycle, if it does one; 0 follows the last one.
+    params : ``In(ChannelParams)``
+        Of what did its step in the last enabled cycle, but for the bias.
+    small : ``In(1)``
+        What did its last step three enabled cycles ago had one less than ``cycles``.
+    range : ``In(OutputRange)``
+        As of :class:`Rounding`.
     o : ``Out(signed(8))``
         The result, ``latency`` enabled cycles after the last step.
     """
 
-    latency = 2 + Rounding.latency
+    latency = 3 + Rounding.latency
 
-    def __init__(self, *, cycles, varies=False):
+    def __init__(self, *, cycles, bits=32, varies=False):
         self.varies = varies
         self.cycles = one_of("cycles", cycles, (2, 3, 4, 6))
-        self.digit_bits = 2 * -(-MULTIPLIER_WIDTH // (2 * self.cycles))
+        self.bits = integer("bits", bits, 16, 32)
+        self.digit_bits = _digit_bits(cycles, bits)
         super().__init__({
             "enable": In(1),
             "load": In(1),
             "acc": In(signed(32)),
-            "params": In(ChannelParams),
-            "range": In(OutputRange),
-            "idle": In(1),
+            "bias": In(signed(32)),
             "step": In(range(self.cycles)),
+            "params": In(ChannelParams),
+            "small": In(1),
+            "range": In(OutputRange),
             "o": Out(signed(8)),
         })
 
     def elaborate(self, platform):
         m = Module()
-        x = Signal(signed(32), reset_less=True)
+        x = Signal(signed(self.bits), reset_less=True)
         with m.If(self.enable & self.load):
-            m.d.sync += x.eq(self.acc + self.params.bias)
+            m.d.sync += x.eq(self.acc + self.bias)
 
-        groups = self._products(m, x, self._recode(m))
-        first = later(m, self.enable, self.step == 0, "first")
+        groups = self._products(m, self._recode(m, x))
+        first = later(m, self.enable, self.step == 0, "first", 2)
         down = later(m, self.enable, (self.params.shift != 0) & x[-1], "down")
         rest = self._accumulate(m, groups, first, down)
+        scaled = rest >> 31 - self.digit_bits * (self.cycles - 1)
+        if self.cycles > 2:
+            scaled = Mux(self.small, rest >> 31 - self.digit_bits * (self.cycles - 2), scaled)
         m.submodules.rounding = rounding = Rounding(varies=self.varies)
         m.d.comb += [
             rounding.enable.eq(self.enable),
-            rounding.scaled.eq(rest >> (31 - self.digit_bits * (self.cycles - 1))),
+            rounding.scaled.eq(scaled),
             rounding.shift.eq(later(m, self.enable, self.params.shift, "shift", 2)),
             rounding.range.eq(self.range),
             self.o.eq(rounding.o),
         ]
         return m
 
-    def _recode(self, m):
-        """Digits of the step of this cycle: 0 to 2 stand for themselves, 3 for -1."""
-        bits, steps = self.digit_bits, self.cycles
-        words = Cat(self.params.multiplier, Const(0, bits * steps - MULTIPLIER_WIDTH))
-        after = Signal(range(steps))
-        chunk = Signal(bits)
-        carry = Signal(reset_less=True)
-        m.d.comb += [
-            after.eq(Mux(self.idle | (self.step == steps - 1), 0, self.step + 1)),
-            chunk.eq(words.word_select(after, bits)),
-        ]
-        digits, borrow = [], carry & (after != 0)
-        for position in range(0, bits, 2):
+    def _recode(self, m, x):
+        """Digits of the step of this cycle, registered, in two's complement."""
+        chunks = Cat(x, x[-1].replicate(self.digit_bits * self.cycles - self.bits))
+        chunk, carry = Signal(self.digit_bits), Signal(reset_less=True)
+        m.d.comb += chunk.eq(chunks.word_select(self.step, self.digit_bits))
+        digits, borrow = [], carry & (self.step != 0)
+        for position in range(0, self.digit_bits, 2):
             low, high = chunk[position:position + 2]
             value = Cat(low ^ borrow, high ^ (low & borrow))
             digits.append(later(m, self.enable, value, f"digit_{position}"))
-            borrow = high & (low | borrow)  # 3 is -1 and a carry, 4 is 0 and a carry
+            borrow = high | (low & borrow)  # 2 is -2 and a carry, 3 is -1, 4 is 0
         with m.If(self.enable):
             m.d.sync += carry.eq(borrow)
         return digits
 
-    def _products(self, m, x, digits):
-        """Products of ``x`` with up to three digits each, registered: the bit they begin at, the
-        product, and 1 if that is to be added to it."""
-        groups = []
+    def _products(self, m, digits):
+        """Products with up to three digits each, registered: the bit they begin at, the product,
+        and 1 if that is to be added to it."""
+        groups, factor = [], Cat(self.params.multiplier, 0).as_signed()
         for start in range(0, len(digits), 3):
             total, low = None, []
             for index, digit in enumerate(digits[start:start + 3], start):
-                part = Signal(signed(33), name=f"part_{index}")
+                part = Signal(signed(MULTIPLIER_WIDTH + 2), name=f"part_{index}")
                 with m.Switch(digit):
                     with m.Case(1):
-                        m.d.comb += part.eq(x)
+                        m.d.comb += part.eq(factor)
                     with m.Case(2):
-                        m.d.comb += part.eq(x << 1)
+                        m.d.comb += part.eq(~(factor << 1))
                     with m.Case(3):
-                        m.d.comb += part.eq(~x)
+                        m.d.comb += part.eq(~factor)
                 if total is not None:
-                    part = _add(total, part, digit == 3)
+                    part = _add(total, part, digit[1])
                 total = Signal(part.shape(), name=f"sum_{index}")
                 m.d.comb += total.eq(part)
                 low.append(total[:2])
                 total = total >> 2
-            one = later(m, self.enable, digits[start] == 3, f"one_{start}")
+            one = later(m, self.enable, digits[start][1], f"one_{start}")
             product = later(m, self.enable, Cat(*low, total), f"product_{start}").as_signed()
             groups.append((2 * start, product, one))
         return groups
 
     def _accumulate(self, m, groups, first, down):
         """The sum, of which each step drops ``digit_bits`` bits but the last."""
-        bits = self.digit_bits
-        rest = Signal(signed(32 + bits), reset_less=True)
+        bits, width = self.digit_bits, MULTIPLIER_WIDTH + 1
+        rest = Signal(signed(width + bits), reset_less=True)
         constant = Cat(Const(0, 30), Const(1, 1), down, down).as_signed()  # +- 2^30
-        total, low = Signal(signed(33), name="start"), []
+        total, low = Signal(signed(width), name="start"), []
         m.d.comb += total.eq(Mux(first, constant, rest >> bits))
         for number, (start, product, one) in enumerate(groups):
             end = groups[number + 1][0] if number + 1 < len(groups) else bits
-            named = Signal(signed(34 + end - start), name=f"total_{start}")
+            named = Signal(signed(width + end - start), name=f"total_{start}")
             m.d.comb += named.eq(_add(total, product, one))
             low.append(named[:end - start])
             total = named >> end - start
