@@ -103,7 +103,7 @@ class Accelerator(wiring.Component):
                 for (width, depth), reader in (
                     (memories_of(params)[Window.WEIGHTS], memories.weight_reader),
                     (memories_of(params)[Window.PARAMS], memories.readers)))
-        gather = ParamReader(lanes=lanes, width=len(constants.o.payload))
+        gather = ParamReader(lanes=lanes, width=len(constants.o.payload), direct=not params.serial)
         im2col = Im2col(params.im2col)
         gemm = Gemm(array, depth=params.depth, lanes=lanes, pixel_lanes=params.pixel_lanes,
                     requantize=0, output_register=params.output_register,

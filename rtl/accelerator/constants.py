@@ -100,6 +100,8 @@ class ParamReader(wiring.Component):
     lanes : :class:`int`
     width : :class:`int`
         Bits of a word that is read: a channel's parameters take as many as hold them.
+    direct : :class:`bool`
+        Take a word in the cycle that takes a beat, by a combinational path, rather than after it.
 
     Members
     -------
@@ -109,8 +111,8 @@ class ParamReader(wiring.Component):
     o : ``Out(stream.Signature(ArrayLayout(ChannelParams, lanes)))``
     """
 
-    def __init__(self, *, lanes, width):
-        self.lanes, self.width = lanes, width
+    def __init__(self, *, lanes, width, direct=True):
+        self.lanes, self.width, self.direct = lanes, width, direct
         super().__init__({
             "i": In(stream.Signature(width)),
             "more": Out(1),
@@ -123,7 +125,8 @@ class ParamReader(wiring.Component):
         words = -(-size // self.width)
         lane, word = Signal(range(self.lanes)), Signal(range(words))
         last = (lane == self.lanes - 1) & (word == words - 1)
-        m.d.comb += [self.i.ready.eq(~self.o.valid | self.o.ready), self.more.eq(~last)]
+        m.d.comb += [self.i.ready.eq(~self.o.valid | (self.o.ready & self.direct)),
+                     self.more.eq(~last)]
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(self.i.valid & self.i.ready):
