@@ -33,6 +33,8 @@ class Shared(Elaboratable):
         m.d.sync += self.clock.eq(self.clock + 1)
         m.submodules += [self.memory, self.arbiter, *self.readers]
         connect(m, self.arbiter.memory, self.memory.port if self.single else self.memory.read)
+        if self.single:
+            m.d.comb += self.memory.parts.eq(self.writer.requests.payload.mask)
         for reader, port in zip(self.readers, (self.arbiter.a, self.arbiter.b), strict=True):
             connect(m, reader.port, port)
         return m
@@ -112,8 +114,9 @@ def test_single_port_of_blocks(platform, depth):
         valid, address = rng.random() < 0.8, rng.choice(places)
         mask = 15 if count < 200 else rng.choice([0, 0, rng.randrange(16)])
         data = rng.getrandbits(32)
-        # valid lies above the payload; address, mask and data make that.
-        stimulus.append(address | mask << bits | data << bits + 4 | valid << bits + 36)
+        # Address, mask and data, valid, and the mask again, which counts if it is not 0.
+        stimulus.append(address | mask << bits | data << bits + 4 | valid << bits + 36
+                        | (mask or rng.randrange(16)) << bits + 37)
         expected.append(words.get(address) if valid and not mask else None)
         if valid and mask:
             keep = sum(0xff << 8 * byte for byte in range(4) if not mask >> byte & 1)

@@ -161,7 +161,7 @@ class Accelerator(wiring.Component):
         m.d.comb += [
             gather.i.valid.eq(constants.o.valid),
             gather.i.payload.eq(constants.o.payload),
-            constants.o.ready.eq(gather.i.ready), constants.more.eq(gather.more),
+            constants.o.ready.eq(gather.i.ready),
             requantizer.params.valid.eq(channels.valid),
             requantizer.params.payload.eq(channels.payload),
             channels.ready.eq(requantizer.params.ready),
@@ -181,6 +181,9 @@ class Accelerator(wiring.Component):
                 word_bytes=word_bytes, lanes=lanes, room=params.ahead // 2))
             lacks = self._connect_sums(m, clear, sequencer, now, add, residual, channels,
                                        requantizer, store, may_enter, entering, leaving)
+
+        if not params.serial:  # a walk leads to a word every second cycle at the most
+            m.d.comb += constants.more.eq(gather.more)
 
         # The layer.
         mapped = Signal()  # the im2col unit has this layer still to do

@@ -180,6 +180,7 @@ class UnifiedMemory(wiring.Component):
             connect(m, flipped(getattr(self, name)), getattr(arbiter, name))
         host, request = arbiter.host.requests, self.host.requests
         m.d.comb += [
+            memory.parts.eq(Mux(self.store.requests.valid, self.store.requests.payload.mask, -1)),
             host.valid.eq(request.valid),
             host.payload.address.eq(request.payload.address),
             host.payload.mask.eq(request.payload.write.replicate(4)),

@@ -258,7 +258,7 @@ class WalkReader(wiring.Component):
         As of :class:`Walks`.
     walking : ``In(1)``
         There are more places.
-    busy, outside, port, more : as of :class:`SequenceReader`
+    busy, outside, port : as of :class:`SequenceReader`
     o : ``Out(stream.Signature(fetched_of(...)))``, or of the bits of a word if not ``fetched``
         Of what is over only all loops together are told.
     """
@@ -274,7 +274,6 @@ class WalkReader(wiring.Component):
             "outside": Out(1),
             "port": Out(self.reader.port.signature),
             "o": Out(stream.Signature(fetched_of(word_bytes) if fetched else 8 * word_bytes)),
-            "more": In(1),
         })
 
     def elaborate(self, platform):
@@ -289,7 +288,6 @@ class WalkReader(wiring.Component):
             reader.i.payload.address.eq(place.address),
             reader.i.payload.tag.eq(place.last),
             self.places.ready.eq(reader.i.ready & ~place.outside),
-            reader.more.eq(self.more),
             self.o.valid.eq(reader.o.valid),
             reader.o.ready.eq(self.o.ready),
         ]

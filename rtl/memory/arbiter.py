@@ -40,6 +40,12 @@ class Arbiter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         to, earlier = self.memory.requests, Const(0)
+        requests = [getattr(self, name).requests for name in self.clients]
+        # Nobody cares for the address if none of them asks.
+        address = requests[-1].payload.address
+        for request in reversed(requests[:-1]):
+            address = Mux(request.valid, request.payload.address, address)
+        m.d.comb += to.payload.address.eq(address)
         for name, parts in self.clients.items():
             client = getattr(self, name)
             request, mine = client.requests, Signal(name=f"{name}_goes")
@@ -48,9 +54,8 @@ class Arbiter(wiring.Component):
                 request.ready.eq(to.ready & ~earlier),
                 client.words.payload.eq(self.memory.words.payload),
             ]
-            with m.If(mine):
-                m.d.comb += to.payload.address.eq(request.payload.address)
-                if parts:
+            if parts:
+                with m.If(mine):
                     m.d.comb += to.payload.mask.eq(request.payload.mask)
             reads = mine & to.ready & (request.payload.mask == 0 if parts else 1)
             for _ in range(self.latency):

@@ -79,7 +79,9 @@ class SinglePortMemory(wiring.Component):
     Members
     -------
     port : ``In(memory_port(...))``
-        Words come after a cycle.
+        Words come after a cycle. Of the mask it only counts whether it is 0.
+    parts : ``In(4)``
+        What it would be, if it is not: this need not wait for who asks.
     """
 
     latency = 1
@@ -87,7 +89,7 @@ class SinglePortMemory(wiring.Component):
     def __init__(self, *, depth):
         self.depth = depth
         self.address_bits = ceil_log2(depth)
-        super().__init__({"port": In(memory_port(self.address_bits, 32, 4))})
+        super().__init__({"port": In(memory_port(self.address_bits, 32, 4)), "parts": In(4)})
 
     def elaborate(self, platform):
         m = Module()
@@ -108,7 +110,7 @@ class SinglePortMemory(wiring.Component):
         with m.If(valid):
             m.d.sync += lost.eq(writes)
         m.d.comb += [
-            write.en.eq(request.mask & valid.replicate(4)), write.addr.eq(request.address),
+            write.en.eq(self.parts & (valid & writes).replicate(4)), write.addr.eq(request.address),
             write.data.eq(request.data), read.en.eq(valid & ~writes),
             read.addr.eq(request.address),
         ]
@@ -119,7 +121,7 @@ class SinglePortMemory(wiring.Component):
         for index in range(4):
             m.submodules[f"bank_{index}"] = bank = BlockRam(width=8, depth=self.depth)
             m.d.comb += [
-                bank.write_en.eq(valid & request.mask[index]),
+                bank.write_en.eq(valid & writes & self.parts[index]),
                 bank.write_addr.eq(request.address),
                 bank.write_data.eq(request.data.word_select(index, 8)),
                 bank.read_en.eq(valid & ~writes),
@@ -138,7 +140,7 @@ class SinglePortMemory(wiring.Component):
         for index in range(rows):
             word = Signal(32, name=f"word_{index}")
             for half in range(2):
-                mask = Cat(bit.replicate(2) for bit in request.mask[2 * half:2 * half + 2])
+                mask = Cat(bit.replicate(2) for bit in self.parts[2 * half:2 * half + 2])
                 address = Signal(14, name=f"address_{index}_{half}")
                 m.d.comb += address.eq(request.address)
                 m.submodules[f"block_{index}_{half}"] = Instance(
