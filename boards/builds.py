@@ -16,8 +16,7 @@ REQUANTIZER_DSPS = 4
 def ecp5_build(*, rows, cols, dsps, lanes, pixel_lanes=1, **params):
     """:class:`AcceleratorParams` with as many products as can be in the ``dsps`` that ``lanes`` of
     requantisation leave."""
-    left = (dsps - REQUANTIZER_DSPS * lanes) // pixel_lanes
-    products = products_for(rows, cols, 3, "ecp5", left)
+    products = products_for(rows, cols, 3, "ecp5", _left(dsps, lanes, pixel_lanes))
     return AcceleratorParams(array=ArrayParams(rows=rows, cols=cols, fir_rows=3, products=products),
                              lanes=lanes, pixel_lanes=pixel_lanes, **params)
 
@@ -73,9 +72,14 @@ def resized(board, *, rows=None, cols=None, lanes=None):
         return params
     dsps = device_of(board.device).dsps
     if board.family == "ecp5":
-        dsps = max(dsps - REQUANTIZER_DSPS * lanes, 0)
+        dsps = _left(dsps, lanes, params.pixel_lanes)
     fir_rows = min(array.fir_rows, rows)
     products = products_for(rows, cols, fir_rows, board.family, dsps)
     weight_bytes = min(params.weight_bytes, weight_room(cols))
     return replace(params, lanes=lanes, weight_bytes=weight_bytes, array=ArrayParams(
         rows=rows, cols=cols, fir_rows=fir_rows, products=products))
+
+
+def _left(dsps, lanes, pixel_lanes):
+    """Multipliers of an ECP5 that are left for each of the pixel lanes."""
+    return max(dsps - REQUANTIZER_DSPS * lanes, 0) // pixel_lanes
