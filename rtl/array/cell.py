@@ -62,7 +62,10 @@ class Cell(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.product = product = KINDS[self.kind](lanes=self.lanes, latency=self.latency)
+        # In row 0 nothing is added: a register of the primitive may stand for that of the sum.
+        alone = not hasattr(self, "above") and KINDS[self.kind].has_sum
+        m.submodules.product = product = KINDS[self.kind](lanes=self.lanes,
+                                                          latency=self.latency + alone)
 
         waiting = Signal(bytes_of(self.lanes), reset_less=True)
         right = Signal(signed(8), reset_less=True)
@@ -74,7 +77,7 @@ class Cell(wiring.Component):
             product.w.eq(waiting),
             product.swap.eq(self.swap),
             self.right.eq(right),
-            self.below.eq(below),
+            self.below.eq(product.p if alone else below),
         ]
         for lane in range(self.lanes):
             x = Mux(self.fir, self.top[lane], self.left) if self.has_fir else self.left

@@ -17,6 +17,7 @@ class Mac16Product(Product):
     """
 
     min_latency = 2
+    has_sum = True
     family = "ice40"
 
     def multiply(self, m, family):

@@ -39,6 +39,8 @@ class Product(wiring.Component):
         Limits of the parameters.
     shares_x : :class:`bool`
         Whether all lanes take the activation ``x[0]``; the others are ignored then.
+    has_sum : :class:`bool`
+        Whether the primitive has a register for one cycle more than the least latency.
     family : :class:`str` or :data:`None`
         The only family with the primitive, or :data:`None` if any family will do.
 
@@ -67,6 +69,7 @@ class Product(wiring.Component):
     min_lanes = 1
     max_lanes = 2
     shares_x = False
+    has_sum = False
     family = None
 
     def __init__(self, *, lanes=None, latency=None):
