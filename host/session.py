@@ -32,7 +32,8 @@ class End:
     """An input or an output of a network.
 
     ``shape`` is that of the file, its first axis the batch, 1 for one picture. ``dtype`` is
-    ``"int8"`` or ``"uint8"``; ``real = scale * (number - zero_point)``.
+    ``"int8"`` or ``"uint8"``; ``real = scale * (number - zero_point)``. ``rounding`` is that of the
+    graph.
     """
 
     name: str
@@ -40,18 +41,26 @@ class End:
     dtype: str
     scale: float
     zero_point: int
+    rounding: str
 
     @classmethod
-    def of(cls, tensor):
+    def of(cls, tensor, rounding):
         shape = axes_of_file(tensor, np.empty(tensor.shape, np.int8)).shape
         return cls(name=tensor.name, shape=shape, dtype="uint8" if tensor.unsigned else "int8",
-                   scale=float(tensor.scale), zero_point=tensor.zero_point + 128 * tensor.unsigned)
+                   scale=float(tensor.scale), zero_point=tensor.zero_point + 128 * tensor.unsigned,
+                   rounding=rounding)
 
     def quantise(self, real):
-        """Numbers of ``dtype`` for ``real`` ones: to nearest, ties to even, clamped."""
+        """Numbers of ``dtype`` for ``real`` ones: to nearest, clamped; ties to even, as ONNX's
+        QuantizeLinear has them, or away from zero, as TensorFlow Lite's QUANTIZE does."""
         limits = np.iinfo(self.dtype)
-        quotients = np.asarray(real, np.float32) / np.float32(self.scale)  # as QuantizeLinear
-        numbers = np.rint(quotients) + self.zero_point
+        quotients = np.asarray(real, np.float32) / np.float32(self.scale)
+        if self.rounding == "tflm":
+            whole = np.trunc(quotients)
+            numbers = whole + np.sign(quotients) * (np.abs(quotients - whole) >= 0.5)
+        else:
+            numbers = np.rint(quotients)
+        numbers = numbers + self.zero_point
         return np.clip(numbers, limits.min, limits.max).astype(self.dtype)
 
     def dequantise(self, numbers):
@@ -102,7 +111,8 @@ class Session:
             self.program, self.alone = session_program(
                 graph, self.target.params, keep, batch, overlap=hasattr(self.target, "run_many"))
             self.target.load(self.program)
-        self.inputs, self.outputs = (tuple(End.of(graph.tensors[index]) for index in indices)
+        self.inputs, self.outputs = (tuple(End.of(graph.tensors[index], graph.rounding)
+                                           for index in indices)
                                      for indices in (graph.inputs, graph.outputs))
 
     def run(self, *inputs, real=False):

@@ -1,6 +1,7 @@
 """Inputs from files: arrays, archives, pictures; and what is refused."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from host.inputs import load_inputs, noise
 from host.session import End
 
-END = End(name="x", shape=(1, 4, 3, 1), dtype="int8", scale=0.5, zero_point=-3)
-COLOUR = End(name="y", shape=(1, 3, 4, 2), dtype="uint8", scale=1.0, zero_point=0)
+END = End(name="x", shape=(1, 4, 3, 1), dtype="int8", scale=0.5, zero_point=-3,
+          rounding="float32")
+COLOUR = End(name="y", shape=(1, 3, 4, 2), dtype="uint8", scale=1.0, zero_point=0,
+             rounding="float32")
 X = np.arange(24, dtype=np.int8).reshape(2, 4, 3, 1)
 
 
@@ -87,3 +90,12 @@ def test_noise():
     x, y = noise([END, COLOUR], 3)
     assert x.shape == (3, 4, 3, 1) and x.dtype == np.int8 and x.min() < 0
     assert y.shape == (3, 3, 4, 2) and y.dtype == np.uint8 and y.max() > 127
+
+
+@pytest.mark.parametrize("rounding, ties", [("float32", [-2, -2, 0, 0, 0, 2, 2]),
+                                            ("tflm", [-3, -2, -1, 0, 1, 2, 3])])
+def test_ties(rounding, ties):
+    """To even in .onnx networks, away from zero in .tflite ones."""
+    end = replace(END, rounding=rounding, zero_point=0)
+    real = np.array([-2.5, -1.5, -0.5, 0, 0.5, 1.5, 2.5]) * end.scale
+    assert end.quantise(real).tolist() == ties

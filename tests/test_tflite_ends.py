@@ -23,7 +23,7 @@ def model(dtype, **fields):
     """A convolution between ends of ``dtype``, whose tensors have ``fields``."""
     rng = np.random.default_rng(6)
     weights = rng.integers(-127, 128, (5, 1, 1, 3)).astype(np.int8)
-    x = Tensor(name="x", shape=(1, 4, 3, 3), scales=(0.05,), zero_point=-7)
+    x = Tensor(name="x", shape=(1, 4, 3, 3), scales=(0.0625,), zero_point=-7)
     y = Tensor(name="y", shape=(1, 4, 3, 5), scales=(0.3,), zero_point=4)
     real = {"dtype": "float32", "scales": (), "zero_point": 0}
     of = {"float32": real, "uint8": {"unsigned": True}, "int8": {}}[dtype] | fields
@@ -31,7 +31,7 @@ def model(dtype, **fields):
     return Graph(
         tensors=(replace(x, **{"name": "in", **of}), x,
                  Tensor(name="w", shape=weights.shape, scales=(0.01,), data=weights),
-                 Tensor(name="b", shape=(5,), dtype="int32", scales=(0.0005,),
+                 Tensor(name="b", shape=(5,), dtype="int32", scales=(0.000625,),
                         data=np.array([0, 9, -900, 77, 5], np.int32)), y,
                  replace(y, **{"name": "out", **of})), inputs=(IN,), outputs=(OUT,),
         operators=(Operator(kind="QUANTIZE", inputs=(IN,), outputs=(X,)),
@@ -75,6 +75,7 @@ def test_real_numbers_stand_for_int8():
     assert (x.name, x.dtype, x.scale) == ("in", "int8", tensors[X].scale)
     assert [op.kind for op in session.graph.operators] == ["CONV_2D"]
     real = np.random.default_rng(2).uniform(-8, 8, (1, 4, 3, 3)).astype(np.float32)
+    real[0, :2] = (np.arange(18).reshape(2, 3, 3) - 8.5) * np.float32(x.scale)  # ties
     interpreter = Reference(write_tflite(model("float32")))._interpreter
     interpreter.set_input(real, 0)
     interpreter.invoke()
