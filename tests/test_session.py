@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from host import Session
-from host.accelerated import SimulatedAccelerator
 from host.digits import held_out, model_bytes
 from host.fitting import small_build
 from host.golden_run import run_graph
@@ -124,8 +123,7 @@ def test_refuses_an_unknown_target():
 def test_reshaped_input():
     """The input is what the file has, and all tensors are there, if it is written reshaped."""
     data = write_tflite(SHAPES["tiny conv"](np.random.default_rng(2)))
-    session = Session(data, SimulatedAccelerator(small_build(
-        4, 4, weight_bytes=1 << 15, activation_bytes=1 << 16)), keep=True)
+    session = Session(data, small_build(4, 4), keep=True)
     x = np.random.default_rng(3).integers(-128, 128, (2, 1960), np.int8)
     assert session.inputs[0].shape == (1, 1960)
     assert not any(layer.operator.kind == "RESHAPE" for layer in session.program.layers)
