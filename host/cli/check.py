@@ -33,7 +33,7 @@ def check(
     """Say whether a network fits a build, and how fast it will be, before any synthesis.
 
     For each operator: where it runs, products, cycles and bytes. Cycles come from a model of the
-    hardware, which is within 2 % of it on every layer. Ends with status 1 if the network does not
+    hardware, within 2 % of it but for few small layers. Ends with status 1 if the network does not
     fit: then all that is short is named, and cycles are those of a build that is large enough.
     """
     from host.check import check as examine
