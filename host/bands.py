@@ -14,15 +14,15 @@ TRIALS = 16
 BANDS = 16
 
 
-def band_bounds(core, lines, width, row_tiles, passes, most, trail=0, small=0):
+def band_bounds(core, lines, width, row_tiles, passes, most, trail=0, narrow=0):
     """The cycles that bands of 1 to ``most`` of the ``lines`` of a pixel lane take at least, as an
     array: those of the array and the last drain, or of the first tile and all drains.
 
-    Short bands reload weights too often; long ones show their last drain. ``small`` sums leave a
+    Short bands reload weights too often; long ones show their last drain. ``narrow`` sums leave a
     cycle faster.
     """
     bands = np.arange(1, most + 1)
-    beats = core.array.cols // core.lanes * core.pixel_lanes * max(core.requantize - small, 1)
+    beats = core.array.cols // core.lanes * core.pixel_lanes * max(core.requantize - narrow, 1)
 
     def compute(count):
         return row_tiles * np.maximum(count * (width + trail), core.min_tile)
@@ -50,7 +50,7 @@ def choose(core, ways, band=None):
     trials = []
     for order, (way, most) in enumerate(ways):
         bounds = band_bounds(core, way.lines, way.shape.out_width, way.row_tiles, way.passes, most,
-                             way.trail, way.small) + _reloads(core, way, np.arange(1, most + 1))
+                             way.trail, way.narrow) + _reloads(core, way, np.arange(1, most + 1))
         bands = (np.argsort(bounds, kind="stable")[:TRIALS] + 1 if band is None
                  else [min(band, way.lines)])
         trials += [(max(bounds[each - 1], way.words), order, int(each)) for each in bands]
@@ -83,10 +83,10 @@ def _cycles(core, way, band):
     def of(count):  # that many bands, from the top
         lines = conv["y_origin"] + count * band * conv["y_step"] + way.shape.span(0)
         return model.run(conv | {"y_count": count * band - 1, "lines": min(lines, conv["lines"])},
-                         beat, small=way.small).cycles
+                         beat, narrow=way.narrow).cycles
 
     if bands <= 2 * BANDS:
-        cycles = model.run(conv, beat, small=way.small).cycles
+        cycles = model.run(conv, beat, narrow=way.narrow).cycles
     else:
         cycles = of(BANDS) + (of(2 * BANDS) - of(BANDS)) * (bands - BANDS) / BANDS
     return cycles + _reloads(core, way, band)

@@ -167,11 +167,11 @@ class ConvLayer:
     def _totals(self):
         return [sums + self.folded_bias() for sums in self._sums]
 
-    def small(self, core):
+    def narrow(self, core):
         """1 if ``core`` requantises all sums in a cycle less than others, else 0."""
-        if core.small_range is None:
+        if core.narrow_range is None:
             return 0
-        (low, high), (least, most) = self._totals, core.small_range
+        (low, high), (least, most) = self._totals, core.narrow_range
         return int(low.min() >= least and high.max() <= most)
 
     def transposed(self):

@@ -48,9 +48,9 @@ class Way:
         return self.shape.height * self.shape.line_words(self.core.im2col_params.word_bytes)
 
     @property
-    def small(self):
+    def narrow(self):
         """1 if all sums are requantised in a cycle less than others, else 0."""
-        return self.layer.small(self.core)
+        return self.layer.narrow(self.core)
 
     def scattered(self, lanes):
         """Whether the channels of a beat do not lie side by side in the result."""

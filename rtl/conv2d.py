@@ -52,12 +52,12 @@ class Conv2d(wiring.Component):
     scatter_cost = 1
     #: Cycles of a word of input.
     word_cost = 1
-    #: Cycles of the parameters of a channel; of those of small sums.
+    #: Cycles of the parameters of a channel; of those of narrow sums.
     param_costs = 1, 1
     #: Cycles until a layer begins, besides latencies.
     start_cost = 0
     #: Between which numbers a layer's sums are requantised in a cycle less than others.
-    small_range = None
+    narrow_range = None
 
     def __init__(self, array, *, depth=256, lanes=1, pixel_lanes=1, requantize=1,
                  rounding="tflm", output_register=False, counter=True, buffer_bytes=16384,

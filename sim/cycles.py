@@ -17,7 +17,7 @@ SDRAM_WORDS = 40
 SERIAL = 11
 #: Where all lies in one memory: cycles in which a word comes, as one after the other is asked for,
 UNIFIED = 2
-#: one of a layer, which goes after weights, and the parameters of a channel: those of small sums
+#: one of a layer, which goes after weights, and the parameters of a channel: those of narrow sums
 #: wait less, as beats that are stored every second cycle leave the others to them.
 WORD, PARAMS = 2.15, (9, 8)
 #: From the end of a layer to the start of the next one.
@@ -45,7 +45,7 @@ def planning_core(params):
     core.weight_cost, core.scatter_cost = int(params.unified), params.lanes
     core.start_cost = SERIAL * params.serial
     core.params_ahead = params.output_register
-    core.small_range = params.small_range
+    core.narrow_range = params.narrow_range
     if params.unified:
         core.word_cost, core.param_costs = WORD, PARAMS
     core.min_tile = core.gemm.min_tile = max(
@@ -71,7 +71,7 @@ class CycleModel:
 
     Pools take `max(cells, beats)` cycles a window, sums `max(2, beats)` a word, of
     `word_bytes / lanes` beats, each of ``requantize`` cycles; before sums, the table comes. Of
-    convolutions of ``small`` sums beats take a cycle less.
+    convolutions of ``narrow`` sums beats take a cycle less.
 
     Latencies are those that the units promise. Weights from SDRAM take `word_cycles` a row and
     2.5 % for refreshes and rows that close; what is read ahead makes up for no more than that.
@@ -118,7 +118,7 @@ class CycleModel:
 
     def _rate(self, fields):
         """Cycles of a beat that is requantised and stored."""
-        rate = self.rate - fields.get("small", 0)
+        rate = self.rate - fields.get("narrow", 0)
         if fields.get("sum"):
             return rate + self.rate
         return max(rate, self.params.lanes if fields["store"].get("lane_step") else 1)
@@ -149,11 +149,11 @@ class CycleModel:
         return LayerCycles(cycles=begin + end, start=begin + end, ahead=end)
 
     def _conv(self, fields, begin, _):
-        small = fields.get("small", 0)
+        narrow = fields.get("narrow", 0)
         if not fields.get("sum"):
-            return self.conv.run(fields["conv"], self._rate(fields), begin, small=small)
+            return self.conv.run(fields["conv"], self._rate(fields), begin, narrow=narrow)
         latency = self.conv.core.gemm.requantizer.latency
         spent = self.conv.run(fields["conv"], self._rate(fields), begin,
-                              latency + 6 + 2 * self.params.output_register, small)
+                              latency + 6 + 2 * self.params.output_register, narrow)
         # The next table may come when the last result has met what it is added to.
         return replace(spent, ahead=latency + TABLE_AFTER)

@@ -104,8 +104,8 @@ def test_small(cycles, bits, twice, go):
     rng = np.random.default_rng([cycles, bits, 3])
     sim = compiled(1, cycles, twice=twice, bits=bits)
     core = Requantizer(cycles=cycles, bits=bits)
-    for small in (1, 0):
-        least, most = core.small_range if small else (-1 << bits - 1, (1 << bits - 1) - 1)
+    for narrow in (1, 0):
+        least, most = core.narrow_range if narrow else (-1 << bits - 1, (1 << bits - 1) - 1)
         acc, last, group, params = stimulus(rng, 200, 1)
         bias = params["bias"][group]
         x = np.clip(acc + bias, least, most)
@@ -116,7 +116,7 @@ def test_small(cycles, bits, twice, go):
         sim.stall(cycles, go)
         limits = {"zero_point": -7, "low": -100, "high": 90}
         sim.set("range", limits)
-        sim.set("small", small)
+        sim.set("narrow", narrow)
         sim.push("params", params)
         sim.push("i", {"acc": acc, "last": last})
         others = np.zeros((0, 1), np.int64)
@@ -178,14 +178,14 @@ def test_equals_float32(rounding, lanes, go):
         assert len(np.unique(expected)) > 50
 
 
-@pytest.mark.parametrize("cycles, small", [
+@pytest.mark.parametrize("cycles, narrow", [
     (1, 0), (2, 0), (3, 0), (3, 1), (4, 0), (4, 1), (6, 0), (6, 1)])
-def test_cycles(cycles, small):
+def test_cycles(cycles, narrow):
     sim = compiled(1, cycles)
     sim.reset()
     sim.stall(0, 1.0)
-    if small:
-        sim.set("small", 1)
+    if narrow:
+        sim.set("narrow", 1)
     groups, beats = 5, 40
     last = np.arange(groups * beats) % beats == beats - 1
     one = np.ones((groups, 1), np.int64)
@@ -193,8 +193,8 @@ def test_cycles(cycles, small):
     sim.push("i", {"acc": np.arange(groups * beats)[:, None], "last": last})
     sim.run({"o": groups * beats})
     (_, start, _), (_, first, end) = sim.record("i"), sim.record("o")
-    assert first - start == Requantizer(cycles=cycles).latency - small
-    assert end - first == (groups * beats - 1) * (cycles - small) + 2 * (groups - 1) * (cycles > 1)
+    assert first - start == Requantizer(cycles=cycles).latency - narrow
+    assert end - first == (groups * beats - 1) * (cycles - narrow) + 2 * (groups - 1) * (cycles > 1)
 
 
 @pytest.mark.parametrize("changes, error, message", [

@@ -102,16 +102,16 @@ def test_sums_that_accumulators_cannot_hold():
     assert fit(need(9, 127), build).sum_bits == 19
 
 
-@pytest.mark.parametrize("bias, small, bits", [
+@pytest.mark.parametrize("bias, narrow, bits", [
     (349_398, 1, 8), (349_399, 0, 8), (-698_922, 1, 8), (-698_923, 0, 8),
     ((1 << 28) - 128, 0, 8), ((1 << 28) - 127, 0, 30), ((1 << 31) - 1, 0, 32)])
-def test_sums_that_take_a_cycle_less(bias, small, bits):
+def test_sums_that_take_a_cycle_less(bias, narrow, bits):
     layer = ConvLayer(
         shape=ConvShape(height=1, width=1, channels=1), weights=np.ones((1, 1, 1, 1), np.int8),
         bias=np.array([bias]), multiplier=np.array([1 << 30]), shift=np.array([0]),
         input_zero_point=0, zero_point=0)
-    assert layer.small(planning_core(up5k_build())) == small
-    assert layer.small(planning_core(small_build(4, 4))) == 0
+    assert layer.narrow(planning_core(up5k_build())) == narrow
+    assert layer.narrow(planning_core(small_build(4, 4))) == 0
     assert layer.sum_bits == bits
 
 

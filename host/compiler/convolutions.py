@@ -158,5 +158,5 @@ def plan_layer(core, operator, plan, fetch, target, macs):
     return Layer(
         kind=Kind.CONV, operator=operator, plan=plan, macs=macs, repeats=len(bands),
         weights=plan.band_weights(), params=plan.band_params(),
-        fields={"range": plan.config()["range"], "small": layer.small(core),
+        fields={"range": plan.config()["range"], "narrow": layer.narrow(core),
                 "conv": plan.layer_config, "fetch": fetch, "store": {"walk": walk, **store}})

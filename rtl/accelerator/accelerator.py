@@ -173,8 +173,8 @@ class Accelerator(wiring.Component):
         ]
         if params.rounding == "both":
             m.d.comb += requantizer.float32.eq(layer.float32)
-        if params.small_range:
-            m.d.comb += requantizer.small.eq(layer.small)
+        if params.narrow_range:
+            m.d.comb += requantizer.narrow.eq(layer.narrow)
         lacks = Const(0)  # what the layer loads is not all there
         if params.fused:
             m.submodules.residual = residual = clear(Residual(

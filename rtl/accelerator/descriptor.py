@@ -63,7 +63,7 @@ def layer_of(params):
         **({"float32": 1} if params.rounding == "both" else {}),  # round by float32
         "sum": 1,                         # CONV: add what lies where results go
         "turned": 1,                      # CONV: look results up in the table, not that
-        **({"small": 1} if params.small_range else {}),  # CONV: all sums lie in that range
+        **({"narrow": 1} if params.narrow_range else {}),  # CONV: all sums lie in that range
         "range": OutputRange,
         **words,
         "store": store_of(ceil_log2(params.activation_bytes), COUNT_BITS, params.lanes,

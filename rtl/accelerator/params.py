@@ -9,7 +9,7 @@ from rtl.im2col import Im2colParams
 from rtl.layouts import ChannelParams
 from rtl.memory.sdram import burst_of
 from rtl.params import ArrayParams
-from rtl.postprocess import Requantizer, small_range
+from rtl.postprocess import Requantizer, narrow_range
 
 __all__ = ["AcceleratorParams", "COUNT_BITS", "SERIAL_BYTES", "TOTAL_BITS",
            "weight_room"]
@@ -186,9 +186,9 @@ class AcceleratorParams:
         return max(self.sum_bits, TOTAL_BITS)
 
     @property
-    def small_range(self):
+    def narrow_range(self):
         """Between which numbers sums are requantised in a cycle less than others, or None."""
-        return small_range(self.requantize, self.total_bits)
+        return narrow_range(self.requantize, self.total_bits)
 
     @property
     def ahead(self):

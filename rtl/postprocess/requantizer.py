@@ -7,7 +7,7 @@ from rtl.layouts import ChannelParams, OutputRange, bytes_of, sums_of
 from rtl.postprocess.float32 import FromFloat
 from rtl.postprocess.pipelined import PipelinedLane
 from rtl.postprocess.rounding import Rounding
-from rtl.postprocess.serial import SerialLane, small_range
+from rtl.postprocess.serial import SerialLane, narrow_range
 
 __all__ = ["Requantizer"]
 
@@ -29,7 +29,7 @@ class Requantizer(wiring.Component):
 
     One beat in ``cycles`` cycles, and with a serial multiplier two more for each change of
     parameters; a beat leaves ``latency`` cycles after it was taken if nothing stalls. A serial
-    multiplier of more than two cycles takes one less for each beat of ``i`` while ``small``.
+    multiplier of more than two cycles takes one less for each beat of ``i`` while ``narrow``.
     ``i.ready``, ``again.ready`` and ``params.ready`` depend combinationally on ``o.ready``, and the
     first of them on ``again.valid``, as with ``cycles=1`` does the last.
 
@@ -55,8 +55,8 @@ class Requantizer(wiring.Component):
         Holds while anything is under way.
     float32 : ``In(1)``
         With ``rounding="both"``: the mode; holds likewise.
-    small : ``In(1)``
-        If there is a ``small_range``: all ``acc + bias`` of ``i`` lie in it; holds likewise.
+    narrow : ``In(1)``
+        If there is a ``narrow_range``: all ``acc + bias`` of ``i`` lie in it; holds likewise.
     again : ``In(stream.Signature(sums_of(lanes)))``
         Beats that go before those of ``i``. After one with ``last`` parameters may change.
     again_params, again_range : ``In(ChannelParams)``, ``In(OutputRange)``
@@ -78,7 +78,7 @@ class Requantizer(wiring.Component):
         self.latency = self._tail + (cycles if cycles > 1 else 0)
         self.twice = bool(twice)
         self.bits = integer("bits", bits, 16, 32)
-        self.small_range = small_range(cycles, bits)
+        self.narrow_range = narrow_range(cycles, bits)
         output = data.StructLayout({"data": bytes_of(lanes), "last": 1,
                                     **({"again": 1} if twice else {})})
         super().__init__({
@@ -87,7 +87,7 @@ class Requantizer(wiring.Component):
             "range": In(OutputRange),
             "o": Out(stream.Signature(output)),
             **({"float32": In(1)} if rounding == "both" else {}),
-            **({"small": In(1)} if self.small_range else {}),
+            **({"narrow": In(1)} if self.narrow_range else {}),
             **({"again": In(stream.Signature(sums_of(lanes))), "again_params": In(ChannelParams),
                 "again_range": In(OutputRange)} if twice else {}),
         })
@@ -173,7 +173,7 @@ class Requantizer(wiring.Component):
         """
         busy, last, step, now = Signal(), Signal(), Signal(range(self.cycles)), Const(0)
         load, ends, free, changes = Signal(), Signal(), Signal(), Signal()
-        small = self.small if self.small_range else Const(0)
+        narrow = self.narrow if self.narrow_range else Const(0)
         other, ended = Const(0), self.i.payload.last
         if self.twice:
             now, other = Signal(), self.again.valid
@@ -184,7 +184,7 @@ class Requantizer(wiring.Component):
                 m.d.sync += now.eq(other)
         final = busy & last & ~now  # the next beat has other parameters
         m.d.comb += [
-            ends.eq(busy & (step == Mux(small & ~now, self.cycles - 2, self.cycles - 1))),
+            ends.eq(busy & (step == Mux(narrow & ~now, self.cycles - 2, self.cycles - 1))),
             free.eq(~busy | ends),
             self.i.ready.eq(advance & free & ~final & ~changes & self.params.valid & ~other),
             load.eq((self.i.valid & self.i.ready) | (other & advance & free)),
@@ -200,5 +200,5 @@ class Requantizer(wiring.Component):
             m.d.sync += [busy.eq(load), last.eq(ended)]
         for lane in lanes:
             m.d.comb += [lane.load.eq(load), lane.step.eq(step)]
-            if self.small_range:
-                m.d.comb += lane.small.eq(small & ~beats[3].again if self.twice else small)
+            if self.narrow_range:
+                m.d.comb += lane.narrow.eq(narrow & ~beats[3].again if self.twice else narrow)

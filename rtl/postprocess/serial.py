@@ -7,7 +7,7 @@ from rtl.layouts import MULTIPLIER_WIDTH, ChannelParams, OutputRange
 from rtl.postprocess.rounding import Rounding
 from rtl.stages import later
 
-__all__ = ["SerialLane", "small_range"]
+__all__ = ["SerialLane", "narrow_range"]
 
 
 def _add(a, b, carry):
@@ -26,7 +26,7 @@ def _digit_bits(cycles, bits):
     return 2 * -(-(bits + 1) // (2 * cycles))
 
 
-def small_range(cycles, bits):
+def narrow_range(cycles, bits):
     """The least and the largest ``acc + bias`` of ``bits`` that need a step less than ``cycles``;
     None if none can be spared."""
     if cycles < 3:
@@ -42,7 +42,7 @@ class SerialLane(wiring.Component):
     lowest first; two cycles later that is added to the sum, of which as many bits are dropped.
     Since nested floors are one floor, the result is exact. Two bits at a time are taken as -2, -1,
     0 or 1 and a carry: one LUT a bit selects what that makes of the multiplier. What lies within
-    :func:`small_range` needs a step less.
+    :func:`narrow_range` needs a step less.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class SerialLane(wiring.Component):
         The step of this cycle, if it does one; 0 follows the last one.
     params : ``In(ChannelParams)``
         Of what did its step in the last enabled cycle, but for the bias.
-    small : ``In(1)``
+    narrow : ``In(1)``
         What did its last step three enabled cycles ago had one less than ``cycles``.
     range : ``In(OutputRange)``
         As of :class:`Rounding`.
@@ -86,7 +86,7 @@ class SerialLane(wiring.Component):
             "bias": In(signed(32)),
             "step": In(range(self.cycles)),
             "params": In(ChannelParams),
-            "small": In(1),
+            "narrow": In(1),
             "range": In(OutputRange),
             "o": Out(signed(8)),
         })
@@ -103,7 +103,7 @@ class SerialLane(wiring.Component):
         rest = self._accumulate(m, groups, first, down)
         scaled = rest >> 31 - self.digit_bits * (self.cycles - 1)
         if self.cycles > 2:
-            scaled = Mux(self.small, rest >> 31 - self.digit_bits * (self.cycles - 2), scaled)
+            scaled = Mux(self.narrow, rest >> 31 - self.digit_bits * (self.cycles - 2), scaled)
         m.submodules.rounding = rounding = Rounding(varies=self.varies)
         m.d.comb += [
             rounding.enable.eq(self.enable),
