@@ -8,9 +8,6 @@ from rtl.im2col import Im2col
 
 __all__ = ["ConvModel", "LayerCycles"]
 
-#: From the cycle that starts a layer to the one in which the first word reaches the line buffer:
-#: its unit takes a configuration, then begins anew.
-FIRST_WORD = 4
 #: From that start to the first vector, besides the latency of the im2col unit, if no line has to
 #: be waited for: the first tile, and the first line of it.
 FIRST_TILE = 5
@@ -95,7 +92,7 @@ class ConvModel:
         core, gemm = self.core, self.gemm
         rate, lanes, pixel_lanes = max(core.requantize, 1) - narrow, core.lanes, core.pixel_lanes
         beat = max(beat, rate)
-        lines = _Lines(conv, core.im2col_params.words, self.im2col, core.word_cost)
+        lines = _Lines(conv, core.im2col_params.words, self.im2col, core.word_cost, core.first_word)
         width = conv["x_count"] + 1
         out_width = width - conv.get("trail", 0)
         chunks = (conv["kw_count"] + 1) * (conv["chunks"] + 1)
@@ -177,13 +174,13 @@ class ConvModel:
 class _Lines:
     """When each line of the input has come, and its vectors can leave."""
 
-    def __init__(self, conv, words, im2col, word_cost):
+    def __init__(self, conv, words, im2col, word_cost, first_word):
         self.lines, self.line_words, self.words = conv["lines"], conv["line_words"], words
         self.latency = im2col.latency
         self.ahead = FREE - 1 - im2col.params.output_register
         self._came = []     # when the last word of each line did
         self._freed = []    # when the room of each line was free again
-        self._next = FIRST_WORD
+        self._next = first_word
         self.cost = self.share = word_cost  # cycles that a word takes, and from when on:
         self.shared = None
 

@@ -45,6 +45,7 @@ def planning_core(params):
     core.weight_cost, core.scatter_cost = int(params.unified), params.lanes
     core.start_cost = SERIAL * params.serial
     core.params_ahead = params.output_register
+    core.first_word += 2 * params.output_register  # registers on the way
     core.narrow_range = params.narrow_range
     if params.unified:
         core.word_cost, core.param_costs = WORD, PARAMS
@@ -88,7 +89,7 @@ class CycleModel:
         self.conv = ConvModel(planning_core(params))
         self.conv.finish += params.output_register  # sums go through a register
         self.finish = self.conv.finish
-        self.fetch = 3 + 2 * params.output_register  # from the start to the first word
+        self.fetch = 3 + 3 * params.output_register  # from the start to the first word
         self.weights = self.conv.weights            # to the first row of weights
         self.constants = 3 + params.lanes           # to the first parameters
         self.table_rows = _weight_cycles(params, TABLE * entry_rows(params.array.cols))

@@ -97,7 +97,7 @@ class Accelerator(wiring.Component):
                 WalkReader(**words, **memories.readers, fetched=fetched)
                 for fetched in (True, False, False))
         else:
-            fetch = Fetch(**words, **memories.readers, count_bits=COUNT_BITS)
+            fetch = Fetch(**words, **memories.fetch_reader, count_bits=COUNT_BITS)
             weights, constants = (
                 SequenceReader(width=width, depth=depth, **reader, count_bits=COUNT_BITS)
                 for (width, depth), reader in (

@@ -81,9 +81,10 @@ class SeparateMemories(wiring.Component):
         With SDRAM: the weights.
     """
 
-    #: Of readers, but for that of weights: as many words as make one a cycle.
+    #: Of readers, but for that of weights: as many words as make one a cycle. Those of tensors wait
+    #: for a memory that is larger, and later.
     readers = {"slots": 4}
-    residual_reader = {"slots": 4}
+    fetch_reader = residual_reader = {"slots": 8}
 
     def __init__(self, params):
         self.build = params
@@ -122,8 +123,9 @@ class SeparateMemories(wiring.Component):
     def _share(self, m, request, asked, register):
         width, depth = memories_of(self.build)[Window.ACTIVATIONS]
         parts = self.build.word_bytes
-        m.submodules.activations = memory = DualPortMemory(width=width, depth=depth, parts=parts,
-                                                           **register)
+        m.submodules.activations = memory = DualPortMemory(
+            width=width, depth=depth, parts=parts, input_register=self.build.output_register,
+            **register)
         shape = {"address_bits": memory.address_bits, "width": width, "latency": memory.latency}
         clients = ["host", *self._residual, "fetch"]
         m.submodules.readers = readers = Arbiter(dict.fromkeys(clients, 0), **shape)
@@ -160,7 +162,7 @@ class UnifiedMemory(wiring.Component):
     """
 
     #: Of readers: no registers, as all units stay ready until a word comes.
-    readers = weight_reader = {"slots": 0}
+    readers = weight_reader = fetch_reader = {"slots": 0}
     residual_reader = {"slots": 1}
 
     def __init__(self, params):

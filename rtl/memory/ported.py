@@ -23,6 +23,9 @@ class DualPortMemory(wiring.Component):
         Bits of a word, parts of it that can be written alone, words.
     output_register : :class:`bool`
         As of :class:`BlockRam`.
+    input_register : :class:`bool`
+        Requests wait a cycle, of reading and of writing: for memories of many blocks, which lie all
+        over a device.
 
     Members
     -------
@@ -30,10 +33,10 @@ class DualPortMemory(wiring.Component):
         Words come on ``read`` after ``latency`` cycles.
     """
 
-    def __init__(self, *, width, depth, parts=1, output_register=False):
+    def __init__(self, *, width, depth, parts=1, output_register=False, input_register=False):
         self.width, self.depth, self.parts = width, depth, parts
-        self.output_register = output_register
-        self.latency = 1 + output_register
+        self.output_register, self.input_register = output_register, input_register
+        self.latency = 1 + output_register + input_register
         self.address_bits = ceil_log2(depth)
         super().__init__({
             "read": In(memory_port(self.address_bits, width)),
@@ -45,6 +48,9 @@ class DualPortMemory(wiring.Component):
         read, write = self.read.requests, self.write.requests
         part = self.width // self.parts
         m.d.comb += [read.ready.eq(1), write.ready.eq(1)]
+        valid = read.valid
+        if self.input_register:
+            read, write = (_later(m, each) for each in (read, write))
         words = []
         for index in range(self.parts):
             m.submodules[f"bank_{index}"] = bank = BlockRam(
@@ -57,7 +63,6 @@ class DualPortMemory(wiring.Component):
                 bank.read_addr.eq(read.payload.address),
             ]
             words.append(bank.read_data)
-        valid = read.valid
         for _ in range(self.latency):
             late = Signal(name="reads")
             m.d.sync += late.eq(valid)
@@ -151,3 +156,10 @@ class SinglePortMemory(wiring.Component):
                     o_DATAOUT=word[16 * half:16 * half + 16])
             blocks.append(word)
         return Array(blocks)[row] if rows > 1 else blocks[0]
+
+
+def _later(m, requests):
+    """A stream that is always ready, a cycle later."""
+    late = requests.signature.flip().create()
+    m.d.sync += [late.valid.eq(requests.valid), late.payload.eq(requests.payload)]
+    return late
