@@ -50,8 +50,8 @@ class Conv2d(wiring.Component):
     params_ahead = False
     #: Cycles of a beat whose channels do not lie side by side: one, where it leaves as it is.
     scatter_cost = 1
-    #: Cycles of a word of input, and until the first one reaches the line buffer, whose unit takes a
-    #: configuration and begins anew.
+    #: Cycles of a word of input, and until the first one reaches the line buffer: its unit takes a
+    #: configuration, and begins anew.
     word_cost, first_word = 1, 4
     #: Cycles of the parameters of a channel; of those of narrow sums.
     param_costs = 1, 1
