@@ -65,6 +65,8 @@ def means(*shape):
     (windows((2, 32, 4), (2, 32)), 1, 1),
     (means(4, 6, 7), 1, 3),
     (means(7, 9, 10), 2, 1),
+    (means(49, 1, 6), 1, 3),                         # no kernel is as long: 7x7 pixels in its place
+    (means(2, 40, 3), 1, 1),
 ])
 def test_without_a_unit(graph, layers, batch):
     simulated, (x, *_) = accelerator(), graph.tensors
@@ -76,6 +78,11 @@ def test_without_a_unit(graph, layers, batch):
         pictures = pictures.astype(np.int8)
         np.testing.assert_array_equal(simulated.run(pictures).values[graph.outputs[0]],
                                       run_graph(graph, pictures)[graph.outputs[0]])
+
+
+@pytest.mark.parametrize("shape", [(53, 1, 3), (37, 2, 3)])
+def test_means_of_no_kernel_need_a_unit(shape):
+    assert [each.name for each in shortages(means(*shape), accelerator().params)] == ["pooling"]
 
 
 def test_sums_that_accumulators_cannot_hold():

@@ -1,6 +1,7 @@
 """Pooling, and what moves bytes about: a pool over windows of one cell is a copy."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from host.compiler.sums import sums
 from host.compiler.walks import MOST, loops, pixels_store
 from host.layers import requantisation
 from rtl.accelerator.descriptor import Kind
+from rtl.im2col.params import MAX_KERNEL
 from sim.golden.operators import mean_params
 
 __all__ = ["FULL_RANGE", "MOST_CELLS", "cells_of", "clamp", "copies", "mean",
@@ -114,7 +116,8 @@ def mean(context, operator):
     """Means of whole pictures: sums, which the requantizer divides."""
     graph, source = context.graph, context.source(operator)
     x, y = graph.operand(operator, 0), graph.result(operator)
-    window, cells = x.size, math.prod(x.size)
+    cells = math.prod(x.size)
+    source, window = _compact(source, x.size)
     limits = {**FULL_RANGE, "zero_point": y.zero_point}
     if graph.rounding == "float32":
         limits["low"], limits["high"] = graph.clamp(operator)
@@ -123,6 +126,18 @@ def mean(context, operator):
         scale = mean_params(cells, x.scale / y.scale)
     return _sums(context, operator, source, context.target(operator), window, window,
                  bias=-x.zero_point * cells, limits=limits, scale=scale)
+
+
+def _compact(source, window):
+    """Pictures whose ``window`` is all of them with sides that a kernel can have, if there are
+    such: a mean does not depend on the order of pixels."""
+    cells = math.prod(window)
+    sides = [n for n in range(1, MAX_KERNEL + 1) if cells % n == 0 and cells // n <= MAX_KERNEL]
+    if max(window) <= MAX_KERNEL or not sides or not source.whole:
+        return source, window
+    width = sides[len(sides) // 2]
+    return replace(source, height=source.height * source.width // width, width=width,
+                   line_step=0), (cells // width, width)
 
 
 def copies(context, operator, source, target, limits=FULL_RANGE, factor=(1, 1)):
