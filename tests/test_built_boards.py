@@ -8,7 +8,7 @@ from pathlib import Path
 
 from boards.bitstream import build_bitstream, check_timing
 from boards.board import board_of
-from boards.builds import hx8k_build, resized
+from boards.builds import hx8k_build
 from boards.devices import device_of
 from boards.tools import packer
 from rtl.params import ArrayParams, products_for
@@ -39,9 +39,8 @@ def uart_pins(board):
 
 
 def test_ice40_board(tmp_path):
-    """With half of the board's products, as nextpnr is done sooner then."""
     board = board_of("hx8k")
-    built = build_bitstream(board, params=resized(board, rows=2), timeout=600)
+    built = build_bitstream(board, timeout=600)
     check_figures(built, board, 8)
     raw, text = unpacked(built, "ice40", "iceunpack", tmp_path)
     assert raw[:8] == b"\xff\x00\x00\xff\x7e\xaa\x99\x7e" and len(raw) == 135_100
