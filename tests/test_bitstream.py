@@ -76,7 +76,7 @@ def test_every_board_can_be_prepared(name):
     assert board.link in constraints and board.platform_class()().default_clk
     assert design.pack[0] == {"ecp5": "ecppack", "ice40": "icepack"}[board.family]
     assert 0.9 * board.mhz <= design.mhz <= board.mhz + 0.001
-    assert design.macs_per_cycle == params.array.rows * params.array.cols
+    assert design.macs_per_cycle == params.pixel_lanes * params.array.rows * params.array.cols
     # The path of this checkout is not a part of the design, or its hash would depend on it.
     assert ".py:" not in design.rtlil
 
