@@ -58,8 +58,8 @@ def up5k_build():
 def hx8k_build():
     """2x4 products in LUTs for an iCE40HX8K, which has neither multipliers nor single-port RAM: of
     its 32 block RAMs, 12 are accumulators, 4 hold lines, and 8 the 4 KiB for a whole program. That
-    is room for layers, and so there is no addition of tensors. From some
-    seeds routing comes to no end; with 4x4 products, in 82 % of the cells, from more."""
+    is room for layers, and so there is no addition of tensors. From some seeds routing comes to no
+    end; with 4x4 products, in 82 % of the cells, from more."""
     array = ArrayParams(rows=2, cols=4, fir_rows=2, products=products_for(2, 4, 2, "ice40", 0))
     return replace(up5k_build(), array=array, buffer_bytes=2048, activation_bytes=4096,
                    addition=False)
