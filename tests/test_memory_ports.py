@@ -127,3 +127,37 @@ def test_single_port_of_blocks(platform, depth):
         if word is not None:
             # ready, the word, and that it comes.
             assert result == (1 | word << 1 | 1 << 33), (result, word)
+
+
+@pytest.mark.parametrize("registers", [{}, {"output_register": True}, {"input_register": True},
+                                       {"output_register": True, "input_register": True}])
+def test_two_ports_keep_the_order_of_reads_and_writes(registers):
+    """Of the same few words, one cycle after the other."""
+    memory, rng = DualPortMemory(width=32, depth=8, parts=4, **registers), random.Random(5)
+    words, expected, got = [0] * 8, [], []
+
+    async def bench(ctx):
+        for _ in range(400):
+            where, there = rng.sample(range(3), 2)
+            reads, mask, data = rng.random() < 0.7, rng.randrange(16), rng.getrandbits(32)
+            writes = rng.random() < 0.7
+            ctx.set(memory.read.requests.valid, reads)
+            ctx.set(memory.read.requests.payload.address, where)
+            ctx.set(memory.write.requests.valid, writes)
+            ctx.set(memory.write.requests.payload, {"address": there, "mask": mask, "data": data})
+            expected.extend([words[where]] * reads)
+            for part in range(4 * writes):
+                if mask >> part & 1:
+                    field = 0xff << 8 * part
+                    words[there] = words[there] & ~field | data & field
+            await ctx.tick()
+        ctx.set(memory.read.requests.valid, 0)
+        await ctx.tick().repeat(memory.latency)
+
+    async def watch(ctx):
+        async for *_, valid, word in ctx.tick().sample(memory.read.words.valid,
+                                                       memory.read.words.payload):
+            got.extend([word] * valid)
+
+    simulate(memory, bench, background=[watch])
+    assert got == expected
