@@ -55,6 +55,8 @@ class Conv2d(wiring.Component):
     word_cost, first_word = 1, 4
     #: Cycles of the parameters of a channel; of those of narrow sums.
     param_costs = 1, 1
+    #: Cycles that parameters of a pass keep weights back which are all that it waits for.
+    param_wait = 0
     #: Cycles until a layer begins, besides latencies.
     start_cost = 0
     #: Between which numbers a layer's sums are requantised in a cycle less than others.

@@ -128,6 +128,10 @@ class ConvModel:
                 free = max(now, released[-2] + 1)
                 spent["drain"] += free - now
                 now = free
+                # Parameters of a pass come between its weights, if these leave no room for them.
+                wait = max(core.param_wait - tiles * max(vectors - gemm.min_tile, 0), 0)
+                spent["weights"] += wait
+                now, swap = now + wait, swap + wait
                 if number == 0:
                     for offset in kernel:
                         there = lines.come(min(tops[-1] + offset + lane_steps[-1], lines.lines - 1))

@@ -18,8 +18,9 @@ SERIAL = 11
 #: Where all lies in one memory: cycles in which a word comes, as one after the other is asked for,
 UNIFIED = 2
 #: one of a layer, which goes after weights, and the parameters of a channel: those of narrow sums
-#: wait less, as beats that are stored every second cycle leave the others to them.
-WORD, PARAMS = 2.15, (9, 8)
+#: wait less, as beats that are stored every second cycle leave the others to them. By how much
+#: those of a channel keep weights back.
+WORD, PARAMS, PARAM_WAIT = 2.15, (9, 7), 1.5
 #: From the end of a layer to the start of the next one.
 SEQUENCE = 2
 #: From go, or without prefetch the end of a layer, to the start of the next one, besides one for
@@ -49,6 +50,7 @@ def planning_core(params):
     core.narrow_range = params.narrow_range
     if params.unified:
         core.word_cost, core.param_costs = WORD, PARAMS
+        core.param_wait = round(PARAM_WAIT * params.array.cols)
     core.min_tile = core.gemm.min_tile = max(
         core.min_tile, _weight_cycles(params, params.array.rows) + params.unified)
     return core
