@@ -46,6 +46,9 @@ class Conv2d(wiring.Component):
 
     #: Cycles that a row of weights takes from other units: none, where they have a memory alone.
     weight_cost = 0
+    #: Cycles in which a row of weights comes, in the long run; rows that can wait for the array;
+    #: cycles by which the first one is late.
+    row_cost, rows_ahead, row_latency = 1, 0, 0
     #: Parameters of a group come while the one before it drains.
     params_ahead = False
     #: Cycles of a beat whose channels do not lie side by side: one, where it leaves as it is.

@@ -80,9 +80,10 @@ class ConvModel:
         # From the beat that a requantiser takes to the layer's end.
         self.finish = core.gemm.requantizer.latency + 1 if core.requantize else 1
 
-    def run(self, conv, beat=0, start=0, again=0, narrow=0):
+    def run(self, conv, beat=0, start=0, again=0, narrow=0, ahead=0):
         """The :class:`LayerCycles` of a layer with the fields ``conv`` of the configuration of the
-        im2col unit, which begins after ``start`` cycles.
+        im2col unit, which begins after ``start`` cycles, and whose weights may come ``ahead``
+        cycles before that.
 
         ``beat`` are the cycles of a beat, if more than those of the requantizer. If results are
         added to what lies where they go, ``again`` are those from the end of the first
@@ -109,7 +110,8 @@ class ConvModel:
         gap = beat + (rate == 1) if again else max(
             gemm.accumulators.lead + 3, 0 if hidden else change)
 
-        begin = core.start_cost + max(self.weights + core.array.rows + 1,
+        rows = _Rows(core, self.weights, ahead)
+        begin = core.start_cost + max(self.weights + core.array.rows + 1, round(rows.come),
                                       FIRST_TILE + self.im2col.latency)
         now, swap = begin, -gemm.min_tile           # the next vector; the last tile's first one
         before = self.weights + core.array.rows + 1 - gemm.min_tile  # that of the tile before it
@@ -136,8 +138,9 @@ class ConvModel:
                     for offset in kernel:
                         there = lines.come(min(tops[-1] + offset + lane_steps[-1], lines.lines - 1))
                         for _ in range(chunks):
-                            free = max(now, swap + gemm.min_tile)
+                            free = max(now, swap + gemm.min_tile, round(rows.come))
                             spent["weights"] += free - now
+                            rows.take(free)
                             before, now = max(swap, before), free
                             swap = now
                             if there <= now:  # no line has to be waited for
@@ -152,10 +155,12 @@ class ConvModel:
                                 now = come + width
                 else:
                     each = max(vectors, gemm.min_tile)
-                    free = max(now, swap + gemm.min_tile)
-                    before = swap if tiles == 1 else free + (tiles - 2) * each
-                    swap = free + (tiles - 1) * each
-                    spent["weights"] += free - now + (tiles - 1) * (each - vectors)
+                    free = max(now, swap + gemm.min_tile, round(rows.come))
+                    last = max(free + (tiles - 1) * each, round(rows.after(tiles - 1)))
+                    before = swap if tiles == 1 else last - each
+                    swap = last
+                    rows.take(swap, tiles)
+                    spent["weights"] += swap - now - (tiles - 1) * vectors
                     now = swap + vectors
                 spent["array"] += tiles * vectors
                 drain = max(now - 1 + tail, released[-1] + gap)
@@ -173,6 +178,24 @@ class ConvModel:
         # A tile's weights come while the one before it is at work.
         loaded = before + gemm.min_tile
         return LayerCycles(cycles=start + end, start=start + begin, ahead=end - loaded, **spent)
+
+
+class _Rows:
+    """When the weights of the next tile have come from a memory slower than the array, before
+    which ``core.rows_ahead`` rows can wait."""
+
+    def __init__(self, core, first, ahead):
+        self.cost = core.array.rows * core.row_cost     # cycles of a tile
+        self.ahead = core.rows_ahead * core.row_cost    # and of all rows that can wait
+        self.come = first + 1 + self.cost - min(ahead - core.row_latency, self.ahead)
+
+    def after(self, tiles):
+        """When the weights of so many tiles more have come."""
+        return self.come + tiles * self.cost
+
+    def take(self, cycle, tiles=1):
+        """The last of so many tiles goes to work in ``cycle``, and the next one's weights come."""
+        self.come = max(self.after(tiles), cycle + self.cost - self.ahead)
 
 
 class _Lines:

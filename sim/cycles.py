@@ -2,16 +2,19 @@
 """Cycles of a layer of the accelerator, from its descriptor alone."""
 
 from dataclasses import replace
+from math import ceil
 
 from rtl.accelerator.add import TABLE, entry_rows
 from rtl.accelerator.descriptor import Kind, descriptor_words
+from rtl.accelerator.memories import OUTER_SLOTS
 from rtl.conv2d import Conv2d
 from sim.conv_cycles import ConvModel, LayerCycles
 
 __all__ = ["CycleModel", "planning_core"]
 
-#: Words of SDRAM that come in the time of so many and one more: rows close, and are refreshed.
-SDRAM_WORDS = 40
+#: Words of SDRAM that come in the time of so many and one more: rows close, and are refreshed. How
+#: much later than from a memory on the chip the first one comes.
+SDRAM_WORDS, SDRAM_LATENCY = 43, 5
 
 #: Where one unit walks all loops: cycles to the first vector of a layer, besides.
 SERIAL = 11
@@ -51,18 +54,19 @@ def planning_core(params):
     if params.unified:
         core.word_cost, core.param_costs = WORD, PARAMS
         core.param_wait = round(PARAM_WAIT * params.array.cols)
-    core.min_tile = core.gemm.min_tile = max(
-        core.min_tile, _weight_cycles(params, params.array.rows) + params.unified)
+        core.min_tile = core.gemm.min_tile = max(core.min_tile, UNIFIED * params.array.rows + 1)
+    if params.sdram_bits:
+        core.row_cost, core.rows_ahead = _row_cost(params), OUTER_SLOTS + 1
+        core.row_latency = SDRAM_LATENCY
+        core.min_tile = max(core.min_tile, ceil(params.array.rows * core.row_cost))
     return core
 
 
-def _weight_cycles(params, rows):
-    """Cycles in which so many rows of weights come, in the long run."""
+def _row_cost(params):
+    """Cycles in which a row of weights comes, in the long run."""
     if params.unified:
-        return UNIFIED * rows
-    if not params.sdram_bits:
-        return rows
-    return -(-rows * params.word_cycles * (SDRAM_WORDS + 1) // SDRAM_WORDS)
+        return UNIFIED
+    return params.word_cycles * (SDRAM_WORDS + 1) / SDRAM_WORDS if params.sdram_bits else 1
 
 
 class CycleModel:
@@ -77,7 +81,7 @@ class CycleModel:
     convolutions of ``narrow`` sums beats take a cycle less.
 
     Latencies are those that the units promise. Weights from SDRAM take `word_cycles` a row and
-    2.5 % for refreshes and rows that close; what is read ahead makes up for no more than that.
+    2.5 % for refreshes and rows that close; so many as wait before the array come without that.
 
     Parameters
     ----------
@@ -94,7 +98,7 @@ class CycleModel:
         self.fetch = 3 + 3 * params.output_register  # from the start to the first word
         self.weights = self.conv.weights            # to the first row of weights
         self.constants = 3 + params.lanes           # to the first parameters
-        self.table_rows = _weight_cycles(params, TABLE * entry_rows(params.array.cols))
+        self.table_rows = ceil(TABLE * entry_rows(params.array.cols) * _row_cost(params))
         self.table = 1 + params.output_register     # from a pair to its first sum, but one
 
     def run(self, layers):
@@ -148,15 +152,17 @@ class CycleModel:
                            ahead=end - last + TABLE_AHEAD)
 
     def _table(self, fields, begin, ahead):
-        end = max(self.weights + self.table_rows - 1 - ahead, self.constants - ahead, 2)
+        weights = self.weights + self.conv.core.row_latency + self.table_rows
+        end = max(weights - 1 - ahead, self.constants - ahead, 2)
         return LayerCycles(cycles=begin + end, start=begin + end, ahead=end)
 
-    def _conv(self, fields, begin, _):
+    def _conv(self, fields, begin, ahead):
         narrow = fields.get("narrow", 0)
         if not fields.get("sum"):
-            return self.conv.run(fields["conv"], self._rate(fields), begin, narrow=narrow)
+            return self.conv.run(fields["conv"], self._rate(fields), begin, narrow=narrow,
+                                 ahead=ahead)
         latency = self.conv.core.gemm.requantizer.latency
         spent = self.conv.run(fields["conv"], self._rate(fields), begin,
-                              latency + 6 + 2 * self.params.output_register, narrow)
+                              latency + 6 + 2 * self.params.output_register, narrow, ahead)
         # The next table may come when the last result has met what it is added to.
         return replace(spent, ahead=latency + TABLE_AFTER)

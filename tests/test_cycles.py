@@ -1,14 +1,13 @@
 # amaranth: UnusedElaboratable=no
 """The cycle model against the counters of the simulated RTL, layer by layer."""
 
-import functools
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from boards.builds import up5k_build
+from boards.builds import lfe5u_25_build, up5k_build
 from host.accelerated import SimulatedAccelerator
 from host.compiler import Segment, compile_graph
 from host.digits import held_out, model_bytes
@@ -29,10 +28,11 @@ BUILDS = {
     "4x4 serial": replace(small_build(4, 4), requantize=3, lanes=1, output_register=False,
                           depth=256, buffer_bytes=2048),
     "UltraPlus": up5k_build(),
+    "SDRAM": lfe5u_25_build(16),
 }
 
-
 #: From go to done, of shared models by build: what changes these makes networks faster or slower.
+#: With SDRAM they depend on when it is refreshed.
 CYCLES = {
     "resnet8_cifar10": {"8x8": 199_427, "4x4": 785_338, "4x4 serial": 800_880,
                         "2 of 12x16": 38_227, "UltraPlus": 910_329},
@@ -41,13 +41,8 @@ CYCLES = {
 }
 
 
-@functools.cache
-def simulated(build):
-    return SimulatedAccelerator(BUILDS[build])
-
-
 def check(build, graph, x, within=8):
-    accelerator = simulated(build)
+    accelerator = SimulatedAccelerator(BUILDS[build])
     program, model = compile_graph(graph, BUILDS[build]), CycleModel(BUILDS[build])
     accelerator.load(program)
     run = accelerator.run(x)
@@ -67,7 +62,9 @@ def check(build, graph, x, within=8):
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_digits(build):
-    check(build, read_tflite(model_bytes()), held_out().pictures[:1])
+    # SDRAM opens rows and is refreshed in these short layers more or less than in the long run.
+    check(build, read_tflite(model_bytes()), held_out().pictures[:1],
+          within=40 if build == "SDRAM" else 8)
 
 
 @pytest.mark.parametrize("build", BUILDS)
