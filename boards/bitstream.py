@@ -8,6 +8,7 @@ from pathlib import Path
 
 from boards.devices import device_of
 from boards.floorplan import paths_of, units_of
+from boards.macros import pin_macros
 from boards.report import KINDS, true_mhz
 from boards.toolchain import netlist_of, placement_of, plain_names
 from boards.tools import ToolError, cached, digest, nextpnr, packer, tool_versions
@@ -154,10 +155,16 @@ def build_bitstream(board, *, seed=None, mhz=None, params=None, standalone=False
                  "--report", "report.json", *board.options, *options]
     versions = tool_versions(device.family)
     folder, paths = Path(netlist.folder), paths_of(design.rtlil)
-    name = digest(arguments, design.constraints, design.pack, versions, _method())
+    name = digest(arguments, design.constraints, design.pack, versions, board.macros, _method())
 
     def run(scratch):
-        (scratch / "netlist.json").hardlink_to(folder / "netlist.json")
+        if board.macros:
+            progress("placing multipliers and block RAMs")
+            placed = json.loads((folder / "netlist.json").read_text())
+            pin_macros(placed["modules"]["top"], device, seed)
+            (scratch / "netlist.json").write_text(json.dumps(placed))
+        else:
+            (scratch / "netlist.json").hardlink_to(folder / "netlist.json")
         for file, content in design.constraints.items():
             (scratch / file).write_text(content)
         started = time.monotonic()

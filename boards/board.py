@@ -44,6 +44,8 @@ class Board:
         The clock comes in at the PLL's own pin (iCE40).
     seed, options : :class:`int`, tuple of :class:`str`
         Seed and options of nextpnr by which the clock is met.
+    macros : :class:`bool`
+        Multipliers and block RAMs are placed by :mod:`boards.macros`, not by nextpnr (ECP5).
     image_at : :class:`int` or None
         Address in the board's flash, behind the bitstream, at which a program may lie that a build
         with ``standalone`` loads.
@@ -74,6 +76,7 @@ class Board:
     pad: bool = False
     seed: int = 1
     options: tuple = ()
+    macros: bool = False
     image_at: int | None = None
     image_pins: tuple = ()
     flash: tuple = ()

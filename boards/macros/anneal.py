@@ -1,0 +1,122 @@
+"""Simulated annealing of macros among the sites of a chip."""
+
+import math
+import random
+from collections import defaultdict
+
+from boards.macros.sites import MACROS
+
+__all__ = ["anneal"]
+
+#: Moves that are tried for each macro at each of so many temperatures; the last of these as a share
+#: of the first one.
+MOVES, LEVELS, COLDEST = 80, 60, 0.002
+#: The first one, as a share of a macro's wires in a random layout.
+HOTTEST = 0.3
+#: Of the chip's width, how far a macro moves at the least, and when it has come to that.
+NEAR, SETTLED = 10, 0.9
+#: Clock enables that the multipliers of a block share, and what one too many costs.
+ENABLES, TOO_MANY = 4, 200.0
+
+
+def anneal(module, weights, sites, seed=1):
+    """The :class:`~boards.macros.sites.Site` of each macro of ``module``, so that the distances
+    (in tiles, along x and y) between macros, times their ``weights`` by pair, sum up to little.
+
+    ``sites`` are those of each type of cell. Raises :exc:`ValueError` if there are fewer than
+    macros, or if the multipliers of a block need more clock enables than it has.
+    """
+    layout = _Layout(module, weights, sites, random.Random(seed))
+    layout.settle()
+    if any(layout.excess(site) for site in range(len(layout.sites))):
+        raise ValueError("the multipliers of a block need more clock enables than it has")
+    return {name: layout.sites[site] for name, site in zip(layout.names, layout.at, strict=True)}
+
+
+class _Layout:
+    """Macros by number, and the numbers of their sites."""
+
+    def __init__(self, module, weights, sites, rng):
+        cells = module["cells"]
+        self.rng = rng
+        self.names = sorted(name for name, cell in cells.items() if cell["type"] in MACROS)
+        number = {name: index for index, name in enumerate(self.names)}
+        self.near = [[] for _ in self.names]    # of each macro: others, and their weights
+        for (first, second), weight in weights.items():
+            first, second = number[first], number[second]
+            self.near[first].append((second, weight))
+            self.near[second].append((first, weight))
+        self.sites = [site for kind in MACROS for site in sites[kind]]
+        self.x, self.y = [site.x for site in self.sites], [site.y for site in self.sites]
+        self.here = [None] * len(self.sites)    # the macro of each site
+        self.at, self.choice, begin = [0] * len(self.names), [None] * len(self.names), 0
+        for kind in MACROS:
+            choice = range(begin, begin + len(sites[kind]))
+            mine = [index for index, name in enumerate(self.names) if cells[name]["type"] == kind]
+            if len(mine) > len(choice):
+                raise ValueError(f"there are {len(mine)} {kind}, but {len(choice)} sites for them")
+            for index, site in zip(mine, rng.sample(choice, len(mine)), strict=True):
+                self.at[index], self.here[site], self.choice[index] = site, index, choice
+            begin = choice.stop
+        self.enables = [_enables(cells[name]) for name in self.names]
+        blocks = defaultdict(list)
+        for index, site in enumerate(self.sites):
+            blocks[site.block].append(index)
+        self.block = [blocks[site.block] for site in self.sites]
+
+    def wires(self, macro, site, but=None):
+        """What the wires of ``macro`` would cost at ``site``, besides those to ``but``."""
+        x, y, at, xs, ys = self.x[site], self.y[site], self.at, self.x, self.y
+        return sum(weight * (abs(x - xs[at[other]]) + abs(y - ys[at[other]]))
+                   for other, weight in self.near[macro] if other != but)
+
+    def excess(self, *sites):
+        """Clock enables that the blocks of ``sites`` lack."""
+        lack = 0
+        for block in {id(self.block[site]): self.block[site] for site in sites}.values():
+            used = set().union(*(self.enables[self.here[site]] for site in block
+                                 if self.here[site] is not None))
+            lack += max(len(used) - ENABLES, 0)
+        return lack
+
+    def swap(self, first, second):
+        """Exchange what is at two sites, one of which may be free."""
+        here, at = self.here, self.at
+        here[first], here[second] = here[second], here[first]
+        for site in first, second:
+            if here[site] is not None:
+                at[here[site]] = site
+
+    def settle(self):
+        """Move macros about, less and less wildly."""
+        rng, count, width = self.rng, len(self.names), max(self.x)
+        hottest = HOTTEST * sum(map(self.wires, range(count), self.at)) / 2 / max(count, 1)
+        for level in range(LEVELS if count else 0):
+            heat = max(hottest * COLDEST ** (level / LEVELS), 1e-6)
+            reach = max(width * (1 - level / LEVELS / SETTLED), NEAR)
+            for _ in range(MOVES * count):
+                macro = rng.randrange(count)
+                there, site = self.at[macro], rng.choice(self.choice[macro])
+                if site != there and abs(self.x[site] - self.x[there]) <= reach:
+                    self._try(macro, there, site, heat)
+
+    def _try(self, macro, there, site, heat):
+        other = self.here[site]
+        cost = self.wires(macro, site, other) - self.wires(macro, there, other)
+        if other is not None:
+            cost += self.wires(other, there, macro) - self.wires(other, site, macro)
+        if cost > 8 * heat + TOO_MANY:
+            return
+        cost -= TOO_MANY * self.excess(there, site)
+        self.swap(there, site)
+        cost += TOO_MANY * self.excess(there, site)
+        if cost > 0 and self.rng.random() > math.exp(-cost / heat):
+            self.swap(there, site)
+
+
+def _enables(cell):
+    """Nets of the clock enables of a multiplier, constants among them."""
+    if cell["type"] != MACROS[0]:
+        return frozenset()
+    return frozenset(str(bits[0]) for port, bits in cell["connections"].items()
+                     if port.startswith("CE") and bits)
