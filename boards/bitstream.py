@@ -230,5 +230,7 @@ def _say(progress):
 
 
 def _method():
-    """This very file: a result is kept only as long as what made it."""
-    return Path(__file__).read_text()
+    """This very file, and those that place macros: a result is kept only as long as what made it.
+    """
+    here = Path(__file__)
+    return "".join(path.read_text() for path in (here, *sorted(here.parent.glob("macros/*.py"))))

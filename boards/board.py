@@ -89,6 +89,8 @@ class Board:
         one_of("link", self.link, ("uart", "spi"))
         if self.link == "spi" and self.pins is None:
             raise ValueError("pins must be given for an SPI bus: no platform has one for it")
+        if self.macros and self.family != "ecp5":
+            raise ValueError(f"macros can be placed on an ECP5, not on {self.device}")
         if not isinstance(self.params, AcceleratorParams):
             raise TypeError(f"params must be AcceleratorParams, not {self.params!r}")
         bits = self.sdram.data_bits if self.sdram else 0

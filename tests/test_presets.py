@@ -34,6 +34,12 @@ def test_params_are_checked():
               params=3)
 
 
+def test_macros_are_those_of_ecp5():
+    with pytest.raises(ValueError, match=r"^macros can be placed on an ECP5, not on up5k$"):
+        Board(name="a", title="A", device="up5k", platform="icebreaker:ICEBreakerPlatform", mhz=1,
+              params=board_of("icebreaker").params, macros=True)
+
+
 def test_every_board_has_a_line_in_the_docs():
     text = Path(__file__).parents[1].joinpath("docs", "boards.md").read_text()
     for name in NAMES:

@@ -21,5 +21,5 @@ BOARDS = (
     _board(12, 90, lfe5u_25_build(sdram_bits=16)),
     _board(25, 90, lfe5u_25_build(sdram_bits=16)),
     _board(45, 90, lfe5u_45_build(), options=("--placer", "static")),
-    _board(85, 90, lfe5u_85_build()),
+    _board(85, 90, lfe5u_85_build(), options=("--placer", "static"), macros=True),
 )

@@ -122,7 +122,7 @@ class Accelerator(wiring.Component):
         source, rows = fetch.o.signature.create(path=("source",)), weights.o
         self._cut(m, "words", clear, fetch.o, flipped(source), latency=1)
         sources, readers, sums = ({Kind.CONV: im2col.i}, {Kind.CONV: gemm.weights},
-                                  {Kind.CONV: gemm.o})
+                                  {Kind.CONV: self._spared(m, "drained", clear, gemm.o)})
         m.d.comb += im2col.i.payload.eq(source.payload.data)
         if params.pooling:
             m.submodules.pool = pool = clear(Pool(word_bytes=word_bytes, lanes=lanes))
@@ -259,12 +259,15 @@ class Accelerator(wiring.Component):
 
     def _cut(self, m, name, clear, source, target, *, latency=0):
         """Connect two units; where memories have their output registers, by a :class:`Spare`."""
+        connect(m, self._spared(m, name, clear, source, latency=latency), target)
+
+    def _spared(self, m, name, clear, source, *, latency=0):
+        """``source`` behind a :class:`Spare`, where memories have their output registers."""
         if not self.params.output_register:
-            connect(m, source, target)
-            return
+            return source
         m.submodules[name] = spare = clear(Spare(source.payload.shape(), latency=latency))
         connect(m, source, spare.i)
-        connect(m, spare.o, target)
+        return spare.o
 
     def _connect_sums(self, m, clear, sequencer, now, add, residual, channels, requantizer, store,
                       may_enter, entering, leaving):
