@@ -40,6 +40,18 @@ def test_sites_are_those_of_the_device(device):
     assert set(blocks.values()) == {4}
 
 
+@pytest.mark.parametrize("size, kind, bels", [
+    (25, MULTIPLIER, "X4/Y13/MULT18_0 X27/Y13/MULT18_5 X33/Y13/MULT18_0 X65/Y13/MULT18_5"),
+    (25, RAM, "X4/Y37/EBR0 X28/Y25/EBR3 X33/Y25/EBR0 X66/Y37/EBR3"),
+    (45, MULTIPLIER, "X36/Y22/MULT18_5 X42/Y22/MULT18_0 X83/Y46/MULT18_5"),
+    (45, RAM, "X13/Y10/EBR0 X37/Y34/EBR3 X42/Y58/EBR0 X84/Y10/EBR3"),
+    (85, MULTIPLIER, "X63/Y10/MULT18_5 X69/Y34/MULT18_0 X119/Y58/MULT18_5"),
+    (85, RAM, "X64/Y22/EBR3 X69/Y46/EBR0 X120/Y82/EBR3 X62/Y70/EBR2"),
+])
+def test_sites_that_nextpnr_has_used(size, kind, bels):
+    assert set(bels.split()) <= {site.bel for site in sites_of(device_of(f"lfe5u-{size}f"))[kind]}
+
+
 def test_closeness_shares_out_what_goes_on():
     """By hand: a wire to one other macro, and one that parts into two."""
     module = {"cells": {
@@ -51,6 +63,13 @@ def test_closeness_shares_out_what_goes_on():
     assert weights["a", "c"] == weights["a", "d"] == 0.5 + 0.5  # half of one; and half of each back
     assert weights["c", "d"] == 1.0
     assert ("b", "c") not in weights
+
+
+def test_cells_share_out_what_goes_on():
+    """What comes to a cell of three nets more goes on by each of them."""
+    module = {"cells": {"a": cell(MULTIPLIER, P0=2), "l": cell("CCU2C", A0=2, S0=3, S1=4, COUT=5),
+                        "b": cell(RAM, DIA0=3), "c": cell(RAM, DIA0=4), "d": cell(RAM, DIA0=5)}}
+    assert closeness(module)["a", "b"] == pytest.approx(2 / 3)
 
 
 def test_nets_of_control_are_not_followed():
