@@ -10,6 +10,7 @@ from boards.bitstream import build_bitstream, check_timing
 from boards.board import board_of
 from boards.builds import hx8k_build
 from boards.devices import device_of
+from boards.macros import MACROS, pin_macros
 from boards.tools import packer
 from rtl.params import ArrayParams, products_for
 
@@ -61,14 +62,23 @@ def test_ice40_board(tmp_path):
 
 
 def test_ecp5_board(tmp_path):
-    """A build as small as that of an iCE40, which keeps nextpnr's time short."""
-    board = replace(board_of("ulx3s-12f"), mhz=45)
+    """A build as small as that of an iCE40, which keeps nextpnr's time short; its multipliers and
+    block RAMs stay where they are placed before."""
+    board = replace(board_of("ulx3s-12f"), mhz=45, macros=True)
     products = products_for(4, 4, 3, "ecp5", 28)
     array = ArrayParams(rows=4, cols=4, fir_rows=3, products=products)
     params = replace(hx8k_build(), array=array)
     built = build_bitstream(board, params=params, timeout=600)
     check_figures(built, board, 16)
     assert (built.dsps, built.rams) == (16, 16)
+    placed = json.loads(Path(built.placed).read_text())["modules"]["top"]["cells"]
+    asked = json.loads(Path(built.file).with_name("netlist.json").read_text())["modules"]["top"]
+    pin_macros(asked, device_of(board.device), board.seed)
+    macros = [name for name, cell in placed.items() if cell["type"] in MACROS]
+    assert len(macros) == 32
+    for name in macros:
+        place = placed[name]["attributes"]["NEXTPNR_BEL"]
+        assert place == asked["cells"][name]["attributes"]["BEL"]
     raw, text = unpacked(built, "ecp5", "ecpunpack", tmp_path)
     # The preamble, and the ID by which a 12F takes it. Ref: Project Trellis, devices.json
     assert b"\xff\xff\xbd\xb3" in raw and b"\xe2\x00\x00\x00\x21\x11\x10\x43" in raw
