@@ -56,6 +56,7 @@ def planning_core(params):
         core.param_wait = round(PARAM_WAIT * params.array.cols)
         core.min_tile = core.gemm.min_tile = max(core.min_tile, UNIFIED * params.array.rows + 1)
     if params.sdram_bits:
+        # As many as the reader has room for, and one that the array takes meanwhile.
         core.row_cost, core.rows_ahead = _row_cost(params), OUTER_SLOTS + 1
         core.row_latency = SDRAM_LATENCY
         core.min_tile = max(core.min_tile, ceil(params.array.rows * core.row_cost))
@@ -81,7 +82,7 @@ class CycleModel:
     convolutions of ``narrow`` sums beats take a cycle less.
 
     Latencies are those that the units promise. Weights from SDRAM take `word_cycles` a row and
-    2.5 % for refreshes and rows that close; so many as wait before the array come without that.
+    2.3 % for refreshes and rows that close; so many as wait before the array come without that.
 
     Parameters
     ----------

@@ -10,8 +10,7 @@ def _board(size, params, **options):
     return Board(
         name=f"ecpix5-{size}f", title=f"ECPIX-5 with an LFE5UM5G-{size}F",
         device=f"lfe5u-{size}f", platform=f"ecpix5:ECPIX5{size}Platform", mhz=90, params=params,
-        baud=3_000_000, led=False, flash=("--board", "ecpix5"),
-        **options)
+        baud=3_000_000, led=False, flash=("--board", "ecpix5"), **options)
 
 
 BOARDS = (
