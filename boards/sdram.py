@@ -11,11 +11,11 @@ __all__ = ["LEAST_MHZ", "PHASE", "SdramPads"]
 #: Degrees by which the chip's clock comes behind the FPGA's own.
 #:
 #: All pins have registers in their pads; the clock leaves from one too, so that ways out are alike.
-#: The chip takes commands 3/4 of a period after they left, and 1/4 before the next ones do: 8.3
-#: and 2.8 ns at 90 MHz, of which it asks for 1.5 and 0.8. Words that it gives are there 5.4 ns
+#: The chip takes commands 3/4 of a period after they left, and 1/4 before the next ones do: 7.5
+#: and 2.5 ns at 100 MHz, of which it asks for 1.5 and 0.8. Words that it gives are there 5.4 ns
 #: after its clock at the latest, until 2.5 ns after the next one, and are taken 5/4 of a period
-#: after it. So the ways of the clock there and of the data back may take 0.3 to 8.5 ns in all;
-#: inverted, the clock would leave 3.1 to 11.2 ns. They are taken to be some 4 ns: nobody has
+#: after it. So the ways of the clock there and of the data back may take up to 7.1 ns in all;
+#: inverted, the clock would leave 2.5 to 9.6 ns. They are taken to be some 4 ns: nobody has
 #: measured them yet.
 PHASE = 270
 #: Below it the words that are read would be gone, as 1/4 of a period is longer than they stay.

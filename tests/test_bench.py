@@ -136,6 +136,10 @@ def test_record(record, monkeypatch):
         ffs=10, dsps=8, rams=3, sprams=4, critical_path="path 2", seconds=[60, 60, 60],
         netlist_hash="hash", tools={"nextpnr": "1"})
     assert clocks["icebreaker"].median == 19 and not clocks["icebreaker"].met
+    assert board_of("hx8k").seed == 2
+    monkeypatch.setattr(host.bench.networks, "bench_networks", lambda *_: [])
+    bench("--record", "--board", "hx8k", "--seeds", "1")
+    assert read_clocks()["hx8k"].seeds == [2]
 
 
 def fake_build(board, seed, progress):

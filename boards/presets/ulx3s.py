@@ -18,8 +18,8 @@ def _board(size, mhz, params, **options):
 
 
 BOARDS = (
-    _board(12, 90, lfe5u_25_build(sdram_bits=16)),
-    _board(25, 90, lfe5u_25_build(sdram_bits=16)),
+    _board(12, 100, lfe5u_25_build(sdram_bits=16)),
+    _board(25, 100, lfe5u_25_build(sdram_bits=16)),
     _board(45, 90, lfe5u_45_build(), options=("--placer", "static")),
-    _board(85, 90, lfe5u_85_build(), options=("--placer", "static"), macros=True),
+    _board(85, 90, lfe5u_85_build(), options=("--placer", "static"), macros=True, seed=3),
 )

@@ -102,13 +102,15 @@ class Add(wiring.Component):
             m.d.sync += paired.eq(0)
             with m.If(final):
                 m.d.sync += entry.eq(0)
+        # Words' registers are loaded whether one is there or not: many bits wait for their enable.
+        with m.If(self.i.ready & ~have_early):
+            m.d.sync += early.eq(word)
+        with m.If(self.i.ready & have_early):
+            m.d.sync += [first.eq(early), second.eq(word), final.eq(self.i.payload.over[-1])]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += have_early.eq(~have_early)
-            with m.If(~have_early):
-                m.d.sync += early.eq(word)
-            with m.Else():
-                m.d.sync += [first.eq(early), second.eq(word), paired.eq(1),
-                             final.eq(self.i.payload.over[-1])]
+            with m.If(have_early):
+                m.d.sync += paired.eq(1)
                 with m.If(self.single):
                     m.d.sync += beat.eq(self.at)
         last = ends & final

@@ -32,8 +32,8 @@ class Sequencer(wiring.Component):
     so that its units start three cycles after the last byte of that was stored; otherwise it is
     loaded then, which takes ``n + 5`` cycles for one of ``n`` words.
 
-    An error stops the run and clears all units. What a layer's sequences say is held against the
-    layer only when it has begun.
+    An error stops the run, the cycle after it is seen, and clears all units. What a layer's
+    sequences say is held against the layer only when it has begun.
 
     Members
     -------
@@ -102,12 +102,14 @@ class Sequencer(wiring.Component):
         connect(m, loader.port, flipped(self.port))
         begin, take, end = Signal(), Signal(), Signal()  # a run begins, a layer does, one ends
         stop, fails = Signal(Error), Signal()  # why a run is given up, and whether it is
+        # What is wrong with a layer comes from far, and is judged by registers.
+        seen, fault, ended = Signal(Error), Signal(Error), Signal()
         m.d.comb += [
             loader.go.eq(begin),
             loader.address.eq(self.go_address),
             loader.next.eq(take if params.prefetch else end),
         ]
-        m.d.sync += self.clear.eq(begin | fails)
+        m.d.sync += [self.clear.eq(begin | fails), fault.eq(seen), ended.eq(end)]
         staged = data.View(self.layer.shape(), loader.o[:self.layer.shape().size])
         # What stays there while its layer runs is not the next one.
         there = loader.there & (Const(1) if params.prefetch else state == State.NEXT)
@@ -152,14 +154,18 @@ class Sequencer(wiring.Component):
                         (outside.weights & ~ahead.weights, Error.WEIGHTS),
                         (outside.params & ~ahead.params, Error.PARAMS)):
                     with m.If(wrong):
-                        m.d.comb += [stop.eq(error), fails.eq(1)]
-        with m.If(self.stop & self.running):
-            m.d.comb += [stop.eq(Error.STOPPED), fails.eq(1)]
+                        m.d.comb += seen.eq(error)
+        with m.If(self.stop):
+            m.d.comb += seen.eq(Error.STOPPED)
+        with m.If(self.running & (fault != Error.NONE)):
+            m.d.comb += [stop.eq(fault), fails.eq(1)]
+        with m.If(end):
+            m.d.comb += self.record_en.eq(1)
+            m.d.sync += [self.record.eq(1), state.eq(State.NEXT)]
+        with m.If(ended & (fault == Error.NONE)):  # what was seen as a layer ended is a fault of it
+            m.d.sync += self.index.eq(self.index + 1)
         with m.If(fails):
             m.d.sync += [self.running.eq(0), self.error.eq(stop), state.eq(State.IDLE)]
-        with m.Elif(end):
-            m.d.comb += self.record_en.eq(1)
-            m.d.sync += [self.index.eq(self.index + 1), self.record.eq(1), state.eq(State.NEXT)]
         return m
 
     def _judge(self, m, staged, ahead, take, stop, fails, state):
