@@ -72,13 +72,13 @@ class Boot(wiring.Component):
         m = Module()
         pins, state, woken = self.flash, Signal(State), Signal()
         rest = Signal(range(self.waiting + 1), init=self.waiting)
-        timer, left = Signal(range(self.half)), Signal(range(33))
-        word = Signal(32)  # goes out at its top, and what comes enters it below
-        m.d.comb += [pins.copi.eq(word[-1]), self.o.payload.eq(word[:8])]
+        timer, bit, byte = Signal(range(self.half)), Signal(range(8)), Signal(range(4))
+        word = Signal(8)  # goes out at its top, and what comes enters it below
+        address = Array(self.offset >> shift & 255 for shift in (16, 8, 0, 0))
+        m.d.comb += [pins.copi.eq(word[-1]), self.o.payload.eq(word)]
 
         with m.If((state == State.REST) | (state == State.OVER)):
-            m.d.sync += [pins.cs.eq(0), left.eq(Mux(woken, 32, 8)),
-                         word.eq(Mux(woken, READ << 24 | self.offset, WAKE << 24))]
+            m.d.sync += [pins.cs.eq(0), word.eq(Mux(woken, READ, WAKE))]
             with m.If(rest != 0):
                 m.d.sync += rest.eq(rest - 1)
             with m.Elif(state == State.OVER):
@@ -90,18 +90,20 @@ class Boot(wiring.Component):
         with m.Elif(timer != 0):
             m.d.sync += timer.eq(timer - 1)
         with m.Elif(~pins.sck):
-            with m.If((state != State.READ) | (left != 8) | ~self.o.valid):
+            with m.If((state != State.READ) | (bit != 0) | ~self.o.valid):
                 m.d.sync += [pins.sck.eq(1), timer.eq(self.half - 1)]
         with m.Else():
-            m.d.sync += [pins.sck.eq(0), timer.eq(self.half - 1), left.eq(left - 1),
+            m.d.sync += [pins.sck.eq(0), timer.eq(self.half - 1), bit.eq(bit + 1),
                          word.eq(Cat(pins.cipo, word))]
-            with m.If(left == 1):
-                m.d.sync += [left.eq(8), woken.eq(1)]
+            with m.If(bit == 7):
+                m.d.sync += woken.eq(1)
                 with m.Switch(state):
                     with m.Case(State.WAKE):
                         m.d.sync += [state.eq(State.REST), rest.eq(self.waiting), pins.cs.eq(0)]
                     with m.Case(State.ASK):
-                        m.d.sync += state.eq(State.READ)
+                        m.d.sync += [byte.eq(byte + 1), word.eq(address[byte])]
+                        with m.If(byte == 3):
+                            m.d.sync += state.eq(State.READ)
                     with m.Case(State.READ):
                         m.d.sync += self.o.valid.eq(1)
 
