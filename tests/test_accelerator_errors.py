@@ -143,6 +143,9 @@ def test_host_may_stop_a_run():
     simulated.command(Register.STOP, 0)
     assert simulated.read(Register.STATUS) == Error.STOPPED << 8
     check(simulated)
+    over = simulated.read(Register.STATUS)
+    simulated.command(Register.STOP, 0)  # nothing runs
+    assert simulated.read(Register.STATUS) == over and not over & 1
 
 
 @pytest.mark.parametrize("changes, flag", [
