@@ -18,7 +18,8 @@ def read_model(source):
 
 def reference_of(source):
     """The runtime whose bytes the model's graph has to give, loaded with it: a
-    :class:`~host.reference.Reference` or an :class:`~host.onnx_reference.OnnxReference`."""
+    :class:`~host.runtimes.tflm.Reference` or an
+    :class:`~host.runtimes.onnxruntime.OnnxReference`."""
     return _of(source, _tflite_reference, _onnx_reference)
 
 
@@ -40,13 +41,13 @@ def _read_onnx(source):
 
 
 def _tflite_reference(source):
-    from host.reference import Reference
+    from host.runtimes.tflm import Reference
 
     return Reference(source)
 
 
 def _onnx_reference(source):
-    from host.onnx_reference import OnnxReference
+    from host.runtimes.onnxruntime import OnnxReference
 
     return OnnxReference(source)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from host.tiling import ConvPlan, GemmPlan
+from host.planning.tiling import ConvPlan, GemmPlan
 from rtl.conv2d import Conv2d
 from rtl.gemm import Gemm
 from sim.compiled import CompiledSim

@@ -57,7 +57,8 @@ def boot(content, *, mhz=12, stalls=0.0, offset=OFFSET):
     return bytes(given)
 
 
-@pytest.mark.parametrize("mhz, stalls, offset", [(12, 0.0, 0), (24, 0.9, OFFSET), (90, 0.98, 0x30201)])
+@pytest.mark.parametrize("mhz, stalls, offset", [
+    (12, 0.0, 0), (24, 0.9, OFFSET), (90, 0.98, 0x30201)])
 def test_gives_what_lies_there(mhz, stalls, offset):
     frames = bytes([3, 255, 1, 0, 2, 0x80, 0]) + bytes(range(1, 60)) + b"\0"
     assert boot(frames + b"\0more", mhz=mhz, stalls=stalls, offset=offset) == frames + b"\0"

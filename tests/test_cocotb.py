@@ -17,8 +17,8 @@ from host.digits import held_out, model_bytes
 from host.driver import AcceleratorDriver
 from host.fitting import fit, small_build
 from host.golden_run import run_graph
+from host.planning.tiling import ConvLayer, ConvPlan, GemmPlan
 from host.tflite import read_tflite
-from host.tiling import ConvLayer, ConvPlan, GemmPlan
 from rtl.accelerator.registers import ID, OFFSET_BITS, Register, Window
 from rtl.bus import STREAMS, BusAccelerator, StreamRegister
 from rtl.conv2d import Conv2d

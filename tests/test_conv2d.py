@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from host.planning.tiling import ConvLayer, ConvPlan
+from host.planning.ways import ways_of
 from host.simulated import SimulatedConv2d
-from host.tiling import ConvLayer, ConvPlan
-from host.ways import ways_of
 from rtl.conv2d import Conv2d
 from rtl.im2col import ConvShape
 from rtl.params import ArrayParams

@@ -25,9 +25,9 @@ from host.digits.quantise import (
 )
 from host.digits.train import accuracy, build
 from host.golden_run import run_graph
-from host.reference import Reference
+from host.runtimes.tflm import Reference
 from host.tflite import read_tflite
-from host.tflite_writer import write_tflite
+from host.tflite.writer import write_tflite
 from sim.golden.conv import conv2d_acc, depthwise_conv2d_acc
 
 

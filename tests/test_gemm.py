@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from host.planning.tiling import GemmPlan
 from host.simulated import SimulatedGemm
-from host.tiling import GemmPlan
 from rtl.gemm import Gemm
 from rtl.params import ArrayParams
 from sim.golden.array import matmul

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from host.golden_run import run_graph
-from host.reference import Reference
+from host.runtimes.tflm import Reference
 from host.samples import network
 from host.tflite import read_tflite
-from host.tflite_writer import write_tflite
+from host.tflite.writer import write_tflite
 
 #: Networks of each of the seeds that the tests go through.
 NETWORKS, SEEDS = 50, 8

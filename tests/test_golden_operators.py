@@ -9,10 +9,10 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 
 from host.golden_run import run_graph
 from host.graph import Tensor
-from host.reference import run_tflm
+from host.runtimes.tflm import run_tflm
 from host.samples import MAKERS, graph_of, int8, tensor
 from host.tflite import read_tflite
-from host.tflite_writer import write_tflite
+from host.tflite.writer import write_tflite
 from sim.golden.operators import nearest
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")

@@ -8,8 +8,8 @@ from onnx.helper import make_tensor_value_info
 from host.digits import model_bytes
 from host.graph import ModelError
 from host.models import read_model, reference_of
-from host.onnx_reference import OnnxReference
-from host.reference import Reference
+from host.runtimes.onnxruntime import OnnxReference
+from host.runtimes.tflm import Reference
 
 
 def onnx_model():

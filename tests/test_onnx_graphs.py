@@ -11,7 +11,7 @@ from host.compiler import compile_graph
 from host.fitting import small_build
 from host.golden_run import run_graph
 from host.onnx import read_onnx
-from host.onnx_reference import OnnxReference
+from host.runtimes.onnxruntime import OnnxReference
 from host.samples import FORMS, MAKERS, int8, onnx_network
 
 TYPES = "int8", "uint8"

@@ -12,7 +12,7 @@ from host.edges import from_graph, to_graph
 from host.golden_run import run_graph
 from host.graph import ModelError
 from host.onnx import read_onnx
-from host.onnx_reference import OnnxReference
+from host.runtimes.onnxruntime import OnnxReference
 
 MICROSOFT = {"QLinearAdd", "QLinearAveragePool", "QLinearConcat", "QLinearGlobalAveragePool",
              "QLinearLeakyRelu", "QLinearSigmoid", "QLinearSoftmax", "QGemm"}

@@ -12,18 +12,18 @@ from typer.testing import CliRunner
 
 from boards.board import board_of
 from host.cli import app
-from host.comparison import Comparison
 from host.compiler import compile_graph, needs_of
 from host.digits import held_out, model_bytes
 from host.fitting import small_build
 from host.golden_run import run_graph
 from host.graph import Graph, Operator, Tensor
-from host.reference import TflmError, run_tflm
+from host.runtimes.comparison import Comparison
+from host.runtimes.tflm import TflmError, run_tflm
 from host.samples import residual
 from host.samples.shapes import SHAPES
 from host.target import Run
 from host.tflite import read_tflite
-from host.tflite_writer import write_tflite
+from host.tflite.writer import write_tflite
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 PICTURES = held_out().pictures[:2]

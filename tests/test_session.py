@@ -11,9 +11,9 @@ from host.digits import held_out, model_bytes
 from host.fitting import small_build
 from host.golden_run import run_graph
 from host.graph import Graph, Operator, Tensor
-from host.reference import run_tflm
+from host.runtimes.tflm import run_tflm
 from host.samples.shapes import SHAPES
-from host.tflite_writer import write_tflite
+from host.tflite.writer import write_tflite
 
 PICTURES = held_out().pictures[:3]
 

@@ -13,10 +13,10 @@ from host.accelerated import SimulatedAccelerator
 from host.check import check
 from host.compiler import compile_graph
 from host.fitting import fit, shortages, small_build
-from host.reference import Reference
+from host.runtimes.tflm import Reference
 from host.samples.shapes import SHAPES
 from host.tflite import read_tflite
-from host.tflite_writer import write_tflite
+from host.tflite.writer import write_tflite
 from sim.cycles import CycleModel
 
 #: Large enough for all of them.

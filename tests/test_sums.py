@@ -13,8 +13,8 @@ from host.compiler import compile_graph, needs_of
 from host.compiler.windows import MOST_CELLS, mean_scale
 from host.fitting import fit, shortages, small_build
 from host.golden_run import run_graph
+from host.planning.tiling import ConvLayer
 from host.samples import Chain, int8
-from host.tiling import ConvLayer
 from rtl.accelerator.descriptor import Kind
 from rtl.im2col import ConvShape
 from sim.cycles import planning_core

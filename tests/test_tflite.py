@@ -14,7 +14,7 @@ from host.golden_run import run_graph
 from host.graph import ModelError
 from host.tflite import read_tflite
 from host.tflite.operators import CHECKS
-from host.tflite_writer import write_tflite
+from host.tflite.writer import write_tflite
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 

@@ -89,7 +89,7 @@ def test_what_is_accepted_runs_as_on_the_reference(places, tmp_path):
 CHILD = """
 import sys
 import numpy as np
-from host.reference import Reference, TflmError
+from host.runtimes.tflm import Reference, TflmError
 
 with np.load(sys.argv[1]) as file:
     models, x, results = file["models"], file["x"], file["results"]

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from host import Session
-from host.comparison import Comparison
 from host.fitting import small_build
 from host.graph import Graph, ModelError, Operator, Tensor
-from host.reference import Reference
+from host.runtimes.comparison import Comparison
+from host.runtimes.tflm import Reference
 from host.tflite import read_tflite
-from host.tflite_writer import write_tflite
+from host.tflite.writer import write_tflite
 
 BUILD = small_build(4, 4)
 IN, X, W, B, Y, OUT = range(6)

@@ -11,10 +11,10 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 from host.digits import model_bytes
 from host.golden_run import run_graph
 from host.graph import Graph, ModelError, Operator, Tensor
-from host.reference import Reference, TflmError
+from host.runtimes.tflm import Reference, TflmError
 from host.tflite import read_tflite
 from host.tflite.operators import CHECKS
-from host.tflite_writer import write_tflite
+from host.tflite.writer import write_tflite
 
 DIGITS = read_tflite(model_bytes())
 

@@ -5,8 +5,8 @@ from dataclasses import asdict
 import numpy as np
 
 from host.cores import build_core
+from host.planning.tiling import ConvLayer
 from host.simulated import SimulatedConv2d, SimulatedGemm
-from host.tiling import ConvLayer
 from rtl.im2col import ConvShape
 
 __all__ = ["NAMES", "PEERS", "bench_layers"]

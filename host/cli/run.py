@@ -51,10 +51,10 @@ def run(
     """
     from host.cli.layer_table import draw_digits, layer_table
     from host.cli.show import console, progress
-    from host.comparison import Comparison
     from host.digits import held_out, model_bytes
     from host.inputs import load_inputs, noise
     from host.models import read_model
+    from host.runtimes.comparison import Comparison
     from host.session import Session
 
     if output_file:

@@ -8,7 +8,7 @@ from host.compiler.convolutions import conv_plan
 from host.compiler.walks import MOST
 from host.compiler.windows import spans
 from host.graph import POINTWISE
-from host.layers import CONVOLUTIONS
+from host.planning.layers import CONVOLUTIONS
 
 __all__ = ["conv_plans", "stacks"]
 
@@ -17,8 +17,8 @@ LINEWISE = {"ADD", "CONCATENATION", "MEAN", "RESIZE_NEAREST_NEIGHBOR", *POINTWIS
 
 
 def conv_plans(core, graph, storage, dense, pictures):
-    """The :class:`~host.tiling.ConvPlan` of each convolution by index of operator, and the indices
-    of those which take all ``pictures``."""
+    """The :class:`~host.planning.tiling.ConvPlan` of each convolution by index of operator, and the
+    indices of those which take all ``pictures``."""
     plans, stacked = {}, set()
     for op in storage.accelerated:
         if op.kind in CONVOLUTIONS:

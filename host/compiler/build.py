@@ -19,7 +19,7 @@ from host.compiler.transposed import transposed
 from host.compiler.walks import MOST
 from host.compiler.windows import mean, pad, pool, resize
 from host.graph import POINTWISE
-from host.layers import CONVOLUTIONS
+from host.planning.layers import CONVOLUTIONS
 from rtl.accelerator import AcceleratorParams, Kind, descriptor_words
 from rtl.accelerator.registers import Window
 from rtl.check import integer

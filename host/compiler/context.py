@@ -19,7 +19,7 @@ class Context:
     places : dict
         The :class:`~host.compiler.places.Place` of each tensor's first picture.
     plans : dict
-        The :class:`~host.tiling.ConvPlan` of each convolution, by its operator's index.
+        The :class:`~host.planning.tiling.ConvPlan` of each convolution, by its operator's index.
     dense : dict
         Inputs that are written in the order in which a convolution takes them: its plan.
     sums : dict

@@ -7,8 +7,8 @@ import numpy as np
 
 from host.compiler.program import Layer
 from host.compiler.walks import loops, pixels_fetch, store_loops
-from host.layers import conv_layer, layer_constants
-from host.tiling import ConvLayer, ConvPlan
+from host.planning.layers import conv_layer, layer_constants
+from host.planning.tiling import ConvLayer, ConvPlan
 from rtl.accelerator.descriptor import Kind
 from rtl.im2col import ConvShape
 from rtl.im2col.params import MAX_CHANNELS, MAX_KERNEL

@@ -8,8 +8,8 @@ import numpy as np
 from host.compiler.convolutions import plan_layer, spread
 from host.compiler.walks import loops
 from host.compiler.windows import copies
-from host.layers import requantisation
-from host.tiling import ConvPlan
+from host.planning.layers import requantisation
+from host.planning.tiling import ConvPlan
 
 __all__ = ["concatenate", "reshape"]
 

@@ -24,7 +24,7 @@ class Layer:
 
     ``weights`` (rows, cols) int8 and ``params`` (a dict of arrays, one entry for each channel) are
     read ``repeats`` times. ``macs`` says what the layer computes, ``operator`` for which one;
-    ``plan`` is the :class:`~host.tiling.ConvPlan` of a convolution.
+    ``plan`` is the :class:`~host.planning.tiling.ConvPlan` of a convolution.
     """
 
     kind: Kind
@@ -58,10 +58,11 @@ class Program:
     ``descriptors`` are words of 32 bits; ``weights`` are rows of a byte for each column,
     ``channels`` arrays of the fields of :class:`rtl.layouts.ChannelParams`. ``places`` say where
     each tensor lies, the first one of ``pictures``; the others follow it. ``inputs`` has, for each
-    input that is written in the order of a convolution, the :class:`~host.tiling.ConvPlan` of that.
-    ``areas`` say, by window, at which word of their memories activations, weights, parameters and
-    descriptors begin. ``needs`` is what the network takes of each memory, and ``least_activations``
-    the bytes that are alive at a time at the most. With ``keep`` no tensor makes room for another.
+    input that is written in the order of a convolution, the
+    :class:`~host.planning.tiling.ConvPlan` of that. ``areas`` say, by window, at which word of
+    their memories activations, weights, parameters and descriptors begin. ``needs`` is what the
+    network takes of each memory, and ``least_activations`` the bytes that are alive at a time at
+    the most. With ``keep`` no tensor makes room for another.
 
     A program with a ``twin`` has its one segment twice, the second right behind the first: it has
     those places for what the host reaches, and shares all else. So the host can write the inputs

@@ -4,7 +4,7 @@ import numpy as np
 
 from host.compiler.convolutions import plan_layer, widened
 from host.compiler.walks import pixels_fetch
-from host.tiling import ConvLayer, ConvPlan
+from host.planning.tiling import ConvLayer, ConvPlan
 from rtl.im2col import ConvShape
 
 __all__ = ["sums"]

@@ -10,7 +10,7 @@ from host.compiler.program import Layer
 from host.compiler.walks import loops, pixels_store
 from host.compiler.windows import FULL_RANGE, clamp
 from host.golden_run import run_operator
-from host.layers import requantisation
+from host.planning.layers import requantisation
 from rtl.accelerator.add import TABLE, entry_rows
 from rtl.accelerator.descriptor import Kind
 from sim.golden.operators import rescaled

@@ -7,8 +7,8 @@ import numpy as np
 
 from host.compiler.convolutions import plan_layer
 from host.compiler.walks import loops, pixels_fetch
-from host.layers import layer_constants
-from host.tiling import ConvLayer, ConvPlan
+from host.planning.layers import layer_constants
+from host.planning.tiling import ConvLayer, ConvPlan
 from rtl.im2col import ConvShape
 
 __all__ = ["transposed", "transposed_plans"]

@@ -9,7 +9,7 @@ from host.compiler import float32
 from host.compiler.program import Layer
 from host.compiler.sums import sums
 from host.compiler.walks import MOST, loops, pixels_store
-from host.layers import requantisation
+from host.planning.layers import requantisation
 from rtl.accelerator.descriptor import Kind
 from rtl.im2col.params import MAX_KERNEL
 from sim.golden.operators import mean_params

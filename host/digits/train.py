@@ -11,7 +11,7 @@ from host.digits.data import held_out, training
 from host.digits.network import digits_network
 from host.digits.quantise import quantise
 from host.golden_run import run_graph
-from host.tflite_writer import write_tflite
+from host.tflite.writer import write_tflite
 
 __all__ = ["accuracy", "build"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from host.bands import band_bounds, choose
-from host.ways import ways_of
+from host.planning.bands import band_bounds, choose
+from host.planning.ways import ways_of
 from rtl.accelerator.params import TOTAL_BITS
 from rtl.check import integer
 from rtl.im2col import ConvShape

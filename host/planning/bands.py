@@ -42,8 +42,8 @@ def band_bounds(core, lines, width, row_tiles, passes, most, trail=0, narrow=0):
 
 
 def choose(core, ways, band=None):
-    """The fastest of the ``ways``, each a :class:`~host.ways.Way` and the most lines that it can
-    take, as (way, band).
+    """The fastest of the ``ways``, each a :class:`~host.planning.ways.Way` and the most lines that
+    it can take, as (way, band).
 
     What promises the most is tried first, by the model of cycles, until nothing promises more.
     """

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from host.tiling import ConvLayer
+from host.planning.tiling import ConvLayer
 from rtl.im2col import ConvShape
 from sim.golden.requantize import channel_params
 
@@ -21,8 +21,7 @@ def requantisation(graph, factor):
 
 
 def layer_constants(graph, operator):
-    """What a :class:`~host.tiling.ConvLayer` has beside shape and weights, of any operator with
-    weights."""
+    """What a :class:`ConvLayer` has beside shape and weights, of any operator with weights."""
     (x, *_), y = graph.layer(operator), graph.result(operator)
     params = np.array([requantisation(graph, scale) for scale in graph.rescale(operator)])
     low, high = graph.clamp(operator)
@@ -31,7 +30,7 @@ def layer_constants(graph, operator):
 
 
 def conv_layer(graph, operator, pictures):
-    """The :class:`~host.tiling.ConvLayer` of one of :data:`CONVOLUTIONS` over ``pictures``.
+    """The :class:`ConvLayer` of one of :data:`CONVOLUTIONS` over ``pictures``.
 
     A fully connected layer is a 1x1 convolution of a column in which each picture is a pixel: so
     all of them share its weights.

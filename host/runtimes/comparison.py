@@ -4,7 +4,7 @@ import numpy as np
 
 from host.golden_run import run_graph
 from host.models import format_of, reference_of
-from host.reference import TflmError
+from host.runtimes.tflm import TflmError
 from sim.golden.softmax import exponentials
 
 __all__ = ["RUNTIMES", "Comparison"]
@@ -52,7 +52,7 @@ class Comparison:
 
     def _load(self, source):
         if self.runtime == "litert":
-            from host.litert import Litert
+            from host.runtimes.litert import Litert
 
             return Litert(source)
         return reference_of(source)

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from host.edges import from_runtime, to_runtime
-from host.reference import TflmError
+from host.runtimes.tflm import TflmError
 from host.tflite import read_tflite
 
 __all__ = ["Litert"]
 
 
 class Litert:
-    """A .tflite model on LiteRT, as :class:`~host.reference.Reference` is on TensorFlow Lite Micro.
+    """A .tflite model on LiteRT, as :class:`~host.runtimes.tflm.Reference` is on TensorFlow Lite
+    Micro.
 
     Raises :exc:`TflmError` if the runtime is not installed or does not run the model.
     """

@@ -11,9 +11,9 @@ __all__ = ["Way", "ways_of"]
 class Way:
     """One of them.
 
-    ``layer`` is the :class:`~host.tiling.ConvLayer` as its pictures go in: with height and width
-    exchanged if ``turned``. ``shape`` is that of the lines, which those under the kernel make up
-    between them if ``folded``. With ``fir`` a depthwise layer runs as filters down the columns.
+    ``layer`` is the :class:`~host.planning.tiling.ConvLayer` as its pictures go in: with height and
+    width exchanged if ``turned``. ``shape`` is that of the lines, which those under the kernel make
+    up between them if ``folded``. With ``fir`` a depthwise layer runs as filters down the columns.
     """
 
     core: Conv2d
