@@ -16,13 +16,25 @@ PATIENCE = 1 << 32
 
 
 class SimulatedAccelerator(AcceleratorDriver):
-    """An :class:`Accelerator` behind its command port, with one network loaded; and with a model of
-    the SDRAM at 90 MHz, if its weights lie there."""
+    """An :class:`Accelerator` behind its command port, with one network loaded.
 
-    def __init__(self, params, *, trace=None):
-        self.params = params
-        core = SdramAccelerator(params) if params.sdram_bits else Accelerator(params)
-        self.sim = CompiledSim(core, trace=trace, key=repr(params), table=sdram_table(core))
+    Parameters
+    ----------
+    params : :class:`AcceleratorParams`
+    chip, mhz : as of :class:`SdramAccelerator`
+        Of the SDRAM whose model is beside it, if its weights lie there.
+    trace : path or None
+        File for waveforms (VCD).
+    """
+
+    def __init__(self, params, *, chip=None, mhz=90, trace=None):
+        self.params, key = params, repr(params)
+        if params.sdram_bits:
+            core = SdramAccelerator(params, chip=chip, mhz=mhz)
+            key = f"{key} {core.chip!r} {mhz}"
+        else:
+            core = Accelerator(params)
+        self.sim = CompiledSim(core, trace=trace, key=key, table=sdram_table(core))
 
     def post_write(self, address, words):
         count = len(words)

@@ -21,6 +21,7 @@ from host.bench.wire import ANSWER, REQUEST
 from host.cli import app
 from host.compiler import compile_graph
 from host.digits import model_bytes
+from host.fitting import small_build
 from host.link.frames import frame
 from rtl.link.protocol import WORDS
 from sim.cycles import CycleModel
@@ -109,6 +110,16 @@ def test_missed_clock_gives_no_rate(record):
 def test_board_without_a_clock(record):
     figures, = bench_networks(networks([]), [BOARD])
     assert figures.problem == "no clock on record" and figures.clock_mhz is None
+
+
+def test_sdram_is_that_of_the_board(record):
+    """Its times, in cycles of the board's clock, tell in what a network takes."""
+    board = replace(board_of("ulx3s-25f"), params=small_build(
+        4, 4, sdram_bits=16, weight_bytes=1 << 22))
+    slow = replace(board.sdram, rcd=5 * board.sdram.rcd)
+    usual, late, quick = (each.cycles for each in bench_networks(networks([]), [
+        board, replace(board, sdram=slow), replace(board, mhz=133)]))
+    assert late > usual != quick
 
 
 @pytest.mark.parametrize("words, message", [

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from boards.builds import lfe5u_25_build, up5k_build
+from boards.builds import lfe5u_25_build, lfe5u_85_build, up5k_build
 from host.accelerated import SimulatedAccelerator
 from host.compiler import Segment, compile_graph
 from host.digits import held_out, model_bytes
@@ -29,15 +29,16 @@ BUILDS = {
                           depth=256, buffer_bytes=2048),
     "UltraPlus": up5k_build(),
     "SDRAM": lfe5u_25_build(16),
+    "85F": lfe5u_85_build(),
 }
 
 #: From go to done, of shared models by build: what changes these makes networks faster or slower.
 #: With SDRAM they depend on when it is refreshed.
 CYCLES = {
     "resnet8_cifar10": {"8x8": 199_427, "4x4": 785_338, "4x4 serial": 800_880,
-                        "2 of 12x16": 38_227, "UltraPlus": 910_329},
+                        "2 of 12x16": 38_227, "UltraPlus": 910_329, "85F": 52_896},
     "kws_dscnn": {"8x8": 54_201, "4x4": 180_028, "4x4 serial": 221_438, "2 of 12x16": 15_932,
-                  "UltraPlus": 246_882},
+                  "UltraPlus": 246_882, "85F": 17_762},
 }
 
 

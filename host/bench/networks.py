@@ -117,9 +117,9 @@ def bench_networks(chosen, boards, progress=lambda text: None):
         problem = _problem(clock, board)
         for network in chosen:
             progress(f"{board.name}: {network.name}")
-            key = board.params, network.name
+            key = board.params, board.params.sdram_bits and (board.sdram, board.mhz), network.name
             if key not in measured:
-                measured[key] = _measure(network, board.params)
+                measured[key] = _measure(network, board)
             if isinstance(measured[key], str):
                 found.append(Refusal(network=network.name, board=board.name, text=measured[key]))
                 continue
@@ -143,15 +143,15 @@ def _problem(clock, board):
     return ""
 
 
-def _measure(network, params):
+def _measure(network, board):
     """One inference in simulation, or why there can be none."""
     try:
-        short = shortages(network.graph, params)
+        short = shortages(network.graph, board.params)
     except ValueError as error:
         return str(error)
     if short:
         return "; ".join(each.text for each in short)
-    sim = CountedAccelerator(params)
+    sim = CountedAccelerator(board.params, chip=board.sdram, mhz=board.mhz)
     try:
         session = Session(network.graph, sim)
         sim.clear()

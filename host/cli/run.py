@@ -149,7 +149,8 @@ def _simulated(build, graph, layers, vcd):
         _refuse(graph, params, board.title)
     with progress() as step:
         step("compiling the accelerator for simulation (once)")
-        return SimulatedAccelerator(params, trace=vcd)
+        return SimulatedAccelerator(params, trace=vcd, **(
+            {"chip": board.sdram, "mhz": board.mhz} if board else {}))
 
 
 def _refuse(graph, params, title):
