@@ -9,7 +9,7 @@ __all__ = ["BOARDS"]
 BOARDS = (
     Board(
         name="icepi-zero", title="icepi-zero 1.3", device="lfe5u-25f",
-        platform="icepi_zero:IcepiZero1_3Platform", mhz=100,
+        platform="icepi_zero:IcepiZero1_3Platform", mhz=90,
         params=lfe5u_25_build(sdram_bits=16), sdram=CHIPS["W9825G6KH"], baud=3_000_000,
         flash=("--board", "icepi-zero")),
 )

@@ -18,7 +18,7 @@ def _board(name, title, note, **link):
 BOARDS = (
     _board("upduino", "UPduino v3", pins=("j", 0, "7", "8"),
            note="Wire an adapter of 3.3 V: its TX to pin 23, its RX to pin 25"),
-    _board("upduino-spi", "UPduino v3 beside a microcontroller", link="spi",
+    _board("upduino-spi", "UPduino v3 beside a microcontroller", link="spi", seed=3,
            pins=("j", 0, "7", "8", "9", "10", "11"),
            note="SPI of 3.3 V, mode 0, at most 3 MHz: SCK to pin 23, CS to 25, the controller's "
                 "output to 26, its input to 27; pin 32 is high while nothing runs"),
