@@ -32,10 +32,16 @@ def lfe5u_25_build(sdram_bits=0):
     return ecp5_build(rows=8, cols=8, dsps=28, lanes=2, channels=1024, **memories)
 
 
-def lfe5u_45_build():
-    """12x8 products for an LFE5U-45F: 100 of its 108 block RAMs, 42 of them for weights."""
-    return ecp5_build(rows=12, cols=8, dsps=72, lanes=2, activation_bytes=32768,
-                      weight_bytes=86016, channels=1024, program_words=512)
+def lfe5u_45_build(sdram_bits=0):
+    """12x8 products for an LFE5U-45F: 100 of its 108 block RAMs, 42 of them for weights; or, if
+    these lie in SDRAM, more of them for tensors, parameters and layers: networks of pictures of
+    96x96, such as MLPerf Tiny's visual wake words, and wide fully connected ones then find room."""
+    memories = {"sdram_bits": sdram_bits, "weight_bytes": 1 << 22, "activation_bytes": 65536,
+                "channels": 4096, "program_words": 1024}
+    if not sdram_bits:
+        memories = {"weight_bytes": 86016, "activation_bytes": 32768, "channels": 1024,
+                    "program_words": 512}
+    return ecp5_build(rows=12, cols=8, dsps=72, lanes=2, **memories)
 
 
 def lfe5u_85_build():

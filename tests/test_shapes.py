@@ -20,7 +20,7 @@ from host.tflite.writer import write_tflite
 from sim.cycles import CycleModel
 
 #: Large enough for all of them.
-MEMORIES = {"weight_bytes": 1 << 19, "channels": 2048}
+MEMORIES = {"weight_bytes": 1 << 19, "channels": 4096, "program_words": 1024}
 
 
 @functools.cache
@@ -59,6 +59,11 @@ def test_equals_tflm(name):
 @pytest.mark.parametrize("shape", [(4, 4), (12, 16), (5, 3)])
 def test_equals_tflm_on_other_arrays(shape, name):
     run(name, *shape)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_weights_in_sdram_have_room_for_all(name):
+    assert shortages(model(name)[1], board_of("ulx3s-45f-sdram").params) == []
 
 
 @pytest.mark.parametrize("name", SHAPES)

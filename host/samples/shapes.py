@@ -5,7 +5,11 @@ import math
 from host.samples.networks import Chain
 from sim.golden.conv import output_size, same_padding
 
-__all__ = ["SHAPES", "keywords_1d", "large", "mobilenet", "tiny_conv"]
+__all__ = ["SHAPES", "WAKE_WORDS", "keywords_1d", "large", "mobilenet", "tiny_conv"]
+
+#: Blocks of MLPerf Tiny's visual wake words: a picture of 96x96, a person or none.
+WAKE_WORDS = ((16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), *5 * ((128, 1),), (256, 2),
+              (256, 1))
 
 
 class _Shape(Chain):
@@ -45,7 +49,7 @@ class _Shape(Chain):
         return self.graph()
 
 
-def mobilenet(rng, size=(96, 96), blocks=((16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2))):
+def mobilenet(rng, size=(96, 96), blocks=WAKE_WORDS):
     """MobileNetV1 with a quarter of its channels: ``blocks`` of channels and stride."""
     net = _Shape(rng, *size, 3).conv(8, (3, 3), (2, 2))
     for channels, stride in blocks:
@@ -80,6 +84,7 @@ def _autoencoder(rng):
 
 
 #: By name; each takes a generator of random numbers.
-SHAPES = {"mobilenet": mobilenet, "mobilenet of odd size": lambda rng: mobilenet(rng, (57, 43)),
+SHAPES = {"mobilenet": mobilenet,
+          "mobilenet of odd size": lambda rng: mobilenet(rng, (57, 43), WAKE_WORDS[:6]),
           "autoencoder": _autoencoder, "keywords 1d": keywords_1d, "large": large,
           "tiny conv": tiny_conv}
