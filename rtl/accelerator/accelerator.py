@@ -1,31 +1,15 @@
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-from amaranth.utils import ceil_log2
 
 import rtl
-from rtl.accelerator.add import Add
-from rtl.accelerator.constants import ParamReader, SequenceReader
 from rtl.accelerator.descriptor import Kind
-from rtl.accelerator.fetch import Fetch
 from rtl.accelerator.host import HostPort
-from rtl.accelerator.memories import (
-    SeparateMemories,
-    UnifiedMemory,
-    memories_of,
-    outer_weights,
-)
-from rtl.accelerator.params import COUNT_BITS, AcceleratorParams
-from rtl.accelerator.pool import Pool
-from rtl.accelerator.registers import ADDRESS_BITS, Window
-from rtl.accelerator.residual import Residual
-from rtl.accelerator.sequencer import Sequencer
-from rtl.accelerator.store import Store
-from rtl.accelerator.walks import WalkReader, Walks
-from rtl.gemm import Gemm
-from rtl.im2col import Im2col
+from rtl.accelerator.memories import outer_weights
+from rtl.accelerator.params import AcceleratorParams
+from rtl.accelerator.registers import ADDRESS_BITS
+from rtl.accelerator.units import Units
 from rtl.layouts import ChannelParams, OutputRange
-from rtl.postprocess import Requantizer
 from rtl.spare import Spare
 
 __all__ = ["Accelerator"]
@@ -77,61 +61,40 @@ class Accelerator(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        params, array = self.params, self.params.array
-        word_bytes, lanes = params.word_bytes, params.lanes
+        units = Units(self.params)
+        sequencer = units.sequencer
         # What clears the sequencer has that clear all units, by a register.
-        sequencer = Sequencer(params)
         m.submodules.sequencer = ResetInserter(self.clear)(sequencer)
-        layer, kind = sequencer.layer, sequencer.layer.kind
-        now, ahead = _kinds(m, "now", kind), _kinds(m, "ahead", sequencer.ahead.kind)
-        clear = ResetInserter(sequencer.clear)
+        now, ahead = (_kinds(m, "now", sequencer.layer.kind),
+                      _kinds(m, "ahead", sequencer.ahead.kind))
+        m.submodules.memories = ResetInserter(self.clear)(units.memories)
+        for name in ("fetch", "store", "weights", "params", "gather", "im2col", "gemm",
+                     "requantizer"):
+            m.submodules[name] = units.clear(getattr(units, name))
+        words, sums = self._connect_words(m, units, now, ahead)
+        lacks = self._connect_results(m, units, now, sums)
+        self._connect_layer(m, units, words, lacks)
+        self._connect_host(m, units)
+        return m
 
-        memories = (UnifiedMemory if params.unified else SeparateMemories)(params)
-        words = {"address_bits": ceil_log2(params.words), "word_bytes": word_bytes}
-        store = Store(**words, lanes=lanes, cols=array.cols, pixel_lanes=params.pixel_lanes,
-                      count_bits=COUNT_BITS, serial=params.serial,
-                      **({"ahead": params.ahead, "reader": memories.residual_reader}
-                         if params.fused else {}))
-        if params.serial:
-            fetch, weights, constants = (
-                WalkReader(**words, **memories.readers, fetched=fetched)
-                for fetched in (True, False, False))
-        else:
-            fetch = Fetch(**words, **memories.fetch_reader, count_bits=COUNT_BITS)
-            weights, constants = (
-                SequenceReader(width=width, depth=depth, **reader, count_bits=COUNT_BITS)
-                for (width, depth), reader in (
-                    (memories_of(params)[Window.WEIGHTS], memories.weight_reader),
-                    (memories_of(params)[Window.PARAMS], memories.readers)))
-        gather = ParamReader(lanes=lanes, width=len(constants.o.payload), direct=not params.serial)
-        im2col = Im2col(params.im2col)
-        gemm = Gemm(array, depth=params.depth, lanes=lanes, pixel_lanes=params.pixel_lanes,
-                    requantize=0, output_register=params.output_register,
-                    sum_bits=params.sum_bits)
-        requantizer = Requantizer(lanes=lanes, cycles=params.requantize, rounding=params.rounding,
-                                  twice=params.fused, bits=params.total_bits)
-        m.submodules.memories = ResetInserter(self.clear)(memories)
-        for name, unit in (
-                ("fetch", fetch), ("store", store), ("weights", weights), ("params", constants),
-                ("gather", gather), ("im2col", im2col), ("gemm", gemm),
-                ("requantizer", requantizer)):
-            m.submodules[name] = clear(unit)
-
-        # Words in, by the kind of the layer.
+    def _connect_words(self, m, units, now, ahead):
+        """Words of tensors and rows of weights go to the unit of the layer's kind. Returns the
+        stream of those words, and the units' sums by their kind."""
+        params, layer, clear = self.params, units.sequencer.layer, units.clear
+        im2col, gemm, pool, add = units.im2col, units.gemm, units.pool, units.add
         connect(m, im2col.o, gemm.i)
-        source, rows = fetch.o.signature.create(path=("source",)), weights.o
+        fetch, rows = units.fetch, units.weights.o
+        source = fetch.o.signature.create(path=("source",))
         self._cut(m, "words", clear, fetch.o, flipped(source), latency=1)
         sources, readers, sums = ({Kind.CONV: im2col.i}, {Kind.CONV: gemm.weights},
                                   {Kind.CONV: self._spared(m, "drained", clear, gemm.o)})
         m.d.comb += im2col.i.payload.eq(source.payload.data)
-        if params.pooling:
-            m.submodules.pool = pool = clear(Pool(word_bytes=word_bytes, lanes=lanes))
+        if pool:
+            m.submodules.pool = clear(pool)
             sources[Kind.POOL], sums[Kind.POOL] = pool.i, pool.o
             m.d.comb += [pool.i.payload.eq(source.payload), pool.maximum.eq(layer.maximum)]
-        if params.addition:
-            m.submodules.add = add = clear(Add(
-                word_bytes=word_bytes, lanes=lanes, cols=array.cols, ahead=not params.serial,
-                output_register=params.output_register))
+        if add:
+            m.submodules.add = clear(add)
             sources[Kind.ADD], readers[Kind.ADD] = add.i, add.weights
             m.d.comb += add.i.payload.eq(source.payload)
             if params.fused:
@@ -141,8 +104,14 @@ class Accelerator(wiring.Component):
         m.d.comb += [target.payload.eq(rows.payload) for target in readers.values()]
         _route(m, now, source, sources)
         _route(m, ahead, rows, readers)
+        return source, sums
 
-        # Sums to the requantizer, and back to memory.
+    def _connect_results(self, m, units, now, sums):
+        """Sums go to the requantizer, and what it makes of them to memory. Returns whether a layer
+        that loads something lacks a part of it."""
+        params, layer, clear = self.params, units.sequencer.layer, units.clear
+        gemm, requantizer, store = units.gemm, units.requantizer, units.store
+        gather, constants = units.gather, units.params
         entering = gemm.o.signature.create(path=("entering",))
         leaving = stream.Signature(store.i.payload.shape()).create(path=("leaving",))
         self._cut(m, "sums", clear, entering, requantizer.i, latency=1)
@@ -175,40 +144,41 @@ class Accelerator(wiring.Component):
             m.d.comb += requantizer.float32.eq(layer.float32)
         if params.narrow_range:
             m.d.comb += requantizer.narrow.eq(layer.narrow)
-        lacks = Const(0)  # what the layer loads is not all there
+        lacks = Const(0)
         if params.fused:
-            m.submodules.residual = residual = clear(Residual(
-                word_bytes=word_bytes, lanes=lanes, room=params.ahead // 2))
-            lacks = self._connect_sums(m, clear, sequencer, now, add, residual, channels,
-                                       requantizer, store, may_enter, entering, leaving)
-
+            m.submodules.residual = clear(units.residual)
+            lacks = self._connect_sums(m, units, now, channels, may_enter, entering, leaving)
         if not params.serial:  # a walk leads to a word every second cycle at the most
             m.d.comb += constants.more.eq(gather.more)
+        return lacks
 
-        # The layer.
+    def _connect_layer(self, m, units, words, lacks):
+        """A layer begins with what its descriptor says, and ends when nothing of it is left."""
+        sequencer, im2col, movers = units.sequencer, units.im2col, units.movers
+        layer, rows, requantizer = sequencer.layer, units.weights.o, units.requantizer
         mapped = Signal()  # the im2col unit has this layer still to do
-        movers = {"fetch": fetch, "store": store, "weights": weights, "params": constants}
-        moves = sequencer.init & (kind != Kind.TABLE)
+        moves = sequencer.init & (layer.kind != Kind.TABLE)
         inits = {"fetch": moves, "store": moves,
                  "weights": sequencer.init_ahead.weights, "params": sequencer.init_ahead.params}
-        if params.serial:
-            m.submodules.walks = walks = clear(Walks(params))
-            self._connect_walks(m, walks, sequencer, movers, inits, im2col)
+        if self.params.serial:
+            m.submodules.walks = units.clear(units.walks)
+            self._connect_walks(m, units, inits)
         else:
             m.d.comb += [
-                fetch.config.eq(layer.fetch),
-                weights.config.eq(sequencer.ahead.weights),
-                constants.config.eq(sequencer.ahead.params),
+                units.fetch.config.eq(layer.fetch),
+                units.weights.config.eq(sequencer.ahead.weights),
+                units.params.config.eq(sequencer.ahead.params),
                 *(movers[name].init.eq(init) for name, init in inits.items() if name != "store"),
             ]
         m.d.comb += [
-            store.config.eq(layer.store), store.init.eq(moves),
+            units.store.config.eq(layer.store), units.store.init.eq(moves),
             im2col.config.payload.eq(layer.conv), im2col.config.valid.eq(mapped),
             *(sequencer.outside[name].eq(unit.outside) for name, unit in movers.items()),
-            sequencer.reading.weights.eq(weights.busy), sequencer.reading.params.eq(constants.busy),
-            sequencer.finished.eq(~store.busy & ~mapped & ~lacks),
+            sequencer.reading.weights.eq(units.weights.busy),
+            sequencer.reading.params.eq(units.params.busy),
+            sequencer.finished.eq(~units.store.busy & ~mapped & ~lacks),
             sequencer.mapped.eq(mapped),
-            sequencer.moved.eq((source.valid & source.ready) | (im2col.o.valid & im2col.o.ready)
+            sequencer.moved.eq((words.valid & words.ready) | (im2col.o.valid & im2col.o.ready)
                                | (rows.valid & rows.ready)
                                | (requantizer.o.valid & requantizer.o.ready)),
             self.done.eq(~sequencer.running),
@@ -216,17 +186,20 @@ class Accelerator(wiring.Component):
         with m.If(im2col.config.ready | sequencer.clear):
             m.d.sync += mapped.eq(0)
         with m.If(sequencer.init):
-            m.d.sync += mapped.eq(kind == Kind.CONV)
+            m.d.sync += mapped.eq(layer.kind == Kind.CONV)
 
+    def _connect_host(self, m, units):
+        """The host reaches memories and the sequencer; so do those that move words."""
+        params, sequencer, memories = self.params, units.sequencer, units.memories
         host = HostPort(params, version=rtl.__version__)
         m.submodules.host = ResetInserter(self.clear)(host)
         connect(m, flipped(self.commands), host.commands)
         connect(m, host.o, flipped(self.o))
         connect(m, host.memories, memories.host)
-        for name, unit in {**movers, "program": sequencer}.items():
+        for name, unit in {**units.movers, "program": sequencer}.items():
             connect(m, unit.port, getattr(memories, name))
         if params.fused:
-            connect(m, store.residual, memories.residual)
+            connect(m, units.store.residual, memories.residual)
         if params.sdram_bits:
             connect(m, memories.outer, wiring.flipped(self.outer))
             m.d.comb += self.drop.eq(sequencer.clear)
@@ -236,10 +209,11 @@ class Accelerator(wiring.Component):
             *(getattr(sequencer, name).eq(getattr(host, name))
               for name in ("go", "go_address", "stop")),
         ]
-        return m
 
-    def _connect_walks(self, m, walks, sequencer, movers, inits, im2col):
+    def _connect_walks(self, m, units, inits):
         """Where all that is moved comes from, or goes to."""
+        walks, sequencer, movers, im2col = (units.walks, units.sequencer, units.movers,
+                                            units.im2col)
         m.d.comb += [
             walks.write.eq(sequencer.loader.comes & (sequencer.loader.number < walks.words)),
             walks.number.eq(sequencer.loader.number), walks.word.eq(sequencer.loader.word),
@@ -269,11 +243,12 @@ class Accelerator(wiring.Component):
         connect(m, source, spare.i)
         return spare.o
 
-    def _connect_sums(self, m, clear, sequencer, now, add, residual, channels, requantizer, store,
-                      may_enter, entering, leaving):
+    def _connect_sums(self, m, units, now, channels, may_enter, entering, leaving):
         """Sums, of words or of results that have left the requantizer once, go through it with the
         parameters and the range of their own, which a layer loads with the table. Returns whether
         it lacks them or the table."""
+        sequencer, requantizer, store = units.sequencer, units.requantizer, units.store
+        add, residual = units.add, units.residual
         layer, kind = sequencer.layer, sequencer.layer.kind
         wanted, range_ = Signal(), Signal(OutputRange, reset_less=True)
         held = Signal(ChannelParams, reset_less=True)
@@ -289,7 +264,7 @@ class Accelerator(wiring.Component):
 
         fused, first = Signal(), Signal()
         totals = add.o.signature.create(path=("totals",))
-        self._cut(m, "totals", clear, totals, requantizer.again, latency=1)
+        self._cut(m, "totals", units.clear, totals, requantizer.again, latency=1)
         m.d.sync += fused.eq(layer.sum & (kind == Kind.CONV))  # as `now`
         m.d.comb += [
             first.eq(fused & ~requantizer.o.payload.again),
