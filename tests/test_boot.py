@@ -168,7 +168,8 @@ def test_flash_with_a_model(monkeypatch, tmp_path, capsys):
     model = tmp_path / "digits.tflite"
     model.write_bytes(model_bytes())
     flash(board="ulx3s-25f", file=None, volatile=False, model=model)
-    program, _ = session_program(read_tflite(model_bytes()), board_of("ulx3s-25f").params)
+    program, _ = session_program(read_tflite(model_bytes()), board_of("ulx3s-25f").params,
+                                 compact=True)
     assert made == [True] and written == [str(bits), flash_image(program)]
     for options, error in (({"volatile": True}, "leave out --volatile"),
                            ({"board": "ecpix5-45f"}, "nothing is known of a flash")):

@@ -57,5 +57,5 @@ def _image(model, board):
     from host.models import read_model
     from host.session import session_program
 
-    program, _ = session_program(read_model(model), board.params)
+    program, _ = session_program(read_model(model), board.params, compact=True)
     return flash_image(program)
