@@ -1,5 +1,6 @@
 """The commands, as a user types them."""
 
+import errno
 import subprocess
 import sys
 
@@ -8,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from host.cli import app, main
+from host.runtimes.onnxruntime import OnnxruntimeError
+from host.target import RunError
 
 
 def command(*words):
@@ -185,6 +188,37 @@ def test_unexpected_errors_are_told_plainly(monkeypatch, capsys):
         main()
     assert capsys.readouterr().err == ("systolith: internal error (ZeroDivisionError: division by "
                                        "zero); SYSTOLITH_TRACEBACK=1 shows where\n")
+
+
+@pytest.mark.parametrize("error, status, words", [
+    (RunError("the accelerator stopped"), 1, "the accelerator stopped"),
+    (OnnxruntimeError("onnxruntime is not installed"), 1, "onnxruntime is not installed"),
+    (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left on device"),
+    (OSError(errno.ENOENT, "No such file or directory", "x"), 1, "x: No such file or directory"),
+    (OSError("cannot identify image file"), 1, "cannot identify image file"),
+    (KeyboardInterrupt(), 130, "interrupted"),
+])
+def test_errors_are_one_plain_line(error, status, words, monkeypatch, capsys):
+    def scan(*_):
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["systolith", "devices"])
+    monkeypatch.setattr("host.ports.scan", scan)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == status
+    assert capsys.readouterr() == ("", f"systolith: {words}\n")
+
+
+@pytest.mark.parametrize("words, where", [
+    (["devices", "--on", "/dev/there-is-none"], ""),
+    (["emit", "array", "--rows", "1", "--cols", "1", "-o", "/dev/full"], "/dev/full: "),
+])
+def test_full_disk(words, where):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", "from host.cli import main; main()", *words],
+                              stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (1, f"systolith: {where}No space left on device\n")
 
 
 def test_help_names_every_command():

@@ -1,9 +1,10 @@
-"""Arrays in files, as several commands take and give them."""
+"""Files that several commands take and give, most of them of arrays."""
 
+from contextlib import contextmanager
 from io import BytesIO
 from zipfile import BadZipFile
 
-__all__ = ["check_target", "load", "save"]
+__all__ = ["check_target", "load", "save", "writing"]
 
 
 def load(path):
@@ -27,9 +28,19 @@ def check_target(path):
         raise ValueError(f"{path} is a folder; name a file")
 
 
+@contextmanager
+def writing(path):
+    """Name ``path`` in what goes wrong meanwhile: a full disk does not say which file was cut."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 def save(path, array):
     """Write ``array`` to ``path``, whatever that is called."""
     import numpy as np
 
-    with path.open("wb") as file:
+    with writing(path), path.open("wb") as file:
         np.save(file, array)

@@ -3,6 +3,7 @@ from typing import Annotated
 
 import typer
 
+from host.cli.arrays import writing
 from host.cli.builds import BoardName, build_of
 from host.cli.options import (
     BufferBytes,
@@ -80,6 +81,7 @@ def emit(
         step(f"emitting {top}")
         text = emit_verilog(component, top, None if family == "generic" else family)
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text)
+    with writing(output):
+        output.write_text(text)
     console.print(f"{output}: module {top}, {len(ports_of(component)) + 2} ports, "
                   f"{text.count(chr(10))} lines", highlight=False)
