@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from host.cli import app, main
+from host.cli.arrays import check_target
 from host.runtimes.onnxruntime import OnnxruntimeError
 from host.target import RunError
 
@@ -102,6 +103,15 @@ def hostile(tmp_path, monkeypatch):
     ("gemm one.npy one.npy -o c.npy --vcd folder", "folder: Is a directory"),
     ("gemm one.npy one.npy -o c.npy --vcd none/x.vcd", "none/x.vcd: No such file or directory"),
     ("run --output folder", "folder is a folder; name a file"),
+    ("run --output one.npy/y.npy", "one.npy/y.npy: there is no folder one.npy"),
+    ("emit array -o folder", "folder is a folder; name a file"),
+    ("emit array -o one.npy/x.v", "one.npy is a file; name a folder"),
+    ("build --board icebreaker -o none/top.bin", "none/top.bin: there is no folder none"),
+    ("build --board icebreaker --floorplan folder", "folder is a folder; name a file"),
+    ("build --board icebreaker --floorplan plan.txt",
+     "plan.txt: a floorplan is drawn as .png, .svg, .pdf, not as .txt"),
+    ("build --board icebreaker --keep one.npy/kept", "one.npy is a file; name a folder"),
+    ("board --vcd none/x.vcd", "none/x.vcd: No such file or directory"),
 ])
 def test_refuses_files(words, message, hostile, monkeypatch, capsys):
     before = sorted(hostile.iterdir())
@@ -111,6 +121,15 @@ def test_refuses_files(words, message, hostile, monkeypatch, capsys):
     assert stop.value.code == 1
     assert capsys.readouterr().err.startswith(f"systolith: {message}")
     assert sorted(hostile.iterdir()) == before
+
+
+def test_refuses_what_may_not_be_written(tmp_path, monkeypatch):
+    (tmp_path / "there").write_text("mine")
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    for name, words in [("there", "there may not be written; name another file"),
+                        ("new", f"nothing may be written into {tmp_path}; name another folder")]:
+        with pytest.raises(ValueError, match=words):
+            check_target(tmp_path / name)
 
 
 def test_writes_the_very_file_that_is_named(matrices):

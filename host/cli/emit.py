@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from host.cli.arrays import writing
+from host.cli.arrays import check_target, writing
 from host.cli.builds import BoardName, build_of
 from host.cli.options import (
     BufferBytes,
@@ -77,6 +77,7 @@ def emit(
     top = top or f"systolith_{core}"
     if not top.isidentifier() or not top.isascii():
         raise ValueError(f"{top!r} cannot be the name of a module: letters, digits, underscores")
+    check_target(output, parents=True)
     with progress() as step:
         step(f"emitting {top}")
         text = emit_verilog(component, top, None if family == "generic" else family)
