@@ -75,7 +75,8 @@ def _in_words(error):
     name = type(error).__name__
     text = str(error) or name
     if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or text
+        file = error.filename2 or error.filename  # of two the second was to be made
+        return f"{file}: {error.strerror}" if file else error.strerror or text
     if (type(error) in {ValueError, TypeError, RuntimeError}
             or type(error).__module__.partition(".")[0] in OURS):
         return text
