@@ -70,7 +70,7 @@ def test_devices(port):
 
 def test_devices_without_any(monkeypatch):
     monkeypatch.setattr("host.ports.port_names", list)
-    assert call("devices") == (1, "there is no serial port; is the board plugged in?\n1")
+    assert call("devices") == (1, "asking\nthere is no serial port; is the board plugged in?\n1")
     assert all(len(each) == 2 for each in port_names())
 
 
