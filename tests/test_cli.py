@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from boards.board import boards
 from host.cli import app, main, show
 from host.cli.arrays import check_target
 from host.runtimes.onnxruntime import OnnxruntimeError
@@ -178,6 +179,11 @@ def test_emit_of_a_boards_accelerator(tmp_path):
      "family must be one of generic, ice40, ecp5, not 'xilinx'"),
     (["emit", "array", "--top", "a b", "-o", "x.v"],
      "'a b' cannot be the name of a module: letters, digits, underscores"),
+    (["emit", "array", "--top", "module", "-o", "x.v"],
+     "'module' is a word of Verilog; give --top another name"),
+    (["emit", "accelerator", "--board", "ulx3s-25f", "-o", "x.v"],
+     ("the weights of ulx3s-25f lie in SDRAM, for which a bus has no pins: leave out --board, or "
+      f"name another: {', '.join(n for n, b in boards().items() if not b.params.sdram_bits)}")),
     (["report", "array", "--device", "up6k"],
      "device must be one of up5k, hx8k, lfe5u-12f, lfe5u-25f, lfe5u-45f, lfe5u-85f, not 'up6k'"),
     (["run", "/dev/null"],
