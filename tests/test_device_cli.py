@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from host.fitting import small_build
 from host.link import Channel
 from host.link.serial_port import port_names
 from host.link.simulated import SimulatedPipe
+from host.ports import scan
 from host.selftest import run_selftest
 from rtl.accelerator.registers import OFFSET_BITS, Window
 from sim.virtual_board import VirtualBoard
@@ -66,6 +69,15 @@ def test_devices(port):
     assert "4 x 4 products, 65536 bytes of activations, 131072 of weights" in text
     code, text = call("devices", "--on", "/dev/there-is-none")
     assert code == 1 and "there is no such port" in text
+
+
+def test_a_memory_that_is_shared_is_told_once(monkeypatch):
+    params = board_of("icebreaker").params
+    monkeypatch.setattr("host.ports.open_device", lambda *_: nullcontext(
+        SimpleNamespace(params=params, version="1.0")))
+    found, = scan([("here", "")])
+    assert found.text == ("Systolith 1.0, 4 x 4 products, 131072 bytes of activations and weights "
+                          "together")
 
 
 def test_devices_without_any(monkeypatch):
