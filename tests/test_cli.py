@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from boards.bitstream import Bitstream
 from boards.board import boards
+from boards.report import Report
 from host.cli import app, main, show
 from host.cli.arrays import check_target
 from host.runtimes.onnxruntime import OnnxruntimeError
@@ -266,6 +268,33 @@ def test_full_disk(words, where):
                               stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
     assert done.returncode == 1
     assert done.stderr.splitlines()[1:] == [f"systolith: {where}No space left on device"]
+
+
+TOOLS = {"pyosys": "0.70", "nextpnr-ice40": "0.12 of /usr/bin/nextpnr-ice40"}
+MADE = "made with pyosys 0.70, nextpnr-ice40 0.12 of /usr/bin/nextpnr-ice40\n"
+
+
+def test_build_tells_the_tools(monkeypatch):
+    done = Bitstream(
+        board="icebreaker", seed=1, clock_mhz=24.0, mhz=25.0, luts=1, ffs=1, dsps=1, rams=1,
+        sprams=1, units={}, macs_per_cycle=16, gmacs=0.4, critical_path="a to b",
+        seconds={"synthesis": 1.0}, netlist_hash="", tools=TOOLS, file="top.bin", placed="",
+        paths={})
+    monkeypatch.setattr("boards.bitstream.build_bitstream", lambda *_, **__: done)
+    result = CliRunner().invoke(app, ["build", "--board", "icebreaker"])
+    assert result.exit_code == 0 and MADE in result.stdout
+
+
+def test_report_tells_the_tools(monkeypatch):
+    done = Report(
+        name="array 1x1", device="up5k", part="iCE40UP5K", luts=1, total_luts=1, device_luts=5280,
+        ffs=1, carries=0, dsps=1, rams=0, sprams=0, mhz_median=80.0, mhz_min=80.0, mhz_max=80.0,
+        macs_per_cycle=1, gmacs=0.1, luts_per_mac=1.0, critical_path="a to b", bound_by="core",
+        dsp_delays_counted=False, placements=(), synthesis_seconds=1.0, versions=TOOLS)
+    monkeypatch.setattr("boards.report.report", lambda *_, **__: done)
+    result = CliRunner().invoke(app, ["report", "array", "--device", "up5k", "--rows", "1",
+                                      "--cols", "1"])
+    assert result.exit_code == 0 and MADE in result.stdout
 
 
 def test_help_names_every_command():

@@ -84,7 +84,7 @@ def build(
 
 def _show(console, board, done):
     from boards.devices import device_of
-    from host.cli.show import table
+    from host.cli.show import made_with, table
 
     device = device_of(board.device)
     console.print(f"{board.title}: {board.hardware}", highlight=False)
@@ -105,6 +105,7 @@ def _show(console, board, done):
     console.print(
         f"clock {done.clock_mhz} MHz, would bear {done.mhz} MHz (seed {done.seed})\n"
         f"{done.macs_per_cycle} MACs a cycle, {done.gmacs} GMAC/s\n"
-        f"critical path {done.critical_path}\n{seconds}", highlight=False)
+        f"critical path {done.critical_path}\n{seconds}\n{made_with(done.tools)}",
+        highlight=False)
     if board.note:
         console.print(f"note: {board.note}", highlight=False)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-__all__ = ["console", "progress", "table"]
+__all__ = ["console", "made_with", "progress", "table"]
 
 #: What a step counts by: numbers that stand alone, and bars that other programs draw.
 COUNTS = re.compile(r"\[[=#> .-]*\]|\b\d+\b")
@@ -56,6 +56,11 @@ def _in_lines():
             words, said = kept, now
 
     return step
+
+
+def made_with(versions):
+    """The line that names tools by their versions, as of :func:`boards.tools.tool_versions`."""
+    return "made with " + ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def table(title, *columns):
