@@ -104,8 +104,9 @@ def hostile(tmp_path, monkeypatch):
     ("gemm cut.npz one.npy -o c.npy", "cut.npz is not an array that numpy.save wrote: "),
     ("gemm one.npy one.npy -o folder", "folder is a folder; name a file"),
     ("gemm one.npy one.npy -o none/c.npy", "none/c.npy: there is no folder none"),
-    ("gemm one.npy one.npy -o c.npy --vcd folder", "folder: Is a directory"),
-    ("gemm one.npy one.npy -o c.npy --vcd none/x.vcd", "none/x.vcd: No such file or directory"),
+    ("gemm one.npy one.npy -o c.npy --vcd folder", "folder is a folder; name a file"),
+    ("gemm one.npy one.npy -o c.npy --vcd none/x.vcd", "none/x.vcd: there is no folder none"),
+    ("run --vcd none/x.vcd", "none/x.vcd: there is no folder none"),
     ("run --output folder", "folder is a folder; name a file"),
     ("run --output one.npy/y.npy", "one.npy/y.npy: there is no folder one.npy"),
     ("emit array -o folder", "folder is a folder; name a file"),
@@ -115,7 +116,7 @@ def hostile(tmp_path, monkeypatch):
     ("build --board icebreaker --floorplan plan.txt",
      "plan.txt: a floorplan is drawn as .png, .svg, .pdf, not as .txt"),
     ("build --board icebreaker --keep one.npy/kept", "one.npy is a file; name a folder"),
-    ("board --vcd none/x.vcd", "none/x.vcd: No such file or directory"),
+    ("board --vcd none/x.vcd", "none/x.vcd: there is no folder none"),
 ])
 def test_refuses_files(words, message, hostile, monkeypatch, capsys):
     before = sorted(hostile.iterdir())

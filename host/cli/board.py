@@ -33,6 +33,8 @@ def board(
     from sim.virtual_board import PseudoTerminal, VirtualBoard
 
     chosen, params = build_of(name, rows, cols, lanes, requantize)
+    if vcd is not None:
+        check_target(vcd)
     if port is not None:
         _make_way(port)
     with progress() as step:

@@ -57,8 +57,8 @@ def run(
     from host.runtimes.comparison import Comparison
     from host.session import Session
 
-    if output_file:
-        check_target(output_file)
+    for target in filter(None, (output_file, vcd)):
+        check_target(target)
     source = model_bytes() if model is None else model
     graph = read_model(source)
     digits = held_out() if model is None and not input_files else None
