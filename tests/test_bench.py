@@ -4,6 +4,7 @@
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -21,11 +22,15 @@ from host.bench.wire import ANSWER, REQUEST
 from host.cli import app
 from host.compiler import compile_graph
 from host.digits import model_bytes
+from host.driver import AcceleratorDriver
 from host.fitting import small_build
-from host.link.frames import frame
-from rtl.link.protocol import WORDS
+from host.link import Channel, Pipe
+from host.link.frames import Unframer, frame
+from host.tflite import read_tflite
+from rtl.link.protocol import INFO, WORDS, Kind, Status
 from sim.cycles import CycleModel
 
+MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 BOARD = board_of("icebreaker")
 
 
@@ -177,6 +182,50 @@ def test_link_rate():
 def test_bytes_on_the_wire(words):
     assert len(frame(bytes(5 + 4 * words))) == REQUEST + 4 * words
     assert len(frame(bytes(2 + 4 * words))) == ANSWER + 4 * words
+
+
+class Answering(Pipe):
+    """A board that knows how to answer, and nothing else."""
+
+    def __init__(self):
+        self.time, self.answers, self.unframer = 0, b"", Unframer()
+
+    def write(self, data):
+        for body in self.unframer.feed(data):
+            self.answers += frame(bytes([body[1], Status.OK]) + (
+                body[5:] + INFO.to_bytes(4, "little") if body[0] == Kind.HELLO else b""))
+
+    def read(self, timeout):
+        self.time += timeout * (not self.answers)
+        data, self.answers = self.answers, b""
+        return data
+
+    def now(self):
+        return self.time
+
+    def discard(self):
+        self.answers = b""
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("name", ["icebreaker", "ulx3s-25f"])
+def test_upload_takes_half_a_second_at_most(name):
+    """Program and weights of ResNet-8, in frames as the driver sends them, at 3 Mbaud."""
+    path = MODELS / "resnet8_cifar10_int8.tflite"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not there")
+    board, channel = board_of(name), Channel(Answering())
+    program = compile_graph(read_tflite(path), board.params)
+    channel.hello()
+    for address, words in AcceleratorDriver.images(program):
+        channel.write(address, words)
+    channel.flush()
+    counts = channel.counts
+    assert counts.bytes_out > program.weights.size > 70_000 and not counts.retries
+    assert board.baud == 3_000_000
+    assert max(counts.bytes_out, counts.bytes_in) * 10 / board.baud < 0.5
 
 
 def test_costs_are_the_cycles_of_the_model():
