@@ -112,6 +112,22 @@ def test_missed_clock_gives_no_rate(record):
     assert figures.problem == "the clock of 24 MHz is missed: the median of 3 seeds bears 23"
 
 
+@pytest.mark.parametrize("clock", read_clocks().values(), ids=read_clocks())
+def test_clocks_on_record_are_borne_from_every_seed(clock):
+    board = board_of(clock.board)
+    # Place and route of a full 85F takes the longest.
+    least = 1 if board.device == "lfe5u-85f" else 3
+    assert len(clock.mhz) == len(clock.seconds) == len(set(clock.seeds)) >= least
+    assert min(clock.mhz) >= clock.clock_mhz
+    assert 0.9 * board.mhz <= clock.clock_mhz <= board.mhz
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("clock", read_clocks().values(), ids=read_clocks())
+def test_clocks_on_record_are_of_the_boards(clock):
+    assert stale(clock, board_of(clock.board)) == ""
+
+
 def test_board_without_a_clock(record):
     figures, = bench_networks(networks([]), [BOARD])
     assert figures.problem == "no clock on record" and figures.clock_mhz is None
