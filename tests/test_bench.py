@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import boards.clocks
@@ -20,6 +21,7 @@ from host.bench.networks import Figures, bench_networks, networks
 from host.bench.plots import costs
 from host.bench.wire import ANSWER, REQUEST
 from host.cli import app
+from host.cli.bench import _show
 from host.compiler import compile_graph
 from host.digits import model_bytes
 from host.driver import AcceleratorDriver
@@ -192,6 +194,25 @@ def test_link_rate():
     assert figures.link_per_second == pytest.approx(1 / 0.03)
     assert replace(figures, wire_seconds=0.001).link_per_second == pytest.approx(100)
     assert replace(figures, overlapped=False).link_per_second == pytest.approx(25)
+
+
+def test_comparison_with_published_figures(capsys):
+    """Some have published one network, some cycles, which need no clock, some other networks."""
+    figures = Figures(network="DS-CNN", board="icebreaker", products=16, cycles=240_000,
+                      floor_cycles=1, wire_seconds=0, overlapped=True, clock=a_clock())
+    ratios = figures.as_dict()["ratios"]
+    cfu = "CFU-Playground, kws_micro_accel on iCE40UP5K (by cycles)"
+    assert ratios[cfu] == 25.2e6 / 240_000
+    assert ratios["TFLM, v0.5 on Cortex-M4, 120 MHz"] == pytest.approx(100 / 5.5)
+    assert not any("ZC706" in title for title in ratios)
+    assert list(replace(figures, problem="stale").as_dict()["ratios"]) == [cfu]
+    images = replace(figures, network="ResNet-8").as_dict()["ratios"]
+    assert images["fpgaConvNet, v1.1 on ZC706, 187 to 200 MHz"] == pytest.approx(100 / 6790)
+    assert cfu not in images and len(images) == len(anchors.ANCHORS) - 1
+    assert all("open division, other networks" in title for title in images if "hls4ml" in title)
+    _show(Console(width=120), [figures, replace(figures, network="ResNet-8")], [])
+    shown = capsys.readouterr().out
+    assert "…" not in shown and "25.2 M cycles" in shown and "18.18" in shown and "105" in shown
 
 
 @pytest.mark.parametrize("words", [1, 10, WORDS])

@@ -66,9 +66,11 @@ class Figures:
                     else computing + self.wire_seconds)
 
     def ratios(self):
-        """(anchor, how many times as fast) for each that has published this network."""
-        return [(anchor, self.per_second / anchor.rates[self.network]) for anchor in ANCHORS
-                if self.per_second and self.network in anchor.rates]
+        """(anchor, how many times as fast) for each that has published this network. Cycles can be
+        compared without a clock."""
+        found = [(anchor, anchor.ratio(self.network, self.cycles, self.per_second))
+                 for anchor in ANCHORS]
+        return [(anchor, ratio) for anchor, ratio in found if ratio is not None]
 
     def as_dict(self):
         """All of it as plain values, for JSON."""
@@ -81,8 +83,7 @@ class Figures:
                 zip(map(str, self.clock.seeds), self.clock.mhz, strict=True)),
             "netlist_hash": self.clock and self.clock.netlist_hash,
             "tools": self.clock and self.clock.tools, "problem": self.problem,
-            "ratios": {f"{anchor.system} on {anchor.device}": ratio
-                       for anchor, ratio in self.ratios()},
+            "ratios": {anchor.title: ratio for anchor, ratio in self.ratios()},
         }
 
 

@@ -98,14 +98,35 @@ def _show(console, figures, refused):
     for text, boards in _grouped((f"does not run {each.network}: {each.text}", each.board)
                                  for each in refused):
         console.print(f"{boards}: {text}", highlight=False)
-    compared = [each for each in figures if each.ratios()]
-    if compared:
-        names = [anchor.system + "\n" + anchor.device for anchor, _ in compared[0].ratios()]
-        view = table("Times as fast as published figures", "network", "board", *names)
-        for each in compared:
-            view.add_row(each.network, each.board,
-                         *(f"{ratio:.2f}" for _, ratio in each.ratios()))
-        console.print(view)
+    _compare(console, {(each.network, each.board): dict(
+        (anchor.title, ratio) for anchor, ratio in each.ratios()) for each in figures})
+
+
+def _compare(console, rows):
+    """What others have published, and under its numbers how many times as fast each row is."""
+    from host.bench.anchors import ANCHORS
+    from host.cli.show import table
+
+    rows = {each: ratios for each, ratios in rows.items() if ratios}
+    if not rows:
+        return
+    names = list(dict.fromkeys(network for network, _ in rows))
+    anchors = [anchor for anchor in ANCHORS if any(anchor.title in each for each in rows.values())]
+    view = table("Published figures, inferences a second", "system", *names)
+    for number, anchor in enumerate(anchors, 1):
+        view.add_row(f"{number}  {anchor.title}", *map(anchor.figure, names))
+    console.print(view)
+    view = table("Times as fast as each of them", "network", "board",
+                 *(str(number + 1) for number in range(len(anchors))))
+    for (network, board), ratios in rows.items():
+        view.add_row(network, board, *(_times(ratios.get(anchor.title)) for anchor in anchors))
+    console.print(view)
+
+
+def _times(ratio):
+    if ratio is None:
+        return ""
+    return f"{ratio:.2g}" if ratio < 0.1 else f"{ratio:,.{2 if ratio < 100 else 0}f}"
 
 
 def _grouped(pairs):
