@@ -215,6 +215,19 @@ def test_comparison_with_published_figures(capsys):
     assert "…" not in shown and "25.2 M cycles" in shown and "18.18" in shown and "105" in shown
 
 
+def test_spi_has_no_rate_of_its_own(record, capsys):
+    """The other end says how fast the bus is."""
+    spi = replace(BOARD, name="spi", link="spi", pins=board_of("upduino-spi").pins)
+    uart, spi = bench_networks(networks([]), [BOARD, spi])
+    assert spi.wire_seconds is None and uart.wire_seconds > 0 and uart.link_problem == ""
+    spi = replace(spi, clock=a_clock(), problem="")
+    row = spi.as_dict()
+    assert row["inferences_per_s"] == pytest.approx(24e6 / row["cycles"])
+    assert row["link_inferences_per_s"] is None and "SPI" in row["link_problem"]
+    _show(Console(width=120), [spi], [])
+    assert "spi: no rate over SPI" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("words", [1, 10, WORDS])
 def test_bytes_on_the_wire(words):
     assert len(frame(bytes(5 + 4 * words))) == REQUEST + 4 * words

@@ -32,7 +32,8 @@ class Figures:
     ``floor_cycles`` those that the products alone would take; ``per_second`` has inferences with
     the input resident, ``link_per_second`` those over the board's UART, without what the computer
     at its other end takes. Both are None without a clock that is on record and met; ``problem``
-    says why.
+    says why. Over SPI the other end gives the clock, and asks when it likes: there
+    ``wire_seconds`` and ``link_per_second`` are None.
     """
 
     network: str
@@ -40,7 +41,7 @@ class Figures:
     products: int
     cycles: int
     floor_cycles: int
-    wire_seconds: float
+    wire_seconds: float | None
     overlapped: bool
     clock: object = None
     problem: str = ""
@@ -59,11 +60,16 @@ class Figures:
 
     @property
     def link_per_second(self):
-        if self.problem:
+        if self.problem or self.wire_seconds is None:
             return None
         computing = 1 / self.per_second
         return 1 / (max(computing, self.wire_seconds) if self.overlapped
                     else computing + self.wire_seconds)
+
+    @property
+    def link_problem(self):
+        """Why there is no rate over the link, besides :attr:`problem`; empty if there is one."""
+        return "no rate over SPI, whose clock the other end gives" * (self.wire_seconds is None)
 
     def ratios(self):
         """(anchor, how many times as fast) for each that has published this network. Cycles can be
@@ -79,6 +85,7 @@ class Figures:
             "cycles": self.cycles, "floor_cycles": self.floor_cycles,
             "utilisation": self.utilisation, "clock_mhz": self.clock_mhz,
             "inferences_per_s": self.per_second, "link_inferences_per_s": self.link_per_second,
+            "link_problem": self.link_problem,
             "seeds": {} if self.clock is None else dict(
                 zip(map(str, self.clock.seeds), self.clock.mhz, strict=True)),
             "netlist_hash": self.clock and self.clock.netlist_hash,
@@ -128,7 +135,8 @@ def bench_networks(chosen, boards, progress=lambda text: None):
             products = board.params.products
             found.append(Figures(
                 network=network.name, board=board.name, products=products, cycles=cycles,
-                floor_cycles=-(-macs // products), wire_seconds=sim.seconds(board.baud),
+                floor_cycles=-(-macs // products),
+                wire_seconds=sim.seconds(board.baud) if board.link == "uart" else None,
                 overlapped=overlapped, clock=clock, problem=problem))
     return found
 

@@ -95,6 +95,8 @@ def _show(console, figures, refused):
     console.print(view)
     for problem, boards in _grouped((each.problem, each.board) for each in figures):
         console.print(f"{boards}: {problem}", style="yellow", highlight=False)
+    for problem, boards in _grouped((each.link_problem, each.board) for each in figures):
+        console.print(f"{boards}: {problem}", highlight=False)
     for text, boards in _grouped((f"does not run {each.network}: {each.text}", each.board)
                                  for each in refused):
         console.print(f"{boards}: {text}", highlight=False)
