@@ -1,6 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """Figures of layers and networks, and the record of clocks behind them."""
 
+import functools
 import hashlib
 import json
 from dataclasses import replace
@@ -36,11 +37,16 @@ MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 BOARD = board_of("icebreaker")
 
 
+@functools.cache
+def netlist_hash():
+    return prepare(BOARD).netlist_hash
+
+
 def a_clock(**changes):
     return Clock(**{
         "board": BOARD.name, "clock_mhz": 24.0, "seeds": [1, 2, 3], "mhz": [23.5, 24.5, 26.0],
         "luts": 5000, "ffs": 3000, "dsps": 8, "rams": 28, "sprams": 4, "critical_path": "a to b",
-        "seconds": [90, 80, 85], "netlist_hash": prepare(BOARD).netlist_hash,
+        "seconds": [90, 80, 85], "netlist_hash": netlist_hash(),
         "tools": tool_versions("ice40")} | changes)
 
 
@@ -105,6 +111,24 @@ def test_stale_clocks_are_refused(record, changes, problem):
     row, = json.loads(bench("--json").stdout)
     assert row["inferences_per_s"] is row["link_inferences_per_s"] is None
     assert row["cycles"] and problem in row["problem"]
+
+
+@pytest.mark.parametrize("why, status, problem", [
+    ("", 0, ""), ("another design", 1, "the clock on record is stale: another design")])
+def test_networks_that_a_board_does_not_run(record, monkeypatch, why, status, problem):
+    """They are told, and so is what is wrong with its clock."""
+    monkeypatch.setattr(host.bench.networks, "stale", lambda *_: why)
+    record(a_clock(board="hx8k"))
+    result = bench("--json")
+    row, = json.loads(result.stdout)
+    assert row.keys() == {"network", "board", "problem"} and result.exit_code == status
+    assert (row["network"], row["board"]) == ("digits", "hx8k")
+    assert row["problem"].startswith("does not run: ") and problem in row["problem"]
+    shown = bench()
+    words = " ".join(shown.output.split())
+    assert shown.exit_code == status and "hx8k: does not run digits: " in words
+    assert problem in words and "go to done" not in words
+    assert ("stale" in words) == bool(status)
 
 
 def test_missed_clock_gives_no_rate(record):
@@ -210,7 +234,7 @@ def test_comparison_with_published_figures(capsys):
     assert images["fpgaConvNet, v1.1 on ZC706, 187 to 200 MHz"] == pytest.approx(100 / 6790)
     assert cfu not in images and len(images) == len(anchors.ANCHORS) - 1
     assert all("open division, other networks" in title for title in images if "hls4ml" in title)
-    _show(Console(width=120), [figures, replace(figures, network="ResNet-8")], [])
+    _show(Console(width=120), [figures, replace(figures, network="ResNet-8")])
     shown = capsys.readouterr().out
     assert "…" not in shown and "25.2 M cycles" in shown and "18.18" in shown and "105" in shown
 
@@ -224,7 +248,7 @@ def test_spi_has_no_rate_of_its_own(record, capsys):
     row = spi.as_dict()
     assert row["inferences_per_s"] == pytest.approx(24e6 / row["cycles"])
     assert row["link_inferences_per_s"] is None and "SPI" in row["link_problem"]
-    _show(Console(width=120), [spi], [])
+    _show(Console(width=120), [spi])
     assert "spi: no rate over SPI" in capsys.readouterr().out
 
 

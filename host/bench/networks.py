@@ -96,11 +96,18 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """A network that a board does not run, and why."""
+    """A network that a board does not run, and why; ``problem`` is that of the board's clock, as of
+    :class:`Figures`."""
 
     network: str
     board: str
     text: str
+    problem: str = ""
+
+    def as_dict(self):
+        """All of it as plain values, for JSON."""
+        return {"network": self.network, "board": self.board,
+                "problem": "; ".join(filter(None, [f"does not run: {self.text}", self.problem]))}
 
 
 def networks(paths):
@@ -129,7 +136,8 @@ def bench_networks(chosen, boards, progress=lambda text: None):
             if key not in measured:
                 measured[key] = _measure(network, board)
             if isinstance(measured[key], str):
-                found.append(Refusal(network=network.name, board=board.name, text=measured[key]))
+                found.append(Refusal(network=network.name, board=board.name, text=measured[key],
+                                     problem=problem))
                 continue
             sim, cycles, macs, overlapped = measured[key]
             products = board.params.products

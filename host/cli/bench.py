@@ -32,7 +32,8 @@ def bench(
 
     Cycles are those of the simulated RTL of each board's build. Clocks are those that place and
     route gave the whole design of the board, the median of all seeds on record; one that belongs to
-    another design or to other tools is refused as stale, with status 1.
+    another design or to other tools is refused as stale, with status 1. JSON has an object for each
+    network on each board; one that a board does not run has only "network", "board" and "problem".
     """
     if layers:
         if models or board or plot or record:
@@ -41,7 +42,7 @@ def bench(
         return
     from boards.board import board_of, boards
     from boards.clocks import read_clocks
-    from host.bench.networks import Refusal, bench_networks, networks
+    from host.bench.networks import bench_networks, networks
     from host.cli.show import console, progress
 
     if record and not board:
@@ -57,17 +58,15 @@ def bench(
         _record(chosen, seeds)
     with progress(total=len(chosen) * (1 + len(found))) as step:
         results = bench_networks(found, chosen, step)
-    figures = [each for each in results if not isinstance(each, Refusal)]
-    refused = [each for each in results if isinstance(each, Refusal)]
     if plot:
         from host.bench.plots import draw
 
         draw(found, chosen, plot)
     if json:
-        print(json_format.dumps([each.as_dict() for each in figures], indent=2))
+        print(json_format.dumps([each.as_dict() for each in results], indent=2))
     else:
-        _show(console, figures, refused)
-    if any("stale" in each.problem for each in figures):
+        _show(console, results)
+    if any("stale" in each.problem for each in results):
         raise typer.Exit(1)
 
 
@@ -81,9 +80,12 @@ def _record(boards, seeds):
             write_clocks({**read_clocks(), board.name: clock})  # what is done is kept
 
 
-def _show(console, figures, refused):
+def _show(console, results):
+    from host.bench.networks import Refusal
     from host.cli.show import table
 
+    figures = [each for each in results if not isinstance(each, Refusal)]
+    refused = [each for each in results if isinstance(each, Refusal)]
     view = table("Networks on boards, from go to done", "network", "board", "products", "cycles",
                  "floor", "use", "MHz", "a second", "by link")
     for each in figures:
@@ -92,8 +94,9 @@ def _show(console, figures, refused):
                      f"{each.clock_mhz:g}" if each.per_second else "",
                      *(f"{rate:,.1f}" if rate else ""
                        for rate in (each.per_second, each.link_per_second)))
-    console.print(view)
-    for problem, boards in _grouped((each.problem, each.board) for each in figures):
+    if figures:
+        console.print(view)
+    for problem, boards in _grouped((each.problem, each.board) for each in results):
         console.print(f"{boards}: {problem}", style="yellow", highlight=False)
     for problem, boards in _grouped((each.link_problem, each.board) for each in figures):
         console.print(f"{boards}: {problem}", highlight=False)
