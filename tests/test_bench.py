@@ -172,11 +172,18 @@ def test_sdram_is_that_of_the_board(record):
 @pytest.mark.parametrize("words, message", [
     ([], "no clock of any board is on record"),
     (["--record"], "--record needs --board"),
+    (["--seeds", "1", "--board", "icebreaker"], "--seeds are those of --record"),
+    (["--layers", "--seeds", "1"], "--seeds are those of --record"),
+    (["--board", "icebreaker", "--plot", "no/x.png"], "no/x.png: there is no folder no"),
+    (["--board", "icebreaker", "--plot", "x.foo"], "x.foo: a picture is .png or .svg"),
+    (["--board", "icebreaker", "--plot", "x"], "x: a picture is .png or .svg"),
     (["--layers", "--board", "icebreaker"], "--layers takes neither models nor boards"),
     (["--board", "arty"], "board must be one of"),
     (["none.onnx", "--board", "icebreaker"], "none.onnx: No such file"),
 ])
-def test_refuses(record, words, message):
+def test_refuses(record, monkeypatch, words, message):
+    """Before any work is done."""
+    monkeypatch.setattr(host.bench.networks, "bench_networks", lambda *_: 1 / 0)
     result = CliRunner().invoke(app, ["bench", *words])
     assert result.exit_code == 1 and message in str(result.exception)
 

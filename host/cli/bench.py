@@ -4,7 +4,12 @@ from typing import Annotated
 
 import typer
 
+from host.cli.arrays import check_target
+
 __all__ = ["bench"]
+
+#: Suffixes of what --plot draws.
+PICTURES = ".png", ".svg"
 
 
 def bench(
@@ -23,8 +28,9 @@ def bench(
     record: Annotated[bool, typer.Option(
         "--record", help="Place and route the boards first, and put their clocks on record; "
         "takes long.")] = False,
-    seeds: Annotated[int, typer.Option(
-        min=1, max=99, help="Runs of place and route for --record, from the board's seed on.")] = 3,
+    seeds: Annotated[int | None, typer.Option(
+        min=1, max=99, help="Runs of place and route for --record, from the board's seed on; 3 if "
+        "left out.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ):
     """Print what networks take on boards: cycles, their floor, inferences a second, and how that
@@ -35,6 +41,12 @@ def bench(
     another design or to other tools is refused as stale, with status 1. JSON has an object for each
     network on each board; one that a board does not run has only "network", "board" and "problem".
     """
+    if seeds is not None and not record:
+        raise ValueError("--seeds are those of --record, which has to be given with it")
+    if plot:
+        check_target(plot)
+        if plot.suffix.lower() not in PICTURES:
+            raise ValueError(f"{plot}: a picture is {' or '.join(PICTURES)}, by its suffix")
     if layers:
         if models or board or plot or record:
             raise ValueError("--layers takes neither models nor boards, and no --plot or --record")
@@ -55,7 +67,7 @@ def bench(
         raise ValueError("no clock of any board is on record; choose boards by --board")
     found = networks(models or [])
     if record:
-        _record(chosen, seeds)
+        _record(chosen, seeds or 3)
     with progress(total=len(chosen) * (1 + len(found))) as step:
         results = bench_networks(found, chosen, step)
     if plot:
