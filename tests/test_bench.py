@@ -19,7 +19,7 @@ from boards.clocks import Clock, measure, read_clocks, stale, write_clocks
 from boards.tools import tool_versions
 from host.bench import anchors
 from host.bench.networks import Figures, bench_networks, networks
-from host.bench.plots import costs
+from host.bench.plots import bytes_a_cycle, costs
 from host.bench.wire import ANSWER, REQUEST
 from host.cli import app
 from host.cli.bench import _show
@@ -318,3 +318,14 @@ def test_costs_are_the_cycles_of_the_model():
     assert sum(each.macs for each in layers) == program.macs
     assert all(value >= 0 for each in layers for value in each.parts.values())
     assert all(each.moved > 0 for each in layers)
+
+
+@pytest.mark.parametrize("name, weights", [("ulx3s-25f", 2), ("colorlight-5a-75b", 4)])
+def test_roofline_has_weights_as_fast_as_they_come(name, weights):
+    """From SDRAM as many bytes as it has pins for, less what refreshes take; else a row a cycle."""
+    params = board_of(name).params
+    chip = replace(params, sdram_bits=0, weight_bytes=26624)
+    rest = chip.word_bytes + chip.lanes
+    assert bytes_a_cycle(chip) == rest + chip.array.cols
+    assert rest + 0.96 * weights < bytes_a_cycle(params) < rest + weights
+    assert bytes_a_cycle(BOARD.params) == BOARD.params.word_bytes
