@@ -56,9 +56,9 @@ def flash(
 
 def _image(model, board):
     """What goes into the flash of a board for a network, which has to fit the board."""
-    from host.image import flash_image
+    from host.image import program_image
     from host.models import read_model
     from host.session import session_program
 
     program, _ = session_program(read_model(model), board.params, compact=True)
-    return flash_image(program)
+    return program_image(program)
