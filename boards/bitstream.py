@@ -24,9 +24,11 @@ STEPS = (
     (r"executing (\w+) pass", None),
     (r"Info: Packing constants", "packing"),
     (r"Info: +at iteration #(\d+), type ALL", "placing, iteration {}"),
-    (r"Info: +(?:iter|at initial placer) #?(\d+)", "placing, iteration {}"),
+    (r"Info: +at initial placer iter (\d+)", "placing, iteration {}"),
+    (r"Info: iter=(\d+) steplen", "placing, iteration {}"),
     (r"Info: Routing globals", "routing clocks"),
-    (r"Info: +(\d+) \|", "routing, {} arcs"),
+    (r"Info: +\d+ \| .*\| +(\d+)\|[^|]*\|", "routing, {} arcs left"),
+    (r"Info: +iter=\d+ wires=\d+ overused=(\d+)", "routing, {} wires are used twice"),
     (r"Info: Critical path report", "timing"),
 )
 
