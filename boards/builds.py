@@ -5,12 +5,10 @@ from dataclasses import replace
 from boards.devices import device_of
 from rtl.accelerator import AcceleratorParams, weight_room
 from rtl.params import ArrayParams, products_for
+from rtl.postprocess import Requantizer
 
 __all__ = ["resized", "ecp5_build", "lfe5u_25_build", "lfe5u_45_build", "lfe5u_85_build",
            "hx8k_build", "up5k_build"]
-
-#: Multipliers of a requantiser's lane that takes a beat a cycle.
-REQUANTIZER_DSPS = 4
 
 
 def ecp5_build(*, rows, cols, dsps, lanes, pixel_lanes=1, **params):
@@ -91,4 +89,4 @@ def resized(board, *, rows=None, cols=None, lanes=None):
 
 def _left(dsps, lanes, pixel_lanes):
     """Multipliers of an ECP5 that are left for each of the pixel lanes."""
-    return max(dsps - REQUANTIZER_DSPS * lanes, 0) // pixel_lanes
+    return max(dsps - Requantizer.LANE_DSPS * lanes, 0) // pixel_lanes

@@ -16,6 +16,8 @@ LIBRARIES = {"libusb-1.0": "libusb-1.0-0", "libhidapi-hidraw": "libhidapi-hidraw
 
 #: What it, and libftdi under it, say, and what that means.
 MEANINGS = (
+    (r"error : (\S+) not found",
+     "openFPGALoader knows no cable {0}: `openFPGALoader --list-cables` names those that it does"),
     (r"-3 \(device not found\)|Not found|No DFU compatible device|no device found",
      "no {title} is plugged in: check the cable, and that it carries data, not only power"),
     (r"-5 \(unable to claim|-3 \(unable to set usb|busy",
@@ -31,27 +33,29 @@ class FlashError(ToolError):
     """A board could not be loaded."""
 
 
-def flash_arguments(board, file, volatile):
+def flash_arguments(board, file, volatile, cable=None):
     """Arguments of openFPGALoader. Raises :exc:`ValueError` for a way that the board has not."""
     if not board.flash:
-        raise ValueError(f"nothing is known of how a {board.title} is loaded")
+        raise ValueError(f"nothing is known of how {board.title} is loaded")
     if volatile and not board.volatile:
-        raise ValueError(f"the FPGA of a {board.title} cannot be loaded alone, only its flash: "
+        raise ValueError(f"the FPGA of {board.title} cannot be loaded alone, only its flash: "
                          "leave out --volatile")
-    return [*board.flash, "--write-sram" if volatile else "--write-flash", str(file)]
+    way = "--write-sram" if volatile else "--write-flash"
+    return [*_reached(board, cable), way, str(file)]
 
 
-def flash_board(board, file, *, volatile=False, timeout=300, say=lambda line: None):
+def flash_board(board, file, *, volatile=False, cable=None, timeout=300, say=lambda line: None):
     """Load the bitstream ``file`` into ``board``: into its flash or, if ``volatile``, the FPGA.
 
+    ``cable`` is the name that openFPGALoader has for it, if it is not the board's own.
     Raises :exc:`FlashError` with what to do about it.
     """
     if not Path(file).is_file() or not Path(file).stat().st_size:
         raise FlashError(f"{file} is not a bitstream: build it first")
-    _load(board, flash_arguments(board, file, volatile), timeout, say)
+    _load(board, flash_arguments(board, file, volatile, cable), timeout, say)
 
 
-def flash_image(board, file, bitstream, *, timeout=300, say=lambda line: None):
+def flash_image(board, file, bitstream, *, cable=None, timeout=300, say=lambda line: None):
     """Write the image of a program, ``file``, into the flash of ``board``, behind ``bitstream``.
 
     Raises :exc:`FlashError` with what to do about it.
@@ -60,9 +64,20 @@ def flash_image(board, file, bitstream, *, timeout=300, say=lambda line: None):
         raise FlashError(f"{bitstream} has {taken} bytes, but the program is to begin after "
                          f"{board.image_at} of them")
     # A raw file goes to any place in the flash but its beginning.
-    arguments = [*board.flash, "--write-flash", "--offset", str(board.image_at), "--file-type",
-                 "raw", str(file)]
+    arguments = [*_reached(board, cable), "--write-flash", "--offset", str(board.image_at),
+                 "--file-type", "raw", str(file)]
     _load(board, arguments, timeout, say)
+
+
+def _reached(board, cable):
+    """Arguments that name the board and the cable: that of the preset, unless another is given."""
+    if cable is None:
+        return board.flash
+    arguments = list(board.flash)
+    if "--cable" in arguments:
+        at = arguments.index("--cable")
+        del arguments[at:at + 2]
+    return [*arguments, "--cable", cable]
 
 
 def _load(board, arguments, timeout, say):
@@ -89,6 +104,6 @@ def _in_words(text, board):
         return (f"openFPGALoader lacks {found[1]}: apt install {package} (it needs "
                 f"{', '.join(LIBRARIES.values())})")
     for pattern, meaning in MEANINGS:
-        if re.search(pattern, text):
-            return meaning.format(title=board.title)
+        if found := re.search(pattern, text):
+            return meaning.format(*found.groups(), title=board.title)
     return text

@@ -105,15 +105,25 @@ def tool_versions(family):
 
 
 def cached(path, kind, run):
-    """The ``kind`` stored at ``path``, which ``run`` computes the first time, in a scratch folder.
-    """
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            result = Path(scratch, "result.json")
-            result.write_text(json.dumps(asdict(run(Path(scratch)))))
-            result.replace(path)  # at once, so that another process finds all of it or nothing
+    """The ``kind`` stored at ``path``, which ``run`` computes the first time, in a scratch folder;
+    again if it cannot be read, or if one of its ``files``, if it has any, is gone."""
+    if (kept := _kept(path, kind)) is not None:
+        return kept
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        result = Path(scratch, "result.json")
+        result.write_text(json.dumps(asdict(run(Path(scratch)))))
+        result.replace(path)  # at once, so that another process finds all of it or nothing
     return kind(**json.loads(path.read_text()))
+
+
+def _kept(path, kind):
+    """What is stored at ``path``; None if that is nothing, or cut short."""
+    try:
+        kept = kind(**json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return kept if all(Path(file).exists() for file in getattr(kept, "files", ())) else None
 
 
 def digest(*values):

@@ -57,8 +57,10 @@ class Check:
 
     @property
     def per_second(self):
-        """Inferences, without the transfer of input and output and what runs on the host."""
-        return self.mhz * 1e6 / self.cycles if self.mhz and self.cycles else None
+        """Inferences, without the transfer of input and output and what runs on the host; None if
+        it does not fit, as a larger build has another clock."""
+        known = self.mhz and self.cycles and not self.short
+        return self.mhz * 1e6 / self.cycles if known else None
 
     def as_dict(self):
         array = self.build.array

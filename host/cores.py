@@ -33,9 +33,6 @@ OPTIONS = {
                     *MEMORIES},
 }
 
-#: Lanes of a requantiser that takes a beat a cycle have this many multipliers each.
-REQUANTIZER_MULTIPLIERS = 4
-
 
 def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **options):
     """One of :data:`CORES`.
@@ -92,7 +89,7 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
     if multipliers is None:
         multipliers = MULTIPLIERS[family]
     if family == "ecp5" and core in {"gemm", "conv2d", "accelerator"} and requantize == 1:
-        multipliers = max(multipliers - REQUANTIZER_MULTIPLIERS * lanes, 0)
+        multipliers = max(multipliers - Requantizer.LANE_DSPS * lanes, 0)
     array = ArrayParams(rows=rows, cols=cols, fir_rows=settings["fir_rows"], products=products_for(
         rows, cols, settings["fir_rows"], family, multipliers))
     if core == "array":

@@ -8,10 +8,10 @@ from host.link.frames import frame
 from rtl.accelerator.registers import OFFSET_BITS, Register, Window
 from rtl.link.protocol import WORDS, Kind
 
-__all__ = ["flash_image"]
+__all__ = ["program_image"]
 
 
-def flash_image(program):
+def program_image(program):
     """Bytes for a program: frames that load it, as :class:`rtl.boot.Boot` gives them to the link.
 
     The tag by which the host finds it there comes last: so it is written only if all before it is

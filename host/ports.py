@@ -62,11 +62,13 @@ def _look(port, description, baud):
     try:
         with open_device(port, baud) as device:
             params, array = device.params, device.params.array
+            memories = (f"{params.activation_bytes} bytes of activations and weights together"
+                        if params.unified else f"{params.activation_bytes} bytes of activations, "
+                        f"{params.weight_bytes} of weights")
             return Found(
                 port=port, description=description, board=True,
                 text=f"Systolith {device.version}, {array.rows} x {array.cols} products, "
-                     f"{params.activation_bytes} bytes of activations, {params.weight_bytes} of "
-                     "weights")
+                     f"{memories}")
     except LinkError as error:
         return Found(port=port, description=description, board=False,
                      text=str(error).removeprefix(f"{port}: "))

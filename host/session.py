@@ -109,7 +109,8 @@ class Session:
             self.target.load(graph)
         else:
             self.program, self.alone = session_program(
-                graph, self.target.params, keep, batch, overlap=hasattr(self.target, "run_many"))
+                graph, self.target.params, keep, batch, overlap=hasattr(self.target, "run_many"),
+                compact=getattr(self.target, "compact", False))
             self.target.load(self.program)
         self.inputs, self.outputs = (tuple(End.of(graph.tensors[index], graph.rounding)
                                            for index in indices)
@@ -195,19 +196,19 @@ class Session:
         return checked
 
 
-def session_program(graph, params, keep=False, batch=1, *, overlap=True):
+def session_program(graph, params, keep=False, batch=1, *, overlap=True, compact=False):
     """The program of a session on a build, and why its runs do not overlap if they do not; which
-    some targets cannot."""
+    some targets cannot. ``compact`` is as of :func:`~host.compiler.compile_graph`."""
     if keep:
         alone = "all tensors are kept"
     elif not overlap:
         alone = "the target does one run at a time"
     else:
         try:
-            return compile_graph(graph, params, batch=batch, buffered=True), ""
+            return compile_graph(graph, params, batch=batch, buffered=True, compact=compact), ""
         except ValueError as error:  # of a network that fits once, nothing else
             alone = str(error)
-    return compile_graph(graph, params, keep, batch), alone
+    return compile_graph(graph, params, keep, batch, compact=compact), alone
 
 
 def _target(graph, target, keep, batch):

@@ -24,7 +24,8 @@ class RunError(RuntimeError):
 
 class Target(Protocol):
     """``params`` are those of the build to compile for. A target may have ``run_many``, as
-    :class:`~host.driver.AcceleratorDriver` does."""
+    :class:`~host.driver.AcceleratorDriver` does, and ``compact``, which is true where a byte of an
+    input takes longer to send than to compute."""
 
     params: object
 

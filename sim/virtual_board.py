@@ -44,10 +44,14 @@ class VirtualBoard:
     ------
     :exc:`~sim.compiled.ContractError`
         By ``run``, if that was broken.
+    :exc:`OSError`
+        If ``trace`` cannot be written.
     """
 
     def __init__(self, params, *, trace=None, chip=None, mhz=90, boot=None,
                  image=b""):
+        if trace is not None:
+            open(trace, "w").close()  # Verilator says nothing when it cannot
         self.params = params
         core = BoardCore(params, divisor=DIVISOR, chip=chip, mhz=mhz, boot=boot)
         library = find_library(core, sdram_table(core) + flash_table(core),

@@ -1,11 +1,14 @@
 # amaranth: UnusedElaboratable=no
 """Figures of layers and networks, and the record of clocks behind them."""
 
+import functools
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import boards.clocks
@@ -16,24 +19,34 @@ from boards.clocks import Clock, measure, read_clocks, stale, write_clocks
 from boards.tools import tool_versions
 from host.bench import anchors
 from host.bench.networks import Figures, bench_networks, networks
-from host.bench.plots import costs
+from host.bench.plots import bytes_a_cycle, costs
 from host.bench.wire import ANSWER, REQUEST
 from host.cli import app
+from host.cli.bench import _show
 from host.compiler import compile_graph
 from host.digits import model_bytes
+from host.driver import AcceleratorDriver
 from host.fitting import small_build
-from host.link.frames import frame
-from rtl.link.protocol import WORDS
+from host.link import Channel, Pipe
+from host.link.frames import Unframer, frame
+from host.tflite import read_tflite
+from rtl.link.protocol import INFO, WORDS, Kind, Status
 from sim.cycles import CycleModel
 
+MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 BOARD = board_of("icebreaker")
+
+
+@functools.cache
+def netlist_hash():
+    return prepare(BOARD).netlist_hash
 
 
 def a_clock(**changes):
     return Clock(**{
         "board": BOARD.name, "clock_mhz": 24.0, "seeds": [1, 2, 3], "mhz": [23.5, 24.5, 26.0],
         "luts": 5000, "ffs": 3000, "dsps": 8, "rams": 28, "sprams": 4, "critical_path": "a to b",
-        "seconds": [90, 80, 85], "netlist_hash": prepare(BOARD).netlist_hash,
+        "seconds": [90, 80, 85], "netlist_hash": netlist_hash(),
         "tools": tool_versions("ice40")} | changes)
 
 
@@ -100,11 +113,45 @@ def test_stale_clocks_are_refused(record, changes, problem):
     assert row["cycles"] and problem in row["problem"]
 
 
+@pytest.mark.parametrize("why, status, problem", [
+    ("", 0, ""), ("another design", 1, "the clock on record is stale: another design")])
+def test_networks_that_a_board_does_not_run(record, monkeypatch, why, status, problem):
+    """They are told, and so is what is wrong with its clock."""
+    monkeypatch.setattr(host.bench.networks, "stale", lambda *_: why)
+    record(a_clock(board="hx8k"))
+    result = bench("--json")
+    row, = json.loads(result.stdout)
+    assert row.keys() == {"network", "board", "problem"} and result.exit_code == status
+    assert (row["network"], row["board"]) == ("digits", "hx8k")
+    assert row["problem"].startswith("does not run: ") and problem in row["problem"]
+    shown = bench()
+    words = " ".join(shown.output.split())
+    assert shown.exit_code == status and "hx8k: does not run digits: " in words
+    assert problem in words and "go to done" not in words
+    assert ("stale" in words) == bool(status)
+
+
 def test_missed_clock_gives_no_rate(record):
     record(a_clock(mhz=[20.0, 23.0, 26.0]))
     figures, = bench_networks(networks([]), [BOARD])
     assert figures.per_second is figures.link_per_second is None
     assert figures.problem == "the clock of 24 MHz is missed: the median of 3 seeds bears 23"
+
+
+@pytest.mark.parametrize("clock", read_clocks().values(), ids=read_clocks())
+def test_clocks_on_record_are_borne_from_every_seed(clock):
+    board = board_of(clock.board)
+    # Place and route of a full 85F takes the longest.
+    least = 1 if board.device == "lfe5u-85f" else 3
+    assert len(clock.mhz) == len(clock.seconds) == len(set(clock.seeds)) >= least
+    assert min(clock.mhz) >= clock.clock_mhz
+    assert 0.9 * board.mhz <= clock.clock_mhz <= board.mhz
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("clock", read_clocks().values(), ids=read_clocks())
+def test_clocks_on_record_are_of_the_boards(clock):
+    assert stale(clock, board_of(clock.board)) == ""
 
 
 def test_board_without_a_clock(record):
@@ -125,11 +172,18 @@ def test_sdram_is_that_of_the_board(record):
 @pytest.mark.parametrize("words, message", [
     ([], "no clock of any board is on record"),
     (["--record"], "--record needs --board"),
+    (["--seeds", "1", "--board", "icebreaker"], "--seeds are those of --record"),
+    (["--layers", "--seeds", "1"], "--seeds are those of --record"),
+    (["--board", "icebreaker", "--plot", "no/x.png"], "no/x.png: there is no folder no"),
+    (["--board", "icebreaker", "--plot", "x.foo"], "x.foo: a picture is .png or .svg"),
+    (["--board", "icebreaker", "--plot", "x"], "x: a picture is .png or .svg"),
     (["--layers", "--board", "icebreaker"], "--layers takes neither models nor boards"),
     (["--board", "arty"], "board must be one of"),
     (["none.onnx", "--board", "icebreaker"], "none.onnx: No such file"),
 ])
-def test_refuses(record, words, message):
+def test_refuses(record, monkeypatch, words, message):
+    """Before any work is done."""
+    monkeypatch.setattr(host.bench.networks, "bench_networks", lambda *_: 1 / 0)
     result = CliRunner().invoke(app, ["bench", *words])
     assert result.exit_code == 1 and message in str(result.exception)
 
@@ -166,17 +220,96 @@ def fake_build(board, seed, progress):
 def test_link_rate():
     """The UART works while the accelerator does, if both halves of the memories are there."""
     figures = Figures(network="a", board="b", products=16, cycles=240_000, floor_cycles=1,
-                      wire_seconds=0.03, overlapped=True, clock=a_clock())
+                      link_cycles=240_000, wire_seconds=0.03, overlapped=True, clock=a_clock())
     assert figures.per_second == pytest.approx(100)
     assert figures.link_per_second == pytest.approx(1 / 0.03)
     assert replace(figures, wire_seconds=0.001).link_per_second == pytest.approx(100)
     assert replace(figures, overlapped=False).link_per_second == pytest.approx(25)
+    compact = replace(figures, link_cycles=480_000, wire_seconds=0.001)
+    assert compact.link_per_second == pytest.approx(50) and compact.per_second == figures.per_second
+
+
+def test_comparison_with_published_figures(capsys):
+    """Some have published one network, some cycles, which need no clock, some other networks."""
+    figures = Figures(network="DS-CNN", board="icebreaker", products=16, cycles=240_000,
+                      floor_cycles=1, link_cycles=240_000, wire_seconds=0, overlapped=True,
+                      clock=a_clock())
+    ratios = figures.as_dict()["ratios"]
+    cfu = "CFU-Playground, kws_micro_accel on iCE40UP5K (by cycles)"
+    assert ratios[cfu] == 25.2e6 / 240_000
+    assert ratios["TFLM, v0.5 on Cortex-M4, 120 MHz"] == pytest.approx(100 / 5.5)
+    assert not any("ZC706" in title for title in ratios)
+    assert list(replace(figures, problem="stale").as_dict()["ratios"]) == [cfu]
+    images = replace(figures, network="ResNet-8").as_dict()["ratios"]
+    assert images["fpgaConvNet, v1.1 on ZC706, 187 to 200 MHz"] == pytest.approx(100 / 6790)
+    assert cfu not in images and len(images) == len(anchors.ANCHORS) - 1
+    assert all("open division, other networks" in title for title in images if "hls4ml" in title)
+    _show(Console(width=120), [figures, replace(figures, network="ResNet-8")])
+    shown = capsys.readouterr().out
+    assert "…" not in shown and "25.2 M cycles" in shown and "18.18" in shown and "105" in shown
+
+
+def test_spi_has_no_rate_of_its_own(record, capsys):
+    """The other end says how fast the bus is."""
+    spi = replace(BOARD, name="spi", link="spi", pins=board_of("upduino-spi").pins)
+    uart, spi = bench_networks(networks([]), [BOARD, spi])
+    assert spi.wire_seconds is None and uart.wire_seconds > 0 and uart.link_problem == ""
+    spi = replace(spi, clock=a_clock(), problem="")
+    row = spi.as_dict()
+    assert row["inferences_per_s"] == pytest.approx(24e6 / row["cycles"])
+    assert row["link_inferences_per_s"] is None and "SPI" in row["link_problem"]
+    _show(Console(width=120), [spi])
+    assert "spi: no rate over SPI" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [1, 10, WORDS])
 def test_bytes_on_the_wire(words):
     assert len(frame(bytes(5 + 4 * words))) == REQUEST + 4 * words
     assert len(frame(bytes(2 + 4 * words))) == ANSWER + 4 * words
+
+
+class Answering(Pipe):
+    """A board that knows how to answer, and nothing else."""
+
+    def __init__(self):
+        self.time, self.answers, self.unframer = 0, b"", Unframer()
+
+    def write(self, data):
+        for body in self.unframer.feed(data):
+            self.answers += frame(bytes([body[1], Status.OK]) + (
+                body[5:] + INFO.to_bytes(4, "little") if body[0] == Kind.HELLO else b""))
+
+    def read(self, timeout):
+        self.time += timeout * (not self.answers)
+        data, self.answers = self.answers, b""
+        return data
+
+    def now(self):
+        return self.time
+
+    def discard(self):
+        self.answers = b""
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("name", ["icebreaker", "ulx3s-25f"])
+def test_upload_takes_half_a_second_at_most(name):
+    """Program and weights of ResNet-8, in frames as the driver sends them, at 3 Mbaud."""
+    path = MODELS / "resnet8_cifar10_int8.tflite"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not there")
+    board, channel = board_of(name), Channel(Answering())
+    program = compile_graph(read_tflite(path), board.params)
+    channel.hello()
+    for address, words in AcceleratorDriver.images(program):
+        channel.write(address, words)
+    channel.flush()
+    counts = channel.counts
+    assert counts.bytes_out > program.weights.size > 70_000 and not counts.retries
+    assert board.baud == 3_000_000
+    assert max(counts.bytes_out, counts.bytes_in) * 10 / board.baud < 0.5
 
 
 def test_costs_are_the_cycles_of_the_model():
@@ -188,3 +321,14 @@ def test_costs_are_the_cycles_of_the_model():
     assert sum(each.macs for each in layers) == program.macs
     assert all(value >= 0 for each in layers for value in each.parts.values())
     assert all(each.moved > 0 for each in layers)
+
+
+@pytest.mark.parametrize("name, weights", [("ulx3s-25f", 2), ("colorlight-5a-75b", 4)])
+def test_roofline_has_weights_as_fast_as_they_come(name, weights):
+    """From SDRAM as many bytes as it has pins for, less what refreshes take; else a row a cycle."""
+    params = board_of(name).params
+    chip = replace(params, sdram_bits=0, weight_bytes=26624)
+    rest = chip.word_bytes + chip.lanes
+    assert bytes_a_cycle(chip) == rest + chip.array.cols
+    assert rest + 0.96 * weights < bytes_a_cycle(params) < rest + weights
+    assert bytes_a_cycle(BOARD.params) == BOARD.params.word_bytes

@@ -13,7 +13,7 @@ from sim.primitives import run
 SHAPES = {
     "generic": [(1, 1), (8, 2), (32, 300), (5, 1025)],
     "ecp5": [(1, 1), (36, 512), (37, 512), (32, 513), (18, 1024), (20, 1024), (9, 2048), (8, 2049),
-             (4, 4096), (3, 5000), (40, 1100), (36, 1500), (18, 3000)],
+             (4, 4096), (3, 5000), (40, 1100), (36, 1500), (18, 3000), (36, 3500)],
     "ice40": [(1, 1), (16, 256), (17, 256), (16, 257), (8, 512), (4, 1024), (2, 2048), (3, 3000),
               (32, 300)],
 }
@@ -102,7 +102,7 @@ def test_twin_spoils_a_word_that_is_read_while_written(output_register):
 @pytest.mark.parametrize("family, width, depth, blocks", [
     ("ecp5", 32, 512, 1), ("ecp5", 36, 512, 1), ("ecp5", 37, 512, 2), ("ecp5", 8, 2048, 1),
     ("ecp5", 32, 1024, 2), ("ecp5", 32, 2048, 4), ("ecp5", 8, 16384, 8), ("ecp5", 1, 16384, 1),
-    ("ecp5", 256, 512, 8), ("ecp5", 1, 1, 1),
+    ("ecp5", 256, 512, 8), ("ecp5", 1, 1, 1), ("ecp5", 64, 10752, 42), ("ecp5", 64, 3328, 14),
     ("ice40", 32, 256, 2), ("ice40", 32, 512, 4), ("ice40", 8, 2048, 4), ("ice40", 17, 256, 2),
     ("ice40", 1, 1, 1),
 ])
@@ -111,10 +111,12 @@ def test_takes_as_few_blocks_as_can_be(family, width, depth, blocks):
     assert len(re.findall(r"cell \\(DP16KD|SB_RAM40_4K) ", text)) == blocks
 
 
-@pytest.mark.parametrize("family, width, depth", [
-    ("ecp5", 32, 2048), ("ecp5", 8, 16384), ("ice40", 8, 2048)])
-def test_takes_no_row_more_than_needed(family, width, depth):
-    assert "block_1_0" not in rtlil.convert(BlockRam(width=width, depth=depth), platform=family)
+@pytest.mark.parametrize("family, width, depth, rows", [
+    ("ecp5", 32, 2048, 1), ("ecp5", 8, 16384, 1), ("ice40", 8, 2048, 1), ("ecp5", 64, 10752, 3),
+    ("ecp5", 128, 6144, 3), ("ecp5", 36, 3500, 3)])
+def test_takes_no_row_more_than_needed(family, width, depth, rows):
+    text = rtlil.convert(BlockRam(width=width, depth=depth), platform=family)
+    assert f"block_{rows - 1}_0" in text and f"block_{rows}_0" not in text
 
 
 @pytest.mark.parametrize("parameters, error, message", [

@@ -4,6 +4,7 @@
 import io
 import json
 import random
+from dataclasses import dataclass
 
 import pytest
 from amaranth import *
@@ -22,7 +23,7 @@ from boards.toolchain import (
     synthesise,
     trim_carries,
 )
-from boards.tools import Tool, ToolError
+from boards.tools import Tool, ToolError, cached
 from rtl.array import SystolicArray
 from rtl.family import FAMILIES
 from rtl.params import ArrayParams
@@ -227,6 +228,33 @@ def test_results_are_kept(tmp_path, monkeypatch):
                 lambda: place_and_route(netlist, device, seed=1, frequency=33)):
         with pytest.raises(AssertionError, match="a tool was run"):
             run()
+
+
+@dataclass(frozen=True)
+class Kept:
+    file: str
+
+    @property
+    def files(self):
+        return [self.file]
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda path, file: file.unlink(), lambda path, file: path.write_text("{"),
+    lambda path, file: path.write_text("[1]"), lambda path, file: path.write_text('{"other": 1}')])
+def test_results_that_are_not_whole_are_made_again(tmp_path, spoil):
+    path, file, runs = tmp_path / "result.json", tmp_path / "bits", []
+
+    def run(scratch):
+        runs.append(scratch)
+        file.write_text("10")
+        return Kept(str(file))
+
+    assert cached(path, Kept, run) == cached(path, Kept, run) == Kept(str(file))
+    assert len(runs) == 1
+    spoil(path, file)
+    assert cached(path, Kept, run) == Kept(str(file)) and file.exists()
+    assert len(runs) == 2
 
 
 def test_failure_of_yosys(tmp_path):

@@ -10,14 +10,13 @@ import pytest
 from boards.bitstream import prepare
 from boards.board import board_of
 from boards.builds import resized
-from boards.flash import FlashError
-from boards.flash import flash_image as flash_behind
+from boards.flash import FlashError, flash_image
 from host.cli.flash import flash
 from host.device import Device
 from host.digits import held_out, model_bytes
 from host.fitting import small_build
 from host.golden_run import run_graph
-from host.image import flash_image
+from host.image import program_image
 from host.link import BoardReset
 from host.link.simulated import SimulatedPipe
 from host.session import Session, session_program
@@ -94,7 +93,7 @@ def test_a_board_that_has_its_program():
     graph, x = read_tflite(model_bytes()), held_out().pictures[:1]
     params = small_build(4, 4, sdram_bits=16, weight_bytes=1 << 22)
     (program, _), want = session_program(graph, params), run_graph(graph, x)[graph.outputs[0]]
-    content = flash_image(program)
+    content = program_image(program)
     assert content[-2:] == b"\0\0" and b"\0\0" not in content[:-1]
     damaged = bytearray(content)
     damaged[len(content) // 2] ^= 1
@@ -144,12 +143,12 @@ def test_the_image_goes_behind_the_bitstream(monkeypatch, tmp_path):
     bits = tmp_path / "top.bit"
     bits.write_bytes(bytes(1000))
     preset = board_of("ulx3s-25f")
-    flash_behind(preset, tmp_path / "model.bin", bits)
+    flash_image(preset, tmp_path / "model.bin", bits)
     assert asked == [["--board", "ulx3s", "--write-flash", "--offset", str(0x200000), "--file-type",
                       "raw", str(tmp_path / "model.bin")]]
     bits.write_bytes(bytes(0x200001))
     with pytest.raises(FlashError, match="has 2097153 bytes, but the program is to begin after"):
-        flash_behind(preset, tmp_path / "model.bin", bits)
+        flash_image(preset, tmp_path / "model.bin", bits)
     with pytest.raises(ValueError, match=r"^nothing is known of a flash on Colorlight"):
         prepare(board_of("colorlight-5a-75b"), standalone=True)
 
@@ -168,8 +167,9 @@ def test_flash_with_a_model(monkeypatch, tmp_path, capsys):
     model = tmp_path / "digits.tflite"
     model.write_bytes(model_bytes())
     flash(board="ulx3s-25f", file=None, volatile=False, model=model)
-    program, _ = session_program(read_tflite(model_bytes()), board_of("ulx3s-25f").params)
-    assert made == [True] and written == [str(bits), flash_image(program)]
+    program, _ = session_program(read_tflite(model_bytes()), board_of("ulx3s-25f").params,
+                                 compact=True)
+    assert made == [True] and written == [str(bits), program_image(program)]
     for options, error in (({"volatile": True}, "leave out --volatile"),
                            ({"board": "ecpix5-45f"}, "nothing is known of a flash")):
         with pytest.raises(ValueError, match=error):

@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from boards.bitstream import build_bitstream, check_timing
 from boards.board import board_of
 from boards.builds import hx8k_build
@@ -13,6 +15,16 @@ from boards.devices import device_of
 from boards.macros import MACROS, pin_macros
 from boards.tools import packer
 from rtl.params import ArrayParams, products_for
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", ["ulx3s-25f", "ulx3s-45f"])
+def test_presets_meet_their_clock(name):
+    """What a user gets who types `systolith build`: minutes, unless it is there already."""
+    board = board_of(name)
+    built = build_bitstream(board)
+    check_timing(built)
+    assert built.clock_mhz == board.mhz and built.macs_per_cycle == board.params.products
 
 
 def check_figures(built, board, products):

@@ -159,6 +159,15 @@ def test_command_refuses(model):
     assert "boards that it fits:" in text and "ulx3s-85f" in text
 
 
+def test_no_rate_of_a_build_that_is_not_there(model):
+    words = ["check", str(model), "--board", "hx8k"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1 and "it does not fit" in result.output
+    assert "inferences a second" not in result.output
+    found = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert not found["fits"] and found["cycles"] and found["inferences_per_second"] is None
+
+
 def test_command_in_json(model):
     result = CliRunner().invoke(app, ["check", str(model), "--board", "icebreaker", "--json"])
     found = json.loads(result.stdout)

@@ -1,13 +1,21 @@
 """The commands, as a user types them."""
 
+import errno
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from host.cli import app, main
+from boards.bitstream import Bitstream
+from boards.board import boards
+from boards.report import Report
+from host.cli import app, main, show
+from host.cli.arrays import check_target
+from host.runtimes.onnxruntime import OnnxruntimeError
+from host.target import RunError
 
 
 def command(*words):
@@ -96,9 +104,19 @@ def hostile(tmp_path, monkeypatch):
     ("gemm cut.npz one.npy -o c.npy", "cut.npz is not an array that numpy.save wrote: "),
     ("gemm one.npy one.npy -o folder", "folder is a folder; name a file"),
     ("gemm one.npy one.npy -o none/c.npy", "none/c.npy: there is no folder none"),
-    ("gemm one.npy one.npy -o c.npy --vcd folder", "folder: Is a directory"),
-    ("gemm one.npy one.npy -o c.npy --vcd none/x.vcd", "none/x.vcd: No such file or directory"),
+    ("gemm one.npy one.npy -o c.npy --vcd folder", "folder is a folder; name a file"),
+    ("gemm one.npy one.npy -o c.npy --vcd none/x.vcd", "none/x.vcd: there is no folder none"),
+    ("run --vcd none/x.vcd", "none/x.vcd: there is no folder none"),
     ("run --output folder", "folder is a folder; name a file"),
+    ("run --output one.npy/y.npy", "one.npy/y.npy: there is no folder one.npy"),
+    ("emit array -o folder", "folder is a folder; name a file"),
+    ("emit array -o one.npy/x.v", "one.npy is a file; name a folder"),
+    ("build --board icebreaker -o none/top.bin", "none/top.bin: there is no folder none"),
+    ("build --board icebreaker --floorplan folder", "folder is a folder; name a file"),
+    ("build --board icebreaker --floorplan plan.txt",
+     "plan.txt: a floorplan is drawn as .png, .svg, .pdf, not as .txt"),
+    ("build --board icebreaker --keep one.npy/kept", "one.npy is a file; name a folder"),
+    ("board --vcd none/x.vcd", "none/x.vcd: there is no folder none"),
 ])
 def test_refuses_files(words, message, hostile, monkeypatch, capsys):
     before = sorted(hostile.iterdir())
@@ -108,6 +126,15 @@ def test_refuses_files(words, message, hostile, monkeypatch, capsys):
     assert stop.value.code == 1
     assert capsys.readouterr().err.startswith(f"systolith: {message}")
     assert sorted(hostile.iterdir()) == before
+
+
+def test_refuses_what_may_not_be_written(tmp_path, monkeypatch):
+    (tmp_path / "there").write_text("mine")
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    for name, words in [("there", "there may not be written; name another file"),
+                        ("new", f"nothing may be written into {tmp_path}; name another folder")]:
+        with pytest.raises(ValueError, match=words):
+            check_target(tmp_path / name)
 
 
 def test_writes_the_very_file_that_is_named(matrices):
@@ -145,7 +172,7 @@ def test_emit_of_a_boards_accelerator(tmp_path):
     (["emit", "gemm", "--board", "icebreaker", "-o", "x.v"],
      "--board names a build of the accelerator, not of gemm"),
     (["emit", "accelerator", "--board", "icebreaker", "--channels", "9", "-o", "x.v"],
-     "--board icebreaker names a build, so --channels cannot be given with it"),
+     "icebreaker names a build, so --channels cannot be given with it"),
     (["emit", "accelerator", "--bus", "apb", "-o", "x.v"],
      "bus must be one of axi, wishbone, not 'apb'"),
     (["emit", "array", "--rows", "0", "-o", "x.v"], "rows must be between 1 and 32, not 0"),
@@ -155,13 +182,18 @@ def test_emit_of_a_boards_accelerator(tmp_path):
      "family must be one of generic, ice40, ecp5, not 'xilinx'"),
     (["emit", "array", "--top", "a b", "-o", "x.v"],
      "'a b' cannot be the name of a module: letters, digits, underscores"),
+    (["emit", "array", "--top", "module", "-o", "x.v"],
+     "'module' is a word of Verilog; give --top another name"),
+    (["emit", "accelerator", "--board", "ulx3s-25f", "-o", "x.v"],
+     ("the weights of ulx3s-25f lie in SDRAM, for which a bus has no pins: leave out --board, or "
+      f"name another: {', '.join(n for n, b in boards().items() if not b.params.sdram_bits)}")),
     (["report", "array", "--device", "up6k"],
      "device must be one of up5k, hx8k, lfe5u-12f, lfe5u-25f, lfe5u-45f, lfe5u-85f, not 'up6k'"),
     (["run", "/dev/null"],
      "/dev/null is neither a .tflite nor an .onnx model"),
     (["check", "/dev/null"], "/dev/null is neither a .tflite nor an .onnx model"),
     (["check", "none.tflite", "--board", "arty", "--rows", "3"],
-     "--board arty names a build, so --rows cannot be given with it"),
+     "arty names a build, so --rows cannot be given with it"),
     (["run", "--compare", "gpu"],
      "the runtime must be one of tflm, litert, onnxruntime, not 'gpu'"),
     (["run", "--compare", "onnxruntime"],
@@ -185,6 +217,85 @@ def test_unexpected_errors_are_told_plainly(monkeypatch, capsys):
         main()
     assert capsys.readouterr().err == ("systolith: internal error (ZeroDivisionError: division by "
                                        "zero); SYSTOLITH_TRACEBACK=1 shows where\n")
+
+
+@pytest.mark.parametrize("error, status, words", [
+    (RunError("the accelerator stopped"), 1, "the accelerator stopped"),
+    (OnnxruntimeError("onnxruntime is not installed"), 1, "onnxruntime is not installed"),
+    (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left on device"),
+    (OSError(errno.ENOENT, "No such file or directory", "x"), 1, "x: No such file or directory"),
+    (FileExistsError(errno.EEXIST, "File exists", "/dev/pts/0", None, "x"), 1, "x: File exists"),
+    (OSError("cannot identify image file"), 1, "cannot identify image file"),
+    (KeyboardInterrupt(), 130, "interrupted"),
+])
+def test_errors_are_one_plain_line(error, status, words, monkeypatch, capsys):
+    def scan(*_):
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["systolith", "devices"])
+    monkeypatch.setattr("host.ports.scan", scan)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == status
+    assert capsys.readouterr() == ("", f"asking\nsystolith: {words}\n")
+
+
+def test_progress_without_a_terminal(monkeypatch, capsys):
+    """A line for each step, but not for each number of one that counts."""
+    now = iter([0, 1, 2, 3, 4, 63, 64, 65, 66, 67])
+    monkeypatch.setattr(show, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    with show.progress() as step:
+        for text in ("ulx3s-45f: synthesis", "ulx3s-45f: placing, iteration 1",
+                     "ulx3s-45f: placing, iteration 12", "ulx3s-45f: routing, 3000 arcs",
+                     "ulx3s-45f: routing, 4000 arcs", "ulx3s-45f: routing, 5000 arcs",
+                     "ulx3s-85f: routing, 1000 arcs", "write: [==  ] 50.00%",
+                     "write: [====] 100.00%", "ulx3s-85f: synthesis"):
+            step(text)
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.splitlines() == [
+        "ulx3s-45f: synthesis", "ulx3s-45f: placing, iteration 1", "ulx3s-45f: routing, 3000 arcs",
+        "ulx3s-45f: routing, 5000 arcs",  # a minute later
+        "ulx3s-85f: routing, 1000 arcs", "write: [==  ] 50.00%", "ulx3s-85f: synthesis"]
+
+
+@pytest.mark.parametrize("words, where", [
+    (["devices", "--on", "/dev/there-is-none"], ""),
+    (["emit", "array", "--rows", "1", "--cols", "1", "-o", "/dev/full"], "/dev/full: "),
+])
+def test_full_disk(words, where):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", "from host.cli import main; main()", *words],
+                              stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[1:] == [f"systolith: {where}No space left on device"]
+
+
+TOOLS = {"pyosys": "0.70", "nextpnr-ice40": "0.12 of /usr/bin/nextpnr-ice40"}
+MADE = "made with pyosys 0.70, nextpnr-ice40 0.12 of /usr/bin/nextpnr-ice40\n"
+
+
+def test_build_tells_the_tools(monkeypatch):
+    done = Bitstream(
+        board="icebreaker", seed=1, clock_mhz=24.0, mhz=25.0, luts=1, ffs=1, dsps=1, rams=1,
+        sprams=1, units={}, macs_per_cycle=16, gmacs=0.4, critical_path="a to b",
+        seconds={"synthesis": 1.0}, netlist_hash="", tools=TOOLS, file="top.bin", placed="",
+        paths={})
+    monkeypatch.setattr("boards.bitstream.build_bitstream", lambda *_, **__: done)
+    result = CliRunner().invoke(app, ["build", "--board", "icebreaker"])
+    assert result.exit_code == 0 and MADE in result.stdout
+
+
+def test_report_tells_the_tools(monkeypatch):
+    done = Report(
+        name="array 1x1", device="up5k", part="iCE40UP5K", luts=1, total_luts=1, device_luts=5280,
+        ffs=1, carries=0, dsps=1, rams=0, sprams=0, mhz_median=80.0, mhz_min=80.0, mhz_max=80.0,
+        macs_per_cycle=1, gmacs=0.1, luts_per_mac=1.0, critical_path="a to b", bound_by="core",
+        dsp_delays_counted=False, placements=(), synthesis_seconds=1.0, versions=TOOLS)
+    monkeypatch.setattr("boards.report.report", lambda *_, **__: done)
+    result = CliRunner().invoke(app, ["report", "array", "--device", "up5k", "--rows", "1",
+                                      "--cols", "1"])
+    assert result.exit_code == 0 and MADE in result.stdout
 
 
 def test_help_names_every_command():

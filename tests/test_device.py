@@ -363,6 +363,23 @@ class Script(AcceleratorDriver):
         return self.answers
 
 
+def test_driver_in_c_from_cpp(tmp_path):
+    """Functions of the driver, which is C, are found by C++, such as a sketch for Arduino."""
+    (tmp_path / "main.cpp").write_text("""#include "systolith.h"
+        int main() {
+            systolith board = systolith();
+            board.send = [](void *, const uint8_t *, size_t) { return -1; };
+            board.receive = [](void *, uint8_t *, size_t, unsigned) { return -1; };
+            return systolith_hello(&board, 1, 0) == SYSTOLITH_PORT ? 0 : 1;
+        }""")
+    strict = ["-Wall", "-Wextra", "-Werror", "-Wpedantic", f"-I{ROOT / 'host' / 'c'}"]
+    subprocess.run(["gcc", "-std=c99", *strict, "-c", ROOT / "host" / "c" / "systolith.c"],
+                   cwd=tmp_path, check=True)
+    subprocess.run(["g++", "-std=c++11", *strict, "main.cpp", "systolith.o", "-o", "main"],
+                   cwd=tmp_path, check=True)
+    assert subprocess.run([tmp_path / "main"], timeout=60).returncode == 0
+
+
 def test_driver_in_c(tmp_path):
     assert shutil.which("gcc")
     program = tmp_path / "main"

@@ -5,17 +5,22 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from boards.board import board_of
 from host.cli import app
+from host.cli.board import announcement
 from host.device import Device
 from host.fitting import small_build
 from host.link import Channel
 from host.link.serial_port import port_names
 from host.link.simulated import SimulatedPipe
+from host.ports import scan
 from host.selftest import run_selftest
 from rtl.accelerator.registers import OFFSET_BITS, Window
 from sim.virtual_board import VirtualBoard
@@ -28,20 +33,26 @@ def call(*arguments):
     return done.exit_code, done.output + (str(done.exception) if done.exception else "")
 
 
+def start(path):
+    """A process of ``systolith board``, once ``path`` leads to its port."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN, "board", "--rows", "4", "--cols", "4", "--port", path],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for _ in range(600):
+        if path.exists() or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    assert path.is_symlink(), process.communicate()
+    return process
+
+
 @pytest.fixture(scope="module")
 def port(tmp_path_factory):
     """Where ``systolith board`` has put a virtual board, in a process of its own."""
     VirtualBoard(small_build(4, 4))  # compiled once for all tests
     path = tmp_path_factory.mktemp("board") / "port"
-    process = subprocess.Popen(
-        [sys.executable, "-c", MAIN, "board", "--rows", "4", "--cols", "4", "--port", path],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = start(path)
     try:
-        for _ in range(600):
-            if path.is_symlink() or process.poll() is not None:
-                break
-            time.sleep(0.1)
-        assert path.is_symlink(), process.communicate()
         yield path
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=20)
@@ -60,9 +71,18 @@ def test_devices(port):
     assert code == 1 and "there is no such port" in text
 
 
+def test_a_memory_that_is_shared_is_told_once(monkeypatch):
+    params = board_of("icebreaker").params
+    monkeypatch.setattr("host.ports.open_device", lambda *_: nullcontext(
+        SimpleNamespace(params=params, version="1.0")))
+    found, = scan([("here", "")])
+    assert found.text == ("Systolith 1.0, 4 x 4 products, 131072 bytes of activations and weights "
+                          "together")
+
+
 def test_devices_without_any(monkeypatch):
     monkeypatch.setattr("host.ports.port_names", list)
-    assert call("devices") == (1, "there is no serial port; is the board plugged in?\n1")
+    assert call("devices") == (1, "asking\nthere is no serial port; is the board plugged in?\n1")
     assert all(len(each) == 2 for each in port_names())
 
 
@@ -148,3 +168,40 @@ def test_board_leaves_other_files_alone(tmp_path):
     code, text = call("board", "--port", tmp_path / "there")
     assert code == 1 and "is there already" in text
     assert (tmp_path / "there").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name, words", [
+    ("none/port", "none/port: there is no folder none"),
+    ("folder", "folder is there already; remove it, or give another --port"),
+    ("link", "link is there already; remove it, or give another --port"),
+])
+def test_board_looks_at_its_port_first(name, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("nothing")  # no board left that one
+    monkeypatch.setattr("sim.virtual_board.VirtualBoard", None)
+    code, text = call("board", "--port", name)
+    assert code == 1 and words in text
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_board_ends_with_its_terminal_and_takes_the_place_of_a_dead_one(port, tmp_path):
+    path = tmp_path / "port"
+    path.symlink_to("/dev/pts/there-is-none")
+    process = start(path)
+    try:
+        process.send_signal(signal.SIGHUP)
+        said, _ = process.communicate(timeout=20)
+        assert process.returncode == 0 and "ended after" in said.splitlines()[-1]
+        assert not path.is_symlink()
+    finally:
+        process.kill()
+
+
+def test_board_says_which_link_is_another():
+    said = {name: announcement(board_of(name), board_of(name).params, "/dev/pts/0")
+            for name in ("upduino", "upduino-spi")}
+    assert said["upduino"] == ("a virtual UPduino v3 of 4 x 4 products is at /dev/pts/0; Ctrl-C "
+                               "ends it")
+    assert said["upduino-spi"].endswith("\nit has a UART there, as all virtual boards do; the "
+                                        "real one is reached over SPI")

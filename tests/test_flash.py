@@ -4,11 +4,13 @@ import stat
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from boards import flash
 from boards.board import board_of
-from boards.flash import FlashError, flash_arguments, flash_board
+from boards.flash import FlashError, flash_arguments, flash_board, flash_image
 from boards.tools import Tool
+from host.cli import app
 
 ULX3S = board_of("ulx3s-45f")
 
@@ -37,7 +39,27 @@ def test_asks_for_what_is_wanted(monkeypatch, tmp_path, bitstream, volatile, way
     assert asked.read_text() == f"--board ulx3s {way} {bitstream}"
 
 
+@pytest.mark.parametrize("name, arguments", [
+    ("colorlight-5a-75b", "--board colorlight --cable ft232"),
+    ("upduino", "--board ice40_generic --cable ft232"),  # in place of the board's own
+    ("ulx3s-45f", "--board ulx3s --cable ft232"),
+])
+def test_takes_another_cable(monkeypatch, tmp_path, bitstream, name, arguments):
+    asked = loader(monkeypatch, tmp_path, "Done", 0)
+    CliRunner().invoke(app, ["flash", "--board", name, "--cable", "ft232", str(bitstream)],
+                       catch_exceptions=False)
+    assert asked.read_text() == f"{arguments} --write-flash {bitstream}"
+
+
+def test_a_network_goes_over_the_same_cable(monkeypatch, tmp_path, bitstream):
+    asked = loader(monkeypatch, tmp_path, "Done", 0)
+    flash_image(board_of("icebreaker"), "model.bin", bitstream, cable="digilent")
+    assert asked.read_text() == ("--board ice40_generic --cable digilent --write-flash --offset "
+                                 "131072 --file-type raw model.bin")
+
+
 @pytest.mark.parametrize("text, meaning", [
+    ("error : bluster not found", r"^openFPGALoader knows no cable bluster: `openFPGALoader "),
     ("unable to open ftdi device: -3 (device not found)", r"^no ULX3S .* is plugged in: check"),
     ("DFU init failed with: No DFU compatible device found", r"^no ULX3S .* is plugged in"),
     ("unable to open ftdi device: -4 (usb_open() failed)", r"^the ULX3S .* udev rules"),

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from host import Session
+from host.accelerated import SimulatedAccelerator
+from host.compiler import input_words
+from host.device import Device
 from host.digits import held_out, model_bytes
-from host.fitting import small_build
+from host.fitting import fit, small_build
 from host.golden_run import run_graph
 from host.graph import Graph, Operator, Tensor
 from host.runtimes.tflm import run_tflm
-from host.samples.shapes import SHAPES
+from host.samples.shapes import SHAPES, mobilenet
 from host.tflite.writer import write_tflite
 
 PICTURES = held_out().pictures[:3]
@@ -132,3 +135,21 @@ def test_reshaped_input():
         assert run.values.keys() == want.keys()
         for index, value in want.items():
             np.testing.assert_array_equal(run.values[index], value)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_compact_inputs_take_fewer_bytes_and_give_the_same(batch):
+    """Lines of pictures with three channels are interleaved, unless they are to be compact."""
+    graph = mobilenet(np.random.default_rng(1), (12, 10), ((16, 1),))
+    x = np.random.default_rng(2).integers(-128, 128, (batch, 12, 10, 3), np.int8)
+    want = [run_graph(graph, each[None])[graph.outputs[0]] for each in x]
+    simulated, sizes = SimulatedAccelerator(fit(graph, small_build(8, 8), batch=batch)), []
+    for simulated.compact in (False, True):
+        session = Session(graph, simulated, batch=batch)
+        np.testing.assert_array_equal(session.run(x), np.concatenate(want))
+        sizes.append(input_words(session.program, graph.inputs[0], x).size)
+    assert sizes == [batch * 6 * 96, batch * 12 * 32]
+
+
+def test_links_take_compact_inputs():
+    assert Device.compact and not hasattr(SimulatedAccelerator, "compact")

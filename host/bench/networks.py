@@ -6,7 +6,7 @@ from pathlib import Path
 
 from boards.clocks import read_clocks, stale
 from host.bench.anchors import ANCHORS, network_of
-from host.bench.wire import CountedAccelerator
+from host.bench.wire import CountedAccelerator, uart_seconds
 from host.digits import model_bytes
 from host.fitting import shortages
 from host.inputs import noise
@@ -30,9 +30,10 @@ class Figures:
 
     ``cycles`` are those of the simulated RTL of the board's build from go to done;
     ``floor_cycles`` those that the products alone would take; ``per_second`` has inferences with
-    the input resident, ``link_per_second`` those over the board's UART, without what the computer
-    at its other end takes. Both are None without a clock that is on record and met; ``problem``
-    says why.
+    the input resident, ``link_per_second`` those over the board's UART, by a program whose inputs
+    are compact, in ``link_cycles``, without what the computer at its other end takes. Both are None
+    without a clock that is on record and met; ``problem`` says why. Over SPI the other end gives
+    the clock, and asks when it likes: there ``wire_seconds`` and ``link_per_second`` are None.
     """
 
     network: str
@@ -40,7 +41,8 @@ class Figures:
     products: int
     cycles: int
     floor_cycles: int
-    wire_seconds: float
+    link_cycles: int
+    wire_seconds: float | None
     overlapped: bool
     clock: object = None
     problem: str = ""
@@ -59,16 +61,23 @@ class Figures:
 
     @property
     def link_per_second(self):
-        if self.problem:
+        if self.problem or self.wire_seconds is None:
             return None
-        computing = 1 / self.per_second
+        computing = self.link_cycles / (self.clock.clock_mhz * 1e6)
         return 1 / (max(computing, self.wire_seconds) if self.overlapped
                     else computing + self.wire_seconds)
 
+    @property
+    def link_problem(self):
+        """Why there is no rate over the link, besides :attr:`problem`; empty if there is one."""
+        return "no rate over SPI, whose clock the other end gives" * (self.wire_seconds is None)
+
     def ratios(self):
-        """(anchor, how many times as fast) for each that has published this network."""
-        return [(anchor, self.per_second / anchor.rates[self.network]) for anchor in ANCHORS
-                if self.per_second and self.network in anchor.rates]
+        """(anchor, how many times as fast) for each that has published this network. Cycles can be
+        compared without a clock."""
+        found = [(anchor, anchor.ratio(self.network, self.cycles, self.per_second))
+                 for anchor in ANCHORS]
+        return [(anchor, ratio) for anchor, ratio in found if ratio is not None]
 
     def as_dict(self):
         """All of it as plain values, for JSON."""
@@ -77,22 +86,29 @@ class Figures:
             "cycles": self.cycles, "floor_cycles": self.floor_cycles,
             "utilisation": self.utilisation, "clock_mhz": self.clock_mhz,
             "inferences_per_s": self.per_second, "link_inferences_per_s": self.link_per_second,
+            "link_problem": self.link_problem,
             "seeds": {} if self.clock is None else dict(
                 zip(map(str, self.clock.seeds), self.clock.mhz, strict=True)),
             "netlist_hash": self.clock and self.clock.netlist_hash,
             "tools": self.clock and self.clock.tools, "problem": self.problem,
-            "ratios": {f"{anchor.system} on {anchor.device}": ratio
-                       for anchor, ratio in self.ratios()},
+            "ratios": {anchor.title: ratio for anchor, ratio in self.ratios()},
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """A network that a board does not run, and why."""
+    """A network that a board does not run, and why; ``problem`` is that of the board's clock, as of
+    :class:`Figures`."""
 
     network: str
     board: str
     text: str
+    problem: str = ""
+
+    def as_dict(self):
+        """All of it as plain values, for JSON."""
+        return {"network": self.network, "board": self.board,
+                "problem": "; ".join(filter(None, [f"does not run: {self.text}", self.problem]))}
 
 
 def networks(paths):
@@ -121,14 +137,16 @@ def bench_networks(chosen, boards, progress=lambda text: None):
             if key not in measured:
                 measured[key] = _measure(network, board)
             if isinstance(measured[key], str):
-                found.append(Refusal(network=network.name, board=board.name, text=measured[key]))
+                found.append(Refusal(network=network.name, board=board.name, text=measured[key],
+                                     problem=problem))
                 continue
-            sim, cycles, macs, overlapped = measured[key]
+            resident, linked = measured[key]
             products = board.params.products
             found.append(Figures(
-                network=network.name, board=board.name, products=products, cycles=cycles,
-                floor_cycles=-(-macs // products), wire_seconds=sim.seconds(board.baud),
-                overlapped=overlapped, clock=clock, problem=problem))
+                network=network.name, board=board.name, products=products, cycles=resident.cycles,
+                floor_cycles=-(-resident.macs // products), link_cycles=linked.cycles,
+                wire_seconds=linked.seconds(board.baud) if board.link == "uart" else None,
+                overlapped=linked.overlapped, clock=clock, problem=problem))
     return found
 
 
@@ -143,8 +161,23 @@ def _problem(clock, board):
     return ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Inference:
+    """One in simulation; ``seconds`` tells what its bytes take at a baud rate."""
+
+    cycles: int
+    macs: int
+    overlapped: bool
+    bytes_out: int
+    bytes_in: int
+
+    def seconds(self, baud):
+        return uart_seconds(self.bytes_out, self.bytes_in, baud)
+
+
 def _measure(network, board):
-    """One inference in simulation, or why there can be none."""
+    """An inference with the input as is best for cycles, and one with it compact, as links have it;
+    or why there can be none."""
     try:
         short = shortages(network.graph, board.params)
     except ValueError as error:
@@ -153,9 +186,16 @@ def _measure(network, board):
         return "; ".join(each.text for each in short)
     sim = CountedAccelerator(board.params, chip=board.sdram, mhz=board.mhz)
     try:
-        session = Session(network.graph, sim)
-        sim.clear()
-        session.run(*noise(session.inputs, 1))
+        return tuple(_infer(network, sim, compact) for compact in (False, True))
     finally:
         sim.close()
-    return sim, session.cycles, session.program.macs, not session.alone
+
+
+def _infer(network, sim, compact):
+    sim.compact = compact
+    session = Session(network.graph, sim)
+    sim.clear()
+    session.run(*noise(session.inputs, 1))
+    return _Inference(cycles=session.cycles, macs=session.program.macs,
+                      overlapped=not session.alone, bytes_out=sim.bytes_out,
+                      bytes_in=sim.bytes_in)

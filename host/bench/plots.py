@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from host.compiler import Segment, compile_graph
 from host.fitting import shortages
-from sim.cycles import CycleModel
+from sim.cycles import CycleModel, planning_core
 
 __all__ = ["LayerCost", "costs", "draw"]
 
@@ -100,10 +100,10 @@ def _bars(axes, layers):
 
 def bytes_a_cycle(params):
     """What the memories of a build give and take at most: a word for the line buffer, a row of
-    weights, and the bytes that are requantised."""
+    weights in the cycles that it takes, several from SDRAM, and the bytes that are requantised."""
     if params.unified:
         return params.word_bytes
-    return (params.word_bytes + params.array.cols
+    return (params.word_bytes + params.array.cols / planning_core(params).row_cost
             + params.pixel_lanes * params.lanes / params.requantize)
 
 
@@ -115,6 +115,6 @@ def _roof(axes, layers, params):
     peak, slope = params.products, bytes_a_cycle(params)
     ends = [min([*x, peak / slope]) / 2, peak / slope, max([*x, peak / slope]) * 2]
     axes.plot(ends, [ends[0] * slope, peak, peak], color=PARTS["floor"])
-    axes.set(xscale="log", yscale="log", xlabel=f"MACs a byte ({slope:g} bytes a cycle)",
+    axes.set(xscale="log", yscale="log", xlabel=f"MACs a byte ({slope:.4g} bytes a cycle)",
              ylabel=f"MACs a cycle (at most {peak})")
     axes.grid(alpha=0.3, which="both")

@@ -5,7 +5,7 @@ import numpy as np
 from host.accelerated import SimulatedAccelerator
 from rtl.link.protocol import WORDS
 
-__all__ = ["CountedAccelerator"]
+__all__ = ["CountedAccelerator", "uart_seconds"]
 
 #: Bytes of a request and of an answer besides their words: head, CRC, the code of COBS, delimiter.
 REQUEST, ANSWER = 5 + 4 + 2, 2 + 4 + 2
@@ -43,6 +43,7 @@ class CountedAccelerator(SimulatedAccelerator):
         super().post_wait()  # in simulation, a read
         self.bytes_out, self.bytes_in = counted
 
-    def seconds(self, baud):
-        """What a UART takes, whose directions work at the same time and send 10 bits a byte."""
-        return max(self.bytes_out, self.bytes_in) * 10 / baud
+
+def uart_seconds(bytes_out, bytes_in, baud):
+    """What a UART takes, whose directions work at the same time and send 10 bits a byte."""
+    return max(bytes_out, bytes_in) * 10 / baud

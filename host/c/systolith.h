@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Words of 32 bits in a frame at the most. */
 #define SYSTOLITH_WORDS 60
 /* Milliseconds until a request is sent again, and how often it is sent at the most. */
@@ -61,5 +65,9 @@ systolith_result systolith_read(systolith *board, uint32_t address, uint32_t *wo
 
 /* Waits until nothing runs, up to about `ms`. */
 systolith_result systolith_wait(systolith *board, unsigned ms);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,9 +1,11 @@
-"""Arrays in files, as several commands take and give them."""
+"""Files that several commands take and give, most of them of arrays."""
 
+import os
+from contextlib import contextmanager
 from io import BytesIO
 from zipfile import BadZipFile
 
-__all__ = ["check_target", "load", "save"]
+__all__ = ["check_folder", "check_target", "load", "save", "writing"]
 
 
 def load(path):
@@ -19,17 +21,44 @@ def load(path):
     return array
 
 
-def check_target(path):
-    """Refuse, before any work is done, a file that could not be written after it."""
-    if not path.parent.is_dir():
-        raise ValueError(f"{path}: there is no folder {path.parent}")
+def check_target(path, *, parents=False):
+    """Refuse, before any work is done, a file that could not be written after it.
+
+    With ``parents`` the folders that it lies in are still to be made.
+    """
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file")
+    if not parents and not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}")
+    if not path.exists():
+        check_folder(path.parent)
+    elif not os.access(path, os.W_OK):
+        raise ValueError(f"{path} may not be written; name another file")
+
+
+def check_folder(path):
+    """Refuse, before any work is done, a folder that could not be made or filled after it."""
+    while not path.exists():
+        path = path.parent
+    if not path.is_dir():
+        raise ValueError(f"{path} is a file; name a folder")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ValueError(f"nothing may be written into {path}; name another folder")
+
+
+@contextmanager
+def writing(path):
+    """Name ``path`` in what goes wrong meanwhile: a full disk does not say which file was cut."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def save(path, array):
     """Write ``array`` to ``path``, whatever that is called."""
     import numpy as np
 
-    with path.open("wb") as file:
+    with writing(path), path.open("wb") as file:
         np.save(file, array)

@@ -4,7 +4,12 @@ from typing import Annotated
 
 import typer
 
+from host.cli.arrays import check_target
+
 __all__ = ["bench"]
+
+#: Suffixes of what --plot draws.
+PICTURES = ".png", ".svg"
 
 
 def bench(
@@ -23,8 +28,9 @@ def bench(
     record: Annotated[bool, typer.Option(
         "--record", help="Place and route the boards first, and put their clocks on record; "
         "takes long.")] = False,
-    seeds: Annotated[int, typer.Option(
-        min=1, max=99, help="Runs of place and route for --record, from the board's seed on.")] = 3,
+    seeds: Annotated[int | None, typer.Option(
+        min=1, max=99, help="Runs of place and route for --record, from the board's seed on; 3 if "
+        "left out.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ):
     """Print what networks take on boards: cycles, their floor, inferences a second, and how that
@@ -32,8 +38,15 @@ def bench(
 
     Cycles are those of the simulated RTL of each board's build. Clocks are those that place and
     route gave the whole design of the board, the median of all seeds on record; one that belongs to
-    another design or to other tools is refused as stale, with status 1.
+    another design or to other tools is refused as stale, with status 1. JSON has an object for each
+    network on each board; one that a board does not run has only "network", "board" and "problem".
     """
+    if seeds is not None and not record:
+        raise ValueError("--seeds are those of --record, which has to be given with it")
+    if plot:
+        check_target(plot)
+        if plot.suffix.lower() not in PICTURES:
+            raise ValueError(f"{plot}: a picture is {' or '.join(PICTURES)}, by its suffix")
     if layers:
         if models or board or plot or record:
             raise ValueError("--layers takes neither models nor boards, and no --plot or --record")
@@ -41,7 +54,7 @@ def bench(
         return
     from boards.board import board_of, boards
     from boards.clocks import read_clocks
-    from host.bench.networks import Refusal, bench_networks, networks
+    from host.bench.networks import bench_networks, networks
     from host.cli.show import console, progress
 
     if record and not board:
@@ -54,20 +67,18 @@ def bench(
         raise ValueError("no clock of any board is on record; choose boards by --board")
     found = networks(models or [])
     if record:
-        _record(chosen, seeds)
+        _record(chosen, seeds or 3)
     with progress(total=len(chosen) * (1 + len(found))) as step:
         results = bench_networks(found, chosen, step)
-    figures = [each for each in results if not isinstance(each, Refusal)]
-    refused = [each for each in results if isinstance(each, Refusal)]
     if plot:
         from host.bench.plots import draw
 
         draw(found, chosen, plot)
     if json:
-        print(json_format.dumps([each.as_dict() for each in figures], indent=2))
+        print(json_format.dumps([each.as_dict() for each in results], indent=2))
     else:
-        _show(console, figures, refused)
-    if any("stale" in each.problem for each in figures):
+        _show(console, results)
+    if any("stale" in each.problem for each in results):
         raise typer.Exit(1)
 
 
@@ -81,9 +92,12 @@ def _record(boards, seeds):
             write_clocks({**read_clocks(), board.name: clock})  # what is done is kept
 
 
-def _show(console, figures, refused):
+def _show(console, results):
+    from host.bench.networks import Refusal
     from host.cli.show import table
 
+    figures = [each for each in results if not isinstance(each, Refusal)]
+    refused = [each for each in results if isinstance(each, Refusal)]
     view = table("Networks on boards, from go to done", "network", "board", "products", "cycles",
                  "floor", "use", "MHz", "a second", "by link")
     for each in figures:
@@ -92,20 +106,44 @@ def _show(console, figures, refused):
                      f"{each.clock_mhz:g}" if each.per_second else "",
                      *(f"{rate:,.1f}" if rate else ""
                        for rate in (each.per_second, each.link_per_second)))
-    console.print(view)
-    for problem, boards in _grouped((each.problem, each.board) for each in figures):
+    if figures:
+        console.print(view)
+    for problem, boards in _grouped((each.problem, each.board) for each in results):
         console.print(f"{boards}: {problem}", style="yellow", highlight=False)
+    for problem, boards in _grouped((each.link_problem, each.board) for each in figures):
+        console.print(f"{boards}: {problem}", highlight=False)
     for text, boards in _grouped((f"does not run {each.network}: {each.text}", each.board)
                                  for each in refused):
         console.print(f"{boards}: {text}", highlight=False)
-    compared = [each for each in figures if each.ratios()]
-    if compared:
-        names = [anchor.system + "\n" + anchor.device for anchor, _ in compared[0].ratios()]
-        view = table("Times as fast as published figures", "network", "board", *names)
-        for each in compared:
-            view.add_row(each.network, each.board,
-                         *(f"{ratio:.2f}" for _, ratio in each.ratios()))
-        console.print(view)
+    _compare(console, {(each.network, each.board): dict(
+        (anchor.title, ratio) for anchor, ratio in each.ratios()) for each in figures})
+
+
+def _compare(console, rows):
+    """What others have published, and under its numbers how many times as fast each row is."""
+    from host.bench.anchors import ANCHORS
+    from host.cli.show import table
+
+    rows = {each: ratios for each, ratios in rows.items() if ratios}
+    if not rows:
+        return
+    names = list(dict.fromkeys(network for network, _ in rows))
+    anchors = [anchor for anchor in ANCHORS if any(anchor.title in each for each in rows.values())]
+    view = table("Published figures, inferences a second", "system", *names)
+    for number, anchor in enumerate(anchors, 1):
+        view.add_row(f"{number}  {anchor.title}", *map(anchor.figure, names))
+    console.print(view)
+    view = table("Times as fast as each of them", "network", "board",
+                 *(str(number + 1) for number in range(len(anchors))))
+    for (network, board), ratios in rows.items():
+        view.add_row(network, board, *(_times(ratios.get(anchor.title)) for anchor in anchors))
+    console.print(view)
+
+
+def _times(ratio):
+    if ratio is None:
+        return ""
+    return f"{ratio:.2g}" if ratio < 0.1 else f"{ratio:,.{2 if ratio < 100 else 0}f}"
 
 
 def _grouped(pairs):

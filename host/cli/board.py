@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from host.cli.arrays import check_target
 from host.cli.builds import Lanes, Requantize, build_of
 
-__all__ = ["board"]
+__all__ = ["announcement", "board"]
 
 
 def board(
@@ -32,21 +33,23 @@ def board(
     from sim.virtual_board import PseudoTerminal, VirtualBoard
 
     chosen, params = build_of(name, rows, cols, lanes, requantize)
-    if port is not None and (port.exists() or port.is_symlink()):
-        raise ValueError(f"{port} is there already; remove it, or give another --port")
+    if vcd is not None:
+        check_target(vcd)
+    if port is not None:
+        _make_way(port)
     with progress() as step:
         step("compiling the board for simulation (once)")
         virtual = VirtualBoard(params, trace=vcd, **(
             {"chip": chosen.sdram, "mhz": chosen.mhz} if chosen else {}))
     for each in (signal.SIGINT, signal.SIGTERM):  # also where a shell had it ignored
         signal.signal(each, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         with PseudoTerminal(virtual) as terminal:
             if port is not None:
                 port.symlink_to(terminal.path)
-            title = chosen.title if chosen else "board"
-            console.print(f"a virtual {title} of {params.array.rows} x {params.array.cols} "
-                          f"products is at {terminal.path}; Ctrl-C ends it", highlight=False)
+            console.print(announcement(chosen, params, terminal.path), highlight=False)
             while terminal.alive:
                 time.sleep(0.2)
             raise RuntimeError("the simulation ended by itself")
@@ -56,3 +59,23 @@ def board(
         virtual.close()
         if port is not None and port.is_symlink():
             port.unlink()
+
+
+def announcement(chosen, params, path):
+    """What is said of a virtual board, ``chosen`` or one that only has ``params``, at ``path``."""
+    text = (f"a virtual {chosen.title if chosen else 'board'} of {params.array.rows} x "
+            f"{params.array.cols} products is at {path}; Ctrl-C ends it")
+    if chosen and chosen.link != "uart":
+        text += (f"\nit has a UART there, as all virtual boards do; the real one is reached over "
+                 f"{chosen.link.upper()}")
+    return text
+
+
+def _make_way(port):
+    """Refuse, before any work is done, a place where there can be no link; a link that a board
+    left, as it was killed, is no obstacle."""
+    if port.is_symlink() and not port.exists() and str(port.readlink()).startswith("/dev/"):
+        port.unlink()
+    if port.exists() or port.is_symlink():
+        raise ValueError(f"{port} is there already; remove it, or give another --port")
+    check_target(port)

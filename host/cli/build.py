@@ -5,7 +5,12 @@ from typing import Annotated
 
 import typer
 
+from host.cli.arrays import check_folder, check_target, writing
+
 __all__ = ["build"]
+
+#: What a floorplan can be drawn as.
+PICTURES = (".png", ".svg", ".pdf")
 
 
 def build(
@@ -41,6 +46,13 @@ def build(
     from host.cli.show import console, progress
 
     chosen = board_of(board)
+    for target in filter(None, (output, floorplan)):
+        check_target(target)
+    if floorplan and floorplan.suffix not in PICTURES:
+        raise ValueError(f"{floorplan}: a floorplan is drawn as {', '.join(PICTURES)}, not as "
+                         f"{floorplan.suffix or 'a file without suffix'}")
+    if keep:
+        check_folder(keep)
     params = resized(chosen, rows=rows, cols=cols, lanes=lanes)
     with progress() as step:
         def say(text):
@@ -63,7 +75,8 @@ def build(
         _show(console, chosen, done)
     check_timing(done)
     if output:
-        shutil.copy(done.file, output)
+        with writing(output):
+            shutil.copy(done.file, output)
     if not json:
         console.print(f"{output or done.file} is ready for `systolith flash --board {board}`",
                       highlight=False, soft_wrap=True)
@@ -71,7 +84,7 @@ def build(
 
 def _show(console, board, done):
     from boards.devices import device_of
-    from host.cli.show import table
+    from host.cli.show import made_with, table
 
     device = device_of(board.device)
     console.print(f"{board.title}: {board.hardware}", highlight=False)
@@ -92,6 +105,7 @@ def _show(console, board, done):
     console.print(
         f"clock {done.clock_mhz} MHz, would bear {done.mhz} MHz (seed {done.seed})\n"
         f"{done.macs_per_cycle} MACs a cycle, {done.gmacs} GMAC/s\n"
-        f"critical path {done.critical_path}\n{seconds}", highlight=False)
+        f"critical path {done.critical_path}\n{seconds}\n{made_with(done.tools)}",
+        highlight=False)
     if board.note:
         console.print(f"note: {board.note}", highlight=False)

@@ -19,8 +19,8 @@ def build_of(board, rows, cols, lanes, requantize, **others):
     given = {name: value for name, value in shape.items() if value is not None}
     if board is not None:
         if said := list(given):
-            raise ValueError(f"--board {board} names a build, so --{said[0].replace('_', '-')} "
-                             "cannot be given with it")
+            raise ValueError(f"{board} names a build, so --{said[0].replace('_', '-')} cannot be "
+                             "given with it")
         from boards.board import board_of
 
         board = board_of(board)

@@ -3,6 +3,7 @@ from typing import Annotated
 
 import typer
 
+from host.cli.arrays import check_target, writing
 from host.cli.builds import BoardName, build_of
 from host.cli.options import (
     BufferBytes,
@@ -51,10 +52,12 @@ def emit(
     top: Annotated[str | None, typer.Option(help="Name of the module.")] = None,
 ):
     """Write a core as Verilog, with a table of its ports at the head."""
+    from boards.board import boards
     from host.cli.show import console, progress
     from host.cores import build_core
     from rtl.bus import BusAccelerator
     from rtl.netlist import ports_of
+    from sim.keywords import KEYWORDS
     from sim.verilog import emit_verilog
 
     options = {
@@ -70,16 +73,24 @@ def emit(
                                bus=bus, **options)
     elif core == "accelerator":
         chosen, params = build_of(board, rows, cols, lanes, requantize, family=family, **options)
+        if params.sdram_bits:
+            others = (name for name, each in boards().items() if not each.params.sdram_bits)
+            raise ValueError(f"the weights of {board} lie in SDRAM, for which a bus has no pins: "
+                             f"leave out --board, or name another: {', '.join(others)}")
         family, component = chosen.family, BusAccelerator(params, bus=bus or "axi")
     else:
         raise ValueError(f"--board names a build of the accelerator, not of {core}")
     top = top or f"systolith_{core}"
     if not top.isidentifier() or not top.isascii():
         raise ValueError(f"{top!r} cannot be the name of a module: letters, digits, underscores")
+    if top in KEYWORDS:
+        raise ValueError(f"{top!r} is a word of Verilog; give --top another name")
+    check_target(output, parents=True)
     with progress() as step:
         step(f"emitting {top}")
         text = emit_verilog(component, top, None if family == "generic" else family)
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text)
+    with writing(output):
+        output.write_text(text)
     console.print(f"{output}: module {top}, {len(ports_of(component)) + 2} ports, "
                   f"{text.count(chr(10))} lines", highlight=False)

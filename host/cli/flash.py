@@ -15,6 +15,9 @@ def flash(
         help="What to load; left out, what `systolith build` makes.")] = None,
     volatile: Annotated[bool, typer.Option(
         "--volatile", help="Load the FPGA alone, until the power goes; not the flash.")] = False,
+    cable: Annotated[str | None, typer.Option(
+        metavar="NAME", help="The JTAG cable, as openFPGALoader calls it, such as ft232 or "
+        "usb-blaster; left out, the board's own.")] = None,
     model: Annotated[Path | None, typer.Option(
         "--model", help="A .tflite or .onnx network that goes into the flash behind the "
         "bitstream: it is loaded when the power comes.")] = None,
@@ -29,7 +32,7 @@ def flash(
     from host.cli.show import console, progress
 
     chosen = board_of(board)
-    flash_arguments(chosen, file, volatile)  # refuse before anything takes time
+    flash_arguments(chosen, file, volatile, cable)  # refuse before anything takes time
     if model and (volatile or chosen.image_at is None):
         raise ValueError("--model goes into the flash: leave out --volatile" if volatile else
                          f"nothing is known of a flash on {chosen.title} for a network")
@@ -41,21 +44,21 @@ def flash(
             check_timing(done)
             file = done.file
         step(f"loading {file}")
-        flash_board(chosen, file, volatile=volatile, say=step)
+        flash_board(chosen, file, volatile=volatile, cable=cable, say=step)
         if image is not None:
             with tempfile.TemporaryDirectory() as folder:
                 target = Path(folder, "model.bin")
                 target.write_bytes(image)
                 step(f"loading {model}")
-                flash_image(chosen, target, file, say=step)
+                flash_image(chosen, target, file, cable=cable, say=step)
     console.print(f"{chosen.title} is loaded", highlight=False)
 
 
 def _image(model, board):
     """What goes into the flash of a board for a network, which has to fit the board."""
-    from host.image import flash_image
+    from host.image import program_image
     from host.models import read_model
     from host.session import session_program
 
-    program, _ = session_program(read_model(model), board.params)
-    return flash_image(program)
+    program, _ = session_program(read_model(model), board.params, compact=True)
+    return program_image(program)

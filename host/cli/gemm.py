@@ -25,7 +25,8 @@ def gemm(
     from host.simulated import SimulatedGemm
 
     left, right = (_matrix(path) for path in (a, b))
-    check_target(output)
+    for target in filter(None, (output, vcd)):
+        check_target(target)
     with progress() as step:
         step("compiling the core")
         simulated = SimulatedGemm(build_core("gemm", rows=rows, cols=cols), trace=vcd)

@@ -45,7 +45,7 @@ def report(
     from boards.peers import peers_of
     from boards.report import report as measure
     from boards.report import table
-    from host.cli.show import console, progress
+    from host.cli.show import console, made_with, progress
     from host.cores import build_core, macs_per_cycle
 
     part = device_of(device)
@@ -63,6 +63,7 @@ def report(
         print(json_format.dumps(result.as_dict(), indent=2))
     else:
         console.print(table([result]))
+        console.print(made_with(result.versions), highlight=False)
         for peer in peers_of(core, part.family):
             console.print(
                 f"{peer.name} on {peer.device}: {peer.mhz} MHz, {peer.gmacs:.2f} GMAC/s, "

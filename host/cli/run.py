@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from host.cli.arrays import check_target
+from host.cli.arrays import check_target, writing
 from host.cli.builds import BoardName, Lanes, PixelLanes, Requantize, build_of
 from host.cli.options import Baud, On
 
@@ -57,8 +57,8 @@ def run(
     from host.runtimes.comparison import Comparison
     from host.session import Session
 
-    if output_file:
-        check_target(output_file)
+    for target in filter(None, (output_file, vcd)):
+        check_target(target)
     source = model_bytes() if model is None else model
     graph = read_model(source)
     digits = held_out() if model is None and not input_files else None
@@ -179,7 +179,7 @@ def _summary(console, session, runs):
 def _save(path, session, outputs):
     import numpy as np
 
-    with path.open("wb") as file:  # so that no suffix is added to the name
+    with writing(path), path.open("wb") as file:  # so that no suffix is added to the name
         if len(outputs) == 1:
             np.save(file, outputs[0])
         else:

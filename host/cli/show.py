@@ -1,6 +1,8 @@
 """What the commands share: the terminal, progress, tables."""
 
+import re
 import sys
+import time
 from contextlib import contextmanager
 
 from rich import box
@@ -8,7 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-__all__ = ["console", "progress", "table"]
+__all__ = ["console", "made_with", "progress", "table"]
+
+#: What a step counts by: numbers that stand alone, and bars that other programs draw.
+COUNTS = re.compile(r"\[[=#> .-]*\]|\b\d+\b")
+#: Seconds until another line is due of a step that counts, where there is no terminal.
+PATIENCE = 60
 
 #: Where there is no terminal to ask, tables are as wide as they need.
 console = Console(width=None if sys.stdout.isatty() else 120)
@@ -18,11 +25,14 @@ console = Console(width=None if sys.stdout.isatty() else 120)
 def progress(total=None):
     """Yields ``step(text)``, which says what begins, and counts towards ``total``.
 
-    Drawn on the standard error, and only if that is a terminal.
+    Drawn on the standard error if that is a terminal, otherwise lines there: one for each step, and
+    of one that counts another each minute.
     """
+    if not sys.stderr.isatty():
+        yield _in_lines()
+        return
     bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(),
-                   TimeElapsedColumn(), console=Console(stderr=True), transient=True,
-                   disable=not sys.stderr.isatty())
+                   TimeElapsedColumn(), console=Console(stderr=True), transient=True)
     with bar:
         task = bar.add_task("", total=total)
         begun = False
@@ -33,6 +43,24 @@ def progress(total=None):
             begun = True
 
         yield step
+
+
+def _in_lines():
+    words, said = None, 0.0
+
+    def step(text):
+        nonlocal words, said
+        now, kept = time.monotonic(), COUNTS.sub("", text)
+        if kept != words or now - said >= PATIENCE:
+            print(text, file=sys.stderr, flush=True)
+            words, said = kept, now
+
+    return step
+
+
+def made_with(versions):
+    """The line that names tools by their versions, as of :func:`boards.tools.tool_versions`."""
+    return "made with " + ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def table(title, *columns):

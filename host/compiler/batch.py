@@ -16,23 +16,24 @@ __all__ = ["conv_plans", "stacks"]
 LINEWISE = {"ADD", "CONCATENATION", "MEAN", "RESIZE_NEAREST_NEIGHBOR", *POINTWISE}
 
 
-def conv_plans(core, graph, storage, dense, pictures):
+def conv_plans(core, graph, storage, dense, pictures, compact):
     """The :class:`~host.planning.tiling.ConvPlan` of each convolution by index of operator, and the
-    indices of those which take all ``pictures``."""
+    indices of those which take all ``pictures``. Lines of ``dense`` inputs may be interleaved, but
+    for ``compact`` ones."""
     plans, stacked = {}, set()
     for op in storage.accelerated:
         if op.kind in CONVOLUTIONS:
             place, target = (storage.places[each] for each in (op.inputs[0], op.outputs[0]))
-            is_dense = op.inputs[0] in dense
+            order = {"dense": op.inputs[0] in dense, "compact": compact}
             if pictures > 1 and stacks(graph, op, pictures):
                 try:
                     plans[op.index] = conv_plan(core, graph, op, place, target,
-                                                dense=is_dense, pictures=pictures)
+                                                pictures=pictures, **order)
                     stacked.add(op.index)
                     continue
                 except ValueError:
                     pass  # too many lines for the build
-            plans[op.index] = conv_plan(core, graph, op, place, target, dense=is_dense)
+            plans[op.index] = conv_plan(core, graph, op, place, target, **order)
     return plans, stacked
 
 

@@ -38,17 +38,19 @@ LOWER = {**dict.fromkeys(CONVOLUTIONS, convolution), "TRANSPOSE_CONV": transpose
 UNITS = {"pooling": {Kind.POOL}, "addition": {Kind.ADD, Kind.TABLE}}
 
 
-def compile_graph(graph, params, keep=False, batch=1, buffered=False):
+def compile_graph(graph, params, keep=False, batch=1, buffered=False, compact=False):
     """The :class:`Program` of ``graph`` for an accelerator of ``params``.
 
     With ``keep`` no tensor makes room for another, and none is done without, so that all can be
     read afterwards. A run takes ``batch`` pictures, which share weights where a layer can take them
-    at once. A ``buffered`` program has a twin, so that inputs and outputs are moved during runs.
+    at once. A ``buffered`` program has a twin, so that inputs and outputs are moved during runs. A
+    ``compact`` one takes its inputs in as few bytes as can be, where others may take lines of a
+    picture several times over to be done in fewer cycles.
 
     Raises :exc:`ValueError` for what cannot run, and for a network that does not fit: every memory
     that is short, and by how much.
     """
-    plan = _Plan(graph, params, keep, batch, buffered)
+    plan = _Plan(graph, params, keep, batch, buffered, compact)
     lacking = [unit.upper() for unit in UNITS if plan.needs[unit] and not getattr(params, unit)]
     if lacking:
         raise ValueError(f"the network needs what this build does not have: {', '.join(lacking)}")
@@ -67,20 +69,20 @@ def compile_graph(graph, params, keep=False, batch=1, buffered=False):
                    twin=plan.twin)
 
 
-def needs_of(graph, params, keep=False, batch=1, buffered=False):
+def needs_of(graph, params, keep=False, batch=1, buffered=False, compact=False):
     """What ``graph`` takes of each memory, by the name of the parameter that sizes it; of line
     buffer and accumulators, what its largest line takes; and whether it takes each of the
     :data:`UNITS`.
 
     Raises :exc:`ValueError` for what cannot run, whatever the memories.
     """
-    return _Plan(graph, params, keep, batch, buffered).needs
+    return _Plan(graph, params, keep, batch, buffered, compact).needs
 
 
 class _Plan:
     """Layers of a graph, where its tensors lie, and what all of that takes."""
 
-    def __init__(self, graph, params, keep, batch, buffered):
+    def __init__(self, graph, params, keep, batch, buffered, compact):
         if not isinstance(params, AcceleratorParams):
             raise TypeError(f"params must be AcceleratorParams, not {params!r}")
         if params.rounding not in {graph.rounding, "both"}:
@@ -97,7 +99,7 @@ class _Plan:
         self.params = params
         storage = Storage(graph, order, params)
         inputs = _dense_inputs(graph, order)
-        plans, stacked = conv_plans(core, graph, storage, inputs, batch)
+        plans, stacked = conv_plans(core, graph, storage, inputs, batch, compact)
         stacked |= {op.index for op in storage.accelerated
                     if op.kind not in CONVOLUTIONS and stacks(graph, op, batch)}
         dense = {op.inputs[0]: plans[op.index] for op in storage.accelerated

@@ -17,12 +17,12 @@ __all__ = ["conv_plan", "convolution", "dense_words", "plan_layer", "spread",
            "widened"]
 
 
-def conv_plan(core, graph, operator, place, target, *, dense=False, pictures=1):
+def conv_plan(core, graph, operator, place, target, *, dense=False, compact=False, pictures=1):
     """The :class:`ConvPlan` of a convolution from ``place`` to ``target``.
 
     The input's channels are those of ``place``, with weights of 0 for those that only fill up a
-    word; unless it is ``dense``, in the order in which the unit takes it. ``pictures`` that follow
-    each other are taken for one.
+    word; unless it is ``dense``, in the order in which the unit takes it, which repeats no line if
+    it is ``compact``. ``pictures`` that follow each other are taken for one.
     """
     try:
         if operator.kind == "FULLY_CONNECTED":
@@ -32,7 +32,7 @@ def conv_plan(core, graph, operator, place, target, *, dense=False, pictures=1):
             if not dense:
                 layer = _thin(widened(layer, place))
         shape = replace(layer.shape, height=layer.shape.height * pictures)
-        return ConvPlan(core, replace(layer, shape=shape), fold=dense,
+        return ConvPlan(core, replace(layer, shape=shape), fold=dense and not compact,
                         turn=operator.kind != "FULLY_CONNECTED")
     except ValueError as error:
         raise ValueError(f"operator {operator.index} ({operator.kind}): {error}") from error

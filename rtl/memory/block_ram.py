@@ -1,7 +1,6 @@
 """Simple dual-port memory in block RAM."""
 
 from functools import partial
-from math import prod
 
 from amaranth import *
 from amaranth.lib import memory, wiring
@@ -176,24 +175,42 @@ class BlockRam(wiring.Component):
 
         ``block`` builds one of them.
         """
-        def tiling(shape):
-            return -(-self.width // shape[0]), -(-self.depth // shape[1])
+        rows = list(enumerate(_rows_of(self.width, self.depth, shapes)))
+        return self._rows(m, rows, block, latency, self.write_en, self.write_addr, self.read_addr)
 
-        width, depth = min(shapes, key=lambda shape: prod(tiling(shape)))
-        columns, rows = tiling((width, depth))
+    def _rows(self, m, rows, block, latency, write_en, write_addr, read_addr):
+        """The word read from ``rows`` of blocks, numbered, each of a width and a depth."""
+        _, (width, depth) = rows[0]
+        alike = [row for row, shape in rows if shape == (width, depth)]
         inside = exact_log2(depth)
-        write_row, read_row = self.write_addr[inside:], self.read_addr[inside:]
-        words = Array(Cat(
+        write_row, read_row = write_addr[inside:], read_addr[inside:]
+        words = [Cat(
             block(m, f"block_{row}_{column}", width,
-                  write_en=self.write_en & (write_row == row),
-                  write_addr=self.write_addr[:inside],
+                  write_en=write_en & (write_row == index),
+                  write_addr=write_addr[:inside],
                   write_data=self.write_data.word_select(column, width),
-                  read_en=self.read_en, read_addr=self.read_addr[:inside])
-            for column in range(columns)) for row in range(rows))
+                  read_en=self.read_en, read_addr=read_addr[:inside])
+            for column in range(-(-self.width // width))) for index, row in enumerate(alike)]
+        if rows[len(alike):]:
+            words.append(self._rows(
+                m, rows[len(alike):], block, latency, write_en & (write_row == len(alike)),
+                write_addr[:inside], read_addr[:inside]))
 
         for stage in range(latency):
             late = Signal.like(read_row, name=f"row_{stage}", reset_less=True)
             with m.If(self.read_en):
                 m.d.sync += late.eq(read_row)
             read_row = late
-        return words[read_row]
+        return Array(words)[read_row]
+
+
+def _rows_of(width, depth, shapes):
+    """The shape of each row of blocks for ``depth`` words of ``width``, the deepest first: as few
+    blocks as can be, and of those as few rows, as these take multiplexers."""
+    plans = []
+    for index, shape in enumerate(shapes):
+        whole, left = divmod(depth, shape[1])
+        plans.append([shape] * (whole + (left > 0)))
+        if whole and left and shapes[index + 1:]:
+            plans.append([shape] * whole + _rows_of(width, left, shapes[index + 1:]))
+    return min(plans, key=lambda rows: (sum(-(-width // each) for each, _ in rows), len(rows)))

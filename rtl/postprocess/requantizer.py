@@ -66,6 +66,8 @@ class Requantizer(wiring.Component):
     """
 
     CYCLES = 1, 2, 3, 4, 6
+    #: Multipliers of a lane on ECP5 that takes a beat a cycle.
+    LANE_DSPS = 4
 
     def __init__(self, *, lanes=1, cycles=1, rounding="tflm", twice=False, bits=32):
         self.lanes = integer("lanes", lanes, 1, 32)
