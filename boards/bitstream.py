@@ -21,7 +21,6 @@ BUILD = build_folder("boards")
 
 #: Lines of the tools by which one can tell how far they are, and what to say then.
 STEPS = (
-    (r"executing (\w+) pass", None),
     (r"Info: Packing constants", "packing"),
     (r"Info: +at iteration #(\d+), type ALL", "placing, iteration {}"),
     (r"Info: +at initial placer iter (\d+)", "placing, iteration {}"),
@@ -88,6 +87,11 @@ class Bitstream:
     @property
     def met(self):
         return self.mhz >= self.clock_mhz
+
+    @property
+    def files(self):
+        """Without these the rest is worth nothing."""
+        return self.file, self.placed
 
     def as_dict(self):
         """All of it as plain values, for JSON."""
@@ -225,14 +229,16 @@ def _say(progress):
     """Take lines of nextpnr, and tell what they mean where that is of interest."""
     def say(line):
         for pattern, meaning in STEPS:
-            if meaning and (found := re.match(pattern, line)):
+            if found := re.match(pattern, line):
                 progress(meaning.format(*found.groups()))
                 break
     return say
 
 
 def _method():
-    """This very file, and those that place macros: a result is kept only as long as what made it.
-    """
+    """This very file, those that read reports, and those that place macros: a result is kept only
+    as long as what made it."""
     here = Path(__file__)
-    return "".join(path.read_text() for path in (here, *sorted(here.parent.glob("macros/*.py"))))
+    others = [here.with_name(name) for name in ("floorplan.py", "report.py")]
+    return "".join(path.read_text()
+                   for path in (here, *others, *sorted(here.parent.glob("macros/*.py"))))
