@@ -21,12 +21,13 @@ BUILD = build_folder("boards")
 
 #: Lines of the tools by which one can tell how far they are, and what to say then.
 STEPS = (
-    (r"executing (\w+) pass", None),
     (r"Info: Packing constants", "packing"),
     (r"Info: +at iteration #(\d+), type ALL", "placing, iteration {}"),
-    (r"Info: +(?:iter|at initial placer) #?(\d+)", "placing, iteration {}"),
+    (r"Info: +at initial placer iter (\d+)", "placing, iteration {}"),
+    (r"Info: iter=(\d+) steplen", "placing, iteration {}"),
     (r"Info: Routing globals", "routing clocks"),
-    (r"Info: +(\d+) \|", "routing, {} arcs"),
+    (r"Info: +\d+ \| .*\| +(\d+)\|[^|]*\|", "routing, {} arcs left"),
+    (r"Info: +iter=\d+ wires=\d+ overused=(\d+)", "routing, {} wires are used twice"),
     (r"Info: Critical path report", "timing"),
 )
 
@@ -86,6 +87,11 @@ class Bitstream:
     @property
     def met(self):
         return self.mhz >= self.clock_mhz
+
+    @property
+    def files(self):
+        """Without these the rest is worth nothing."""
+        return self.file, self.placed
 
     def as_dict(self):
         """All of it as plain values, for JSON."""
@@ -223,14 +229,16 @@ def _say(progress):
     """Take lines of nextpnr, and tell what they mean where that is of interest."""
     def say(line):
         for pattern, meaning in STEPS:
-            if meaning and (found := re.match(pattern, line)):
+            if found := re.match(pattern, line):
                 progress(meaning.format(*found.groups()))
                 break
     return say
 
 
 def _method():
-    """This very file, and those that place macros: a result is kept only as long as what made it.
-    """
+    """This very file, those that read reports, and those that place macros: a result is kept only
+    as long as what made it."""
     here = Path(__file__)
-    return "".join(path.read_text() for path in (here, *sorted(here.parent.glob("macros/*.py"))))
+    others = [here.with_name(name) for name in ("floorplan.py", "report.py")]
+    return "".join(path.read_text()
+                   for path in (here, *others, *sorted(here.parent.glob("macros/*.py"))))

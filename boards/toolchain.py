@@ -50,6 +50,10 @@ class Netlist:
     multipliers: list
     seconds: float
 
+    @property
+    def files(self):
+        return (Path(self.folder, "netlist.json"),)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
@@ -87,7 +91,7 @@ def synthesise(component, device, workdir=BUILD, *, timeout=1800):
     return netlist_of(rtlil, passes, device, workdir, timeout=timeout, prefix=CORE)
 
 
-def netlist_of(rtlil, passes, device, workdir, *, timeout=1800, prefix="", say=lambda line: None):
+def netlist_of(rtlil, passes, device, workdir, *, timeout=1800, prefix=""):
     """What Yosys makes of ``rtlil`` by ``passes``, which read ``top.il`` and write
     ``netlist.json``: a :class:`Netlist` of the cells whose names begin with ``prefix``."""
     folder = Path(workdir) / digest(rtlil, passes, tool_versions(device.family), _method())
@@ -95,7 +99,7 @@ def netlist_of(rtlil, passes, device, workdir, *, timeout=1800, prefix="", say=l
     def run(scratch):
         Path(scratch, "top.il").write_text(rtlil)
         started = time.monotonic()
-        yosys().run(passes, scratch, timeout, say)
+        yosys().run(passes, scratch, timeout)
         seconds = time.monotonic() - started
         netlist = json.loads(Path(scratch, "netlist.json").read_text())
         trim_carries(netlist)

@@ -134,3 +134,24 @@ def test_what_does_not_fit_is_told_before_place_and_route(tmp_path, monkeypatch)
     with pytest.raises(ToolError, match=r"^ulx3s-25f: the design takes 57 block RAMs, of which "
                                         r"there are 56. A smaller array"):
         build_bitstream(board, params=resized(board, rows=2, cols=2, lanes=1), workdir=tmp_path)
+
+
+def test_progress_tells_how_far_placing_and_routing_are():
+    said = []
+    say = bitstream._say(said.append)
+    for line in (
+            "Info: Packing constants..",
+            "Info:     at initial placer iter 3, wirelen = 27083",
+            "Info:     at iteration #7, type ALL: wirelen solved = 4162, spread = 9310",
+            "Info: overlap: COMB=17.6%, RAM=0.0%, DSP=0.0%, GB=0.0%, IO=0.0%",
+            "Info: iter=513 steplen=2.746884 a=258.885529 penalty=[45.91, 45.91]",
+            "Info: Routing globals...",
+            "Info:            |   (re-)routed arcs  |   delta    | remaining|   time spent |",
+            "Info: [  1064,   2945) |+",
+            "Info:      24000 |     8797      14718 |  497   485 |      6799|   7.38  94.79|",
+            "Info:     iter=3 wires=54321 overused=123 overuse=130 archfail=NA",
+            "Info: Critical path report for clock 'clk' (posedge -> posedge):"):
+        say(line)
+    assert said == ["packing", "placing, iteration 3", "placing, iteration 7",
+                    "placing, iteration 513", "routing clocks", "routing, 6799 arcs left",
+                    "routing, 123 wires are used twice", "timing"]
