@@ -196,6 +196,7 @@ def test_board_ends_with_its_terminal_and_takes_the_place_of_a_dead_one(port, tm
         assert not path.is_symlink()
     finally:
         process.kill()
+        process.wait()
 
 
 def test_board_says_which_link_is_another():
