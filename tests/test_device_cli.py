@@ -37,7 +37,9 @@ def start(path):
     """A process of ``systolith board``, once ``path`` leads to its port."""
     process = subprocess.Popen(
         [sys.executable, "-c", MAIN, "board", "--rows", "4", "--cols", "4", "--port", path],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        # Whoever runs the tests may have had it ignored, which processes inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
     for _ in range(600):
         if path.exists() or process.poll() is not None:
             break
