@@ -114,7 +114,7 @@ def hostile(tmp_path, monkeypatch):
     ("build --board icebreaker -o none/top.bin", "none/top.bin: there is no folder none"),
     ("build --board icebreaker --floorplan folder", "folder is a folder; name a file"),
     ("build --board icebreaker --floorplan plan.txt",
-     "plan.txt: a floorplan is drawn as .png, .svg, .pdf, not as .txt"),
+     "plan.txt: a picture is .png, .svg or .pdf, by its suffix"),
     ("build --board icebreaker --keep one.npy/kept", "one.npy is a file; name a folder"),
     ("board --vcd none/x.vcd", "none/x.vcd: there is no folder none"),
 ])

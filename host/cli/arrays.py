@@ -1,11 +1,14 @@
-"""Files that several commands take and give, most of them of arrays."""
+"""Files that several commands take and give: arrays, folders, pictures."""
 
 import os
 from contextlib import contextmanager
 from io import BytesIO
 from zipfile import BadZipFile
 
-__all__ = ["check_folder", "check_target", "load", "save", "writing"]
+__all__ = ["check_folder", "check_picture", "check_target", "load", "save", "writing"]
+
+#: Suffixes of what can be drawn.
+PICTURES = ".png", ".svg", ".pdf"
 
 
 def load(path):
@@ -44,6 +47,15 @@ def check_folder(path):
         raise ValueError(f"{path} is a file; name a folder")
     if not os.access(path, os.W_OK | os.X_OK):
         raise ValueError(f"nothing may be written into {path}; name another folder")
+
+
+def check_picture(path):
+    """Refuse, before any work is done, a picture that could not be written after it, or of a
+    kind that is not drawn."""
+    check_target(path)
+    if path.suffix.lower() not in PICTURES:
+        *most, last = PICTURES
+        raise ValueError(f"{path}: a picture is {', '.join(most)} or {last}, by its suffix")
 
 
 @contextmanager

@@ -4,12 +4,9 @@ from typing import Annotated
 
 import typer
 
-from host.cli.arrays import check_target
+from host.cli.arrays import check_picture
 
 __all__ = ["bench"]
-
-#: Suffixes of what --plot draws.
-PICTURES = ".png", ".svg"
 
 
 def bench(
@@ -24,7 +21,7 @@ def bench(
         "--layers", help="Count the cycles of typical layers on 8x8 cores instead.")] = False,
     plot: Annotated[Path | None, typer.Option(
         metavar="FILE.png", help="Draw what each layer's cycles are spent on, and the roofline; "
-        "PNG or SVG.")] = None,
+        "PNG, SVG or PDF.")] = None,
     record: Annotated[bool, typer.Option(
         "--record", help="Place and route the boards first, and put their clocks on record; "
         "takes long.")] = False,
@@ -44,9 +41,7 @@ def bench(
     if seeds is not None and not record:
         raise ValueError("--seeds are those of --record, which has to be given with it")
     if plot:
-        check_target(plot)
-        if plot.suffix.lower() not in PICTURES:
-            raise ValueError(f"{plot}: a picture is {' or '.join(PICTURES)}, by its suffix")
+        check_picture(plot)
     if layers:
         if models or board or plot or record:
             raise ValueError("--layers takes neither models nor boards, and no --plot or --record")

@@ -5,12 +5,9 @@ from typing import Annotated
 
 import typer
 
-from host.cli.arrays import check_folder, check_target, writing
+from host.cli.arrays import check_folder, check_picture, check_target, writing
 
 __all__ = ["build"]
-
-#: What a floorplan can be drawn as.
-PICTURES = (".png", ".svg", ".pdf")
 
 
 def build(
@@ -46,11 +43,10 @@ def build(
     from host.cli.show import console, progress
 
     chosen = board_of(board)
-    for target in filter(None, (output, floorplan)):
-        check_target(target)
-    if floorplan and floorplan.suffix not in PICTURES:
-        raise ValueError(f"{floorplan}: a floorplan is drawn as {', '.join(PICTURES)}, not as "
-                         f"{floorplan.suffix or 'a file without suffix'}")
+    if output:
+        check_target(output)
+    if floorplan:
+        check_picture(floorplan)
     if keep:
         check_folder(keep)
     params = resized(chosen, rows=rows, cols=cols, lanes=lanes)
