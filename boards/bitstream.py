@@ -161,13 +161,14 @@ def build_bitstream(board, *, seed=None, mhz=None, params=None, standalone=False
                  "--report", "report.json", *board.options, *options]
     versions = tool_versions(device.family)
     folder, paths = Path(netlist.folder), paths_of(design.rtlil)
-    name = digest(arguments, design.constraints, design.pack, versions, board.macros, _method())
+    name = digest(arguments, design.constraints, design.pack, versions, board.macros, board.apart,
+                  _method())
 
     def run(scratch):
         if board.macros:
             progress("placing multipliers and block RAMs")
             placed = json.loads((folder / "netlist.json").read_text())
-            pin_macros(placed["modules"]["top"], device, seed)
+            pin_macros(placed["modules"]["top"], device, seed, apart=board.apart)
             (scratch / "netlist.json").write_text(json.dumps(placed))
         else:
             (scratch / "netlist.json").hardlink_to(folder / "netlist.json")

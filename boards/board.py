@@ -46,6 +46,9 @@ class Board:
         Seed and options of nextpnr by which the clock is met.
     macros : :class:`bool`
         Multipliers and block RAMs are placed by :mod:`boards.macros`, not by nextpnr (ECP5).
+    apart : :class:`bool`
+        With ``macros``: multipliers of one enable from afar lie in blocks of their own. All seeds
+        that were tried are routed so, but wires are an eighth longer.
     image_at : :class:`int` or None
         Address in the board's flash, behind the bitstream, at which a program may lie that a build
         with ``standalone`` loads.
@@ -77,6 +80,7 @@ class Board:
     seed: int = 1
     options: tuple = ()
     macros: bool = False
+    apart: bool = False
     image_at: int | None = None
     image_pins: tuple = ()
     flash: tuple = ()

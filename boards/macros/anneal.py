@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from boards.macros.sites import MACROS
 
@@ -17,18 +17,25 @@ HOTTEST = 0.3
 NEAR, SETTLED = 10, 0.9
 #: Clock enables that the multipliers of a block share, and what one too many costs.
 ENABLES, TOO_MANY = 4, 200.0
+#: Pins of a clock enable that comes from afar. Where it is critical, too, and leads to two
+#: multipliers of a block by the one wire that this has for both, nextpnr's router never ends: it
+#: finds each of them another way there, and takes that of the other up again. What that costs.
+FAR, TWICE = 500, 1500.0
 
 
-def anneal(module, weights, sites, seed=1):
+def anneal(module, weights, sites, seed=1, *, apart=False):
     """The :class:`~boards.macros.sites.Site` of each macro of ``module``, so that the distances
     (in tiles, along x and y) between macros, times their ``weights`` by pair, sum up to little.
+
+    With ``apart`` multipliers of one enable from afar go to blocks of their own as far as there are
+    some.
 
     ``sites`` are those of each type of cell. Raises :exc:`ValueError` if there are fewer than
     macros, or if the multipliers of a block need more clock enables than it has.
     """
-    layout = _Layout(module, weights, sites, random.Random(seed))
+    layout = _Layout(module, weights, sites, random.Random(seed), TWICE if apart else 0)
     layout.settle()
-    if any(layout.excess(site) for site in range(len(layout.sites))):
+    if any(layout.lacking(site) for site in range(len(layout.sites))):
         raise ValueError("the multipliers of a block need more clock enables than it has")
     return {name: layout.sites[site] for name, site in zip(layout.names, layout.at, strict=True)}
 
@@ -36,9 +43,9 @@ def anneal(module, weights, sites, seed=1):
 class _Layout:
     """Macros by number, and the numbers of their sites."""
 
-    def __init__(self, module, weights, sites, rng):
+    def __init__(self, module, weights, sites, rng, twice):
         cells = module["cells"]
-        self.rng = rng
+        self.rng, self.cost_twice = rng, twice
         self.names = sorted(name for name, cell in cells.items() if cell["type"] in MACROS)
         number = {name: index for index, name in enumerate(self.names)}
         self.near = [[] for _ in self.names]    # of each macro: others, and their weights
@@ -59,6 +66,10 @@ class _Layout:
                 self.at[index], self.here[site], self.choice[index] = site, index, choice
             begin = choice.stop
         self.enables = [_enables(cells[name]) for name in self.names]
+        pins = Counter(str(bit) for cell in cells.values()
+                       for bits in cell["connections"].values() for bit in bits)
+        self.far = [frozenset(net for net in nets if net.isdigit() and pins[net] > FAR)
+                    for nets in self.enables]
         blocks = defaultdict(list)
         for index, site in enumerate(self.sites):
             blocks[site.block].append(index)
@@ -70,14 +81,25 @@ class _Layout:
         return sum(weight * (abs(x - xs[at[other]]) + abs(y - ys[at[other]]))
                    for other, weight in self.near[macro] if other != but)
 
-    def excess(self, *sites):
-        """Clock enables that the blocks of ``sites`` lack."""
-        lack = 0
-        for block in {id(self.block[site]): self.block[site] for site in sites}.values():
-            used = set().union(*(self.enables[self.here[site]] for site in block
-                                 if self.here[site] is not None))
-            lack += max(len(used) - ENABLES, 0)
-        return lack
+    def lacking(self, site):
+        """Clock enables that the block of a site lacks."""
+        used = set().union(*(self.enables[macro] for macro in self.inside(site)))
+        return max(len(used) - ENABLES, 0)
+
+    def twice(self, site):
+        """Enables from afar that lead to another multiplier of a site's block as well."""
+        nets = [net for macro in self.inside(site) for net in self.far[macro]]
+        return len(nets) - len(set(nets))
+
+    def inside(self, site):
+        """The macros in the block of a site."""
+        return [self.here[each] for each in self.block[site] if self.here[each] is not None]
+
+    def excess(self, first, second):
+        """What the clock enables of two sites' blocks cost."""
+        sites = (first,) if self.block[first] is self.block[second] else (first, second)
+        return sum(TOO_MANY * self.lacking(site) + self.cost_twice * self.twice(site)
+                   for site in sites)
 
     def swap(self, first, second):
         """Exchange what is at two sites, one of which may be free."""
@@ -105,11 +127,11 @@ class _Layout:
         cost = self.wires(macro, site, other) - self.wires(macro, there, other)
         if other is not None:
             cost += self.wires(other, there, macro) - self.wires(other, site, macro)
-        if cost > 8 * heat + TOO_MANY:
+        if cost > 8 * heat + TOO_MANY + self.cost_twice:
             return
-        cost -= TOO_MANY * self.excess(there, site)
+        cost -= self.excess(there, site)
         self.swap(there, site)
-        cost += TOO_MANY * self.excess(there, site)
+        cost += self.excess(there, site)
         if cost > 0 and self.rng.random() > math.exp(-cost / heat):
             self.swap(there, site)
 

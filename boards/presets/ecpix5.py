@@ -6,14 +6,14 @@ from boards.builds import lfe5u_45_build, lfe5u_85_build
 __all__ = ["BOARDS"]
 
 
-def _board(size, params, **options):
+def _board(size, mhz, params, **options):
     return Board(
         name=f"ecpix5-{size}f", title=f"ECPIX-5 with an LFE5UM5G-{size}F",
-        device=f"lfe5u-{size}f", platform=f"ecpix5:ECPIX5{size}Platform", mhz=90, params=params,
+        device=f"lfe5u-{size}f", platform=f"ecpix5:ECPIX5{size}Platform", mhz=mhz, params=params,
         baud=3_000_000, led=False, flash=("--board", "ecpix5"), **options)
 
 
 BOARDS = (
-    _board(45, lfe5u_45_build(), options=("--placer", "static")),
-    _board(85, lfe5u_85_build(), options=("--placer", "static"), macros=True),
+    _board(45, 90, lfe5u_45_build(), options=("--placer", "static")),
+    _board(85, 132, lfe5u_85_build(), options=("--placer", "static"), macros=True, apart=True),
 )
