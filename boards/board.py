@@ -47,8 +47,7 @@ class Board:
     macros : :class:`bool`
         Multipliers and block RAMs are placed by :mod:`boards.macros`, not by nextpnr (ECP5).
     apart : :class:`bool`
-        With ``macros``: multipliers of one enable from afar lie in blocks of their own. All seeds
-        that were tried are routed so, but wires are an eighth longer.
+        With ``macros``: multipliers of one enable from afar lie in blocks of their own.
     image_at : :class:`int` or None
         Address in the board's flash, behind the bitstream, at which a program may lie that a build
         with ``standalone`` loads.
