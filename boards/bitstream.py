@@ -9,6 +9,7 @@ from pathlib import Path
 from boards.devices import device_of
 from boards.floorplan import paths_of, units_of
 from boards.macros import pin_macros
+from boards.progress import Progress
 from boards.report import KINDS, true_mhz
 from boards.toolchain import netlist_of, placement_of, plain_names
 from boards.tools import ToolError, cached, digest, nextpnr, packer, tool_versions
@@ -18,18 +19,6 @@ from rtl.build_folder import build_folder
 __all__ = ["BUILD", "Bitstream", "TimingError", "build_bitstream", "prepare"]
 
 BUILD = build_folder("boards")
-
-#: Lines of the tools by which one can tell how far they are, and what to say then.
-STEPS = (
-    (r"Info: Packing constants", "packing"),
-    (r"Info: +at iteration #(\d+), type ALL", "placing, iteration {}"),
-    (r"Info: +at initial placer iter (\d+)", "placing, iteration {}"),
-    (r"Info: iter=(\d+) steplen", "placing, iteration {}"),
-    (r"Info: Routing globals", "routing clocks"),
-    (r"Info: +\d+ \| .*\| +(\d+)\|[^|]*\|", "routing, {} arcs left"),
-    (r"Info: +iter=\d+ wires=\d+ overused=(\d+)", "routing, {} wires are used twice"),
-    (r"Info: Critical path report", "timing"),
-)
 
 
 class TimingError(ToolError):
@@ -175,7 +164,7 @@ def build_bitstream(board, *, seed=None, mhz=None, params=None, standalone=False
         for file, content in design.constraints.items():
             (scratch / file).write_text(content)
         started = time.monotonic()
-        nextpnr(device.family).run(arguments, scratch, timeout, _say(progress))
+        nextpnr(device.family).run(arguments, scratch, timeout, Progress(progress))
         routed = time.monotonic()
         progress("packing the bitstream")
         packer(device.family, design.pack[0]).run(design.pack[1:], scratch, timeout)
@@ -224,16 +213,6 @@ def _in_words(placement):
             for end in ("source", "sink")]
     return (f"from {ends[0]} to {ends[1]}: {placement['levels']} levels, {placement['logic_ns']} "
             f"ns of logic and {placement['routing_ns']} ns of routing")
-
-
-def _say(progress):
-    """Take lines of nextpnr, and tell what they mean where that is of interest."""
-    def say(line):
-        for pattern, meaning in STEPS:
-            if found := re.match(pattern, line):
-                progress(meaning.format(*found.groups()))
-                break
-    return say
 
 
 def _method():

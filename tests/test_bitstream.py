@@ -20,6 +20,7 @@ from boards.builds import resized
 from boards.devices import device_of
 from boards.floorplan import draw, paths_of, unit_of, units_of
 from boards.pll import Ecp5Pll, Ice40Pll, pll_of
+from boards.progress import ITERATIONS, REPORTS, Progress
 from boards.toolchain import Netlist
 from boards.tools import ToolError
 
@@ -138,7 +139,7 @@ def test_what_does_not_fit_is_told_before_place_and_route(tmp_path, monkeypatch)
 
 def test_progress_tells_how_far_placing_and_routing_are():
     said = []
-    say = bitstream._say(said.append)
+    say = Progress(said.append)
     for line in (
             "Info: Packing constants..",
             "Info:     at initial placer iter 3, wirelen = 27083",
@@ -155,3 +156,33 @@ def test_progress_tells_how_far_placing_and_routing_are():
     assert said == ["packing", "placing, iteration 3", "placing, iteration 7",
                     "placing, iteration 513", "routing clocks", "routing, 6799 arcs left",
                     "routing, 123 wires are used twice", "timing"]
+
+
+def test_a_placer_that_diverges_is_stopped():
+    say = Progress(lambda text: None)
+    for iteration in range(ITERATIONS + 1):
+        say(f"Info: iter={iteration} steplen=2.7 a=258.8 penalty=[45.91, 45.91]")
+    with pytest.raises(ToolError, match="^nextpnr's static placer found no placement in 1500 "
+                                        "iterations. Another --seed may do$"):
+        say(f"Info: iter={ITERATIONS + 1} steplen=2.7 a=258.8 penalty=[45.91, 45.91]")
+
+
+def test_a_router_that_gets_no_further_is_stopped():
+    said = []
+    say = Progress(said.append)
+
+    def report(left):
+        say(f"Info:      24000 |     8797      14718 |  497   485 |      {left}|   7.38  94.79|")
+
+    # It takes up more than it lays for a while, as often as it likes, if it gets on after that.
+    for least in (900, 800, 799):
+        report(least)
+        for turn in range(REPORTS - 1):
+            report(least + turn % 2)
+    report(798)
+    for _ in range(REPORTS - 1):
+        report(798)
+    assert said[-1] == "routing, 798 arcs left"
+    with pytest.raises(ToolError, match="^nextpnr's router does not get on: in 30 000 turns it has "
+                                        "not brought the arcs that are left below 798. Another"):
+        report(801)
