@@ -18,5 +18,5 @@ def _board(size, params, **options):
 
 BOARDS = (
     _board(25, lfe5u_25_build()),
-    _board(85, lfe5u_85_build(), options=("--placer", "static"), macros=True),
+    _board(85, lfe5u_85_build(), options=("--placer", "static"), macros=True, apart=True),
 )
