@@ -137,6 +137,26 @@ def test_what_does_not_fit_is_told_before_place_and_route(tmp_path, monkeypatch)
         build_bitstream(board, params=resized(board, rows=2, cols=2, lanes=1), workdir=tmp_path)
 
 
+def test_macros_lie_apart_where_the_board_says_so(tmp_path, monkeypatch):
+    (tmp_path / "netlist.json").write_text(json.dumps({"modules": {"top": {}}}))
+    monkeypatch.setattr(bitstream, "netlist_of", lambda *_: Netlist(
+        folder=str(tmp_path), cells={}, multipliers=[], seconds=1))
+    asked = []
+
+    def pin_macros(module, device, seed, *, apart):
+        asked.append((seed, apart))
+        raise ToolError("far enough")
+
+    monkeypatch.setattr(bitstream, "pin_macros", pin_macros)
+    board = board_of("ulx3s-25f")
+    params = resized(board, rows=2, cols=2, lanes=1)
+    for seed, apart in ((3, False), (4, True)):
+        with pytest.raises(ToolError, match="^far enough$"):
+            build_bitstream(dataclasses.replace(board, macros=True, apart=apart), seed=seed,
+                            params=params)
+    assert asked == [(3, False), (4, True)]
+
+
 def test_progress_tells_how_far_placing_and_routing_are():
     said = []
     say = Progress(said.append)
