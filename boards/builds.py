@@ -42,9 +42,10 @@ def lfe5u_45_build(sdram_bits=0):
     return ecp5_build(rows=12, cols=8, dsps=72, lanes=2, **memories)
 
 
-def lfe5u_85_build():
-    """2 lanes of 8x16 products for an LFE5U-85F."""
-    return ecp5_build(rows=8, cols=16, dsps=156, lanes=8, pixel_lanes=2, activation_bytes=65536,
+def lfe5u_85_build(rows=8):
+    """2 lanes of 8x16 products for an LFE5U-85F; or of more rows, which the tools place for a
+    faster grade of it."""
+    return ecp5_build(rows=rows, cols=16, dsps=156, lanes=8, pixel_lanes=2, activation_bytes=65536,
                       weight_bytes=98304, channels=1024, program_words=1024)
 
 

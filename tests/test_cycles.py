@@ -34,6 +34,7 @@ BUILDS = {
     "SDRAM": ULX3S.params,
     "45F": lfe5u_45_build(),
     "85F": lfe5u_85_build(),
+    "85F, 10 rows": lfe5u_85_build(rows=10),
 }
 
 #: From go to done, of shared models by build: what changes these makes networks faster or slower.
@@ -41,9 +42,10 @@ BUILDS = {
 CYCLES = {
     "resnet8_cifar10": {"8x8": 199_427, "4x4": 785_338, "4x4 serial": 800_880,
                         "2 of 12x16": 38_227, "UltraPlus": 910_329, "SDRAM": 207_780,
-                        "45F": 140_318, "85F": 52_896},
+                        "45F": 140_318, "85F": 52_896, "85F, 10 rows": 45_091},
     "kws_dscnn": {"8x8": 54_201, "4x4": 180_028, "4x4 serial": 221_438, "2 of 12x16": 15_932,
-                  "UltraPlus": 246_882, "SDRAM": 59_975, "45F": 48_382, "85F": 17_762},
+                  "UltraPlus": 246_882, "SDRAM": 59_975, "45F": 48_382, "85F": 17_762,
+                  "85F, 10 rows": 16_794},
 }
 
 
