@@ -187,6 +187,23 @@ def test_board_looks_at_its_port_first(name, words, tmp_path, monkeypatch):
     assert (tmp_path / "link").is_symlink()
 
 
+def test_board_leaves_the_link_of_one_that_was_faster(tmp_path, monkeypatch):
+    """Of two that were started with one --port, the second to be ready gives way."""
+    path = tmp_path / "port"
+
+    def compile_slowly(*_, **__):
+        path.symlink_to("/dev/null")  # a port that somebody else has
+        return SimpleNamespace(close=lambda: None)
+
+    monkeypatch.setattr("sim.virtual_board.VirtualBoard", compile_slowly)
+    monkeypatch.setattr("sim.virtual_board.PseudoTerminal",
+                        lambda _: nullcontext(SimpleNamespace(path="/dev/pts/mine", alive=False)))
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    code, text = call("board", "--port", path)
+    assert code == 1 and "port is there already; remove it, or give another --port" in text
+    assert str(path.readlink()) == "/dev/null"
+
+
 def test_board_ends_with_its_terminal_and_takes_the_place_of_a_dead_one(port, tmp_path):
     path = tmp_path / "port"
     path.symlink_to("/dev/pts/there-is-none")

@@ -1,5 +1,6 @@
 import signal
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -46,9 +47,7 @@ def board(
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
         signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
-        with PseudoTerminal(virtual) as terminal:
-            if port is not None:
-                port.symlink_to(terminal.path)
+        with PseudoTerminal(virtual) as terminal, _link(port, terminal.path):
             console.print(announcement(chosen, params, terminal.path), highlight=False)
             while terminal.alive:
                 time.sleep(0.2)
@@ -57,8 +56,6 @@ def board(
         console.print(f"ended after {virtual.cycle:,} cycles", highlight=False)
     finally:
         virtual.close()
-        if port is not None and port.is_symlink():
-            port.unlink()
 
 
 def announcement(chosen, params, path):
@@ -79,3 +76,18 @@ def _make_way(port):
     if port.exists() or port.is_symlink():
         raise ValueError(f"{port} is there already; remove it, or give another --port")
     check_target(port)
+
+
+@contextmanager
+def _link(port, target):
+    """Have ``port``, unless it is None, lead to ``target`` meanwhile."""
+    if port is None:
+        yield
+        return
+    _make_way(port)  # another board may have come while this one was compiled
+    port.symlink_to(target)
+    try:
+        yield
+    finally:
+        if port.is_symlink() and str(port.readlink()) == target:
+            port.unlink()
