@@ -80,7 +80,7 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
     buffer = {name: settings[name] for name in ("word_bytes", "buffer_bytes")}
     fast = not small  # the output registers of block RAM cost cycles, not area; iCE40 has none
     if core == "requantizer":
-        one_of("requantize", requantize, Requantizer.CYCLES)
+        Requantizer.check("requantize", requantize, rounding)
         return Requantizer(lanes=lanes, cycles=requantize, rounding=rounding)
     if core == "im2col":
         fir = settings["fir_rows"] > 0

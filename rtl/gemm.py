@@ -66,6 +66,8 @@ class Gemm(wiring.Component):
             raise TypeError(f"array must be ArrayParams, not {array!r}")
         self.array = array
         self.requantize = one_of("requantize", requantize, (0, *Requantizer.CYCLES))
+        if requantize:
+            Requantizer.check("requantize", requantize, rounding)
         self.pixel_lanes = integer("pixel_lanes", pixel_lanes, 1, MAX_PIXEL_LANES)
         last_sums = data.ArrayLayout(signed(array.sum_width(array.rows - 1)),
                                      pixel_lanes * array.cols)

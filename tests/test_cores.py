@@ -47,6 +47,10 @@ def test_products_use_every_multiplier(rows, cols, fir_rows, multipliers, counts
         "accelerator has no word_bytes; its options are activation_bytes, buffer_bytes, bus, "
         "channels, depth, fir_rows, lanes, program_words, requantize, rounding, weight_bytes")),
     ({"core": "accelerator", "bus": "apb"}, "bus must be one of axi, wishbone, not 'apb'"),
+    *(({"core": core, "family": "ice40", "rounding": "float32"}, (
+        "requantize must be 1 for the rounding float32, not 3: the serial multiplier drops the "
+        "bits that a float32 is rounded by"))
+      for core in ("requantizer", "conv2d", "accelerator")),
     ({"core": "conv2d", "lanes": 3}, "lanes must divide the 8 columns, not be 3"),
 ])
 def test_refuses(arguments, message):

@@ -111,8 +111,7 @@ class AcceleratorParams:
         object.__setattr__(self, "fused", self.fused and self.addition)
         one_of("lanes", self.lanes, [n for n in (1, 2, 4, 8, 16, 32)
                                      if n <= self.word_bytes and self.array.cols % n == 0])
-        one_of("rounding", self.rounding, ROUNDINGS.values())
-        one_of("requantize", self.requantize, Requantizer.CYCLES)
+        Requantizer.check("requantize", self.requantize, self.rounding)
         for name, low, high in (("depth", 2, 4096), ("activation_bytes", 64, 1 << 20),
                                 ("weight_bytes", 64, 1 << 22), ("channels", 8, 1 << 16),
                                 ("program_words", 64, 1 << 16), ("sum_bits", 16, 32),

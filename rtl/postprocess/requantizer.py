@@ -71,11 +71,8 @@ class Requantizer(wiring.Component):
 
     def __init__(self, *, lanes=1, cycles=1, rounding="tflm", twice=False, bits=32):
         self.lanes = integer("lanes", lanes, 1, 32)
-        self.cycles = one_of("cycles", cycles, self.CYCLES)
-        self.rounding = one_of("rounding", rounding, ("tflm", "float32", "both"))
-        if cycles > 1 and rounding != "tflm":
-            raise ValueError(f"cycles must be 1 for the rounding {rounding}, not {cycles}: the "
-                             "serial multiplier drops the bits that a float32 is rounded by")
+        self.check("cycles", cycles, rounding)
+        self.cycles, self.rounding = cycles, rounding
         self._tail = PipelinedLane.latency_of(rounding) if cycles == 1 else SerialLane.latency
         self.latency = self._tail + (cycles if cycles > 1 else 0)
         self.twice = bool(twice)
@@ -93,6 +90,16 @@ class Requantizer(wiring.Component):
             **({"again": In(stream.Signature(sums_of(lanes))), "again_params": In(ChannelParams),
                 "again_range": In(OutputRange)} if twice else {}),
         })
+
+    @classmethod
+    def check(cls, name, cycles, rounding):
+        """Refuse a rounding that there is not, and ``cycles``, by the name of their parameter, that
+        there are not or not with it: with :exc:`ValueError`."""
+        one_of(name, cycles, cls.CYCLES)
+        one_of("rounding", rounding, ("tflm", "float32", "both"))
+        if cycles > 1 and rounding != "tflm":
+            raise ValueError(f"{name} must be 1 for the rounding {rounding}, not {cycles}: the "
+                             "serial multiplier drops the bits that a float32 is rounded by")
 
     def elaborate(self, platform):
         m = Module()
