@@ -14,6 +14,9 @@ LIBRARIES = {"libusb-1.0": "libusb-1.0-0", "libhidapi-hidraw": "libhidapi-hidraw
              "libhidapi-libusb": "libhidapi-libusb0", "libftdi1": "libftdi1-2",
              "libudev": "libudev1"}
 
+#: What comes in the first kilobytes of each family's bitstreams.
+PREAMBLES = {"ice40": b"\x7e\xaa\x99\x7e", "ecp5": b"\xff\xff\xbd\xb3"}
+
 #: What it, and libftdi under it, say, and what that means.
 MEANINGS = (
     (r"error : (\S+) not found",
@@ -52,6 +55,10 @@ def flash_board(board, file, *, volatile=False, cable=None, timeout=300, say=lam
     """
     if not Path(file).is_file() or not Path(file).stat().st_size:
         raise FlashError(f"{file} is not a bitstream: build it first")
+    with open(file, "rb") as content:
+        if PREAMBLES[board.family] not in content.read(4096):
+            raise FlashError(f"{file} is not a bitstream for {board.title}, and would overwrite "
+                             f"what it has: `systolith build --board {board.name}` makes one")
     _load(board, flash_arguments(board, file, volatile, cable), timeout, say)
 
 

@@ -18,7 +18,7 @@ ULX3S = board_of("ulx3s-45f")
 @pytest.fixture
 def bitstream(tmp_path):
     file = tmp_path / "top.bit"
-    file.write_bytes(b"bits")
+    file.write_bytes(b"\xff\0Part\0\xff\xff\xff\xbd\xb3 \x7e\xaa\x99\x7e bits")  # for all boards
     return file
 
 
@@ -90,6 +90,19 @@ def test_hangs_no_longer_than_it_may(monkeypatch, tmp_path, bitstream):
 def test_refuses_no_bitstream(tmp_path):
     with pytest.raises(FlashError, match=r"is not a bitstream: build it first$"):
         flash_board(ULX3S, tmp_path / "nothing.bit")
+
+
+@pytest.mark.parametrize("name, content", [
+    ("ulx3s-45f", b"\xff\0\0\xff\x7e\xaa\x99\x7eQ"), ("icebreaker", b"\xff\xff\xff\xbd\xb3"),
+    ("icebreaker", b"import sys"), ("icebreaker", b"\xff" * 5000 + b"\x7e\xaa\x99\x7e"),
+])
+def test_refuses_what_the_board_cannot_load(monkeypatch, tmp_path, name, content):
+    asked, file = loader(monkeypatch, tmp_path, "Done", 0), tmp_path / "wrong"
+    file.write_bytes(content)
+    with pytest.raises(FlashError, match=r"wrong is not a bitstream for .*, and would overwrite what "
+                       rf"it has: `systolith build --board {name}` makes one$"):
+        flash_board(board_of(name), file)
+    assert not asked.exists()
 
 
 def test_refuses_a_way_that_the_board_has_not(bitstream):
