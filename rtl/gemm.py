@@ -19,8 +19,10 @@ class Gemm(wiring.Component):
     A product is computed in passes: up to ``depth`` vectors by ``cols`` columns. For each pass, and
     in it for each row tile of ``rows`` taps, the tile's weights come on ``weights`` and its vectors
     on ``i``: ``first`` and ``last`` frame the tile, ``start`` marks all vectors of the first tile
-    of the pass and ``done`` those of its last. The sums of a pass then leave by channel groups,
-    ``lanes`` channels at a time, and in a group vector by vector, while the next pass is computed.
+    of the pass and ``done`` those of its last. ``keep`` is high, but for vectors that only end a
+    filter: those are of tiles with ``fir``, as :class:`SystolicArray` has them. The sums of a pass
+    then leave by channel groups, ``lanes`` channels at a time, and in a group vector by vector,
+    while the next pass is computed.
     One vector a cycle, unless weights or parameters are late, a drain takes longer than the
     pass after it, or a tile has fewer than ``min_tile`` vectors.
 

@@ -1,5 +1,6 @@
 """Verilog of a component, with a table of its ports."""
 
+import inspect
 import itertools
 import re
 import subprocess
@@ -71,7 +72,7 @@ def header(component, name):
     """The comment at the head of the Verilog."""
     meanings = getattr(component, "meanings", {})
     lines = [f"{name}: {type(component).__name__} of Systolith {rtl.__version__}",
-             "", *_parameters(component), "",
+             "", *_contract(component), "", *_parameters(component), "",
              "A stream moves a payload in each cycle with both its valid and its ready high; a",
              "payload once offered stays until it is taken. Reset is synchronous, active high.",
              "", f"{'port':<28} {'dir':<4} {'bits':>5}  meaning"]
@@ -84,6 +85,12 @@ def header(component, name):
         lines += [f"{'':<28} {'':<4} {bits:>5}  . {field}" for bits, field in
                   _fields(member.shape)]
     return "".join(f"// {line}".rstrip() + "\n" for line in lines) + "\n"
+
+
+def _contract(component):
+    """The docstring, as plain text: what the ports are for, and what happens when."""
+    text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", inspect.cleandoc(type(component).__doc__ or ""))
+    return text.replace("``", "").splitlines()
 
 
 def _parameters(component):

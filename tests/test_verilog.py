@@ -96,6 +96,21 @@ def test_header_says_what_ports_of_a_bus_are_for():
             in emitted(WISHBONE, "generic"))
 
 
+@cases
+def test_header_has_the_contract(core, family):
+    verilog = emitted(core, family)
+    head = verilog[:verilog.index("\nmodule ")]
+    assert "// Members\n// -------\n" in head and "``" not in head and ":class:" not in head
+
+
+def test_header_says_what_streams_are_for():
+    assert """
+// weights : In(stream.Signature(bytes_of(cols)))
+//     Rows of a tile, row 0 first.
+// params : In(stream.Signature(ArrayLayout(ChannelParams, lanes)))
+""" in emitted("gemm", "generic")
+
+
 def test_header_describes_the_fields():
     assert """
 // params__payload              in      71  stream params: 1 x fields, as below, number 0 in the low bits
