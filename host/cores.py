@@ -88,6 +88,7 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
                                    output_register=fast, **buffer))
     if multipliers is None:
         multipliers = MULTIPLIERS[family]
+    multipliers = integer("multipliers", multipliers, 0, 1 << 10)
     if family == "ecp5" and core in {"gemm", "conv2d", "accelerator"} and requantize == 1:
         multipliers = max(multipliers - Requantizer.LANE_DSPS * lanes, 0)
     array = ArrayParams(rows=rows, cols=cols, fir_rows=settings["fir_rows"], products=products_for(

@@ -4,10 +4,11 @@
 import pytest
 
 from host.cores import CORES, build_core, macs_per_cycle
+from rtl.family import FAMILIES
 from rtl.params import ArrayParams, products_for
 
 
-@pytest.mark.parametrize("family", ["generic", "ice40", "ecp5"])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("rows, cols", [(1, 1), (4, 4), (5, 3), (12, 16), (32, 32)])
 def test_every_shape_can_be_built(core, family, rows, cols):
@@ -39,6 +40,8 @@ def test_products_use_every_multiplier(rows, cols, fir_rows, multipliers, counts
     ({"core": "gem"},
      "core must be one of array, im2col, requantizer, gemm, conv2d, accelerator, not 'gem'"),
     ({"core": "gemm", "rows": 33}, "rows must be between 1 and 32, not 33"),
+    *(({"core": "conv2d", "family": family, "multipliers": -4},
+       "multipliers must be between 0 and 1024, not -4") for family in FAMILIES),
     ({"core": "im2col", "lanes": 2},
      "im2col has no lanes; its options are buffer_bytes, fir_rows, word_bytes"),
     ({"core": "requantizer", "requantize": 5},
