@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from boards.devices import device_of
 from rtl.accelerator import AcceleratorParams
 from rtl.check import one_of
+from rtl.family import family_of
 from rtl.memory.sdram import SdramChip
 
 __all__ = ["Board", "board_of", "boards"]
@@ -107,9 +108,21 @@ class Board:
         return device_of(self.device).family
 
     def platform_class(self):
-        """The platform, for those who build."""
+        """The platform, for those who build.
+
+        Raises :exc:`ValueError` if there is none of that name, or it is of another family.
+        """
         module, _, name = self.platform.partition(":")
-        return getattr(importlib.import_module(f"amaranth_boards.{module}"), name)
+        try:
+            found = getattr(importlib.import_module(f"amaranth_boards.{module}"), name)
+        except (ImportError, AttributeError) as error:
+            raise ValueError(f"the platform of {self.name} must be a module of amaranth-boards and "
+                             f"a class in it, as module:class, not {self.platform!r}: {error}"
+                             ) from error
+        if family_of(found) != self.family:
+            raise ValueError(f"the platform of {self.name} must be one of an {self.device}; "
+                             f"{self.platform} has an {found.device}")
+        return found
 
 
 def boards():
@@ -117,7 +130,12 @@ def boards():
     package = importlib.import_module("boards.presets")
     modules = [importlib.import_module(f"boards.presets.{module.name}")
                for module in pkgutil.iter_modules(package.__path__)]
-    return {board.name: board for module in modules for board in module.BOARDS}
+    every = [board for module in modules for board in module.BOARDS]
+    known = {board.name: board for board in every}
+    if len(known) < len(every):
+        twice = next(board.name for board in every if known[board.name] is not board)
+        raise ValueError(f"two boards in boards/presets have the name {twice}; each needs its own")
+    return known
 
 
 def board_of(name):

@@ -1,11 +1,13 @@
 """Presets of boards: each can be built, by its own declaration."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from boards.board import Board, board_of, boards
 from boards.devices import DEVICES
+from boards.presets import upduino
 from rtl.accelerator import Accelerator
 
 NAMES = sorted(boards())
@@ -32,6 +34,26 @@ def test_params_are_checked():
     with pytest.raises(TypeError, match=r"^params must be AcceleratorParams, not 3$"):
         Board(name="a", title="A", device="up5k", platform="icebreaker:ICEBreakerPlatform", mhz=1,
               params=3)
+
+
+@pytest.mark.parametrize("platform, reason", [
+    ("my_board:MyBoardPlatform", "must be a module of amaranth-boards and a class in it, as "
+     "module:class, not 'my_board:MyBoardPlatform': No module named 'amaranth_boards.my_board'"),
+    ("icebreaker:Nothing", "must be a module of amaranth-boards and a class in it, as module:class, "
+     "not 'icebreaker:Nothing': module 'amaranth_boards.icebreaker' has no attribute 'Nothing'"),
+    ("ulx3s:ULX3S_25F_Platform", "must be one of an up5k; ulx3s:ULX3S_25F_Platform has an "
+     "LFE5U-25F"),
+])
+def test_the_platform_is_one_that_there_is(platform, reason):
+    board = replace(board_of("icebreaker"), platform=platform)
+    with pytest.raises(ValueError, match=f"^the platform of icebreaker {reason}$"):
+        board.platform_class()
+
+
+def test_names_are_of_one_board(monkeypatch):
+    monkeypatch.setattr(upduino, "BOARDS", (replace(board_of("hx8k"), mhz=12),))
+    with pytest.raises(ValueError, match=r"^two boards in boards/presets have the name hx8k; "):
+        boards()
 
 
 def test_macros_are_those_of_ecp5():
