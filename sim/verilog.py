@@ -89,7 +89,8 @@ def header(component, name):
 
 def _contract(component):
     """The docstring, as plain text: what the ports are for, and what happens when."""
-    text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", inspect.cleandoc(type(component).__doc__ or ""))
+    text = inspect.cleandoc(type(component).__doc__ or "")
+    text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", text)
     return text.replace("``", "").splitlines()
 
 

@@ -99,8 +99,8 @@ def test_refuses_no_bitstream(tmp_path):
 def test_refuses_what_the_board_cannot_load(monkeypatch, tmp_path, name, content):
     asked, file = loader(monkeypatch, tmp_path, "Done", 0), tmp_path / "wrong"
     file.write_bytes(content)
-    with pytest.raises(FlashError, match=r"wrong is not a bitstream for .*, and would overwrite what "
-                       rf"it has: `systolith build --board {name}` makes one$"):
+    with pytest.raises(FlashError, match=r"wrong is not a bitstream for .*, and would "
+                       rf"overwrite what it has: `systolith build --board {name}` makes one$"):
         flash_board(board_of(name), file)
     assert not asked.exists()
 
