@@ -1,17 +1,19 @@
 """Clocks of boards as place and route gave them, on record beside the designs they belong to."""
 
+import importlib.metadata
 import json
 import statistics
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from boards.bitstream import build_bitstream, prepare
-from boards.tools import tool_versions
+from boards.bitstream import BUILD, build_bitstream, prepare
+from boards.tools import cached, digest, tool_versions
 
 __all__ = ["FILE", "Clock", "measure", "read_clocks", "stale", "write_clocks"]
 
 #: The record: a list of :class:`Clock`.
 FILE = Path(__file__).parent / "clocks.json"
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,7 @@ def stale(clock, board):
     if clock.tools != tools:
         return "; ".join(f"{name} was {clock.tools.get(name, 'another tool')} and is {version}"
                          for name, version in tools.items() if clock.tools.get(name) != version)
-    if clock.netlist_hash != prepare(board).netlist_hash:
+    if clock.netlist_hash != _design(board).netlist_hash:
         return "the design is another one by now"
     return ""
 
@@ -85,3 +87,18 @@ def measure(board, seeds=(1, 2, 3), progress=lambda text: None):
         seconds=[round(build.seconds["place and route"]) for build in builds],
         **{name: getattr(typical, name) for name in (
             "luts", "ffs", "dsps", "rams", "sprams", "critical_path", "netlist_hash", "tools")})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Design:
+    netlist_hash: str
+
+
+def _design(board):
+    """The hash of the board's design, which takes seconds to tell: kept as long as no source of it
+    changes."""
+    sources = [path.read_text() for folder in ("rtl", "boards")
+               for path in sorted(ROOT.glob(f"{folder}/**/*.py"))]
+    versions = list(map(importlib.metadata.version, ("amaranth", "amaranth-boards")))
+    return cached(BUILD / "designs" / f"{digest(repr(board), sources, versions)}.json", _Design,
+                  lambda _: _Design(netlist_hash=prepare(board).netlist_hash))

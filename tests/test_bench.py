@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -136,6 +137,28 @@ def test_missed_clock_gives_no_rate(record):
     figures, = bench_networks(networks([]), [BOARD])
     assert figures.per_second is figures.link_per_second is None
     assert figures.problem == "the clock of 24 MHz is missed: the median of 3 seeds bears 23"
+
+
+def test_a_design_is_built_once_for_its_hash(monkeypatch, tmp_path):
+    prepared = []
+
+    def prepare(board):
+        prepared.append(board.mhz)
+        return SimpleNamespace(netlist_hash=f"of {board.mhz} MHz")
+
+    monkeypatch.setattr(boards.clocks, "BUILD", tmp_path)
+    monkeypatch.setattr(boards.clocks, "prepare", prepare)
+    clock = a_clock(netlist_hash="of 24 MHz", tools=tool_versions("ice40"))
+    faster = replace(BOARD, mhz=30)
+    for _ in range(2):
+        assert stale(clock, BOARD) == ""
+        assert stale(clock, faster) == "the design is another one by now"
+    assert prepared == [24, 30]
+    (tmp_path / "rtl").mkdir()
+    (tmp_path / "rtl" / "changed.py").write_text("other = 1")
+    monkeypatch.setattr(boards.clocks, "ROOT", tmp_path)
+    stale(clock, BOARD)
+    assert prepared == [24, 30, 24]
 
 
 @pytest.mark.parametrize("clock", read_clocks().values(), ids=read_clocks())
