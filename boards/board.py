@@ -95,6 +95,8 @@ class Board:
             raise ValueError("pins must be given for an SPI bus: no platform has one for it")
         if self.macros and self.family != "ecp5":
             raise ValueError(f"macros can be placed on an ECP5, not on {self.device}")
+        if self.apart and not self.macros:
+            raise ValueError("apart must be given with macros: it says where these are placed")
         if not isinstance(self.params, AcceleratorParams):
             raise TypeError(f"params must be AcceleratorParams, not {self.params!r}")
         bits = self.sdram.data_bits if self.sdram else 0

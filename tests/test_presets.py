@@ -65,6 +65,14 @@ def test_macros_are_those_of_ecp5():
               params=board_of("icebreaker").params, macros=True)
 
 
+def test_apart_says_how_macros_are_placed():
+    board = board_of("ecpix5-85f")
+    assert board.macros and board.apart
+    with pytest.raises(ValueError, match=r"^apart must be given with macros: it says where these "
+                                         r"are placed$"):
+        replace(board, macros=False)
+
+
 def test_every_board_has_a_line_in_the_docs():
     text = Path(__file__).parents[1].joinpath("docs", "boards.md").read_text()
     for name in NAMES:
