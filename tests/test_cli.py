@@ -13,7 +13,7 @@ from boards.bitstream import Bitstream
 from boards.board import boards
 from boards.report import Report
 from host.cli import app, main, show
-from host.cli.arrays import check_target
+from host.cli.files import check_target
 from host.runtimes.onnxruntime import OnnxruntimeError
 from host.target import RunError
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from host.cli.arrays import check_picture
+from host.cli.files import check_picture
 
 __all__ = ["bench"]
 

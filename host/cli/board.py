@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from host.cli.arrays import check_target
 from host.cli.builds import Lanes, Requantize, build_of
+from host.cli.files import check_target
 
 __all__ = ["announcement", "board"]
 

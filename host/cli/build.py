@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from host.cli.arrays import check_folder, check_picture, check_target, writing
+from host.cli.files import check_folder, check_picture, check_target, writing
 
 __all__ = ["build"]
 

@@ -3,8 +3,8 @@ from typing import Annotated
 
 import typer
 
-from host.cli.arrays import check_target, writing
 from host.cli.builds import BoardName, build_of
+from host.cli.files import check_target, writing
 from host.cli.options import (
     BufferBytes,
     Cols,

@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from host.cli.arrays import check_target, load, save
+from host.cli.files import check_target, load, save
 
 __all__ = ["gemm"]
 

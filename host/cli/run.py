@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from host.cli.arrays import check_target, writing
 from host.cli.builds import BoardName, Lanes, PixelLanes, Requantize, build_of
+from host.cli.files import check_target, writing
 from host.cli.options import Baud, On
 
 __all__ = ["run"]

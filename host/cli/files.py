@@ -1,4 +1,4 @@
-"""Files that several commands take and give: arrays, folders, pictures."""
+"""Files that commands read and write: arrays, pictures, folders."""
 
 import os
 from contextlib import contextmanager
