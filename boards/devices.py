@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from rtl.check import one_of
+
 __all__ = ["DEVICES", "Device", "device_of"]
 
 
@@ -66,6 +68,4 @@ DEVICES = {device.name: device for device in (
 
 def device_of(name):
     """The :class:`Device` of that name; :exc:`ValueError` names all there are otherwise."""
-    if name not in DEVICES:
-        raise ValueError(f"device must be one of {', '.join(DEVICES)}, not {name!r}")
-    return DEVICES[name]
+    return DEVICES[one_of("device", name, DEVICES)]
