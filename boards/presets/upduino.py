@@ -6,12 +6,12 @@ from boards.builds import up5k_build
 __all__ = ["BOARDS"]
 
 
-def _board(name, title, note, **link):
+def _board(name, title, note, **options):
     return Board(
         name=name, title=title, device="up5k", platform="upduino_v3:UpduinoV3Platform",
         clock="clk12", mhz=24, params=up5k_build(), led=False, volatile=False,
         options=("--placer", "static"),
-        flash=("--board", "ice40_generic", "--cable", "ft232"), **link,
+        flash=("--board", "ice40_generic", "--cable", "ft232"), **options,
         note=f"bridge the jumper OSC: the clock comes from the oscillator of 12 MHz. {note}")
 
 
