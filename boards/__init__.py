@@ -1,1 +1,1 @@
-"""Devices and the flow from a core to its figures on one of them."""
+"""Devices and boards: bitstreams and how they are loaded, place and route, reports."""

@@ -1,4 +1,4 @@
-"""Everything on the host: importers, runs on the simulated cores, the command line."""
+"""Everything on the host: importers, the compiler, drivers, sessions, the command line."""
 
 __all__ = ["Session"]  # noqa: F822
 
