@@ -4,7 +4,6 @@ clocks: ``python -m host.describe``."""
 from pathlib import Path
 
 from amaranth.hdl import Shape
-from amaranth.lib import data
 
 from boards.board import boards
 from boards.clocks import read_clocks
@@ -22,6 +21,7 @@ from rtl.accelerator.registers import (
 )
 from rtl.bus import StreamRegister
 from rtl.layouts import ChannelParams
+from sim.layout import layout_of
 
 __all__ = ["PAGES", "describe_clocks", "describe_registers", "fields_of", "write_pages"]
 
@@ -79,7 +79,7 @@ def describe_registers():
     parts += _section("Streams", StreamRegister.__doc__, ("offset", "register", "what"), [
         (int(each), each.name, each.text) for each in StreamRegister])
     parts += _section("Parameters of a channel", ChannelParams.__doc__, *_layout_table(
-        data.Layout.cast(ChannelParams)))
+        layout_of(ChannelParams)))
     parts += _section(
         "Descriptor",
         f"Of a build of 8 x 8 products with default memories: {descriptor_words(params)} words. "
@@ -110,18 +110,15 @@ def fields_of(layout, offset=0, name=""):
     """Leaves of a layout: (first bit, bits, path)."""
     for key, field in layout:
         path = f"{name}[{key}]" if isinstance(key, int) else f"{name}.{key}".lstrip(".")
-        shape = field.shape
-        if isinstance(shape, type) and issubclass(shape, data.Struct):
-            shape = data.Layout.cast(shape)
-        if isinstance(shape, data.Layout):
-            yield from fields_of(shape, offset + field.offset, path)
+        if (inner := layout_of(field.shape)) is not None:
+            yield from fields_of(inner, offset + field.offset, path)
         else:
-            shape = Shape.cast(shape)
+            shape = Shape.cast(field.shape)
             yield (offset + field.offset, f"{shape.width}{' signed' * shape.signed}", path)
 
 
-#: Pages by what writes them.
 DOCS = Path(__file__).parents[1] / "docs"
+#: What writes each page.
 PAGES = {DOCS / "registers.md": describe_registers, DOCS / "clocks.md": describe_clocks}
 
 

@@ -4,15 +4,9 @@ import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
+from sim.layout import layout_of
+
 __all__ = ["pack", "unpack"]
-
-
-def _layout(shape):
-    if isinstance(shape, data.Layout):
-        return shape
-    if isinstance(shape, type) and issubclass(shape, data.Struct):
-        return data.Layout.cast(shape)
-    return None
 
 
 def _element(path, values, index, length):
@@ -26,7 +20,7 @@ def _element(path, values, index, length):
 
 def _bits(path, shape, values):
     """Bits (count, width) of ``values``, low bit first."""
-    layout = _layout(shape)
+    layout = layout_of(shape)
     if isinstance(layout, data.ArrayLayout):
         return np.concatenate([
             _bits(f"{path}[{index}]", layout.elem_shape,
@@ -71,7 +65,7 @@ def _stack(elements):
 
 
 def _values(shape, bits):
-    layout = _layout(shape)
+    layout = layout_of(shape)
     if isinstance(layout, data.ArrayLayout):
         step = Shape.cast(layout.elem_shape).width
         return _stack([_values(layout.elem_shape, bits[:, index * step:(index + 1) * step])

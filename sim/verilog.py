@@ -14,6 +14,7 @@ from amaranth.lib.wiring import In
 
 import rtl
 from rtl.netlist import emit_rtlil, ports_of
+from sim.layout import layout_of
 
 YOSYS = """
 import sys
@@ -116,7 +117,7 @@ def _meaning(path, shape):
 
 
 def _describe(shape):
-    layout = _layout(shape)
+    layout = layout_of(shape)
     if isinstance(layout, data.ArrayLayout):
         return f"{layout.length} x {_describe(layout.elem_shape)}, number 0 in the low bits"
     if layout is not None:
@@ -127,9 +128,9 @@ def _describe(shape):
 
 
 def _fields(shape, prefix="", offset=0):
-    layout = _layout(shape)
+    layout = layout_of(shape)
     if layout is None or isinstance(layout, data.ArrayLayout):
-        if layout is not None and _layout(layout.elem_shape) is not None:
+        if layout is not None and layout_of(layout.elem_shape) is not None:
             yield from _fields(layout.elem_shape, f"{prefix}[0]", offset)
         return
     for name, field in layout:
@@ -139,14 +140,6 @@ def _fields(shape, prefix="", offset=0):
         label = f"{prefix}.{name}".lstrip(".")
         yield field.width, f"[{high}:{low}] {label}: {_describe(field.shape)}"
         yield from _fields(field.shape, label, low)
-
-
-def _layout(shape):
-    if isinstance(shape, data.Layout):
-        return shape
-    if isinstance(shape, type) and issubclass(shape, data.Struct):
-        return data.Layout.cast(shape)
-    return None
 
 
 def streams_of(component):
