@@ -1,9 +1,7 @@
 """From the bytes of an .onnx file to a :class:`host.graph.Graph`."""
 
 import math
-import os
 import struct
-from pathlib import Path
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -15,6 +13,7 @@ from host.onnx import edges, fold, moves, qdq, qlinear, sums
 from host.onnx.builder import Builder
 from host.onnx.node import Node, damaged
 from host.onnx.values import Activation, Constant, Picture, Refusal
+from host.source import read_source
 
 __all__ = ["read_onnx"]
 
@@ -45,15 +44,7 @@ def read_onnx(source):
         If the file cannot be read, is damaged, or holds operators which are not supported: all of
         those are named, each with its index, name and the reason.
     """
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return _checked(bytes(source))
-    path = Path(os.fspath(source))
-    try:
-        return _checked(path.read_bytes())
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}") from error
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
+    return read_source(source, _checked)
 
 
 def _checked(data):

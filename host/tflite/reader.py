@@ -1,15 +1,14 @@
 """From the bytes of a .tflite file to a :class:`host.graph.Graph`."""
 
 import math
-import os
 import struct
-from pathlib import Path
 
 import numpy as np
 import tflite
 from flatbuffers import number_types
 
 from host.graph import Graph, ModelError, Operator, Tensor
+from host.source import read_source
 from host.tflite.ends import Ends
 from host.tflite.node import Node, Refusal
 from host.tflite.operators import CHECKS
@@ -42,15 +41,7 @@ def read_tflite(source):
         If the file cannot be read, is damaged, or holds operators which are not supported: all of
         those are named, each with its index and the reason.
     """
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return _checked(bytes(source))
-    path = Path(os.fspath(source))
-    try:
-        return _checked(path.read_bytes())
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}") from error
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
+    return read_source(source, _checked)
 
 
 def _checked(data):
