@@ -67,6 +67,21 @@ def test_a_late_copy_of_the_clock():
         assert cell.parameters["CLKOS2_DIV"] == pll.os
 
 
+def test_outputs_of_an_ecp5_pll_rise_together():
+    parameters = Ecp5Pll.of(25, 90).instance(Signal(), Signal(), Signal()).parameters
+    for name in "CLKOP", "CLKOS":
+        assert parameters[f"{name}_CPHASE"] == parameters[f"{name}_DIV"] - 1
+        assert parameters[f"{name}_FPHASE"] == 0
+
+
+@pytest.mark.parametrize("pfd, expected", [(10, 1), (16, 1), (17, 2), (25, 2), (26, 3), (43, 3),
+                                           (44, 4), (65, 4), (66, 5), (100, 5), (101, 6)])
+def test_filter_range_of_an_ice40_pll(pfd, expected):
+    """As icepll of Project IceStorm has them."""
+    pll = Ice40Pll(divr=0, divf=63, divq=4, mhz=48, pfd=pfd)
+    assert pll.instance(Signal(), Signal(), Signal()).parameters["FILTER_RANGE"].value == expected
+
+
 @pytest.mark.parametrize("name", sorted(boards()))
 def test_every_board_can_be_prepared(name):
     board = board_of(name)
