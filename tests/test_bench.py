@@ -161,6 +161,11 @@ def test_a_design_is_built_once_for_its_hash(monkeypatch, tmp_path):
     assert prepared == [24, 30, 24]
 
 
+def test_clock_is_met_by_the_median():
+    assert a_clock(mhz=[20.0, 24.0, 24.5]).met
+    assert not a_clock(mhz=[23.9, 23.9, 30.0]).met
+
+
 @pytest.mark.parametrize("clock", read_clocks().values(), ids=read_clocks())
 def test_clocks_on_record_are_borne_from_every_seed(clock):
     board = board_of(clock.board)
@@ -216,6 +221,7 @@ def test_record(record, monkeypatch):
     record(a_clock(board="other"))
     monkeypatch.setattr(boards.clocks, "build_bitstream", fake_build)
     assert measure(BOARD, (4, 5, 6)).mhz == [28.0, 25.0, 31.0]
+    assert measure(BOARD, (4, 5)).critical_path == "path 5"  # of two, the slower
     bench("--record", "--board", "icebreaker")
     clocks = read_clocks()
     assert list(clocks) == ["icebreaker", "other"]
