@@ -105,6 +105,19 @@ def test_refuses_what_the_board_cannot_load(monkeypatch, tmp_path, name, content
     assert not asked.exists()
 
 
+def test_a_network_does_not_overwrite_the_bitstream(monkeypatch, tmp_path):
+    asked = loader(monkeypatch, tmp_path, "Done", 0)
+    board, file = board_of("icebreaker"), tmp_path / "top.bin"
+    file.write_bytes(bytes(board.image_at + 1))
+    with pytest.raises(FlashError, match=r"has 131073 bytes, but the program is to begin after "
+                                         r"131072 of them$"):
+        flash_image(board, "model.bin", file)
+    assert not asked.exists()
+    file.write_bytes(bytes(board.image_at))
+    flash_image(board, "model.bin", file)
+    assert asked.exists()
+
+
 def test_refuses_a_way_that_the_board_has_not(bitstream):
     with pytest.raises(ValueError, match=r"cannot be loaded alone, only its flash"):
         flash_arguments(board_of("orangecrab-25f"), bitstream, volatile=True)

@@ -9,6 +9,7 @@ from boards.board import Board, board_of, boards
 from boards.devices import DEVICES
 from boards.presets import upduino
 from rtl.accelerator import Accelerator
+from rtl.postprocess import Requantizer
 
 NAMES = sorted(boards())
 
@@ -23,6 +24,19 @@ def test_preset(name):
     Accelerator(board.params)
     array, device = board.params.array, DEVICES[board.device]
     assert array.rows * array.cols > 0 and board.mhz < device.frequency
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_preset_takes_no_more_multipliers_than_there_are(name):
+    board = board_of(name)
+    array, lanes = board.params.array, board.params.lanes
+    kinds = [(array.kind(row, stage), array.stage_lanes(stage))
+             for row in range(array.rows) for stage in range(array.stages)]
+    taken = board.params.pixel_lanes * sum(
+        {"dsp": width, "dsp2": 1, "mac16": 1}.get(kind, 0) for kind, width in kinds)
+    if board.family == "ecp5":
+        taken += Requantizer.LANE_DSPS * lanes
+    assert taken <= DEVICES[board.device].dsps
 
 
 def test_unknown_board():
