@@ -25,5 +25,5 @@ BOARDS = (
     _board(85, 90, lfe5u_85_build(), options=("--placer", "static"), macros=True, seed=3),
     # Slower, but with room for networks whose weights do not fit on the chip.
     _board(45, 90, lfe5u_45_build(sdram_bits=16), "-sdram"),
-    _board(85, 90, lfe5u_45_build(sdram_bits=16), "-sdram", options=("--placer", "static")),
+    _board(85, 80, lfe5u_45_build(sdram_bits=16), "-sdram"),
 )
