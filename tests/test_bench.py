@@ -21,18 +21,21 @@ from boards.tools import tool_versions
 from host.bench import anchors
 from host.bench.networks import Figures, bench_networks, networks
 from host.bench.plots import bytes_a_cycle, costs
-from host.bench.wire import ANSWER, REQUEST
+from host.bench.wire import ANSWER, REQUEST, CountedAccelerator, uart_seconds
 from host.cli import app
 from host.cli.bench import _show
 from host.compiler import compile_graph
-from host.digits import model_bytes
+from host.device import Device
+from host.digits import held_out, model_bytes
 from host.driver import AcceleratorDriver
 from host.fitting import small_build
 from host.link import Channel, Pipe
 from host.link.frames import Unframer, frame
+from host.link.simulated import SimulatedPipe
 from host.tflite import read_tflite
 from rtl.link.protocol import INFO, WORDS, Kind, Status
 from sim.cycles import CycleModel
+from sim.virtual_board import VirtualBoard
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 BOARD = board_of("icebreaker")
@@ -295,6 +298,35 @@ def test_spi_has_no_rate_of_its_own(record, capsys):
 def test_bytes_on_the_wire(words):
     assert len(frame(bytes(5 + 4 * words))) == REQUEST + 4 * words
     assert len(frame(bytes(2 + 4 * words))) == ANSWER + 4 * words
+
+
+def test_bytes_of_a_run_are_those_on_a_link():
+    graph = read_tflite(model_bytes())
+    params = small_build(4, 4)
+    board = VirtualBoard(params)
+    counted = CountedAccelerator(params)
+    program = compile_graph(graph, params)
+    try:
+        device = Device(SimulatedPipe(board))
+        x = held_out().pictures[:1]
+        for target in device, counted:
+            target.load(program)
+            target.run(x)
+        counted.clear()
+        counts, before = device.channel.counts, replace(device.channel.counts)
+        for target in device, counted:
+            target.run(x)
+        assert counts.retries == 0
+        assert counted.bytes_out == counts.bytes_out - before.bytes_out
+        assert counted.bytes_in == counts.bytes_in - before.bytes_in
+    finally:
+        counted.close()
+        board.close()
+
+
+def test_a_uart_works_both_ways_at_once():
+    assert uart_seconds(300_000, 100_000, 3_000_000) == pytest.approx(1)
+    assert uart_seconds(100_000, 600_000, 3_000_000) == pytest.approx(2)
 
 
 class Answering(Pipe):
