@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from boards.bitstream import Bitstream
 from boards.board import boards
+from boards.peers import peers_of
 from boards.report import Report
 from host.cli import app, main, show
 from host.cli.files import check_target
@@ -296,6 +297,15 @@ def test_report_tells_the_tools(monkeypatch):
     result = CliRunner().invoke(app, ["report", "array", "--device", "up5k", "--rows", "1",
                                       "--cols", "1"])
     assert result.exit_code == 0 and MADE in result.stdout
+
+
+def test_report_compares_with_cores_of_the_family():
+    assert [peer.name for peer in peers_of("array", "ice40")] == ["axis-systolic-array 2x4"]
+    peers = peers_of("conv2d", "ecp5")
+    assert {peer.device for peer in peers} == {"lfe5u-85f"}
+    fastest = max(peers, key=lambda peer: peer.gmacs)
+    assert fastest.gmacs == pytest.approx(96 * 84e6 / 1e9)
+    assert fastest.luts_per_mac == pytest.approx(17134 / 96)
 
 
 def test_help_names_every_command():

@@ -63,6 +63,10 @@ def test_pictures(folder):
     loaded, = load_inputs([COLOUR], [folder / "red.png"])
     assert loaded.shape == (1, 3, 4, 2)
     assert loaded[0, :, 1, 1].tolist() == [255, 0, 10]
+    # A height of 3 is no channels, if there are channels at the end.
+    flat = replace(COLOUR, shape=(1, 3, 4, 3))
+    loaded, = load_inputs([flat], [folder / "red.png"])
+    assert loaded.shape == (1, 3, 4, 3) and loaded[0, 1, 1].tolist() == [255, 0, 10]
 
 
 @pytest.mark.parametrize("ends, names, message", [
