@@ -33,7 +33,7 @@ app = typer.Typer(
     cls=_Commands, name="systolith", no_args_is_help=True, add_completion=False,
     pretty_exceptions_enable=False,
     help="An open convolution engine for small FPGAs: runs int8 networks on its RTL, bit for bit "
-         "as TensorFlow Lite Micro does, and gives the cores as Verilog.")
+         "as TensorFlow Lite Micro does, and exports its cores as Verilog.")
 for module in (run, check, gemm, emit, report, build, flash, devices, selftest, board, bench):
     app.command()(getattr(module, module.__name__.rpartition(".")[2]))
 

@@ -12,31 +12,32 @@ __all__ = ["bench"]
 def bench(
     models: Annotated[list[Path] | None, typer.Argument(
         metavar="[MODEL]...", help="Quantised .tflite or .onnx networks, besides the one that "
-        "reads digits. Those of MLPerf Tiny are told by their bytes, and set beside published "
-        "figures.")] = None,
+        "reads digits. Those of MLPerf Tiny are recognised by their bytes and compared with "
+        "published figures.")] = None,
     board: Annotated[list[str] | None, typer.Option(
-        "--board", "-b", metavar="BOARD", help="A board, or all; again for more. Left out, those "
-        "whose clock is on record.")] = None,
+        "--board", "-b", metavar="BOARD", help="A board, or all; can be repeated. By default "
+        "those whose clock is on record.")] = None,
     layers: Annotated[bool, typer.Option(
-        "--layers", help="Count the cycles of typical layers on 8x8 cores instead.")] = False,
+        "--layers", help="Instead, count the cycles of typical layers on 8x8 cores.")] = False,
     plot: Annotated[Path | None, typer.Option(
-        metavar="FILE.png", help="Draw what each layer's cycles are spent on, and the roofline; "
-        "PNG, SVG or PDF.")] = None,
+        metavar="FILE.png", help="Draw what each layer spends its cycles on, and a roofline; PNG, "
+        "SVG or PDF.")] = None,
     record: Annotated[bool, typer.Option(
-        "--record", help="Place and route the boards first, and put their clocks on record; "
+        "--record", help="First place and route the boards, and put their clocks on record; this "
         "takes long.")] = False,
     seeds: Annotated[int | None, typer.Option(
-        min=1, max=99, help="Runs of place and route for --record, from the board's seed on; 3 if "
-        "left out.")] = None,
+        min=1, max=99, help="Runs of place and route for --record, from the board's seed on; by "
+        "default 3.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ):
-    """Print what networks take on boards: cycles, their floor, inferences a second, and how that
-    compares with published figures.
+    """Show how fast networks are on boards: cycles, their floor, inferences a second, and how
+    these compare with published figures.
 
-    Cycles are those of the simulated RTL of each board's build. Clocks are those that place and
-    route gave the whole design of the board, the median of all seeds on record; one that belongs to
-    another design or to other tools is refused as stale, with status 1. JSON has an object for each
-    network on each board; one that a board does not run has only "network", "board" and "problem".
+    Cycles are those of the simulated RTL of each board's build. Clocks are those of the whole
+    design of the board after place and route, the median of all seeds on record. A clock that
+    belongs to another design or to other tools is refused as stale, with status 1. JSON has an
+    object for each network on each board; if the board cannot run the network, it has only
+    "network", "board" and "problem".
     """
     if seeds is not None and not record:
         raise ValueError("--seeds are those of --record, which has to be given with it")

@@ -14,21 +14,20 @@ __all__ = ["announcement", "board"]
 
 def board(
     name: Annotated[str | None, typer.Argument(
-        metavar="[BOARD]", help="Whose build to simulate, such as icebreaker or ulx3s-45f; left "
-        "out, the one that the options describe.")] = None,
-    rows: Annotated[int | None, typer.Option(help="Rows of the array; 8 if left out.")] = None,
-    cols: Annotated[int | None, typer.Option(help="Columns of the array; 8 if left out.")] = None,
+        metavar="[BOARD]", help="The board to simulate, such as icebreaker or ulx3s-45f; by "
+        "default the build that the options describe.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows of the array; by default 8.")] = None,
+    cols: Annotated[int | None, typer.Option(help="Columns of the array; by default 8.")] = None,
     lanes: Lanes = None,
     requantize: Requantize = None,
     port: Annotated[Path | None, typer.Option(
-        help="Where to put a symbolic link to the port.")] = None,
+        help="Put a symbolic link to the port here.")] = None,
     vcd: Annotated[Path | None, typer.Option(help="Write waveforms to this file.")] = None,
 ):
-    """Be a board: the simulated FPGA, its UART's pins included, behind a pseudo-terminal.
+    """Simulate a board: its FPGA, including the pins of the UART, behind a pseudo-terminal.
 
-    Any serial program can open it until Ctrl-C. Bits take four clocks there instead of what the
-    board's own clock asks for; all else is what is synthesised. How long things take says nothing
-    of USB.
+    Any serial program can open it, until Ctrl-C. A bit takes four clocks, fewer than on the board;
+    everything else is what is synthesised. Its timing does not include that of USB.
     """
     from host.cli.show import console, progress
     from sim.virtual_board import PseudoTerminal, VirtualBoard

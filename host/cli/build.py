@@ -12,29 +12,30 @@ __all__ = ["build"]
 
 def build(
     board: Annotated[str, typer.Option(
-        "--board", "-b", metavar="BOARD", help="Whose bitstream to make; a wrong name lists all.")],
+        "--board", "-b", metavar="BOARD", help="The board; a wrong name lists all.")],
     seed: Annotated[int | None, typer.Option(
-        min=0, help="Seed of place and route; left out, one known to meet the clock.")] = None,
+        min=0, help="Seed of place and route; by default one known to meet the clock.")] = None,
     frequency: Annotated[float | None, typer.Option(
-        min=1, metavar="MHZ", help="Clock to ask of the PLL, instead of the board's.")] = None,
+        min=1, metavar="MHZ", help="Clock for the PLL to make, instead of the board's.")] = None,
     rows: Annotated[int | None, typer.Option(help="Rows of the array.")] = None,
     cols: Annotated[int | None, typer.Option(help="Columns of the array.")] = None,
     lanes: Annotated[int | None, typer.Option(
         help="Channels that are requantised side by side.")] = None,
     standalone: Annotated[bool, typer.Option(
-        "--standalone", help="Load a program from the board's flash when the power comes: "
+        "--standalone", help="Load a program from the board's flash at power-up; "
         "`systolith flash --model` puts it there.")] = False,
     output: Annotated[Path | None, typer.Option(
-        "--output", "-o", metavar="FILE", help="Where a copy of the bitstream goes.")] = None,
+        "--output", "-o", metavar="FILE", help="Copy the bitstream to this file.")] = None,
     keep: Annotated[Path | None, typer.Option(
-        metavar="FOLDER", help="Where RTLIL, constraints and the placed netlist go.")] = None,
+        metavar="FOLDER", help="Copy RTLIL, constraints and the placed netlist to this "
+        "folder.")] = None,
     floorplan: Annotated[Path | None, typer.Option(
         metavar="FILE.png", help="Draw where each unit lies.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ):
-    """Make a board's bitstream: the whole accelerator and its link, with the clock met.
+    """Build a board's bitstream: the whole accelerator and its link.
 
-    Takes minutes the first time; what was made is kept. Fails if the clock is missed.
+    This takes minutes the first time; the result is kept. It fails if the clock is not met.
     """
     from boards.bitstream import build_bitstream, check_timing, prepare
     from boards.board import board_of

@@ -9,8 +9,8 @@ from host.cli.options import Cols, Lanes, PixelLanes, Requantize, Rows
 __all__ = ["BoardName", "Cols", "Lanes", "PixelLanes", "Requantize", "Rows", "build_of"]
 
 BoardName = Annotated[str | None, typer.Option(
-    "--board", metavar="BOARD", help="The build of a board, such as icebreaker or ulx3s-45f; the "
-    "options of a build do not go with it.")]
+    "--board", metavar="BOARD", help="Take the build of a board, such as icebreaker or ulx3s-45f; "
+    "it cannot be combined with other options of a build.")]
 
 
 def build_of(board, rows, cols, lanes, requantize, **others):

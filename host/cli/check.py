@@ -14,8 +14,8 @@ Size = typer.Option(rich_help_panel="Memories of a build", show_default=False)
 def check(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite or .onnx network.")],
     board: BoardName = None,
-    rows: Annotated[int | None, typer.Option(help="Rows of the array; 8 if left out.")] = None,
-    cols: Annotated[int | None, typer.Option(help="Columns of the array; 8 if left out.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows of the array; by default 8.")] = None,
+    cols: Annotated[int | None, typer.Option(help="Columns of the array; by default 8.")] = None,
     lanes: Lanes = None,
     pixel_lanes: PixelLanes = None,
     requantize: Requantize = None,
@@ -27,14 +27,15 @@ def check(
     buffer_bytes: Annotated[int | None, Size] = None,
     max_lines: Annotated[int | None, Size] = None,
     mhz: Annotated[float | None, typer.Option(
-        min=0.001, help="Clock to count inferences a second with; left out, the board's.")] = None,
+        min=0.001, help="Clock for inferences a second; by default the board's.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ):
     """Say whether a network fits a build, and how fast it will be, before any synthesis.
 
-    For each operator: where it runs, products, cycles and bytes. Cycles come from a model of the
-    hardware, within 2 % of it but for few small layers. Ends with status 1 if the network does not
-    fit: then all that is short is named, and cycles are those of a build that is large enough.
+    For each operator it shows where it runs, and its products, cycles and bytes. Cycles come from a
+    model of the hardware, which is within 2 % of it but for a few small layers. If the network does
+    not fit, everything that is too small is named, the cycles are those of a build that is large
+    enough, and the status is 1.
     """
     from host.check import check as examine
     from host.models import read_model

@@ -9,11 +9,11 @@ __all__ = ["devices"]
 
 def devices(
     port: Annotated[list[str] | None, typer.Option(
-        "--on", metavar="PORT", help="A port to look at, such as that of a virtual board; left "
-        "out, all serial ports.")] = None,
+        "--on", metavar="PORT", help="A port to look at, such as that of a virtual board; by "
+        "default all serial ports.")] = None,
     baud: Baud = None,
 ):
-    """List serial ports, and what answers there."""
+    """List serial ports and the boards that answer on them."""
     from host.cli.show import console, progress
     from host.ports import scan
 

@@ -27,12 +27,12 @@ Size = typer.Option(rich_help_panel="Memories of the accelerator", show_default=
 def emit(
     core: Core,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.v",
-                                         help="Where the Verilog goes.")],
+                                         help="Write the Verilog to this file.")],
     rows: Rows | None = None,
     cols: Cols | None = None,
     family: Annotated[str | None, typer.Option(
-        help="generic, ice40 or ecp5: whose multipliers and memories are instantiated; generic if "
-        "left out.")] = None,
+        help="generic, ice40 or ecp5: whose multipliers and memories to instantiate; by default "
+        "generic.")] = None,
     multipliers: Multipliers = None,
     fir_rows: FirRows = None,
     depth: Depth = None,
@@ -42,7 +42,7 @@ def emit(
     word_bytes: WordBytes = None,
     buffer_bytes: BufferBytes = None,
     bus: Annotated[str | None, typer.Option(
-        help="axi (AXI4-Lite) or wishbone: how the accelerator is reached; axi if left out.")] =
+        help="Bus of the accelerator: axi (AXI4-Lite) or wishbone; by default axi.")] =
         None,
     board: BoardName = None,
     activation_bytes: Annotated[int | None, Size] = None,
@@ -51,7 +51,7 @@ def emit(
     program_words: Annotated[int | None, Size] = None,
     top: Annotated[str | None, typer.Option(help="Name of the module.")] = None,
 ):
-    """Write a core as Verilog, with a table of its ports at the head."""
+    """Export a core as Verilog, with a table of its ports at the head."""
     from boards.board import boards
     from host.cli.show import console, progress
     from host.cores import build_core

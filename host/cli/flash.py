@@ -12,19 +12,19 @@ def flash(
         "--board", "-b", metavar="BOARD", help="The board that is plugged in.")],
     file: Annotated[Path | None, typer.Argument(
         metavar="[BITSTREAM]",
-        help="What to load; left out, what `systolith build` makes.")] = None,
+        help="What to load; by default what `systolith build` makes.")] = None,
     volatile: Annotated[bool, typer.Option(
-        "--volatile", help="Load the FPGA alone, until the power goes; not the flash.")] = False,
+        "--volatile", help="Load only the FPGA, until power-off, and not the flash.")] = False,
     cable: Annotated[str | None, typer.Option(
         metavar="NAME", help="The JTAG cable, as openFPGALoader calls it, such as ft232 or "
-        "usb-blaster; left out, the board's own.")] = None,
+        "usb-blaster; by default the board's own.")] = None,
     model: Annotated[Path | None, typer.Option(
-        "--model", help="A .tflite or .onnx network that goes into the flash behind the "
-        "bitstream: it is loaded when the power comes.")] = None,
+        "--model", help="A .tflite or .onnx network to put into the flash behind the bitstream, "
+        "from where it is loaded at power-up.")] = None,
 ):
     """Load a bitstream into a board that is plugged in; with --model, a network as well.
 
-    A bitstream of yours has to be one of `systolith build --standalone` then.
+    With --model, a bitstream that is given has to come from `systolith build --standalone`.
     """
     from boards.bitstream import build_bitstream, check_timing
     from boards.board import board_of

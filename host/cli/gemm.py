@@ -12,7 +12,7 @@ def gemm(
     a: Annotated[Path, typer.Argument(metavar="A.npy", help="int8 matrix (M, K).")],
     b: Annotated[Path, typer.Argument(metavar="B.npy", help="int8 matrix (K, N).")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="C.npy",
-                                         help="Where the int32 product (M, N) goes.")],
+                                         help="Write the int32 product (M, N) to this file.")],
     rows: Annotated[int, typer.Option(help="Rows of the array: taps at a time.")] = 8,
     cols: Annotated[int, typer.Option(help="Columns of the array: filters at a time.")] = 8,
     vcd: Annotated[Path | None, typer.Option(help="Write waveforms to this file.")] = None,

@@ -12,22 +12,22 @@ Core = Annotated[str, typer.Argument(
 Rows = Annotated[int, typer.Option(help="Rows of the array: taps at a time, 1 to 32.")]
 Cols = Annotated[int, typer.Option(help="Columns of the array: filters at a time, 1 to 32.")]
 Multipliers = Annotated[int | None, typer.Option(
-    help="Multipliers (DSPs) to use at most; the other products are made of LUTs.")]
+    help="The most multipliers (DSPs) to use; the other products are made of LUTs.")]
 FirRows = Annotated[int | None, typer.Option(
-    help="Rows that can work as filters of depthwise layers; 0 leaves that out.")]
+    help="Rows that can work as filters of depthwise layers; 0 for none.")]
 Depth = Annotated[int | None, typer.Option(help="Pixels that the accumulators hold.")]
-Lanes = Annotated[int | None, typer.Option(help="Channels that are requantised side by side.")]
+Lanes = Annotated[int | None, typer.Option(help="Channels requantised side by side.")]
 PixelLanes = Annotated[int | None, typer.Option(
     help="Arrays side by side, each on lines of its own, 1 to 4.")]
 Requantize = Annotated[int | None, typer.Option(
-    help="Cycles of a requantisation: 1, 2, 3, 4 or 6; 0 (gemm) leaves int32 sums.")]
+    help="Cycles of a requantisation: 1, 2, 3, 4 or 6; 0 (gemm only) leaves int32 sums.")]
 Rounding = Annotated[str | None, typer.Option(
-    help="tflm, float32 (half to even, as LiteRT and onnxruntime) or both.")]
+    help="Rounding: tflm, float32 (half to even, as LiteRT and onnxruntime), or both.")]
 WordBytes = Annotated[int | None, typer.Option(
-    help="Bytes of an input word, a power of two: what enters in a cycle.")]
+    help="Bytes that enter in a cycle, a power of two.")]
 BufferBytes = Annotated[int | None, typer.Option(help="Size of the line buffer, a power of two.")]
 On = Annotated[str | None, typer.Option(
     "--on", metavar="PORT", help="Port of a board: a serial one, such as /dev/ttyUSB1, or "
     "spi:BUS.DEVICE.")]
 Baud = Annotated[int | None, typer.Option(
-    help="Baud rate of the board; left out, those that boards are built for are tried.")]
+    help="Baud rate of the board; by default those that boards are built for are tried.")]

@@ -37,9 +37,9 @@ def report(
     seeds: Annotated[int, typer.Option(min=1, max=99, help="Runs of place and route.")] = 3,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ):
-    """Synthesise, place and route a core for a device: what it costs and how fast it is.
+    """Synthesise, place and route a core for a device, and show what it costs and how fast it is.
 
-    The core stands alone between registers that are not counted. Minutes for a large one.
+    The core stands alone between registers, which are not counted. A large core takes minutes.
     """
     from boards.devices import device_of
     from boards.peers import peers_of

@@ -14,40 +14,41 @@ __all__ = ["run"]
 
 def run(
     model: Annotated[Path | None, typer.Argument(
-        metavar="[MODEL]", help="A quantised .tflite or .onnx network; left out, one that reads "
+        metavar="[MODEL]", help="A quantised .tflite or .onnx network; by default one that reads "
         "handwritten digits.")] = None,
     input_files: Annotated[list[Path] | None, typer.Option(
-        "--input", metavar="FILE", help="A .npy or .npz of inputs (n, ...), or a picture; a file "
-        "for each input of a network that has several. Left out, digits, or noise for a network "
-        "of yours.")] = None,
+        "--input", metavar="FILE", help="A .npy or .npz of inputs (n, ...), or a picture; for a "
+        "network of several inputs, a file for each. By default digits, or noise for your own "
+        "network.")] = None,
     output_file: Annotated[Path | None, typer.Option(
-        "--output", metavar="Y.npy", help="Where the outputs (n, ...) go; .npz if there are "
-        "several.")] = None,
+        "--output", metavar="Y.npy", help="Write the outputs (n, ...) to this file; .npz if there "
+        "are several.")] = None,
     pictures: Annotated[int, typer.Option(
-        min=1, max=10_000, help="How many inputs to run at the most.")] = 100,
+        min=1, max=10_000, help="The most inputs to run.")] = 100,
     board: BoardName = None,
-    rows: Annotated[int | None, typer.Option(help="Rows of the array; 8 if left out.")] = None,
-    cols: Annotated[int | None, typer.Option(help="Columns of the array; 8 if left out.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows of the array; by default 8.")] = None,
+    cols: Annotated[int | None, typer.Option(help="Columns of the array; by default 8.")] = None,
     lanes: Lanes = None,
     pixel_lanes: PixelLanes = None,
     requantize: Requantize = None,
     compare: Annotated[str | None, typer.Option(
-        help="Runtime to compare with: tflm, litert or onnxruntime; left out, the one whose "
+        help="Runtime to compare with: tflm, litert or onnxruntime; by default the one whose "
         "rounding the network asks for.")] = None,
     layers: Annotated[bool, typer.Option(
-        "--layers", help="Show each layer: cycles, and bytes that differ from the golden model. "
-        "For these each input runs again, with as many tensors for outputs as fit.")] = False,
+        "--layers", help="Show each layer's cycles, and its bytes that differ from the golden "
+        "model. For the bytes each input runs again, with as many tensors as outputs as "
+        "fit.")] = False,
     on: On = None,
     baud: Baud = None,
     vcd: Annotated[Path | None, typer.Option(help="Write waveforms to this file.")] = None,
 ):
-    """Run a quantised network on the simulated RTL, or with --on on a board, and compare it with
-    the runtime it belongs to.
+    """Run a quantised network on the simulated RTL or, with --on, on a board, and compare every
+    byte with its reference runtime.
 
     The whole network runs on the accelerator; only softmax, local response normalisation and very
-    large windows run on the host. The accelerator is compiled for simulation at the first run;
-    without --board its memories are as large as the network needs. Ends with status 1 if any byte
-    differs that should not.
+    large windows run on the host. The first run compiles the accelerator for simulation. Without
+    --board, its memories are as large as the network needs. The status is 1 if any byte differs
+    that should not.
     """
     from host.cli.layer_table import draw_digits, layer_table
     from host.cli.show import console, progress

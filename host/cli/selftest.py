@@ -11,13 +11,13 @@ def selftest(
     on: On = None,
     baud: Baud = None,
     faults: Annotated[bool, typer.Option(
-        "--faults", help="Try the driver instead: a virtual board behind a pipe that loses, "
-        "doubles, alters and delays bytes, resets, cables that are pulled.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the faults.")] = 0,
+        "--faults", help="Instead, test the driver on a virtual board, behind a pipe that loses, "
+        "doubles, alters and delays bytes, with resets and pulled cables.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the faults.")] = 0,
 ):
-    """Check a board: its link, its memories, and the results of a network that is known.
+    """Test a board: its link, its memories, and the results of a known network.
 
-    Ends with status 1 if anything is wrong.
+    The status is 1 if anything is wrong.
     """
     if faults == (on is not None):
         raise ValueError("give either --on PORT, for a board, or --faults, for the driver")
