@@ -70,7 +70,8 @@ def test_devices(port):
     assert code == 0
     assert "4 x 4 products, 65536 bytes of activations, 131072 of weights" in text
     code, text = call("devices", "--on", "/dev/there-is-none")
-    assert code == 1 and "there is no such port" in text
+    assert code == 1 and "/dev/there-is-none: there is no such port" in text
+    assert text.count("/dev/there-is-none") == 1
 
 
 def test_a_memory_that_is_shared_is_told_once(monkeypatch):
