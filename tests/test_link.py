@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""The link's gateware: pins to bytes, bytes to frames, frames to commands."""
+"""The link's gateware: an SPI bus's pins to bytes, bytes to frames, frames to commands."""
 
 import functools
 import random
@@ -15,9 +15,9 @@ from amaranth.lib.wiring import In, Out, connect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host.link.frames import Unframer, encode, frame
+from host.link.frames import Unframer, frame
 from rtl.accelerator.registers import ID
-from rtl.link import Link, SpiTarget, UartRx, UartTx, divisor_of
+from rtl.link import Link, SpiTarget
 from rtl.link.protocol import INFO, RING, WORDS, Kind, Status
 from rtl.link.receiver import FrameReceiver
 from rtl.link.sender import FrameSender
@@ -25,136 +25,6 @@ from sim.bench import receive, send, simulate, stalls
 from sim.compiled import CompiledSim
 
 STALLS = [(1.0, 1.0), (0.3, 1.0), (1.0, 0.3), (0.3, 0.3)]
-
-
-# Frames in Python
-
-def decode(data):
-    """COBS by the book: a code, so many bytes less one, a zero, but for the last."""
-    out = []
-    while data:
-        code, data = data[0], data[1:]
-        out += [*data[:code - 1], 0]
-        data = data[code - 1:]
-    return bytes(out[:-1])
-
-
-@given(st.lists(st.one_of(st.just(0), st.integers(0, 255)), max_size=253).map(bytes))
-def test_cobs_has_no_zero_and_one_byte_more(data):
-    encoded = encode(data)
-    assert 0 not in encoded and len(encoded) == len(data) + 1
-    assert decode(encoded) == data
-
-
-def test_cobs_refuses_what_is_too_long():
-    with pytest.raises(ValueError, match=r"^a frame has at most 253 bytes, not 254$"):
-        encode(b"x" * 254)
-
-
-@given(st.lists(st.binary(min_size=1, max_size=40), max_size=5), st.data())
-def test_unframer_takes_bytes_in_any_portions(bodies, data):
-    raw, unframer, got = b"".join(map(frame, bodies)), Unframer(), []
-    while raw:
-        count = data.draw(st.integers(1, len(raw)))
-        got += unframer.feed(raw[:count])
-        raw = raw[count:]
-    assert got == bodies and unframer.bad == 0
-
-
-@given(st.binary(min_size=1, max_size=40), st.integers(0), st.integers(1, 255))
-def test_unframer_drops_what_is_not_intact(body, place, flip):
-    raw = bytearray(frame(body))
-    raw[place % len(raw)] ^= flip
-    assert body not in Unframer().feed(bytes(raw) + b"\0")
-    raw = bytearray(frame(body))
-    del raw[place % (len(raw) - 1)]
-    assert Unframer().feed(bytes(raw)) == []
-
-
-def test_unframer_forgets_endless_noise():
-    unframer = Unframer()
-    for _ in range(1000):
-        assert unframer.feed(b"\1" * 100) == []
-    assert len(unframer._rest) < 300
-    assert unframer.feed(b"\0" + frame(b"abc")) == [b"abc"]
-
-
-# UART
-
-async def drive(ctx, pin, bytes_, bit):
-    """Each byte as a UART sends it, ``bit`` clocks to a bit, whole or not."""
-    clock = edge = 0
-    for byte in bytes_:
-        for level in (0, *(byte >> n & 1 for n in range(8)), 1):
-            ctx.set(pin, level)
-            edge += bit
-            while clock < round(edge):
-                await ctx.tick()
-                clock += 1
-
-
-@pytest.mark.parametrize("divisor, bit", [(4, 4), (5, 5), (8, 8), (16, 15.7),
-                                          (16, 16.3), (30, 29.1)])
-def test_uart_receives(divisor, bit):
-    dut, data = UartRx(divisor=divisor), bytes([0, 255, 0x55, 0xaa, 1, 128, *range(20)])
-
-    async def line(ctx):
-        await drive(ctx, dut.pin, data, bit)
-        for _ in range(divisor):
-            await ctx.tick()
-
-    async def check(ctx):
-        assert bytes(await receive(ctx, dut.o, len(data))) == data
-
-    simulate(dut, line, check, watch=[dut.o])
-
-
-def test_uart_drops_glitches_and_bytes_without_stop_bit():
-    dut = UartRx(divisor=8)
-
-    async def line(ctx):
-        for level, clocks in ((0, 3), (1, 20), (0, 8 * 10), (1, 16)):
-            ctx.set(dut.pin, level)
-            await ctx.tick().repeat(clocks)
-        await drive(ctx, dut.pin, b"\x5a", 8)
-
-    async def check(ctx):
-        assert await receive(ctx, dut.o, 1) == [0x5a]
-
-    simulate(dut, line, check)
-
-
-@pytest.mark.parametrize("divisor", [4, 5, 16])
-def test_uart_sends(divisor):
-    dut, data, levels = UartTx(divisor=divisor), bytes([0, 255, 0x55, 0xc3]), []
-
-    async def listen(ctx):
-        async for *_, level in ctx.tick().sample(dut.pin):
-            levels.append(level)
-
-    async def bench(ctx):
-        await send(ctx, dut.i, data, stalls(divisor, 0.05))
-        await ctx.tick().repeat(12 * divisor)
-
-    simulate(dut, bench, background=[listen])
-    got, at = [], 0
-    while 0 in levels[at:]:
-        at = levels.index(0, at)
-        bits = [levels[at + divisor * n:at + divisor * (n + 1)] for n in range(10)]
-        assert all(len(set(bit)) == 1 for bit in bits) and bits[0][0] == 0 and bits[9][0] == 1
-        got.append(sum(bit[0] << n for n, bit in enumerate(bits[1:9])))
-        at += 10 * divisor - 1
-    assert bytes(got) == data
-
-
-def test_divisor():
-    assert divisor_of(24_000_000, 3_000_000) == 8 and divisor_of(90_300_000, 3_000_000) == 30
-    with pytest.raises(ValueError, match=r"^a clock of 25000000 Hz cannot give 3000000 baud "
-                       r"within 2%; 3125000 or 2777777 baud it can$"):
-        divisor_of(25_000_000, 3_000_000)
-    with pytest.raises(ValueError, match=r"^3000000 baud needs a clock of 12000000 Hz or more, "
-                       r"not 10000000$"):
-        divisor_of(10_000_000, 3_000_000)
 
 
 # SPI
