@@ -18,7 +18,7 @@ from host.compiler.passes import (
 )
 from host.fitting import small_build
 from host.golden_run import run_graph
-from host.graph import Operator
+from host.graph import Graph, Operator, Tensor
 from host.samples import Chain, int8, network, with_zeros
 
 PASSES = [fold_constants, fuse_padding, fuse_activations, remove_channels, drop_unused, optimise]
@@ -95,6 +95,22 @@ def test_pictures_come_one_at_a_time():
         Operator(kind="RELU6", inputs=(0,), outputs=(0,)),))
     with pytest.raises(ValueError, match="convert the model for a batch of 1$"):
         compile_graph(batch, small_build(4, 4))
+
+
+@pytest.mark.parametrize("taken", [1, 2, 5, 8, 12])
+def test_rows_of_other_lengths_than_pixels(taken):
+    """A fully connected layer may take its numbers otherwise than pixel by pixel."""
+    tensors = (Tensor(name="x", shape=(1, 5, 24), scales=(0.1,)),
+               Tensor(name="r", shape=(1, 5, 24), scales=(0.1,)),
+               Tensor(name="w", shape=(3, taken), scales=(0.1,), data=np.ones((3, taken), np.int8)),
+               Tensor(name="y", shape=(120 // taken, 3), scales=(0.5,)))
+    before = Graph(tensors=tensors, inputs=(0,), outputs=(3,), operators=(
+        Operator(kind="RELU6", inputs=(0,), outputs=(1,)),
+        Operator(kind="FULLY_CONNECTED", inputs=(1, 2), outputs=(3,), index=1,
+                 attributes={"activation": "NONE"})))
+    same_results(before, optimise(before))
+    with pytest.raises(ValueError, match=rf"has the shape \({120 // taken}, 3\); the first axis"):
+        compile_graph(before, small_build(4, 4))
 
 
 @pytest.mark.parametrize("output", [0, 1])

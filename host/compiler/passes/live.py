@@ -74,8 +74,8 @@ class Live:
             if operator.kind == "DEPTHWISE_CONV_2D":
                 inputs = np.repeat(self._foldable(operator), needs.shape[3] // len(parts[0]))
                 return ~(needs & ~inputs).any(axis=(0, 1, 2))
-            if operator.kind == "CONV_2D" and needs.shape[3] != len(parts[0]):  # in groups
-                return ~needs.any(axis=(1, 2, 3))
+            if needs.shape[-1] % len(parts[0]):  # in groups, or not pixel by pixel
+                return ~needs.reshape(len(needs), -1).any(axis=1)
             needs &= ~flat(self._foldable(operator), needs.shape[-1])
             return ~needs.reshape(len(needs), -1).any(axis=1)
         if operator.kind == "CONCATENATION":
@@ -119,12 +119,12 @@ class Live:
         """Keep what ``operator`` needs: of the operands, and of the result to match them."""
         y, activations = self.drop[operator.outputs[0]], activations_of(operator)
         x = self.drop[activations[0]] if activations[0] in self.drop else None
-        grouped = operator.kind == "CONV_2D" and (
-            self.graph.operand(operator, 1).shape[3] != len(x))
+        apart = operator.kind in self.WEIGHTED and (
+            self.graph.operand(operator, 1).shape[-1] % len(x))
         if operator.kind == "DEPTHWISE_CONV_2D":
             both = x & y.reshape(len(x), -1).all(axis=1)
             x[:], y[:] = both, np.repeat(both, len(y) // len(x))
-        elif operator.kind in self.WEIGHTED and not grouped:
+        elif operator.kind in self.WEIGHTED and not apart:
             _, weights, _ = self.graph.layer(operator)
             needs = (weights.data[~y] != 0) & ~flat(self._foldable(operator),
                                                     weights.shape[-1])
