@@ -1,5 +1,6 @@
 """Golden operators of the float32 rounding against onnxruntime itself, where halves are common."""
 
+import itertools
 import math
 
 import numpy as np
@@ -109,6 +110,20 @@ def test_mean(dtype):
         x, want, quantisation = pooled(rng, "QLinearGlobalAveragePool", dtype,
                                        (2, *rng.integers(1, 15, 2).tolist(), 40))
         np.testing.assert_array_equal(float32.mean(x, **quantisation), want, f"seed {seed}")
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3, 5, 10, 100])
+def test_softmax(dtype, offset, classes):
+    """Among them many halves, or what is as close to one as float32 tells."""
+    for seed, (sx, sy) in enumerate(itertools.product((0.003, 0.05, 0.3), (1 / 255, 1 / 256))):
+        rng = np.random.default_rng(seed)
+        x, _, _ = tensor(rng, dtype, (40_000 // classes, classes))
+        sx, sy, low = np.float32(sx), np.float32(sy), np.iinfo(dtype).min
+        want = run("QLinearSoftmax", {"x": x}, {"sx": sx, "zx": dtype.type(0), "sy": sy,
+                                                "zy": dtype.type(low)},
+                   "x sx zx sy zy", axis=1, opset=17)
+        got = float32.softmax(int8(x, offset), input_scale=sx, scale=sy, zero_point=-128)
+        np.testing.assert_array_equal(got, int8(want, offset), f"seed {seed}")
 
 
 def test_order_in_which_scales_are_multiplied():

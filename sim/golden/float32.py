@@ -160,12 +160,14 @@ def local_response_normalization(x, *, size, alpha, beta, bias, input_scale, inp
 
 def softmax(x, *, input_scale, scale, zero_point, low=-128, high=127):
     """QLinearSoftmax along the last axis: of exponentials in float32, as large as their sum allows,
-    times the whole part of ``1 / scale``."""
-    room = np.log(np.float64(np.finfo(np.float32).max) / x.shape[-1]) - 5
+    times the whole part of ``1 / scale``. The logarithm of that room is a float32, which tells what
+    the exponentials round to; product and quotient are float64."""
+    room = np.float64(np.log(np.finfo(np.float32).max / np.float32(x.shape[-1]))) - 5
     exponents = (np.arange(256) - 255) * np.float64(np.float32(input_scale)) + max(room, 0.0)
     table = np.exp(exponents).astype(np.float32)
     x = x.astype(np.int64)
     exponentials = table[x - x.max(axis=-1, keepdims=True) + 255]
     total = np.cumsum(exponentials, axis=-1, dtype=np.float32)[..., -1:]
-    real = exponentials * np.floor(np.float32(1) / np.float32(scale)) / total
+    whole = np.floor(np.float32(1) / np.float32(scale))
+    real = exponentials.astype(np.float64) * whole / total
     return np.clip(np.rint(real) + zero_point, low, high).astype(np.int8)
