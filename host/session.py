@@ -21,6 +21,10 @@ class _Golden:
     params = None
 
     def load(self, graph):
+        counts = {graph.tensors[index].shape[0] for index in (*graph.inputs, *graph.outputs)}
+        if len(counts) > 1:
+            raise ValueError(f"inputs and outputs have first axes of {sorted(counts)}, but that is "
+                             "the axis of the pictures: reshape all to the same")
         self.graph = graph
 
     def run(self, *inputs):
@@ -54,6 +58,8 @@ class End:
         """Numbers of ``dtype`` for ``real`` ones: to nearest, clamped; ties to even, as ONNX's
         QuantizeLinear has them, or away from zero, as TensorFlow Lite's QUANTIZE does."""
         limits = np.iinfo(self.dtype)
+        if not np.isfinite(real).all():
+            raise ValueError(f"input {self.name} has numbers that are not finite: NaN or infinity")
         quotients = np.asarray(real, np.float32) / np.float32(self.scale)
         if self.rounding == "tflm":
             whole = np.trunc(quotients)

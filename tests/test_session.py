@@ -67,6 +67,24 @@ def test_real_numbers():
     assert session.inputs[0].quantise([1e9, -1e9]).tolist() == [127, -128]
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_numbers_that_are_not_finite(number):
+    session = Session(model_bytes(), "golden")
+    with pytest.raises(ValueError, match=r"^input \S+ has numbers that are not finite: NaN or inf"):
+        session.run(np.full(PICTURES.shape, number, np.float32), real=True)
+
+
+def test_results_that_are_no_pictures():
+    """Of a fully connected layer that makes several rows of one picture."""
+    tensors = (Tensor(name="x", shape=(1, 6), scales=(0.1,)),
+               Tensor(name="w", shape=(3, 2), scales=(0.1,), data=np.ones((3, 2), np.int8)),
+               Tensor(name="y", shape=(3, 3), scales=(0.5,)))
+    graph = Graph(tensors=tensors, inputs=(0,), outputs=(2,), operators=(Operator(
+        kind="FULLY_CONNECTED", inputs=(0, 1), outputs=(2,), attributes={"activation": "NONE"}),))
+    with pytest.raises(ValueError, match=r"^inputs and outputs have first axes of \[1, 3\], but"):
+        Session(graph, "golden")
+
+
 @pytest.mark.parametrize("target", ["golden", small_build(4, 4)])
 def test_several_inputs_and_outputs(target):
     rng = np.random.default_rng(4)
