@@ -65,7 +65,10 @@ def _load(end, path, name=None):
             raise ValueError(f"{name} in {path} must be {_wanted(end)}, not {loaded[name].dtype} "
                              f"{loaded[name].shape}")
         return x
-    suited = {key: x for key in loaded.files if (x := _suited(end, loaded[key])) is not None}
+    try:
+        suited = {key: x for key in loaded.files if (x := _suited(end, loaded[key])) is not None}
+    except (ValueError, EOFError, BadZipFile) as error:
+        raise ValueError(f"{path}: {error}") from error
     if len(suited) != 1:
         what = "more than one" if suited else "none"
         raise ValueError(f"{path} must hold one array of {_wanted(end)}; of its arrays "
@@ -101,10 +104,16 @@ def _picture(end, path):
     height, width, channels = shape
     try:
         with Image.open(path) as image:
+            if image.mode[0] in "IF":  # of which L would keep what is below 256
+                raise ValueError(f"{path} has more than 8 bits a channel: save it with 8")
             image = image.convert("RGB" if channels == 3 else "L").resize((width, height))
             pixels = np.asarray(image).reshape(1, height, width, channels)
     except UnidentifiedImageError as error:
         raise ValueError(f"{path} is not a picture that can be read") from error
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        if getattr(error, "filename", None):  # it is not there, or may not be read
+            raise
+        raise ValueError(f"{path} is damaged, or too large a picture: {error}") from error
     if first:
         pixels = np.moveaxis(pixels, -1, 1)
     return pixels if end.dtype == "uint8" else (pixels.astype(np.int16) - 128).astype(np.int8)

@@ -1,7 +1,9 @@
 """Inputs from files: arrays, archives, pictures; and what is refused."""
 
 import re
+import struct
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ def folder(tmp_path):
     np.savez(tmp_path / "two.npz", a=X, b=X)
     np.savez(tmp_path / "named.npz", x=X, y=np.zeros((2, 3, 4, 2), np.uint8))
     (tmp_path / "cut.npz").write_bytes((tmp_path / "two.npz").read_bytes()[:100])
+    np.savez(tmp_path / "objects.npz", x=np.array([None]))
     (tmp_path / "text.npy").write_text("no array")
     (tmp_path / "text.png").write_text("no picture")
     return tmp_path
@@ -53,6 +56,18 @@ def test_several_inputs(folder):
         np.testing.assert_array_equal(y, other)
 
 
+def pictures(folder):
+    """Files that are pictures, but none to take."""
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(np.full((4, 3), 1 << 12, np.uint16)).save(folder / "deep.png")
+    image.effect_noise((90, 100), 50).save(folder / "noise.png")
+    (folder / "cut.png").write_bytes((folder / "noise.png").read_bytes()[:500])
+    image.new("L", (1, 1)).save(folder / "large.bmp")
+    with open(folder / "large.bmp", "r+b") as file:
+        file.seek(18)  # where width and height are
+        file.write(struct.pack("<ii", 40_000, 40_000))
+
+
 def test_pictures(folder):
     image = pytest.importorskip("PIL.Image")
     pixels = np.arange(0, 240, 20, np.uint8).reshape(4, 3)
@@ -76,6 +91,10 @@ def test_pictures(folder):
     ([END], ["cut.npz"], "cut.npz is neither an array that numpy.save wrote nor a picture"),
     ([END], ["text.npy"], "text.npy is neither an array that numpy.save wrote nor a picture"),
     ([END], ["text.png"], "text.png is not a picture that can be read"),
+    ([END], ["objects.npz"], "objects.npz: Object arrays cannot be loaded"),
+    ([END], ["cut.png"], "cut.png is damaged, or too large a picture: "),
+    ([END], ["large.bmp"], "large.bmp is damaged, or too large a picture: "),
+    ([END], ["deep.png"], "deep.png has more than 8 bits a channel: save it with 8"),
     ([END], ["two.npz"], (
         "two.npz must hold one array of int8 or real inputs of the shape (n, 4, 3, 1); of its "
         "arrays (a, b) more than one suits")),
@@ -86,6 +105,8 @@ def test_pictures(folder):
         "name, not 1 files")),
 ])
 def test_refuses(folder, ends, names, message):
+    if Path(names[0]).suffix in {".png", ".bmp"}:
+        pictures(folder)
     with pytest.raises(ValueError, match=re.escape(message)):
         load_inputs(ends, [folder / name for name in names])
 
