@@ -13,7 +13,7 @@ from host.compiler import Segment, compile_graph
 from host.compiler.allocation import allocate, lower_bound
 from host.fitting import fit, small_build
 from host.golden_run import run_graph
-from host.graph import Graph
+from host.graph import Graph, Operator, Tensor
 from host.samples import Chain, int8, network
 from rtl.accelerator.descriptor import Kind
 
@@ -111,6 +111,16 @@ def test_pictures_keep_their_padding_apart(pads):
     grown.conv(5)
     program = runs(grown.graph(), batch=3)
     assert len(program.layers) == (3 if pads[1].any() else 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 5000, 2), (1, 5000, 1, 2), (1, 5000)])
+def test_tensors_that_are_longer_than_loops(shape):
+    tensors = [Tensor(name=name, shape=shape, scales=(0.1,)) for name in ("x", "y")]
+    graph = Graph(tensors=tuple(tensors), inputs=(0,), outputs=(1,), operators=(
+        Operator(kind="RELU", inputs=(0,), outputs=(1,), index=3),))
+    with pytest.raises(ValueError, match=r"^operator 3 \(RELU\): it is more than a descriptor can "
+                                         "say, of up to 4095 lines, pixels or channels: "):
+        compile_graph(graph, small_build(4, 4))
 
 
 def test_large_windows_are_left_to_the_host():

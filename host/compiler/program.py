@@ -171,7 +171,9 @@ def encode(params, rounding, layers, ends, bases, areas):
             out.append(packed(layout, fields, words))
         except ValueError as error:
             operator = layer.operator
-            raise ValueError(f"operator {operator.index} ({operator.kind}): {error}") from error
+            raise ValueError(f"operator {operator.index} ({operator.kind}): it is more than a "
+                             f"descriptor can say, of up to {MOST - 1} lines, pixels or channels: "
+                             f"{error}") from error
         if number + 1 in ends:
             out.append(packed(layout, {"kind": int(Kind.END)}, words))
     return np.concatenate(out) if out else np.zeros(0, np.uint32)
