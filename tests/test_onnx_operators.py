@@ -143,6 +143,8 @@ SUMS = [node("MatMulInteger", ["x", "m", "z", "wz"], "i"), node("Cast", ["i"], "
     (qdq("Clip", "zero", "one"), ["QUANTIZE"], {}),
     (qdq("MaxPool", pair=Q, kernel_shape=[2, 2]), ["MAX_POOL_2D"], {}),
     (qdq("MaxPool", kernel_shape=[2, 2]), ["MAX_POOL_2D", "QUANTIZE"], {}),
+    ([dq("x", "xr"), dq("z", "fill"), node("Pad", ["xr", "pads", "fill"], "yr"), q("yr", pair=Q)],
+     ["PAD"], {"constants": {"pads": np.array([0, 0, 2, 1, 0, 0, 0, 3])}}),
     (qdq("Pad", "pads", pair=Q), ["PAD"], {"constants": {
         "pads": np.array([0, 0, 1, 2, 0, 0, 3, 0])}}),
     (qdq("Resize", "", "scales", pair=Q, mode="nearest"), ["RESIZE_NEAREST_NEIGHBOR"],
@@ -203,6 +205,20 @@ def test_several_inputs_and_outputs():
                  node("QLinearConv", ["a", *CONV[1:]], "y"), inputs=("x", "x2"), outputs=("y", "a"))
     graph, kinds = check(data)
     assert (kinds, len(graph.inputs), len(graph.outputs)) == (["ADD", "CONV_2D"], 2, 2)
+
+
+@pytest.mark.parametrize("kind, shape, attributes", [
+    ("Flatten", (1, 72, 1, 1), {}), ("Transpose", (1, 2, 6, 6), {"perm": [0, 2, 3, 1]})])
+@pytest.mark.parametrize("last", [[], [q("t", pair=Q)], [q("t", "v", Q), dq("v", "y")]])
+def test_outputs_that_are_moved(kind, shape, attributes, last):
+    """What the file calls otherwise within than at its end, or has there alone."""
+    nodes = [*qdq("LeakyRelu", pair=Q)[:2], q("yr", "i", Q), dq("i", "r"),
+             node(kind, ["r" if last else "i"], "t" if last else "y", **attributes), *last]
+    data = model(*nodes, shape=shape, output="float" if len(last) == 2 else "int8")
+    graph = read_onnx(data)
+    x = np.arange(72).astype(np.int8).reshape(graph.tensors[graph.inputs[0]].shape)
+    y, = OnnxReference(data).run(x)
+    np.testing.assert_array_equal(y, run_graph(graph, x)[graph.outputs[0]])
 
 
 def test_constants_as_inputs():
@@ -274,6 +290,8 @@ REFUSALS = [
      "input 3 is a constant"),
     ([node("QLinearSoftmax", ["x", *Q, "p", "pz"], axis=2, opset=13)], {}, "along axis 2"),
     ([node("QLinearConcat", [*Q, "x", *Q, "x", *Q], axis=3)], {}, "along axis 3"),
+    (qdq("Softmax", pair=["p", "pz"], axis=2), {},
+     "operator 2 (QuantizeLinear): of Softmax, whose result it quantises: it goes along axis 2"),
     (qdq("LRN", size=0), {}, "the size 0 is not an odd number"),
     (qdq("LRN", size=2), {}, "the size 2 is not an odd number"),
     (qdq("LRN", size=3, bias=-1.0), {}, "only positive numbers"),
@@ -290,6 +308,9 @@ REFUSALS = [
     ([node("Pad", ["x", "pads"])], {"constants": {"pads": np.array([0, 1, 0, 0, 0, 0, 0, 0])}},
      "pad pictures or channels"),
     (qdq("Pad", "pads", "one"), {"constants": {"pads": np.array([0, 0, 1, 1, 0, 0, 1, 1])}},
+     "pads with 1.0 instead of the zero point"),
+    ([dq("x", "xr"), dq("one8", "fill"), node("Pad", ["xr", "pads", "fill"], "yr"), q("yr")],
+     {"constants": {"pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]), "one8": np.int8(23)}},
      "pads with 1.0 instead of the zero point"),
     (qdq("Pad", "pads", mode="reflect"), {"constants": {"pads": np.array([0] * 8)}},
      "only padding with a constant"),

@@ -158,6 +158,17 @@ def _max_pool(node):
     return replace(pools.maximum(node, x), real=x.real)
 
 
+def _fill(node, real):
+    """The number that a Pad puts in, which may be quantised as whatever else is."""
+    fill = node.operand(2)
+    match fill:
+        case None:
+            return np.float32(0) if real else np.int64(0)
+        case Weights() if real:
+            return single((fill.array.astype(np.float32) - fill.zero_points) * fill.scales, "fill")
+    return single(node.constant(2, "fill"), "fill")
+
+
 def _pad(node):
     x = _bounded(node)
     if node.attribute("mode", "STRING", "constant") != "constant":
@@ -168,9 +179,7 @@ def _pad(node):
     else:
         node.expect(2, 4)
         pads = tuple(node.constant(1, "paddings").ravel().tolist())
-        value = (np.float32(0) if node.operand(2) is None and x.real else
-                 np.int64(0) if node.operand(2) is None else
-                 single(node.constant(2, "fill"), "fill"))
+        value = _fill(node, x.real)
     rank = len(x.shape)
     if node.operand(3) is not None:
         raise Refusal("padding of some axes is not possible: give paddings for all")

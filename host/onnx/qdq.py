@@ -38,7 +38,10 @@ def _quantize(node):
             return pointwise.requantise(node, value, scale, zero_point, unsigned, bounds)
         case Pending():
             bounds = moves.quantised_bounds(value.low, value.high, scale, zero_point)
-            return value.finish(scale, zero_point, unsigned, bounds)
+            try:
+                return value.finish(scale, zero_point, unsigned, bounds)
+            except Refusal as refusal:
+                raise Refusal(f"of {value.what}, whose result it quantises: {refusal}") from refusal
         case Sums(real=True):
             return sums.finish(value, scale, zero_point, unsigned)
     return node.activation(0, real=True)  # says what it is instead

@@ -16,8 +16,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from host.edges import to_graph, to_runtime
-from host.graph import ModelError
+from host.edges import from_runtime, to_runtime
 from host.onnx import read_onnx
 
 __all__ = ["OnnxReference", "OnnxruntimeError"]
@@ -57,21 +56,22 @@ class OnnxReference:
 
     @functools.cached_property
     def _exposed(self):
-        """A session that gives all tensors of the graph that the file has, and their indices."""
+        """A session that gives the outputs of the file, and then all further tensors of the graph
+        that the file has; and the indices of these."""
         model, tensors = onnx.ModelProto(), self._graph.tensors
         model.CopyFrom(self._model)
-        computed = {name for node in model.graph.node for name in node.output}
+        further = ({name for node in model.graph.node for name in node.output}
+                   - {output.name for output in model.graph.output})
         indices = [index for operator in self._graph.operators for index in operator.outputs
-                   if tensors[index].name in computed]
-        del model.graph.output[:]
+                   if tensors[index].name in further and index not in self._graph.outputs]
         model.graph.output.extend(helper.make_tensor_value_info(
             tensors[index].name, helper.np_dtype_to_tensor_dtype(np.dtype(
                 "uint8" if tensors[index].unsigned else "int8")), None) for index in indices)
         return _session(model, self._integers), indices
 
     def layers(self, *inputs):
-        """Results of the operators by index of tensor, for int8 ``inputs`` of the graph; without
-        those that the file does not have."""
+        """Results of the operators by index of tensor, and the outputs, for int8 ``inputs`` of the
+        graph; without those that the file does not have."""
         session, indices = self._exposed
         fed = {}
         for given, index, x in zip(session.get_inputs(), self._graph.inputs, inputs, strict=True):
@@ -81,16 +81,12 @@ class OnnxReference:
             results = session.run(None, fed)
         except Exception as error:  # it has no common class of its own
             raise OnnxruntimeError(f"onnxruntime does not run the model: {error}") from error
-        return {index: to_graph(self._graph.tensors[index], result)
-                for index, result in zip(indices, results, strict=True)}
+        return {index: from_runtime(self._graph.tensors[index], result)
+                for index, result in zip([*self._graph.outputs, *indices], results, strict=True)}
 
     def run(self, *inputs):
         """Outputs of the graph, in its order, for int8 ``inputs`` of it."""
-        layers = self.layers(*inputs) | dict(zip(self._graph.inputs, inputs, strict=True))
-        missing = [index for index in self._graph.outputs if index not in layers]
-        if missing:
-            raise ModelError(f"the file has no value of its own for the output "
-                             f"{self._graph.tensors[missing[0]].name}")
+        layers = self.layers(*inputs)
         return [layers[index] for index in self._graph.outputs]
 
 
