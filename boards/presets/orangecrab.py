@@ -6,17 +6,17 @@ from boards.builds import lfe5u_25_build, lfe5u_85_build
 __all__ = ["BOARDS"]
 
 
-def _board(size, params, **options):
+def _board(size, mhz, params, **options):
     return Board(
         name=f"orangecrab-{size}f", title=f"OrangeCrab r0.2 with an LFE5U-{size}F",
-        device=f"lfe5u-{size}f", platform=f"orangecrab_r0_2:OrangeCrabR0_2_{size}FPlatform", mhz=90,
-        params=params, led=False, pins=("io", 0, "0", "1"), flash=("--board", "orangeCrab"),
+        device=f"lfe5u-{size}f", platform=f"orangecrab_r0_2:OrangeCrabR0_2_{size}FPlatform",
+        mhz=mhz, params=params, led=False, pins=("io", 0, "0", "1"), flash=("--board", "orangeCrab"),
         volatile=False,
         note="its USB has no UART: wire an adapter of 3.3 V to the header, its TX to pin 0, its RX "
              "to pin 1", **options)
 
 
 BOARDS = (
-    _board(25, lfe5u_25_build()),
-    _board(85, lfe5u_85_build(), options=("--placer", "static"), macros=True, apart=True),
+    _board(25, 120, lfe5u_25_build()),
+    _board(85, 90, lfe5u_85_build(), options=("--placer", "static"), macros=True, apart=True),
 )
