@@ -48,10 +48,7 @@ def _report(core, plan, macs, cycles):
 
 
 class SimulatedGemm:
-    """``a @ b`` on the RTL of :class:`Gemm`: int32, or int8 if the core requantises.
-
-    ``stalls`` is a seed and a probability with which each side of each stream goes ahead.
-    """
+    """``a @ b`` on the RTL of :class:`Gemm`: int32, or int8 if the core requantises."""
 
     def __init__(self, core, *, trace=None):
         if not isinstance(core, Gemm):
@@ -63,7 +60,9 @@ class SimulatedGemm:
         """Returns the product and a :class:`RunReport`.
 
         ``params`` (arrays of N: bias, multiplier, shift) and ``output`` (zero_point, low, high) are
-        what the requantizer takes: both of them, or none if the core has no requantizer.
+        what the requantizer takes: both of them, or none if the core has no requantizer. ``band``
+        is as of :class:`GemmPlan`; ``stalls`` is a seed, and the probability with which each side
+        of each stream goes ahead in a cycle.
         """
         if {params is not None, output is not None} != {self.core.requantize > 0}:
             raise TypeError("params and output must be given if the core requantises, and only "
@@ -99,8 +98,8 @@ class SimulatedConv2d:
     def run(self, layer, pictures, *, band=None, way=None, stalls=(0, 1.0)):
         """Returns int8 output pictures (n, oh, ow, cout) and a :class:`RunReport`.
 
-        ``band`` and ``way`` are as of :class:`ConvPlan`. The cycles are those that the core's own
-        counter has.
+        ``band`` and ``way`` are as of :class:`ConvPlan`, ``stalls`` as of :class:`SimulatedGemm`.
+        The cycles are those that the core's own counter has.
         """
         plan = ConvPlan(self.core, layer, band, way=way)
         sim = self.sim
