@@ -10,8 +10,8 @@ def _board(size, mhz, params, **options):
     return Board(
         name=f"orangecrab-{size}f", title=f"OrangeCrab r0.2 with an LFE5U-{size}F",
         device=f"lfe5u-{size}f", platform=f"orangecrab_r0_2:OrangeCrabR0_2_{size}FPlatform",
-        mhz=mhz, params=params, led=False, pins=("io", 0, "0", "1"), flash=("--board", "orangeCrab"),
-        volatile=False,
+        mhz=mhz, params=params, led=False, pins=("io", 0, "0", "1"),
+        flash=("--board", "orangeCrab"), volatile=False,
         note="its USB has no UART: wire an adapter of 3.3 V to the header, its TX to pin 0, its RX "
              "to pin 1", **options)
 
