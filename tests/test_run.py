@@ -179,3 +179,18 @@ def test_comparison_where_the_runtime_would_end_the_process(numbers, ends):
     else:
         comparison.take(Run(values=run_graph(graph, one)))
         assert comparison.compared == 600 and not comparison.failed
+
+
+@pytest.mark.parametrize("kind", ["CONV_2D", "DEPTHWISE_CONV_2D"])
+def test_comparison_without_biases(kind):
+    """A convolution may have the operand -1 for them; at a depthwise one the runtime ends the
+    process."""
+    graph = read_tflite(model_bytes())
+    operators = [replace(op, inputs=(*op.inputs[:2], -1)) if op.kind == kind else op
+                 for op in graph.operators]
+    graph = replace(graph, operators=tuple(operators))
+    if kind == "CONV_2D":
+        assert not Comparison(write_tflite(graph), graph, None, False).failed
+    else:
+        with pytest.raises(TflmError, match=r"^operator 2 \(DEPTHWISE_CONV_2D\): there is no"):
+            Comparison(write_tflite(graph), graph, None, False)

@@ -323,9 +323,6 @@ case("scale of the mean over axes", "0 (MEAN)",
      averaged, 1, 2, scale=1 / 16)
 case("sum over axes", "0 (MEAN)", "the sums of 16777216 pixels can exceed 32 bits",
      averaged, 1, 2, size=(1 << 12, 1 << 12))
-case("biases of -1", "2 (DEPTHWISE_CONV_2D)",
-     "its biases are the operand -1, which the runtimes do not run: give it two operands instead",
-     with_operator, DEPTHWISE, inputs=[STRIDED_Y, DEPTHWISE_W, -1])
 case("reshaped elements", "6 (RESHAPE)",
      "shapes (1, 1, 1, 32) and (1, 31) hold different numbers of elements",
      with_tensor, FLAT, shape=(1, 31))

@@ -55,6 +55,8 @@ class Comparison:
             from host.runtimes.litert import Litert
 
             return Litert(source)
+        if self.runtime == "tflm":
+            _refuse_left_out(self.graph)
         return reference_of(source)
 
     def take(self, run):
@@ -95,6 +97,16 @@ class Comparison:
             text += (f", by {self.largest} at the most; that is to be expected: {name} rounds "
                      "otherwise than TensorFlow Lite Micro, which this network is run as")
         yield text, not (self.expected and self.differing)
+
+
+def _refuse_left_out(graph):
+    """Raise :exc:`TflmError` rather than have TensorFlow Lite Micro end the process."""
+    for op in graph.operators:
+        if op.kind == "DEPTHWISE_CONV_2D" and -1 in op.inputs:
+            raise TflmError(
+                f"operator {op.index} (DEPTHWISE_CONV_2D): there is no result to compare with: "
+                "TensorFlow Lite Micro ends the process where its biases are the operand -1; give "
+                "it two operands instead")
 
 
 def _refuse_flat(graph, values):

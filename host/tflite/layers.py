@@ -67,9 +67,6 @@ def conv(node):
 
 def depthwise(node):
     x, weights, attributes = _convolve(node, tflite.DepthwiseConv2DOptions, 3)
-    if len(node.inputs) == 3 and node.optional(2) is None:  # where the reference ends the process
-        raise Refusal("its biases are the operand -1, which the runtimes do not run: give it two "
-                      "operands instead")
     multiplier = node.option("DepthMultiplier")
     if weights.shape[0] != 1 or weights.shape[3] != x.shape[3] * multiplier:
         raise Refusal(f"{x.shape[3]} input channels with multiplier {multiplier} do not give the "
