@@ -204,7 +204,7 @@ class Session:
 
 def session_program(graph, params, keep=False, batch=1, *, overlap=True, compact=False):
     """The program of a session on a build, and why its runs do not overlap if they do not; which
-    some targets cannot. ``compact`` is as of :func:`~host.compiler.compile_graph`."""
+    some targets cannot. ``compact`` is as of :func:`~host.compiler.compile_graph`, if that fits."""
     if keep:
         alone = "all tensors are kept"
     elif not overlap:
@@ -214,7 +214,13 @@ def session_program(graph, params, keep=False, batch=1, *, overlap=True, compact
             return compile_graph(graph, params, batch=batch, buffered=True, compact=compact), ""
         except ValueError as error:  # of a network that fits once, nothing else
             alone = str(error)
-    return compile_graph(graph, params, keep, batch, compact=compact), alone
+    try:
+        return compile_graph(graph, params, keep, batch, compact=compact), alone
+    except ValueError:
+        if not compact:
+            raise
+        # Inputs that take more bytes may go with weights that take fewer.
+        return session_program(graph, params, keep, batch, overlap=overlap)
 
 
 def _target(graph, target, keep, batch):

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from host import Session
+from host import Session, compiler
 from host.accelerated import SimulatedAccelerator
 from host.compiler import input_words
 from host.device import Device
@@ -16,6 +16,8 @@ from host.golden_run import run_graph
 from host.graph import Graph, Operator, Tensor
 from host.runtimes.tflm import run_tflm
 from host.samples.shapes import SHAPES, mobilenet
+from host.session import session_program
+from host.tflite import read_tflite
 from host.tflite.writer import write_tflite
 
 PICTURES = held_out().pictures[:3]
@@ -167,6 +169,24 @@ def test_compact_inputs_take_fewer_bytes_and_give_the_same(batch):
         np.testing.assert_array_equal(session.run(x), np.concatenate(want))
         sizes.append(input_words(session.program, graph.inputs[0], x).size)
     assert sizes == [batch * 6 * 96, batch * 12 * 32]
+
+
+def test_compact_inputs_give_way_to_those_that_fit(monkeypatch):
+    """They may go with weights that take more bytes."""
+    graph, params = read_tflite(model_bytes()), small_build(8, 8)
+
+    def compile_graph(*args, compact=False, **options):
+        if compact:
+            raise ValueError("weight bytes: 1 more than there are")
+        return compiler.compile_graph(*args, **options)
+
+    monkeypatch.setattr("host.session.compile_graph", compile_graph)
+    program, alone = session_program(graph, params, compact=True)
+    want, _ = session_program(graph, params)
+    np.testing.assert_array_equal(program.weights, want.weights)
+    assert not alone
+    with pytest.raises(ValueError, match="^the network does not fit; weight bytes: "):
+        session_program(graph, small_build(8, 8, weight_bytes=64), compact=True)
 
 
 def test_links_take_compact_inputs():
