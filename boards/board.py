@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from boards.devices import device_of
 from rtl.accelerator import AcceleratorParams
-from rtl.check import one_of
 from rtl.family import family_of
 from rtl.memory.sdram import SdramChip
+from rtl.validate import one_of
 
 __all__ = ["Board", "board_of", "boards"]
 
@@ -46,7 +46,7 @@ class Board:
     seed, options : :class:`int`, tuple of :class:`str`
         Seed and options of nextpnr by which the clock is met.
     macros : :class:`bool`
-        Multipliers and block RAMs are placed by :mod:`boards.macros`, not by nextpnr (ECP5).
+        Multipliers and block RAMs are placed by :mod:`boards.flow.macros`, not by nextpnr (ECP5).
     apart : :class:`bool`
         With ``macros``: multipliers of one enable from afar lie in blocks of their own.
     image_at : :class:`int` or None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rtl.check import one_of
+from rtl.validate import one_of
 
 __all__ = ["DEVICES", "Device", "device_of"]
 

@@ -5,8 +5,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.accelerator import Accelerator, AcceleratorParams, SdramAccelerator
 from rtl.boot import Boot, flash_pins
-from rtl.check import integer, one_of
 from rtl.link import Link, SpiTarget, UartRx, UartTx
+from rtl.validate import integer, one_of
 
 __all__ = ["BoardCore"]
 

@@ -4,11 +4,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.array import SystolicArray
-from rtl.check import integer, one_of
 from rtl.im2col.im2col import patch_of
 from rtl.layouts import ChannelParams, OutputRange, bytes_of, sums_of
 from rtl.params import MAX_PIXEL_LANES, ArrayParams
 from rtl.postprocess import Accumulators, AccumulatorTag, Requantizer
+from rtl.validate import integer, one_of
 
 __all__ = ["Gemm"]
 

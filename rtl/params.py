@@ -3,8 +3,8 @@ work."""
 
 from dataclasses import dataclass
 
-from rtl.check import integer
 from rtl.mac import KINDS
+from rtl.validate import integer
 
 __all__ = ["ArrayParams", "LANES", "MAX_PIXEL_LANES", "products_for"]
 

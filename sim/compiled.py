@@ -16,8 +16,8 @@ from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
 from rtl.build_folder import build_folder
+from rtl.export.verilog import emit_verilog, ports_of, streams_of
 from sim.packing import pack, unpack
-from sim.verilog import emit_verilog, ports_of, streams_of
 
 __all__ = ["BOARD", "CompileError", "CompiledSim", "ContractError", "compile_library",
            "find_library", "find_verilator", "port_text"]
@@ -79,7 +79,7 @@ def _digest(parts):
 @functools.cache
 def _sources():
     """All that makes a simulator of a component: the sources, and the tools' versions."""
-    paths = [*sorted(ROOT.glob("rtl/**/*.py")), ROOT / "sim" / "verilog.py", Path(__file__), DRIVER,
+    paths = [*sorted(ROOT.glob("rtl/**/*.py")), Path(__file__), DRIVER,
              SDRAM, FLASH]
     return (*(path.read_text() for path in paths),
             *map(importlib.metadata.version, ("amaranth", "pyosys", "verilator")))

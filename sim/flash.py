@@ -3,8 +3,8 @@
 import ctypes
 import functools
 
+from rtl.export.verilog import ports_of
 from sim.compiled import FLASH, compile_library, port_text
-from sim.verilog import ports_of
 
 __all__ = ["FlashModel", "flash_table"]
 

@@ -4,7 +4,7 @@ import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
-from sim.layout import layout_of
+from rtl.export.layout import layout_of
 
 __all__ = ["pack", "unpack"]
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from boards.builds import up5k_build
-from host.accelerated import SimulatedAccelerator
-from host.compiler import Segment, compile_graph, input_words
-from host.digits import held_out, model_bytes
-from host.fitting import small_build
-from host.golden_run import run_graph
-from host.tflite import read_tflite
 from rtl.accelerator import descriptor_words
 from rtl.accelerator.registers import OFFSET_BITS, Register, Window
+from systolith.compiler import Segment, compile_graph, input_words
+from systolith.compiler.fitting import small_build
+from systolith.frontends.tflite import read_tflite
+from systolith.graph.interpreter import run_graph
+from systolith.runtime.simulated_accelerator import SimulatedAccelerator
+from systolith.zoo.digits import held_out, model_bytes
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 

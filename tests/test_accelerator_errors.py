@@ -6,16 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from host.accelerated import SimulatedAccelerator
-from host.compiler import Segment, compile_graph
-from host.describe import PAGES, fields_of
-from host.digits import held_out, model_bytes
-from host.golden_run import run_graph
-from host.registers import params_of
-from host.tflite import read_tflite
 from rtl.accelerator import AcceleratorParams, Kind, descriptor_of, descriptor_words
+from rtl.accelerator.build_registers import params_of
 from rtl.accelerator.registers import Error, Register, Window
 from rtl.params import ArrayParams
+from systolith.cli.generate_docs import PAGES, fields_of
+from systolith.compiler import Segment, compile_graph
+from systolith.frontends.tflite import read_tflite
+from systolith.graph.interpreter import run_graph
+from systolith.runtime.simulated_accelerator import SimulatedAccelerator
+from systolith.zoo.digits import held_out, model_bytes
 
 # Small memories, which random addresses leave often, and little patience.
 PARAMS = AcceleratorParams(
@@ -228,4 +228,4 @@ def test_device_tells_its_parameters():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_are_up_to_date(page):
-    assert page.read_text() == PAGES[page](), "run: python -m host.describe"
+    assert page.read_text() == PAGES[page](), "run: python -m systolith.cli.generate_docs"

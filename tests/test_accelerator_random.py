@@ -5,11 +5,11 @@ import functools
 import numpy as np
 import pytest
 
-from host.accelerated import SimulatedAccelerator
-from host.compiler import compile_graph, needs_of
-from host.fitting import small_build
-from host.golden_run import run_graph
-from host.samples import MAKERS, autoencoder, int8, network, with_zeros
+from systolith.compiler import compile_graph, needs_of
+from systolith.compiler.fitting import small_build
+from systolith.graph.interpreter import run_graph
+from systolith.runtime.simulated_accelerator import SimulatedAccelerator
+from systolith.zoo.random import MAKERS, autoencoder, int8, network, with_zeros
 
 BUILDS = [(8, 8), (4, 4), (5, 3), (4, 4, 2), (5, 3, 3)]
 

@@ -5,7 +5,7 @@ from amaranth import *
 from amaranth.lib import data
 
 from rtl.postprocess import Accumulators
-from sim.bench import receive, simulate, stalls
+from sim.streams import receive, simulate, stalls
 
 WIDTH = 31  #: Of the sums that come: a few of them exceed 32 bits, and wrap.
 

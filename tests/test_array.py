@@ -5,8 +5,8 @@ from amaranth.sim import Simulator
 
 from rtl.array import SystolicArray
 from rtl.params import ArrayParams
-from sim.bench import send, stalls
 from sim.golden.array import fir_tile, tile
+from sim.streams import send, stalls
 
 
 def run(params, tiles, *, p_vectors=1.0, p_weights=1.0, seed=0, **kwargs):

@@ -12,30 +12,30 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-import boards.clocks
-import host.bench.layers
-from boards.bitstream import prepare
+import boards.flow.clocks
 from boards.board import board_of
-from boards.clocks import Clock, measure, read_clocks, stale, write_clocks
-from boards.tools import tool_versions
-from host.bench import anchors
-from host.bench.networks import Figures, bench_networks, networks
-from host.bench.plots import bytes_a_cycle, costs
-from host.bench.wire import ANSWER, REQUEST, CountedAccelerator, uart_seconds
-from host.cli import app
-from host.cli.bench import _show
-from host.compiler import compile_graph
-from host.device import Device
-from host.digits import held_out, model_bytes
-from host.driver import AcceleratorDriver
-from host.fitting import small_build
-from host.link import Channel, Pipe
-from host.link.frames import Unframer, frame
-from host.link.simulated import SimulatedPipe
-from host.tflite import read_tflite
+from boards.flow.bitstream import prepare
+from boards.flow.clocks import Clock, measure, read_clocks, stale, write_clocks
+from boards.flow.tools import tool_versions
 from rtl.link.protocol import INFO, WORDS, Kind, Status
-from sim.cycles import CycleModel
 from sim.virtual_board import VirtualBoard
+from systolith.benchmarks import anchors
+from systolith.benchmarks import layers as bench_layers
+from systolith.benchmarks.networks import Figures, bench_networks, networks
+from systolith.benchmarks.plots import bytes_a_cycle, costs
+from systolith.benchmarks.wire import ANSWER, REQUEST, CountedAccelerator, uart_seconds
+from systolith.cli import app
+from systolith.cli.bench import _show
+from systolith.compiler import compile_graph
+from systolith.compiler.cost.layers import CycleModel
+from systolith.compiler.fitting import small_build
+from systolith.frontends.tflite import read_tflite
+from systolith.runtime.device import Device
+from systolith.runtime.driver import AcceleratorDriver
+from systolith.runtime.link import Channel, Pipe
+from systolith.runtime.link.frames import Unframer, frame
+from systolith.runtime.link.simulated import SimulatedPipe
+from systolith.zoo.digits import held_out, model_bytes
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 BOARD = board_of("icebreaker")
@@ -58,8 +58,8 @@ def a_clock(**changes):
 def record(tmp_path, monkeypatch):
     """Puts clocks on a record of this test's own."""
     file = tmp_path / "clocks.json"
-    monkeypatch.setattr(boards.clocks.read_clocks, "__defaults__", (file,))
-    monkeypatch.setattr(boards.clocks.write_clocks, "__defaults__", (file,))
+    monkeypatch.setattr(boards.flow.clocks.read_clocks, "__defaults__", (file,))
+    monkeypatch.setattr(boards.flow.clocks.write_clocks, "__defaults__", (file,))
     write_clocks({})
     return lambda clock: write_clocks({clock.board: clock})
 
@@ -71,10 +71,10 @@ def bench(*words):
 
 
 def test_layers(monkeypatch):
-    monkeypatch.setattr(host.bench.layers, "LAYERS", {
-        name: host.bench.layers.LAYERS[name] for name in ["depthwise 3x3, 64, 25x5"]})
+    monkeypatch.setattr(bench_layers, "LAYERS", {
+        name: bench_layers.LAYERS[name] for name in ["depthwise 3x3, 64, 25x5"]})
     layers = json.loads(bench("--layers", "--json").stdout)["layers"]
-    assert [row["layer"] for row in layers] == ["depthwise 3x3, 64, 25x5", host.bench.layers.GEMM]
+    assert [row["layer"] for row in layers] == ["depthwise 3x3, 64, 25x5", bench_layers.GEMM]
     assert layers[0]["cycles"] <= 3600
     assert layers[1]["utilisation"] >= 0.99
 
@@ -121,7 +121,7 @@ def test_stale_clocks_are_refused(record, changes, problem):
     ("", 0, ""), ("another design", 1, "the clock on record is stale: another design")])
 def test_networks_that_a_board_does_not_run(record, monkeypatch, why, status, problem):
     """They are told, and so is what is wrong with its clock."""
-    monkeypatch.setattr(host.bench.networks, "stale", lambda *_: why)
+    monkeypatch.setattr("systolith.benchmarks.networks.stale", lambda *_: why)
     record(a_clock(board="hx8k"))
     result = bench("--json")
     row, = json.loads(result.stdout)
@@ -149,8 +149,8 @@ def test_a_design_is_built_once_for_its_hash(monkeypatch, tmp_path):
         prepared.append(board.mhz)
         return SimpleNamespace(netlist_hash=f"of {board.mhz} MHz")
 
-    monkeypatch.setattr(boards.clocks, "BUILD", tmp_path)
-    monkeypatch.setattr(boards.clocks, "prepare", prepare)
+    monkeypatch.setattr(boards.flow.clocks, "BUILD", tmp_path)
+    monkeypatch.setattr(boards.flow.clocks, "prepare", prepare)
     clock = a_clock(netlist_hash="of 24 MHz", tools=tool_versions("ice40"))
     faster = replace(BOARD, mhz=30)
     for _ in range(2):
@@ -159,7 +159,7 @@ def test_a_design_is_built_once_for_its_hash(monkeypatch, tmp_path):
     assert prepared == [24, 30]
     (tmp_path / "rtl").mkdir()
     (tmp_path / "rtl" / "changed.py").write_text("other = 1")
-    monkeypatch.setattr(boards.clocks, "ROOT", tmp_path)
+    monkeypatch.setattr(boards.flow.clocks, "ROOT", tmp_path)
     stale(clock, BOARD)
     assert prepared == [24, 30, 24]
 
@@ -214,7 +214,7 @@ def test_sdram_is_that_of_the_board(record):
 ])
 def test_refuses(record, monkeypatch, words, message):
     """Before any work is done."""
-    monkeypatch.setattr(host.bench.networks, "bench_networks", lambda *_: 1 / 0)
+    monkeypatch.setattr("systolith.benchmarks.networks.bench_networks", lambda *_: 1 / 0)
     result = CliRunner().invoke(app, ["bench", *words])
     assert result.exit_code == 1 and message in str(result.exception)
 
@@ -222,7 +222,7 @@ def test_refuses(record, monkeypatch, words, message):
 def test_record(record, monkeypatch):
     """Clocks of all seeds go on record, cells and path of the median one; others stay."""
     record(a_clock(board="other"))
-    monkeypatch.setattr(boards.clocks, "build_bitstream", fake_build)
+    monkeypatch.setattr(boards.flow.clocks, "build_bitstream", fake_build)
     assert measure(BOARD, (4, 5, 6)).mhz == [28.0, 25.0, 31.0]
     assert measure(BOARD, (4, 5)).critical_path == "path 5"  # of two, the slower
     bench("--record", "--board", "icebreaker")
@@ -234,7 +234,7 @@ def test_record(record, monkeypatch):
         netlist_hash="hash", tools={"nextpnr": "1"})
     assert clocks["icebreaker"].median == 19 and not clocks["icebreaker"].met
     assert board_of("hx8k").seed == 2
-    monkeypatch.setattr(host.bench.networks, "bench_networks", lambda *_: [])
+    monkeypatch.setattr("systolith.benchmarks.networks.bench_networks", lambda *_: [])
     bench("--record", "--board", "hx8k", "--seeds", "1")
     assert read_clocks()["hx8k"].seeds == [2]
 

@@ -7,22 +7,22 @@ import json
 import pytest
 from amaranth import Signal
 
-from boards import bitstream
-from boards.bitstream import (
+from boards.board import board_of, boards
+from boards.builds import resized
+from boards.devices import device_of
+from boards.flow import bitstream
+from boards.flow.bitstream import (
     Bitstream,
     TimingError,
     build_bitstream,
     check_timing,
     prepare,
 )
-from boards.board import board_of, boards
-from boards.builds import resized
-from boards.devices import device_of
-from boards.floorplan import draw, paths_of, unit_of, units_of
-from boards.pll import Ecp5Pll, Ice40Pll, pll_of
-from boards.progress import ITERATIONS, REPORTS, Progress
-from boards.toolchain import Netlist
-from boards.tools import ToolError
+from boards.flow.floorplan import draw, paths_of, unit_of, units_of
+from boards.flow.progress import ITERATIONS, REPORTS, Progress
+from boards.flow.toolchain import Netlist
+from boards.flow.tools import ToolError
+from boards.gateware.pll import Ecp5Pll, Ice40Pll, pll_of
 
 MODULES = ("top", "top.core", "top.core.link", "top.core.link.engine", "top.core.rx$38",
            "top.core.rx$38.synchronizer", "top.core.accelerator", "top.core.accelerator.im2col",

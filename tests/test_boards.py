@@ -14,16 +14,16 @@ from amaranth.sim import Simulator
 from rich.console import Console
 
 from boards.devices import DEVICES, device_of
-from boards.harness import Harness
-from boards.report import dsp_period, report, table
-from boards.toolchain import (
+from boards.flow.harness import Harness
+from boards.flow.report import dsp_period, report, table
+from boards.flow.toolchain import (
     Netlist,
     place_and_route,
     plain_names,
     synthesise,
     trim_carries,
 )
-from boards.tools import Tool, ToolError, cached
+from boards.flow.tools import Tool, ToolError, cached
 from rtl.array import SystolicArray
 from rtl.family import FAMILIES
 from rtl.params import ArrayParams

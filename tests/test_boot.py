@@ -7,24 +7,24 @@ import re
 import numpy as np
 import pytest
 
-from boards.bitstream import prepare
 from boards.board import board_of
 from boards.builds import resized
-from boards.flash import FlashError, flash_image
-from host.cli.flash import flash
-from host.device import Device
-from host.digits import held_out, model_bytes
-from host.fitting import small_build
-from host.golden_run import run_graph
-from host.image import program_image
-from host.link import BoardReset
-from host.link.simulated import SimulatedPipe
-from host.session import Session, session_program
-from host.tflite import read_tflite
+from boards.flow.bitstream import prepare
+from boards.flow.flash import FlashError, flash_image
 from rtl.boot import Boot
-from sim.bench import simulate
 from sim.flash import FlashModel
+from sim.streams import simulate
 from sim.virtual_board import VirtualBoard
+from systolith.cli.flash import flash
+from systolith.compiler.fitting import small_build
+from systolith.frontends.tflite import read_tflite
+from systolith.graph.interpreter import run_graph
+from systolith.runtime.device import Device
+from systolith.runtime.flash_image import program_image
+from systolith.runtime.link import BoardReset
+from systolith.runtime.link.simulated import SimulatedPipe
+from systolith.runtime.session import Session, session_program
+from systolith.zoo.digits import held_out, model_bytes
 
 OFFSET = 0x20000
 
@@ -139,7 +139,7 @@ def test_boards_that_can(name):
 def test_the_image_goes_behind_the_bitstream(monkeypatch, tmp_path):
     asked = []
     loader = type("Loader", (), {"run": staticmethod(lambda *given: asked.append(given[0]))})
-    monkeypatch.setattr("boards.flash._loader", lambda: loader)
+    monkeypatch.setattr("boards.flow.flash._loader", lambda: loader)
     bits = tmp_path / "top.bit"
     bits.write_bytes(bytes(1000))
     preset = board_of("ulx3s-25f")
@@ -158,11 +158,12 @@ def test_flash_with_a_model(monkeypatch, tmp_path, capsys):
     made, written = [], []
     bits = tmp_path / "top.bit"
     bits.write_bytes(b"bits")
-    monkeypatch.setattr("boards.bitstream.build_bitstream", lambda board, **options: (
+    monkeypatch.setattr("boards.flow.bitstream.build_bitstream", lambda board, **options: (
         made.append(options["standalone"]) or type("Done", (), {"file": str(bits)})))
-    monkeypatch.setattr("boards.bitstream.check_timing", lambda done: None)
-    monkeypatch.setattr("boards.flash.flash_board", lambda *given, **_: written.append(given[1]))
-    monkeypatch.setattr("boards.flash.flash_image", lambda board, file, bitstream, **_:
+    monkeypatch.setattr("boards.flow.bitstream.check_timing", lambda done: None)
+    monkeypatch.setattr("boards.flow.flash.flash_board",
+                        lambda *given, **_: written.append(given[1]))
+    monkeypatch.setattr("boards.flow.flash.flash_image", lambda board, file, bitstream, **_:
                         written.append(file.read_bytes()))
     model = tmp_path / "digits.tflite"
     model.write_bytes(model_bytes())

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from boards.bitstream import build_bitstream, check_timing
 from boards.board import board_of
 from boards.builds import hx8k_build
 from boards.devices import device_of
-from boards.macros import MACROS, pin_macros
-from boards.tools import packer
+from boards.flow.bitstream import build_bitstream, check_timing
+from boards.flow.macros import MACROS, pin_macros
+from boards.flow.tools import packer
 from rtl.params import ArrayParams, products_for
 
 

@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from host.fitting import small_build
 from rtl.accelerator.registers import (
     FIRST_PARAMETER,
     OFFSET_BITS,
@@ -17,7 +16,8 @@ from rtl.accelerator.registers import (
 from rtl.bus import STREAMS, BusAccelerator, StreamRegister
 from rtl.bus.port import BusPort
 from rtl.bus.registers import reach
-from sim.bench import receive, send, simulate, stalls
+from sim.streams import receive, send, simulate, stalls
+from systolith.compiler.fitting import small_build
 
 #: Words of memories are 8 and 4 bytes; parameters take 4 words of 32 bits.
 PARAMS = small_build(8, 4, activation_bytes=256, weight_bytes=64, channels=8, program_words=64)

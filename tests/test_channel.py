@@ -6,9 +6,9 @@
 import numpy as np
 import pytest
 
-from host.link import BoardReset, Channel, LinkError, NoAnswer, Pipe
-from host.link.frames import Unframer, frame
 from rtl.link.protocol import INFO, RING, VERSION, WORDS, Kind, Status
+from systolith.runtime.link import BoardReset, Channel, LinkError, NoAnswer, Pipe
+from systolith.runtime.link.frames import Unframer, frame
 
 WINDOW = 16
 

@@ -10,14 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from boards.board import board_of
-from host.check import check
-from host.cli import app
-from host.compiler import compile_graph, needs_of
-from host.digits import model_bytes
-from host.fitting import Shortage, all_results, fit, parts, shortages, small_build
-from host.samples import autoencoder
-from host.tflite import read_tflite
-from sim.cycles import CycleModel
+from systolith.cli import app
+from systolith.compiler import compile_graph, needs_of
+from systolith.compiler.cost.layers import CycleModel
+from systolith.compiler.estimate import check
+from systolith.compiler.fitting import Shortage, all_results, fit, parts, shortages, small_build
+from systolith.frontends.tflite import read_tflite
+from systolith.zoo.digits import model_bytes
+from systolith.zoo.random import autoencoder
 
 GRAPH = read_tflite(model_bytes())
 BUILD = small_build(4, 4)
@@ -141,7 +141,7 @@ def model(tmp_path):
 @pytest.mark.parametrize("met", [False, True])
 def test_command(model, monkeypatch, met):
     mhz = board_of("icebreaker").mhz
-    monkeypatch.setattr("boards.clocks.read_clocks", lambda: {
+    monkeypatch.setattr("boards.flow.clocks.read_clocks", lambda: {
         "icebreaker": SimpleNamespace(met=met, clock_mhz=mhz)})
     result = CliRunner().invoke(app, ["check", str(model), "--board", "icebreaker"])
     assert result.exit_code == 0

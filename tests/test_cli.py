@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from boards.bitstream import Bitstream
 from boards.board import boards
-from boards.peers import peers_of
-from boards.report import Report
-from host.cli import app, main, show
-from host.cli.files import check_target
-from host.runtimes.onnxruntime import OnnxruntimeError
-from host.target import RunError
+from boards.flow.bitstream import Bitstream
+from boards.flow.peers import peers_of
+from boards.flow.report import Report
+from systolith.cli import app, main, show
+from systolith.cli.files import check_target
+from systolith.references.onnxruntime import OnnxruntimeError
+from systolith.runtime.target import RunError
 
 
 def command(*words):
     """Exit status, standard output and standard error of ``systolith`` with ``words``."""
-    code = "import sys; from host.cli import main; sys.exit(main())"
+    code = "import sys; from systolith.cli import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True,
                           text=True, timeout=300, env=None)
     assert "Traceback" not in done.stderr
@@ -37,14 +37,14 @@ def test_run_digits():
 
 def test_run_finds_a_difference(monkeypatch):
     """A result that is wrong by one bit does not go unseen."""
-    import host.driver
+    import systolith.runtime.driver
 
     def run_operator(graph, operator, values):
-        result = host.golden_run.run_operator(graph, operator, values)
+        result = systolith.graph.interpreter.run_operator(graph, operator, values)
         result.reshape(-1)[0] ^= 1
         return result
 
-    monkeypatch.setattr(host.driver, "run_operator", run_operator)
+    monkeypatch.setattr(systolith.runtime.driver, "run_operator", run_operator)
     result = CliRunner().invoke(app, ["run", "--pictures", "1", "--rows", "4", "--cols", "4"])
     assert result.exit_code == 1
     assert "1 of 3156 bytes differ from TensorFlow Lite Micro" in result.output
@@ -213,7 +213,7 @@ def test_refuses(words, message, tmp_path, monkeypatch, capsys):
 
 def test_unexpected_errors_are_told_plainly(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["systolith", "bench", "--layers"])
-    monkeypatch.setattr("host.bench.layers.bench_layers", lambda progress: 1 / 0)
+    monkeypatch.setattr("systolith.benchmarks.layers.bench_layers", lambda progress: 1 / 0)
     with pytest.raises(SystemExit):
         main()
     assert capsys.readouterr().err == ("systolith: internal error (ZeroDivisionError: division by "
@@ -234,7 +234,7 @@ def test_errors_are_one_plain_line(error, status, words, monkeypatch, capsys):
         raise error
 
     monkeypatch.setattr(sys, "argv", ["systolith", "devices"])
-    monkeypatch.setattr("host.ports.scan", scan)
+    monkeypatch.setattr("systolith.runtime.discovery.scan", scan)
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == status
@@ -266,8 +266,8 @@ def test_progress_without_a_terminal(monkeypatch, capsys):
 ])
 def test_full_disk(words, where):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "-c", "from host.cli import main; main()", *words],
-                              stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
+        done = subprocess.run([sys.executable, "-c", "from systolith.cli import main; main()",
+                               *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
     assert done.returncode == 1
     assert done.stderr.splitlines()[1:] == [f"systolith: {where}No space left on device"]
 
@@ -282,7 +282,7 @@ def test_build_tells_the_tools(monkeypatch):
         sprams=1, units={}, macs_per_cycle=16, gmacs=0.4, critical_path="a to b",
         seconds={"synthesis": 1.0}, netlist_hash="", tools=TOOLS, file="top.bin", placed="",
         paths={})
-    monkeypatch.setattr("boards.bitstream.build_bitstream", lambda *_, **__: done)
+    monkeypatch.setattr("boards.flow.bitstream.build_bitstream", lambda *_, **__: done)
     result = CliRunner().invoke(app, ["build", "--board", "icebreaker"])
     assert result.exit_code == 0 and MADE in result.stdout
 
@@ -293,7 +293,7 @@ def test_report_tells_the_tools(monkeypatch):
         ffs=1, carries=0, dsps=1, rams=0, sprams=0, mhz_median=80.0, mhz_min=80.0, mhz_max=80.0,
         macs_per_cycle=1, gmacs=0.1, luts_per_mac=1.0, critical_path="a to b", bound_by="core",
         dsp_delays_counted=False, placements=(), synthesis_seconds=1.0, versions=TOOLS)
-    monkeypatch.setattr("boards.report.report", lambda *_, **__: done)
+    monkeypatch.setattr("boards.flow.report.report", lambda *_, **__: done)
     result = CliRunner().invoke(app, ["report", "array", "--device", "up5k", "--rows", "1",
                                       "--cols", "1"])
     assert result.exit_code == 0 and MADE in result.stdout

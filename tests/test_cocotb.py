@@ -12,16 +12,10 @@ import pytest
 from amaranth.hdl import Shape
 from cocotb_tools.runner import get_runner
 
-from host.compiler import compile_graph
-from host.digits import held_out, model_bytes
-from host.driver import AcceleratorDriver
-from host.fitting import fit, small_build
-from host.golden_run import run_graph
-from host.planning.tiling import ConvLayer, ConvPlan, GemmPlan
-from host.tflite import read_tflite
 from rtl.accelerator.registers import ID, OFFSET_BITS, Register, Window
 from rtl.bus import STREAMS, BusAccelerator, StreamRegister
 from rtl.conv2d import Conv2d
+from rtl.export.verilog import emit_verilog
 from rtl.gemm import Gemm
 from rtl.im2col import ConvShape, Im2col, Im2colParams
 from rtl.params import ArrayParams
@@ -31,7 +25,13 @@ from sim.golden.conv import conv2d_acc
 from sim.golden.im2col import im2col_vectors, raster_words
 from sim.golden.requantize import requantize
 from sim.packing import pack, unpack
-from sim.verilog import emit_verilog
+from systolith.compiler import compile_graph
+from systolith.compiler.fitting import fit, small_build
+from systolith.compiler.tiling.tiling import ConvLayer, ConvPlan, GemmPlan
+from systolith.frontends.tflite import read_tflite
+from systolith.graph.interpreter import run_graph
+from systolith.runtime.driver import AcceleratorDriver
+from systolith.zoo.digits import held_out, model_bytes
 
 BENCHES = Path(__file__).with_name("cocotb")
 STALLS = 1.0, 0.6, 0.3

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from host.accelerated import SimulatedAccelerator
-from host.compiler import Segment, compile_graph
-from host.compiler.allocation import allocate, lower_bound
-from host.fitting import fit, small_build
-from host.golden_run import run_graph
-from host.graph import Graph, Operator, Tensor
-from host.samples import Chain, int8, network
-from rtl.accelerator.descriptor import Kind
+from rtl.accelerator.control.descriptor import Kind
+from systolith.compiler import Segment, compile_graph
+from systolith.compiler.fitting import fit, small_build
+from systolith.compiler.memory.allocation import allocate, lower_bound
+from systolith.graph.interpreter import run_graph
+from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.runtime.simulated_accelerator import SimulatedAccelerator
+from systolith.zoo.random import Chain, int8, network
 
 NONE = {"stride": (1, 1), "dilation": (1, 1), "padding": ((0, 0), (0, 0))}
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from host.compiler.float32 import BYTES, average, total
-from host.graph import Graph, Operator, Tensor
 from sim.golden import float32
 from sim.golden.requantize import requantize_float32
+from systolith.compiler.lowering.float32_tables import BYTES, average, total
+from systolith.graph.ir import Graph, Operator, Tensor
 
 
 def graph_of(kind, *ends, unsigned=False, **attributes):

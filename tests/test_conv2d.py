@@ -9,14 +9,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from host.planning.tiling import ConvLayer, ConvPlan
-from host.planning.ways import ways_of
-from host.simulated import SimulatedConv2d
 from rtl.conv2d import Conv2d
 from rtl.im2col import ConvShape
 from rtl.params import ArrayParams
 from sim.golden.conv import conv2d_acc, depthwise_conv2d_acc
 from sim.golden.requantize import requantize
+from systolith.compiler.tiling.mappings import ways_of
+from systolith.compiler.tiling.tiling import ConvLayer, ConvPlan
+from systolith.runtime.simulated_cores import SimulatedConv2d
 
 BUILDS = {
     "3x4": dict(array=ArrayParams(rows=3, cols=4), depth=48, buffer_bytes=2048),

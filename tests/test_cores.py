@@ -3,7 +3,7 @@
 
 import pytest
 
-from host.cores import CORES, build_core, macs_per_cycle
+from rtl.catalog import CORES, build_core, macs_per_cycle
 from rtl.family import FAMILIES
 from rtl.params import ArrayParams, products_for
 

@@ -9,13 +9,13 @@ import pytest
 
 from boards.board import board_of
 from boards.builds import lfe5u_45_build, lfe5u_85_build, up5k_build
-from host.accelerated import SimulatedAccelerator
-from host.compiler import Segment, compile_graph
-from host.digits import held_out, model_bytes
-from host.fitting import shortages, small_build
-from host.samples import autoencoder, int8, network
-from host.tflite import read_tflite
-from sim.cycles import CycleModel
+from systolith.compiler import Segment, compile_graph
+from systolith.compiler.cost.layers import CycleModel
+from systolith.compiler.fitting import shortages, small_build
+from systolith.frontends.tflite import read_tflite
+from systolith.runtime.simulated_accelerator import SimulatedAccelerator
+from systolith.zoo.digits import held_out, model_bytes
+from systolith.zoo.random import autoencoder, int8, network
 
 #: Its SDRAM's times are cycles of its clock.
 ULX3S = board_of("ulx3s-25f")

@@ -9,21 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from host.campaign import SCENARIOS, run_campaign
-from host.compiler import compile_graph
-from host.device import Device
-from host.digits import held_out, model_bytes
-from host.driver import AcceleratorDriver
-from host.fitting import small_build
-from host.golden_run import run_graph
-from host.link import BoardReset, Channel, LinkError, NoAnswer, SerialPipe, serial_port
-from host.link.faults import FaultyPipe
-from host.link.simulated import SimulatedPipe
-from host.session import Session
-from host.target import RunError
-from host.tflite import read_tflite
 from rtl.accelerator.registers import FIRST_PARAMETER, OFFSET_BITS, Register, Window
 from sim.virtual_board import PseudoTerminal, VirtualBoard
+from systolith.compiler import compile_graph
+from systolith.compiler.fitting import small_build
+from systolith.diagnostics.fault_campaign import SCENARIOS, run_campaign
+from systolith.frontends.tflite import read_tflite
+from systolith.graph.interpreter import run_graph
+from systolith.runtime.device import Device
+from systolith.runtime.driver import AcceleratorDriver
+from systolith.runtime.link import BoardReset, Channel, LinkError, NoAnswer, SerialPipe, serial_port
+from systolith.runtime.link.faults import FaultyPipe
+from systolith.runtime.link.simulated import SimulatedPipe
+from systolith.runtime.session import Session
+from systolith.runtime.target import RunError
+from systolith.zoo.digits import held_out, model_bytes
 
 ROOT = Path(__file__).parents[1]
 MEMORY = Window.ACTIVATIONS << OFFSET_BITS

@@ -13,19 +13,19 @@ import pytest
 from typer.testing import CliRunner
 
 from boards.board import board_of
-from host.cli import app
-from host.cli.board import announcement
-from host.device import Device
-from host.fitting import small_build
-from host.link import Channel
-from host.link.serial_port import port_names
-from host.link.simulated import SimulatedPipe
-from host.ports import scan
-from host.selftest import run_selftest
 from rtl.accelerator.registers import OFFSET_BITS, Window
 from sim.virtual_board import VirtualBoard
+from systolith.cli import app
+from systolith.cli.board import announcement
+from systolith.compiler.fitting import small_build
+from systolith.diagnostics.selftest import run_selftest
+from systolith.runtime.device import Device
+from systolith.runtime.discovery import scan
+from systolith.runtime.link import Channel
+from systolith.runtime.link.serial_port import port_names
+from systolith.runtime.link.simulated import SimulatedPipe
 
-MAIN = "import sys; from host.cli import main; sys.argv[0] = 'systolith'; main()"
+MAIN = "import sys; from systolith.cli import main; sys.argv[0] = 'systolith'; main()"
 
 
 def call(*arguments):
@@ -76,7 +76,7 @@ def test_devices(port):
 
 def test_a_memory_that_is_shared_is_told_once(monkeypatch):
     params = board_of("icebreaker").params
-    monkeypatch.setattr("host.ports.open_device", lambda *_: nullcontext(
+    monkeypatch.setattr("systolith.runtime.discovery.open_device", lambda *_: nullcontext(
         SimpleNamespace(params=params, version="1.0")))
     found, = scan([("here", "")])
     assert found.text == ("Systolith 1.0, 4 x 4 products, 131072 bytes of activations and weights "
@@ -84,7 +84,7 @@ def test_a_memory_that_is_shared_is_told_once(monkeypatch):
 
 
 def test_devices_without_any(monkeypatch):
-    monkeypatch.setattr("host.ports.port_names", list)
+    monkeypatch.setattr("systolith.runtime.discovery.port_names", list)
     assert call("devices") == (1, "asking\nthere is no serial port; is the board plugged in?\n1")
     assert all(len(each) == 2 for each in port_names())
 

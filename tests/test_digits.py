@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from host.digits import held_out, model_bytes, training
-from host.digits.data import SCALE, ZERO_POINT
-from host.digits.network import (
+from sim.golden.conv import conv2d_acc, depthwise_conv2d_acc
+from systolith.frontends.tflite import read_tflite
+from systolith.frontends.tflite.writer import write_tflite
+from systolith.graph.interpreter import run_graph
+from systolith.references.tflm import Reference
+from systolith.zoo.digits import held_out, model_bytes, training
+from systolith.zoo.digits.data import SCALE, ZERO_POINT
+from systolith.zoo.digits.network import (
     Add,
     AveragePool,
     Convolution,
@@ -17,18 +22,13 @@ from host.digits.network import (
     Softmax,
     digits_network,
 )
-from host.digits.quantise import (
+from systolith.zoo.digits.quantise import (
     activation_parameters,
     quantise,
     quantise_bias,
     quantise_weights,
 )
-from host.digits.train import accuracy, build
-from host.golden_run import run_graph
-from host.runtimes.tflm import Reference
-from host.tflite import read_tflite
-from host.tflite.writer import write_tflite
-from sim.golden.conv import conv2d_acc, depthwise_conv2d_acc
+from systolith.zoo.digits.train import accuracy, build
 
 
 @pytest.fixture(scope="module")

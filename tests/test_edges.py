@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from host.edges import axes_of_file, from_graph, from_runtime, to_graph, to_runtime
-from host.graph import Tensor
+from systolith.graph.file_layout import axes_of_file, from_graph, from_runtime, to_graph, to_runtime
+from systolith.graph.ir import Tensor
 
 #: The axes of the file, of a graph's (1, 4, 3, 2) or (1, 1, 3, 2).
 SHAPES = {"NHWC": (1, 4, 3, 2), "NCHW": (1, 2, 4, 3), "NWC": (1, 3, 2), "NCW": (1, 2, 3)}

@@ -4,8 +4,8 @@
 import pytest
 
 from boards.devices import device_of
-from boards.report import report
-from host.cores import build_core, macs_per_cycle
+from boards.flow.report import report
+from rtl.catalog import build_core, macs_per_cycle
 
 
 @pytest.mark.heavy

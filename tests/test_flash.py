@@ -6,11 +6,11 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from boards import flash
 from boards.board import board_of
-from boards.flash import FlashError, flash_arguments, flash_board, flash_image
-from boards.tools import Tool
-from host.cli import app
+from boards.flow import flash
+from boards.flow.flash import FlashError, flash_arguments, flash_board, flash_image
+from boards.flow.tools import Tool
+from systolith.cli import app
 
 ULX3S = board_of("ulx3s-45f")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.link.frames import Unframer, encode, frame
+from systolith.runtime.link.frames import Unframer, encode, frame
 
 
 def decode(data):

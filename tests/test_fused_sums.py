@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from boards.builds import up5k_build
-from host.accelerated import SimulatedAccelerator
-from host.check import check
-from host.compiler import Segment, compile_graph, input_words
-from host.describe import fields_of
-from host.fitting import small_build
-from host.golden_run import run_graph
-from host.samples import int8, residual
-from rtl.accelerator.descriptor import Kind, descriptor_of, descriptor_words
+from rtl.accelerator.control.descriptor import Kind, descriptor_of, descriptor_words
 from rtl.accelerator.registers import OFFSET_BITS, Error, Register, Window
-from sim.cycles import CycleModel
+from systolith.cli.generate_docs import fields_of
+from systolith.compiler import Segment, compile_graph, input_words
+from systolith.compiler.cost.layers import CycleModel
+from systolith.compiler.estimate import check
+from systolith.compiler.fitting import small_build
+from systolith.graph.interpreter import run_graph
+from systolith.runtime.simulated_accelerator import SimulatedAccelerator
+from systolith.zoo.random import int8, residual
 
 BUILDS = {
     "8x8": small_build(8, 8),

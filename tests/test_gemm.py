@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host.planning.tiling import GemmPlan
-from host.simulated import SimulatedGemm
 from rtl.gemm import Gemm
 from rtl.params import ArrayParams
 from sim.golden.array import matmul
 from sim.golden.requantize import requantize
+from systolith.compiler.tiling.tiling import GemmPlan
+from systolith.runtime.simulated_cores import SimulatedGemm
 
 BUILDS = {
     "3x4": dict(array=ArrayParams(rows=3, cols=4), depth=10, lanes=2, requantize=0),

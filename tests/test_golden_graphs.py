@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from host.golden_run import run_graph
-from host.runtimes.tflm import Reference
-from host.samples import network
-from host.tflite import read_tflite
-from host.tflite.writer import write_tflite
+from systolith.frontends.tflite import read_tflite
+from systolith.frontends.tflite.writer import write_tflite
+from systolith.graph.interpreter import run_graph
+from systolith.references.tflm import Reference
+from systolith.zoo.random import network
 
 #: Networks of each of the seeds that the tests go through.
 NETWORKS, SEEDS = 50, 8

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from host.golden_run import run_graph
-from host.graph import Tensor
-from host.runtimes.tflm import run_tflm
-from host.samples import MAKERS, graph_of, int8, tensor
-from host.tflite import read_tflite
-from host.tflite.writer import write_tflite
 from sim.golden.operators import nearest
+from systolith.frontends.tflite import read_tflite
+from systolith.frontends.tflite.writer import write_tflite
+from systolith.graph.interpreter import run_graph
+from systolith.graph.ir import Tensor
+from systolith.references.tflm import run_tflm
+from systolith.zoo.random import MAKERS, graph_of, int8, tensor
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 

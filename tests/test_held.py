@@ -15,11 +15,11 @@ from amaranth.hdl import Assert, Assume
 from amaranth.lib.wiring import In
 from pyosys import libyosys
 
-from rtl.accelerator.constants import ParamReader, SequenceReader
-from rtl.accelerator.fetch import Fetch
-from rtl.accelerator.pool import Pool
-from rtl.accelerator.residual import Residual
-from rtl.accelerator.walker import Walker
+from rtl.accelerator.dma.activation_reader import Fetch
+from rtl.accelerator.dma.address_generator import Walker
+from rtl.accelerator.dma.weight_reader import ParamReader, SequenceReader
+from rtl.accelerator.units.pool import Pool
+from rtl.accelerator.units.residual import Residual
 from rtl.bus.arbiter import CommandArbiter
 from rtl.bus.axi_lite import AxiLite
 from rtl.bus.wishbone import Wishbone
@@ -31,7 +31,7 @@ from rtl.layouts import bytes_of
 from rtl.memory import Reader
 from rtl.params import ArrayParams
 from rtl.postprocess import Accumulators, Requantizer
-from rtl.spare import Spare
+from rtl.stream.skid_buffer import Spare
 
 SMALL = ArrayParams(rows=2, cols=2)
 LINES = {"buffer_bytes": 8, "max_lines": 4, "max_pictures": 2}

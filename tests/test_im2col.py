@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from rtl.im2col import ConvShape, Im2col, Im2colParams
-from sim.bench import receive, send, simulate, stalls
 from sim.golden.im2col import fir_vectors, im2col_vectors, raster_words
+from sim.streams import receive, send, simulate, stalls
 
 
 def run(params, shape, *, band, tiles=1, pad=0, fir_taps=0, seed=0, p_in=1.0, p_out=1.0):

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from host.inputs import load_inputs, noise
-from host.session import End
+from systolith.runtime.input_files import load_inputs, noise
+from systolith.runtime.session import End
 
 END = End(name="x", shape=(1, 4, 3, 1), dtype="int8", scale=0.5, zero_point=-3,
           rounding="float32")

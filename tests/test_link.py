@@ -15,14 +15,14 @@ from amaranth.lib.wiring import In, Out, connect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host.link.frames import Unframer, frame
 from rtl.accelerator.registers import ID
 from rtl.link import Link, SpiTarget
 from rtl.link.protocol import INFO, RING, WORDS, Kind, Status
 from rtl.link.receiver import FrameReceiver
 from rtl.link.sender import FrameSender
-from sim.bench import receive, send, simulate, stalls
 from sim.compiled import CompiledSim
+from sim.streams import receive, send, simulate, stalls
+from systolith.runtime.link.frames import Unframer, frame
 
 STALLS = [(1.0, 1.0), (0.3, 1.0), (1.0, 0.3), (0.3, 0.3)]
 

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from boards.devices import DEVICES, device_of
-from boards.macros import MACROS, anneal, closeness, pin_macros, sites_of
+from boards.flow.macros import MACROS, anneal, closeness, pin_macros, sites_of
 
 MULTIPLIER, RAM = MACROS
 DEVICE = device_of("lfe5u-25f")

@@ -9,8 +9,8 @@ from amaranth import *
 from amaranth.lib.wiring import connect
 
 from rtl.memory import Arbiter, DualPortMemory, Reader, SinglePortMemory
-from sim.bench import receive, send, simulate
 from sim.primitives import run
+from sim.streams import receive, send, simulate
 
 
 class Shared(Elaboratable):

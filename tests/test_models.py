@@ -5,11 +5,11 @@ import pytest
 from onnx import helper, numpy_helper
 from onnx.helper import make_tensor_value_info
 
-from host.digits import model_bytes
-from host.graph import ModelError
-from host.models import read_model, reference_of
-from host.runtimes.onnxruntime import OnnxReference
-from host.runtimes.tflm import Reference
+from systolith.frontends.model_file import read_model, reference_of
+from systolith.graph.ir import ModelError
+from systolith.references.onnxruntime import OnnxReference
+from systolith.references.tflm import Reference
+from systolith.zoo.digits import model_bytes
 
 
 def onnx_model():

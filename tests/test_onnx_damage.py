@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 from onnx.helper import make_tensor_value_info
 
-from host.golden_run import run_graph
-from host.graph import ModelError
-from host.onnx import read_onnx
+from systolith.frontends.onnx import read_onnx
+from systolith.graph.interpreter import run_graph
+from systolith.graph.ir import ModelError
 
 
 def model(form):

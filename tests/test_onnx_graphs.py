@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from host.accelerated import SimulatedAccelerator
-from host.compiler import compile_graph
-from host.fitting import small_build
-from host.golden_run import run_graph
-from host.onnx import read_onnx
-from host.runtimes.onnxruntime import OnnxReference
-from host.samples import FORMS, MAKERS, int8, onnx_network
+from systolith.compiler import compile_graph
+from systolith.compiler.fitting import small_build
+from systolith.frontends.onnx import read_onnx
+from systolith.graph.interpreter import run_graph
+from systolith.references.onnxruntime import OnnxReference
+from systolith.runtime.simulated_accelerator import SimulatedAccelerator
+from systolith.zoo.random import FORMS, MAKERS, int8, onnx_network
 
 TYPES = "int8", "uint8"
 

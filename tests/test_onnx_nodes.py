@@ -10,12 +10,12 @@ import pytest
 from onnx import helper, numpy_helper
 from onnx.backend.test.case import node as cases
 
-from host.accelerated import SimulatedAccelerator
-from host.compiler import compile_graph
-from host.edges import from_graph, to_graph
-from host.fitting import small_build
-from host.golden_run import run_graph
-from host.onnx import read_onnx
+from systolith.compiler import compile_graph
+from systolith.compiler.fitting import small_build
+from systolith.frontends.onnx import read_onnx
+from systolith.graph.file_layout import from_graph, to_graph
+from systolith.graph.interpreter import run_graph
+from systolith.runtime.simulated_accelerator import SimulatedAccelerator
 
 #: Tests of operators that the importer knows, on int8 or uint8, by what they ask for.
 KINDS = ("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "MaxPool", "Clip")

@@ -8,11 +8,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.helper import make_tensor_value_info
 
-from host.edges import from_graph, to_graph
-from host.golden_run import run_graph
-from host.graph import ModelError
-from host.onnx import read_onnx
-from host.runtimes.onnxruntime import OnnxReference
+from systolith.frontends.onnx import read_onnx
+from systolith.graph.file_layout import from_graph, to_graph
+from systolith.graph.interpreter import run_graph
+from systolith.graph.ir import ModelError
+from systolith.references.onnxruntime import OnnxReference
 
 MICROSOFT = {"QLinearAdd", "QLinearAveragePool", "QLinearConcat", "QLinearGlobalAveragePool",
              "QLinearLeakyRelu", "QLinearSigmoid", "QLinearSoftmax", "QGemm"}

@@ -9,12 +9,12 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.helper import make_tensor_value_info
 from onnxruntime import quantization
 
-from host.accelerated import SimulatedAccelerator
-from host.compiler import compile_graph
-from host.fitting import small_build
-from host.golden_run import run_graph
-from host.onnx import read_onnx
-from host.runtimes.onnxruntime import OnnxReference
+from systolith.compiler import compile_graph
+from systolith.compiler.fitting import small_build
+from systolith.frontends.onnx import read_onnx
+from systolith.graph.interpreter import run_graph
+from systolith.references.onnxruntime import OnnxReference
+from systolith.runtime.simulated_accelerator import SimulatedAccelerator
 
 
 def network():

@@ -7,21 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from host.accelerated import SimulatedAccelerator
-from host.check import check
-from host.compiler import Segment, compile_graph, needs_of
-from host.describe import fields_of
-from host.digits import held_out, model_bytes
-from host.driver import _places
-from host.fitting import small_build
-from host.golden_run import run_graph
-from host.graph import Graph, Operator, Tensor
-from host.models import read_model
-from host.samples import autoencoder, int8, network, with_zeros
-from host.session import Session
-from host.target import RunError
 from rtl.accelerator import descriptor_of, descriptor_words
 from rtl.accelerator.registers import OFFSET_BITS, Register, Window
+from systolith.cli.generate_docs import fields_of
+from systolith.compiler import Segment, compile_graph, needs_of
+from systolith.compiler.estimate import check
+from systolith.compiler.fitting import small_build
+from systolith.frontends.model_file import read_model
+from systolith.graph.interpreter import run_graph
+from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.runtime.driver import _places
+from systolith.runtime.session import Session
+from systolith.runtime.simulated_accelerator import SimulatedAccelerator
+from systolith.runtime.target import RunError
+from systolith.zoo.digits import held_out, model_bytes
+from systolith.zoo.random import autoencoder, int8, network, with_zeros
 
 BUILD = small_build(8, 8)
 GRAPH = read_model(model_bytes())

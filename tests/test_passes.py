@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from host.compiler import compile_graph
-from host.compiler.passes import (
+from systolith.compiler import compile_graph
+from systolith.compiler.fitting import small_build
+from systolith.compiler.passes import (
     drop_unused,
     fold_constants,
     fuse_activations,
@@ -16,10 +17,9 @@ from host.compiler.passes import (
     remove_channels,
     write_inputs,
 )
-from host.fitting import small_build
-from host.golden_run import run_graph
-from host.graph import Graph, Operator, Tensor
-from host.samples import Chain, int8, network, with_zeros
+from systolith.graph.interpreter import run_graph
+from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.zoo.random import Chain, int8, network, with_zeros
 
 PASSES = [fold_constants, fuse_padding, fuse_activations, remove_channels, drop_unused, optimise]
 

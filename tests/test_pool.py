@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from rtl.accelerator.fetch import DIMS
-from rtl.accelerator.pool import Pool
-from sim.bench import receive, send, simulate, stalls
+from rtl.accelerator.dma.activation_reader import DIMS
+from rtl.accelerator.units.pool import Pool
+from sim.streams import receive, send, simulate, stalls
 
 WORD, LANES = 4, 2
 

@@ -11,19 +11,19 @@ import pytest
 from typer.testing import CliRunner
 
 from boards.board import board_of
-from host.cli import app
-from host.compiler import compile_graph, needs_of
-from host.digits import held_out, model_bytes
-from host.fitting import small_build
-from host.golden_run import run_graph
-from host.graph import Graph, Operator, Tensor
-from host.runtimes.comparison import Comparison
-from host.runtimes.tflm import TflmError, run_tflm
-from host.samples import residual
-from host.samples.shapes import SHAPES
-from host.target import Run
-from host.tflite import read_tflite
-from host.tflite.writer import write_tflite
+from systolith.cli import app
+from systolith.compiler import compile_graph, needs_of
+from systolith.compiler.fitting import small_build
+from systolith.frontends.tflite import read_tflite
+from systolith.frontends.tflite.writer import write_tflite
+from systolith.graph.interpreter import run_graph
+from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.references.comparison import Comparison
+from systolith.references.tflm import TflmError, run_tflm
+from systolith.runtime.target import Run
+from systolith.zoo.digits import held_out, model_bytes
+from systolith.zoo.random import residual
+from systolith.zoo.random.shapes import SHAPES
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 PICTURES = held_out().pictures[:2]

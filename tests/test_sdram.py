@@ -10,8 +10,8 @@ from amaranth.lib.wiring import connect
 
 from rtl.memory import Reader
 from rtl.memory.sdram import CHIPS, Sdram, SdramChip, chip_of
-from sim.bench import receive, send, simulate
 from sim.sdram import SdramModel
+from sim.streams import receive, send, simulate
 
 #: Chips that are ready sooner, so that simulation is short; all else is theirs.
 WIDE, NARROW = (replace(chip_of(bits), start=2000) for bits in (32, 16))

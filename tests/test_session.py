@@ -6,19 +6,19 @@ import re
 import numpy as np
 import pytest
 
-from host import Session, compiler
-from host.accelerated import SimulatedAccelerator
-from host.compiler import input_words
-from host.device import Device
-from host.digits import held_out, model_bytes
-from host.fitting import fit, small_build
-from host.golden_run import run_graph
-from host.graph import Graph, Operator, Tensor
-from host.runtimes.tflm import run_tflm
-from host.samples.shapes import SHAPES, mobilenet
-from host.session import session_program
-from host.tflite import read_tflite
-from host.tflite.writer import write_tflite
+from systolith import Session, compiler
+from systolith.compiler import input_words
+from systolith.compiler.fitting import fit, small_build
+from systolith.frontends.tflite import read_tflite
+from systolith.frontends.tflite.writer import write_tflite
+from systolith.graph.interpreter import run_graph
+from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.references.tflm import run_tflm
+from systolith.runtime.device import Device
+from systolith.runtime.session import session_program
+from systolith.runtime.simulated_accelerator import SimulatedAccelerator
+from systolith.zoo.digits import held_out, model_bytes
+from systolith.zoo.random.shapes import SHAPES, mobilenet
 
 PICTURES = held_out().pictures[:3]
 
@@ -180,7 +180,7 @@ def test_compact_inputs_give_way_to_those_that_fit(monkeypatch):
             raise ValueError("weight bytes: 1 more than there are")
         return compiler.compile_graph(*args, **options)
 
-    monkeypatch.setattr("host.session.compile_graph", compile_graph)
+    monkeypatch.setattr("systolith.runtime.session.compile_graph", compile_graph)
     program, alone = session_program(graph, params, compact=True)
     want, _ = session_program(graph, params)
     np.testing.assert_array_equal(program.weights, want.weights)

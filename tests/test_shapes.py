@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from boards.board import board_of
-from host.accelerated import SimulatedAccelerator
-from host.check import check
-from host.compiler import compile_graph
-from host.fitting import fit, shortages, small_build
-from host.runtimes.tflm import Reference
-from host.samples.shapes import SHAPES
-from host.tflite import read_tflite
-from host.tflite.writer import write_tflite
-from sim.cycles import CycleModel
+from systolith.compiler import compile_graph
+from systolith.compiler.cost.layers import CycleModel
+from systolith.compiler.estimate import check
+from systolith.compiler.fitting import fit, shortages, small_build
+from systolith.frontends.tflite import read_tflite
+from systolith.frontends.tflite.writer import write_tflite
+from systolith.references.tflm import Reference
+from systolith.runtime.simulated_accelerator import SimulatedAccelerator
+from systolith.zoo.random.shapes import SHAPES
 
 #: Large enough for all of them.
 MEMORIES = {"weight_bytes": 1 << 19, "channels": 4096, "program_words": 1024}

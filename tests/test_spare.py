@@ -2,8 +2,8 @@
 
 import pytest
 
-from rtl.spare import Spare
-from sim.bench import receive, send, simulate, stalls
+from rtl.stream.skid_buffer import Spare
+from sim.streams import receive, send, simulate, stalls
 
 
 @pytest.mark.parametrize("latency", [0, 1])

@@ -8,16 +8,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from host.device import Device
-from host.fitting import small_build
-from host.golden_run import run_graph
-from host.link import LinkError, SpiPipe
-from host.link.spi_port import open_bus
-from host.ports import open_device
-from host.samples.operators import conv, int8
-from host.session import Session
 from rtl.board_core import BoardCore
 from sim.compiled import CompiledSim
+from systolith.compiler.fitting import small_build
+from systolith.graph.interpreter import run_graph
+from systolith.runtime.device import Device
+from systolith.runtime.discovery import open_device
+from systolith.runtime.link import LinkError, SpiPipe
+from systolith.runtime.link.spi_port import open_bus
+from systolith.runtime.session import Session
+from systolith.zoo.random.operators import conv, int8
 
 #: Clocks of the core for half a clock of the bus.
 HALF = 4

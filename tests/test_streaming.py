@@ -10,23 +10,23 @@ import numpy as np
 import pytest
 
 from boards.board import Board, board_of
-from boards.top import Top
-from host.compiler import compile_graph
-from host.device import Device
-from host.digits import held_out, model_bytes
-from host.fitting import shortages, small_build
-from host.golden_run import run_graph
-from host.link import Channel
-from host.link.simulated import SimulatedPipe
-from host.samples import int8, residual
-from host.tflite import read_tflite
+from boards.gateware.top import Top
 from rtl.accelerator import SdramAccelerator
 from rtl.accelerator.registers import OFFSET_BITS, Register, Window
 from rtl.board_core import BoardCore
 from rtl.bus import BusAccelerator
 from rtl.memory.sdram import CHIPS, chip_of
-from sim.cycles import CycleModel
 from sim.virtual_board import VirtualBoard
+from systolith.compiler import compile_graph
+from systolith.compiler.cost.layers import CycleModel
+from systolith.compiler.fitting import shortages, small_build
+from systolith.frontends.tflite import read_tflite
+from systolith.graph.interpreter import run_graph
+from systolith.runtime.device import Device
+from systolith.runtime.link import Channel
+from systolith.runtime.link.simulated import SimulatedPipe
+from systolith.zoo.digits import held_out, model_bytes
+from systolith.zoo.random import int8, residual
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 SMALL = small_build(4, 4, sdram_bits=16, weight_bytes=1 << 22)

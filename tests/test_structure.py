@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 #: Packages of the project that each may import.
 ALLOWED = {"rtl": {"rtl"}, "sim": {"rtl", "sim"}, "boards": {"rtl", "boards"},
-           "host": {"rtl", "sim", "boards", "host"}}
+           "systolith": {"rtl", "sim", "boards", "systolith"}}
 MODULES = [path for package in ALLOWED for path in sorted(ROOT.joinpath(package).rglob("*.py"))]
 
 

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from boards.builds import up5k_build
-from host.accelerated import SimulatedAccelerator
-from host.compiler import compile_graph, needs_of
-from host.compiler.windows import MOST_CELLS, mean_scale
-from host.fitting import fit, shortages, small_build
-from host.golden_run import run_graph
-from host.planning.tiling import ConvLayer
-from host.samples import Chain, int8
-from rtl.accelerator.descriptor import Kind
+from rtl.accelerator.control.descriptor import Kind
 from rtl.im2col import ConvShape
-from sim.cycles import planning_core
 from sim.golden.requantize import requantize
+from systolith.compiler import compile_graph, needs_of
+from systolith.compiler.cost.layers import planning_core
+from systolith.compiler.fitting import fit, shortages, small_build
+from systolith.compiler.lowering.pooling import MOST_CELLS, mean_scale
+from systolith.compiler.tiling.tiling import ConvLayer
+from systolith.graph.interpreter import run_graph
+from systolith.runtime.simulated_accelerator import SimulatedAccelerator
+from systolith.zoo.random import Chain, int8
 
 
 def test_means_round_ties_away_from_zero():

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from host.digits import held_out, model_bytes
-from host.golden_run import run_graph
-from host.graph import ModelError
-from host.tflite import read_tflite
-from host.tflite.operators import CHECKS
-from host.tflite.writer import write_tflite
+from systolith.frontends.tflite import read_tflite
+from systolith.frontends.tflite.operators import CHECKS
+from systolith.frontends.tflite.writer import write_tflite
+from systolith.graph.interpreter import run_graph
+from systolith.graph.ir import ModelError
+from systolith.zoo.digits import held_out, model_bytes
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 

@@ -13,10 +13,10 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from host.digits import held_out, model_bytes
-from host.golden_run import run_graph
-from host.graph import ModelError
-from host.tflite import read_tflite
+from systolith.frontends.tflite import read_tflite
+from systolith.graph.interpreter import run_graph
+from systolith.graph.ir import ModelError
+from systolith.zoo.digits import held_out, model_bytes
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_what_is_accepted_runs_as_on_the_reference(places, tmp_path):
 CHILD = """
 import sys
 import numpy as np
-from host.runtimes.tflm import Reference, TflmError
+from systolith.references.tflm import Reference, TflmError
 
 with np.load(sys.argv[1]) as file:
     models, x, results = file["models"], file["x"], file["results"]

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from host import Session
-from host.fitting import small_build
-from host.graph import Graph, ModelError, Operator, Tensor
-from host.runtimes.comparison import Comparison
-from host.runtimes.tflm import Reference
-from host.tflite import read_tflite
-from host.tflite.writer import write_tflite
+from systolith import Session
+from systolith.compiler.fitting import small_build
+from systolith.frontends.tflite import read_tflite
+from systolith.frontends.tflite.writer import write_tflite
+from systolith.graph.ir import Graph, ModelError, Operator, Tensor
+from systolith.references.comparison import Comparison
+from systolith.references.tflm import Reference
 
 BUILD = small_build(4, 4)
 IN, X, W, B, Y, OUT = range(6)

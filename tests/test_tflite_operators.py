@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from host.digits import model_bytes
-from host.golden_run import run_graph
-from host.graph import Graph, ModelError, Operator, Tensor
-from host.runtimes.tflm import Reference, TflmError
-from host.tflite import read_tflite
-from host.tflite.operators import CHECKS
-from host.tflite.writer import write_tflite
+from systolith.frontends.tflite import read_tflite
+from systolith.frontends.tflite.operators import CHECKS
+from systolith.frontends.tflite.writer import write_tflite
+from systolith.graph.interpreter import run_graph
+from systolith.graph.ir import Graph, ModelError, Operator, Tensor
+from systolith.references.tflm import Reference, TflmError
+from systolith.zoo.digits import model_bytes
 
 DIGITS = read_tflite(model_bytes())
 

@@ -4,7 +4,7 @@
 import pytest
 
 from rtl.link import UartRx, UartTx, divisor_of
-from sim.bench import receive, send, simulate, stalls
+from sim.streams import receive, send, simulate, stalls
 
 
 async def drive(ctx, pin, bytes_, bit):

@@ -11,12 +11,12 @@ import pyosys
 import pytest
 from amaranth.lib.wiring import In
 
-from host.cores import CORES, build_core
+from rtl.catalog import CORES, build_core
+from rtl.export.verilog import emit_verilog, ports_of, run_yosys
 from rtl.family import FAMILIES
 from rtl.memory import BlockRam
 from sim.compiled import find_verilator
 from sim.primitives import models
-from sim.verilog import emit_verilog, ports_of, run_yosys
 
 SHARE = Path(pyosys.__file__).parent / "share"
 WAIVERS = Path(__file__).parents[1] / "sim" / "lint.vlt"

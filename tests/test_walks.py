@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 
 from boards.builds import up5k_build
-from host.accelerated import SimulatedAccelerator
-from host.compiler import compile_graph
-from host.compiler.program import packed
-from host.compiler.walks import loops, serial_walks
-from host.digits import held_out, model_bytes
-from host.golden_run import run_graph
-from host.tflite import read_tflite
 from rtl.accelerator import descriptor_of, descriptor_words
+from rtl.accelerator.dma.activation_writer import BANDS, LINES
+from rtl.accelerator.dma.shared_address_generator import Walks, walks_of
 from rtl.accelerator.registers import Error, Window
-from rtl.accelerator.store import BANDS, LINES
-from rtl.accelerator.walks import Walks, walks_of
 from rtl.im2col import ConvShape
 from rtl.im2col.tiles import TileWalker
-from sim.bench import receive, simulate, stalls
+from sim.streams import receive, simulate, stalls
+from systolith.compiler import compile_graph
+from systolith.compiler.codegen.loop_nests import loops, serial_walks
+from systolith.compiler.codegen.program import packed
+from systolith.frontends.tflite import read_tflite
+from systolith.graph.interpreter import run_graph
+from systolith.runtime.simulated_accelerator import SimulatedAccelerator
+from systolith.zoo.digits import held_out, model_bytes
 
 BUILD = up5k_build()
 MOVED = "fetch", "store", "weights", "params"

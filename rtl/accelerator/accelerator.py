@@ -3,14 +3,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 import rtl
-from rtl.accelerator.descriptor import Kind
-from rtl.accelerator.host import HostPort
+from rtl.accelerator.build_units import Units
+from rtl.accelerator.control.descriptor import Kind
+from rtl.accelerator.control.host_port import HostPort
 from rtl.accelerator.memories import outer_weights
 from rtl.accelerator.params import AcceleratorParams
 from rtl.accelerator.registers import ADDRESS_BITS
-from rtl.accelerator.units import Units
 from rtl.layouts import ChannelParams, OutputRange
-from rtl.spare import Spare
+from rtl.stream.skid_buffer import Spare
 
 __all__ = ["Accelerator"]
 

@@ -4,12 +4,12 @@ from amaranth.hdl import Shape
 from amaranth.utils import ceil_log2
 
 from rtl.accelerator.registers import OFFSET_BITS, PARAMETERS, Flag
-from rtl.check import integer, one_of
 from rtl.im2col import Im2colParams
 from rtl.layouts import ChannelParams
 from rtl.memory.sdram import burst_of
 from rtl.params import ArrayParams
 from rtl.postprocess import Requantizer, narrow_range
+from rtl.validate import integer, one_of
 
 __all__ = ["AcceleratorParams", "COUNT_BITS", "SERIAL_BYTES", "TOTAL_BITS",
            "weight_room"]

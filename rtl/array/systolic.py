@@ -3,10 +3,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.array.cell import Cell
-from rtl.array.delay import Delay
-from rtl.check import integer
 from rtl.layouts import bytes_of
 from rtl.params import LANES
+from rtl.stream.delay import Delay
+from rtl.validate import integer
 
 __all__ = ["SystolicArray", "vector_of"]
 

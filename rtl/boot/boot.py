@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.check import integer
+from rtl.validate import integer
 
 __all__ = ["Boot", "flash_pins"]
 

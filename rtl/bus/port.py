@@ -10,7 +10,7 @@ from rtl.bus.axi_lite import AxiLite
 from rtl.bus.registers import Command
 from rtl.bus.streams import IN, OUT, Inlet, Outlet
 from rtl.bus.wishbone import Wishbone
-from rtl.check import one_of
+from rtl.validate import one_of
 
 __all__ = ["BUSES", "BusPort"]
 

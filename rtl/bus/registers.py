@@ -3,7 +3,7 @@
 from amaranth import *
 from amaranth.lib import data
 
-from rtl.accelerator.host import LAYERS, chunks_of
+from rtl.accelerator.control.host_port import LAYERS, chunks_of
 from rtl.accelerator.memories import memories_of
 from rtl.accelerator.registers import (
     ADDRESS_BITS,

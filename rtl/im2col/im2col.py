@@ -7,8 +7,8 @@ from rtl.im2col.lines import LineWalker
 from rtl.im2col.tiles import TileWalker, tile_of
 from rtl.im2col.vectors import VectorWalker, read_of
 from rtl.layouts import bytes_of
-from rtl.spare import Spare
-from rtl.stages import later
+from rtl.stream.pipeline import later
+from rtl.stream.skid_buffer import Spare
 
 __all__ = ["Im2col", "patch_of"]
 

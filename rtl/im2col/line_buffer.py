@@ -5,7 +5,7 @@ from amaranth.utils import ceil_log2
 
 from rtl.layouts import bytes_of
 from rtl.memory import BlockRam
-from rtl.stages import later
+from rtl.stream.pipeline import later
 
 __all__ = ["LineBuffer"]
 

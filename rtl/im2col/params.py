@@ -4,8 +4,8 @@ from amaranth import *
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
-from rtl.check import integer
 from rtl.params import MAX_PIXEL_LANES
+from rtl.validate import integer
 
 __all__ = ["Im2colParams", "MAX_KERNEL", "MAX_CHANNELS"]
 

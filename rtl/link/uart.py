@@ -3,7 +3,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from rtl.check import integer
+from rtl.validate import integer
 
 __all__ = ["UartRx", "UartTx", "divisor_of"]
 

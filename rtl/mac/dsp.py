@@ -3,7 +3,7 @@
 from amaranth import *
 
 from rtl.mac.product import Product
-from rtl.stages import later
+from rtl.stream.pipeline import later
 
 __all__ = ["DspProduct", "mult18x18d"]
 

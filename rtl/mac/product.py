@@ -4,9 +4,9 @@ from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.check import integer
 from rtl.family import family_of
 from rtl.layouts import bytes_of
+from rtl.validate import integer
 
 __all__ = ["Product"]
 

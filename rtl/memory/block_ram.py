@@ -7,8 +7,8 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from rtl.check import integer
 from rtl.family import family_of
+from rtl.validate import integer
 
 __all__ = ["BlockRam"]
 

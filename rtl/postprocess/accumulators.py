@@ -2,11 +2,11 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.array.delay import Delay
-from rtl.check import integer
 from rtl.layouts import sums_of
 from rtl.memory import BlockRam
 from rtl.params import MAX_PIXEL_LANES
+from rtl.stream.delay import Delay
+from rtl.validate import integer
 
 __all__ = ["AccumulatorTag", "Accumulators"]
 

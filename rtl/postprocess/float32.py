@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.layouts import MULTIPLIER_WIDTH, OutputRange
-from rtl.stages import later
+from rtl.stream.pipeline import later
 
 __all__ = ["FromFloat", "ToFloat"]
 

@@ -5,7 +5,7 @@ from amaranth.lib.wiring import In, Out
 from rtl.family import family_of
 from rtl.layouts import MULTIPLIER_WIDTH
 from rtl.mac.dsp import mult18x18d
-from rtl.stages import later
+from rtl.stream.pipeline import later
 
 __all__ = ["Multiply"]
 

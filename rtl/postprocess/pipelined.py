@@ -6,7 +6,7 @@ from rtl.layouts import ChannelParams, OutputRange
 from rtl.postprocess.float32 import FromFloat, ToFloat
 from rtl.postprocess.multiply import Multiply
 from rtl.postprocess.rounding import Rounding
-from rtl.stages import later
+from rtl.stream.pipeline import later
 
 __all__ = ["PipelinedLane"]
 

@@ -2,12 +2,12 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.check import integer, one_of
 from rtl.layouts import ChannelParams, OutputRange, bytes_of, sums_of
 from rtl.postprocess.float32 import FromFloat
 from rtl.postprocess.pipelined import PipelinedLane
 from rtl.postprocess.rounding import Rounding
 from rtl.postprocess.serial import SerialLane, narrow_range
+from rtl.validate import integer, one_of
 
 __all__ = ["Requantizer"]
 

@@ -3,7 +3,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.layouts import SHIFT_WIDTH, OutputRange
-from rtl.stages import later
+from rtl.stream.pipeline import later
 
 __all__ = ["Rounding", "SCALED_WIDTH"]
 

@@ -2,10 +2,10 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.check import integer, one_of
 from rtl.layouts import MULTIPLIER_WIDTH, ChannelParams, OutputRange
 from rtl.postprocess.rounding import Rounding
-from rtl.stages import later
+from rtl.stream.pipeline import later
+from rtl.validate import integer, one_of
 
 __all__ = ["SerialLane", "narrow_range"]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rtl.check import integer, one_of
+from rtl.validate import integer, one_of
 
 __all__ = ["CHIPS", "SdramChip", "chip_of"]
 

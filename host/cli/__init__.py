@@ -1,5 +1,0 @@
-"""The command line: one module for each command."""
-
-from host.cli.app import app, main
-
-__all__ = ["app", "main"]

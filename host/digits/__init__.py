@@ -1,5 +1,0 @@
-"""Handwritten digits: a small int8 network of our own, and real pictures to run it on."""
-
-from host.digits.data import Digits, held_out, model_bytes, training
-
-__all__ = ["Digits", "held_out", "model_bytes", "training"]

@@ -1,5 +1,0 @@
-"""Importer of quantised .onnx models. Imports are absolute: ``onnx`` is the wheel here too."""
-
-from host.onnx.reader import read_onnx
-
-__all__ = ["read_onnx"]

@@ -1,8 +1,0 @@
-"""Random operators and networks, the same ones for the same seed, to try all this with."""
-
-from host.samples.networks import Chain, autoencoder, network, residual, with_zeros
-from host.samples.onnx_networks import FORMS, onnx_network
-from host.samples.operators import MAKERS, graph_of, int8, tensor
-
-__all__ = ["Chain", "FORMS", "MAKERS", "autoencoder", "graph_of", "int8", "network", "onnx_network",
-           "residual", "tensor", "with_zeros"]

@@ -1,0 +1,70 @@
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.accelerator.dma.address_generator import Walker
+from rtl.layouts import bytes_of
+from rtl.memory import Reader
+
+__all__ = ["Fetch", "fetched_of"]
+
+#: Loops of a fetch: enough for the cells of a window, the words of a pixel, and two axes.
+DIMS = 5
+
+
+def fetched_of(word_bytes):
+    """Layout of a word from the activation memory, and which loops are over with it."""
+    return data.StructLayout({"data": bytes_of(word_bytes), "over": DIMS})
+
+
+class Fetch(wiring.Component):
+    """Reads words of activations in the order of up to five nested loops; one a cycle, if there are
+    ``slots`` enough.
+
+    Parameters
+    ----------
+    address_bits, word_bytes, slots, direct
+        As of :class:`Reader`.
+    count_bits : :class:`int`
+
+    Members
+    -------
+    config, init : as of :class:`Walker`; addresses are those of words
+    outside : ``Out(1)``
+        The address of now is outside the memory.
+    port : ``Out(memory_port(...))``
+    o : ``Out(stream.Signature(fetched_of(word_bytes)))``
+    """
+
+    def __init__(self, *, address_bits, word_bytes, slots, direct=False, count_bits):
+        self.walker = Walker(dims=DIMS, address_bits=address_bits, count_bits=count_bits)
+        self.reader = Reader(address_bits=address_bits, width=8 * word_bytes, slots=slots,
+                             direct=direct, tag=DIMS)
+        super().__init__({
+            "config": In(self.walker.config_layout),
+            "init": In(1),
+            "outside": Out(1),
+            "port": Out(self.reader.port.signature),
+            "o": Out(stream.Signature(fetched_of(word_bytes))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.walker = walker = self.walker
+        m.submodules.reader = reader = self.reader
+        place = walker.o.payload
+        connect(m, reader.port, flipped(self.port))
+        m.d.comb += [
+            walker.config.eq(self.config),
+            walker.init.eq(self.init),
+            self.outside.eq(walker.o.valid & place.outside),
+            reader.i.valid.eq(walker.o.valid),
+            reader.i.payload.address.eq(place.address),
+            reader.i.payload.tag.eq(place.over),
+            walker.o.ready.eq(reader.i.ready),
+            self.o.valid.eq(reader.o.valid),
+            self.o.payload.data.eq(reader.o.payload.data),
+            self.o.payload.over.eq(reader.o.payload.tag),
+            reader.o.ready.eq(self.o.ready),
+        ]
+        return m

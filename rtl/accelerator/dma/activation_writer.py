@@ -1,0 +1,232 @@
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import exact_log2
+
+from rtl.accelerator.dma.address_generator import Walker, loops_of
+from rtl.layouts import bytes_of
+from rtl.memory import Reader, memory_port
+
+__all__ = ["Store", "store_of"]
+
+#: Loops of a store: pixels of a line, lines of a band, channel groups, two loops of passes, bands.
+DIMS = 6
+LINES, BANDS = 1, 5  # the last band may have fewer lines
+
+
+def store_of(address_bits, count_bits, lanes, pixel_lanes=1, serial=False):
+    """Layout of how a layer's beats are written.
+
+    ``walk``: loops over byte addresses, see :data:`DIMS`; with several pixel lanes, a loop over
+    these within all others. A ``serial`` build has them elsewhere. ``lane_step``: bytes between the
+    channels of a beat; 0 stands for neighbours at a multiple of ``lanes``. ``limit``: channels of
+    the outer pass loop's first iteration, for each further one ``cols`` less if ``fewer``.
+    ``last_lane``: pixel lanes after it have no line of output in their last turn.
+    """
+    several = pixel_lanes > 1
+    return data.StructLayout({
+        **({} if serial else {
+            "walk": loops_of(DIMS + several, address_bits, count_bits, tail=True)}),
+        **({"lane_step": count_bits} if lanes > 1 else {}),
+        "limit": count_bits,
+        "fewer": 1,
+        **({"last_lane": range(pixel_lanes)} if several else {}),
+    })
+
+
+class Store(wiring.Component):
+    """Writes beats of ``lanes`` channels where nested loops say.
+
+    A beat's bytes go to neighbouring addresses, in one cycle, or ``lane_step`` bytes apart, one a
+    cycle, unless the memory is busy. Channels from ``limit`` on are dropped: they fill up the last
+    columns. So are lines that the last pixel lanes have beyond the last one of output.
+
+    What lies where a beat is going to, it can be added to: with ``sum`` words are read up to
+    ``ahead`` beats before these are written.
+
+    Parameters
+    ----------
+    address_bits, word_bytes : :class:`int`
+        Of addresses of words; bytes of a word.
+    lanes, cols, pixel_lanes, count_bits : :class:`int`
+    serial : :class:`bool`
+        Addresses come on ``places``, and nothing is told of loops but which are ``carried``.
+    ahead : :class:`int`
+        0 leaves out ``sum``, ``residual`` and ``words``.
+    reader : dict
+        How to read ahead: as of :class:`Reader`.
+
+    Members
+    -------
+    config : ``In(store_of(...))``
+    init : ``In(1)``
+    places, walking, carried : ``In(stream)``, ``In(1)``, ``In(DIMS)``
+        If ``serial``: as of :class:`Walks`.
+    busy : ``Out(1)``
+        From the cycle after ``init`` until the last beat is written.
+    outside : ``Out(1)``
+        The address of the last cycle was outside the memory: nothing was written.
+    i : ``In(stream.Signature({"data": bytes_of(lanes), "last": 1}))``
+    port : ``Out(memory_port(...))``
+    sum : ``In(1)``
+        Read what beats replace; holds like ``config``.
+    residual : ``Out(memory_port(...))``
+    words : ``Out(stream)``
+        For each beat: ``data``, the word; ``at``, which beat of a word it is; ``last``.
+    """
+
+    def __init__(self, *, address_bits, word_bytes, lanes, cols, count_bits, pixel_lanes=1,
+                 serial=False, ahead=0, reader=None):
+        self.lanes, self.word_bytes, self.pixel_lanes = lanes, word_bytes, pixel_lanes
+        self.cols, self.ahead = cols, ahead
+        self.within = exact_log2(word_bytes)
+        byte_bits = address_bits + self.within
+        self.inner = int(pixel_lanes > 1)        # loops within those of DIMS
+        self.walker = None if serial else Walker(
+            dims=self.inner + DIMS, address_bits=byte_bits, count_bits=count_bits,
+            tail=(self.inner + LINES, self.inner + BANDS))
+        self.config_layout = store_of(byte_bits, count_bits, lanes, pixel_lanes, serial)
+        places = data.StructLayout({"address": byte_bits, "outside": 1, "last": 1})
+        super().__init__({
+            **({"places": In(stream.Signature(places)), "walking": In(1), "carried": In(DIMS)}
+               if serial else {}),
+            "config": In(self.config_layout),
+            "init": In(1),
+            "busy": Out(1),
+            "outside": Out(1),
+            "i": In(stream.Signature(data.StructLayout({"data": bytes_of(lanes), "last": 1}))),
+            "port": Out(memory_port(address_bits, 8 * word_bytes, word_bytes)),
+            **(self._residual(address_bits, reader) if ahead else {}),
+        })
+
+    def _residual(self, address_bits, reader):
+        self.tag = data.StructLayout({"at": exact_log2(self.word_bytes // self.lanes), "last": 1})
+        self.reader = Reader(address_bits=address_bits, width=8 * self.word_bytes,
+                             tag=self.tag.size, **reader)
+        return {
+            "sum": In(1),
+            "residual": Out(self.reader.port.signature),
+            "words": Out(stream.Signature(data.StructLayout({
+                "data": bytes_of(self.word_bytes), **self.tag.members}))),
+        }
+
+    def elaborate(self, platform):
+        m = Module()
+        config, planned, taken, stored = self.config, Signal(), Signal(), Signal()
+        walk, walking, carried = self._elaborate_walk(m, planned)
+        coming, following = self._elaborate_places(m, walk, carried, planned, taken)
+
+        whole, goes, scatter = Signal(), Signal(), Const(0)
+        lane = Signal(range(self.lanes))             # of the lane written alone
+        if self.lanes == 1:
+            there, place, inside = coming, following, len(following.address)
+            m.d.comb += [taken.eq(stored), stored.eq(goes)]
+        else:
+            # A register for a place, to whose address a step is added for each lane.
+            scatter, last = Signal(), lane == self.lanes - 1
+            inside, step = len(following.address), config.lane_step
+            reach = max(inside, len(step) + exact_log2(self.lanes)) + 1
+            there = Signal()
+            place = Signal(data.StructLayout({**following.shape().members, "address": reach}))
+            m.d.comb += [
+                scatter.eq(step != 0),
+                stored.eq(goes & (~scatter | last)),
+                taken.eq(coming & (stored | ~there)),
+            ]
+            with m.If(goes & scatter):
+                m.d.sync += [lane.eq(Mux(last, 0, lane + 1)),
+                             place.address.eq(place.address + step)]
+            with m.If(stored | ~there):
+                m.d.sync += [there.eq(coming), place.address.eq(following.address),
+                             place.outside.eq(following.outside), place.keep.eq(following.keep)]
+        m.d.comb += [
+            self.busy.eq(walking | coming | there),
+            whole.eq(self.i.valid & there),
+            self.i.ready.eq(stored),
+        ]
+
+        # The step to a lane may lead outside as well as the walk.
+        address, beyond = place.address, Signal()
+        request, write = self.port.requests, self.port.requests.payload
+        m.d.comb += [
+            write.address.eq(address[self.within:inside]),
+            beyond.eq(place.outside | address[inside:].any()),
+            request.valid.eq(whole & ~beyond),
+            goes.eq(whole & request.ready),
+        ]
+        m.d.sync += self.outside.eq(write.mask.any() & beyond)
+        for byte in range(self.word_bytes):
+            home = byte % self.lanes
+            hit = address[:self.within] == byte
+            near = address[exact_log2(self.lanes):self.within] == byte // self.lanes
+            m.d.comb += [
+                write.data.word_select(byte, 8).eq(
+                    self.i.payload.data[Mux(scatter, lane, home)]),
+                write.mask[byte].eq(whole & Mux(scatter, hit & place.keep.bit_select(lane, 1),
+                                                near & place.keep[home])),
+            ]
+        return m
+
+    def _elaborate_walk(self, m, planned):
+        """A stream of addresses, whether there are more, and which loops begin anew with the next
+        one."""
+        if self.walker is None:
+            m.d.comb += self.places.ready.eq(planned)
+            return self.places, self.walking, self.carried
+        m.submodules.walker = walker = self.walker
+        m.d.comb += [walker.config.eq(self.config.walk), walker.init.eq(self.init),
+                     walker.o.ready.eq(planned)]
+        over = walker.o.payload.over[self.inner:]
+        return walker.o, walker.o.valid, over & planned.replicate(DIMS)
+
+    def _elaborate_places(self, m, walk, carried, planned, taken):
+        """Where beats go, and which lanes of theirs; ``planned`` takes a step of the ``walk``,
+        ``taken`` a place. Returns whether there is one, and the first."""
+        place, config = walk.payload, self.config
+        layout = data.StructLayout({"address": len(place.address), "outside": 1,
+                                    "keep": self.lanes})
+        here = Signal(layout)
+        m.d.comb += [here.address.eq(place.address), here.outside.eq(place.outside)]
+
+        # Channels from the first one of the beat to the limit, and from that of its outer pass.
+        room = Signal(signed(len(config.limit) + 1))
+        of_pass, begun = Signal.like(room), Signal.like(room)
+        m.d.comb += begun.eq(Mux(carried[4], config.limit, Mux(
+            carried[3], of_pass - Mux(config.fewer, self.cols, 0), of_pass)))
+        with m.If(carried[2]):
+            m.d.sync += [room.eq(begun), of_pass.eq(begun)]
+        with m.Elif(carried[1]):
+            m.d.sync += room.eq(room - self.lanes)
+        with m.If(self.init):
+            m.d.sync += [room.eq(config.limit), of_pass.eq(config.limit)]
+
+        kept = Const(1)
+        if self.pixel_lanes > 1:
+            turn, ends = Signal(range(self.pixel_lanes)), place.ends[self.inner:]
+            with m.If(planned):
+                m.d.sync += turn.eq(Mux(place.over[0], 0, turn + 1))
+            kept = ~(ends[LINES] & ends[BANDS] & (turn > config.last_lane))
+        m.d.comb += [here.keep[lane].eq(kept & (room > lane)) for lane in range(self.lanes)]
+        if not self.ahead:
+            m.d.comb += planned.eq(taken)
+            return walk.valid, here
+
+        m.submodules.places = places = SyncFIFO(width=layout.size, depth=self.ahead)
+        m.submodules.reader = reader = self.reader
+        connect(m, reader.port, flipped(self.residual))
+        tag = data.View(self.tag, reader.i.payload.tag)
+        m.d.comb += [
+            reader.i.valid.eq(walk.valid & self.sum & places.w_rdy),
+            reader.i.payload.address.eq(place.address[self.within:]),
+            tag.at.eq(place.address[exact_log2(self.lanes):self.within]),
+            tag.last.eq(place.over[-1] if self.walker else place.last),
+            planned.eq(walk.valid & places.w_rdy & (~self.sum | reader.i.ready)),
+            places.w_en.eq(planned),
+            places.w_data.eq(here),
+            places.r_en.eq(taken),
+            self.words.valid.eq(reader.o.valid),
+            self.words.payload.eq(Cat(reader.o.payload.data, reader.o.payload.tag)),
+            reader.o.ready.eq(self.words.ready),
+        ]
+        return places.r_rdy, data.View(layout, places.r_data)

@@ -1,0 +1,1 @@
+"""What computes beside the convolution core: addition, pooling, residual operands."""

@@ -1,0 +1,135 @@
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.accelerator.dma.activation_reader import fetched_of
+from rtl.layouts import bytes_of, sums_of
+from rtl.memory import BlockRam
+from rtl.stream.pipeline import later
+
+__all__ = ["Add", "TABLE", "entry_rows"]
+
+#: Entries of the table: one for each int8, by its bits.
+TABLE = 256
+
+
+def entry_rows(cols):
+    """Rows of ``cols`` bytes that carry an entry of 32 bits."""
+    return -(-4 // cols)
+
+
+class Add(wiring.Component):
+    """Sums of two tensors on a common scale, for the requantizer.
+
+    Before a layer's words ``TABLE`` entries are taken from the weights, each in the low 32 bits of
+    ``entry_rows(cols)`` rows: what each byte of the second operand amounts to, in units of
+    ``2^-20`` of the common scale. The first operand, of the larger scale, is half of that scale:
+    ``a << 19``. Words of the two come in turns. A pair gives ``word_bytes / lanes`` beats, one a
+    cycle, the first of them ``latency`` cycles after the pair is there; or, if it is ``single``,
+    just the one that ``at`` says. After the last pair of all the next table is taken, whenever it
+    comes.
+
+    Parameters
+    ----------
+    word_bytes, lanes, cols : :class:`int`
+    ahead : :class:`bool`
+        Whether the next pair may come while one is at work.
+    output_register : :class:`bool`
+        Of the tables.
+
+    Members
+    -------
+    weights : ``In(stream.Signature(bytes_of(cols)))``
+    loaded : ``Out(1)``
+        The table is there.
+    single, at : ``In(1)``, ``In(range(word_bytes // lanes))``
+        ``single`` holds, ``at`` goes with the second word of a pair.
+    i : ``In(stream.Signature(fetched_of(word_bytes)))``
+    o : ``Out(stream.Signature(sums_of(lanes)))``
+        ``last`` marks the last beat of all.
+    """
+
+    def __init__(self, *, word_bytes, lanes, cols, ahead=True, output_register=False):
+        self.ahead = ahead
+        self.word_bytes, self.lanes, self.cols = word_bytes, lanes, cols
+        self.output_register = output_register
+        self.latency = 2 + output_register
+        super().__init__({
+            "weights": In(stream.Signature(bytes_of(cols))),
+            "loaded": Out(1),
+            "single": In(1),
+            "at": In(range(word_bytes // lanes)),
+            "i": In(stream.Signature(fetched_of(word_bytes))),
+            "o": Out(stream.Signature(sums_of(lanes))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        beats = self.word_bytes // self.lanes
+        entry, row = Signal(range(TABLE + 1)), Signal(range(entry_rows(self.cols)))
+        bits = self.weights.payload.as_value()
+        gathered = Signal(len(bits) * entry_rows(self.cols))
+        value = Cat(gathered[len(bits):], bits)
+        write = Signal()
+        taken = self.weights.valid & self.weights.ready
+        m.d.comb += [
+            self.loaded.eq(entry[-1]),
+            self.weights.ready.eq(~self.loaded),
+            write.eq(taken & (row == entry_rows(self.cols) - 1)),
+        ]
+        with m.If(taken):
+            m.d.sync += [gathered.eq(value), row.eq(Mux(write, 0, row + 1))]
+        with m.If(write):
+            m.d.sync += entry.eq(entry + 1)
+
+        # While the beats of a pair leave, the first word of the next one is taken, if there is a
+        # register for it.
+        word, have_early = self.i.payload.data, Signal()
+        first, second, final, paired = Signal.like(word), Signal.like(word), Signal(), Signal()
+        early = Signal.like(word) if self.ahead else first
+        beat, ends = Signal(range(beats)), Signal()
+        advance, lookup, done = Signal(), Signal(), Signal()
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            ends.eq(self.single | (beat == beats - 1)),
+            lookup.eq(paired & self.loaded & advance),
+            done.eq(lookup & ends),
+            self.i.ready.eq((~have_early & self.ahead) | ~paired | done),
+        ]
+        with m.If(lookup):
+            m.d.sync += beat.eq(Mux(done, 0, beat + 1))
+        with m.If(done):
+            m.d.sync += paired.eq(0)
+            with m.If(final):
+                m.d.sync += entry.eq(0)
+        # Words' registers are loaded whether one is there or not: many bits wait for their enable.
+        with m.If(self.i.ready & ~have_early):
+            m.d.sync += early.eq(word)
+        with m.If(self.i.ready & have_early):
+            m.d.sync += [first.eq(early), second.eq(word), final.eq(self.i.payload.over[-1])]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += have_early.eq(~have_early)
+            with m.If(have_early):
+                m.d.sync += paired.eq(1)
+                with m.If(self.single):
+                    m.d.sync += beat.eq(self.at)
+        last = ends & final
+        m.d.comb += [
+            self.o.valid.eq(later(m, advance, lookup, "valid", self.latency, reset_less=False)),
+            self.o.payload.last.eq(later(m, advance, last, "last", self.latency)),
+        ]
+        for lane in range(self.lanes):
+            index = (beat * self.lanes + lane)[:len(beat) + 5]
+            m.submodules[f"table_{lane}"] = table = BlockRam(
+                width=32, depth=TABLE, output_register=self.output_register)
+            a = later(m, advance, first[index], f"a_{lane}", table.latency).as_signed()
+            total = (a << 19) + table.read_data.as_signed()
+            m.d.comb += [
+                table.write_en.eq(write),
+                table.write_addr.eq(entry[:8]),
+                table.write_data.eq(value[:32]),
+                table.read_en.eq(advance),
+                table.read_addr.eq(second[index]),
+                self.o.payload.acc[lane].eq(later(m, advance, total[:32], f"sum_{lane}")),
+            ]
+        return m

@@ -1,0 +1,84 @@
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.accelerator.dma.activation_reader import fetched_of
+from rtl.layouts import sums_of
+
+__all__ = ["Pool"]
+
+#: Bits of the sum of the int8 of a window of up to 1024 cells.
+SUM_WIDTH = 18
+
+
+class Pool(wiring.Component):
+    """Sums or maxima of windows, for the requantizer to scale.
+
+    Words of ``word_bytes`` channels come window by window: loops 0 and 1 of the fetch run over the
+    cells of a window. Each window gives ``word_bytes / lanes`` beats. One word a cycle, as long as
+    a window has as many cells as it gives beats.
+
+    Members
+    -------
+    maximum : ``In(1)``
+        Holds while anything is under way.
+    i : ``In(stream.Signature(fetched_of(word_bytes)))``
+    o : ``Out(stream.Signature(sums_of(lanes)))``
+        ``last`` marks the last beat of all.
+    """
+
+    def __init__(self, *, word_bytes, lanes):
+        self.word_bytes, self.lanes = word_bytes, lanes
+        super().__init__({
+            "maximum": In(1),
+            "i": In(stream.Signature(fetched_of(word_bytes))),
+            "o": Out(stream.Signature(sums_of(lanes))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        beats = self.word_bytes // self.lanes
+        values = data.ArrayLayout(signed(SUM_WIDTH), self.word_bytes)
+        total, out = Signal(values), Signal(values)
+        fresh = Signal(init=1)                       # the next word begins a window
+        full, final, beat = Signal(), Signal(), Signal(range(beats))
+
+        # A word waits a cycle, so that a comparison has one for itself.
+        word, here = Signal.like(self.i.payload, reset_less=True), Signal()
+        window_ends, leaves, taken = Signal(), Signal(), Signal()
+        m.d.comb += [
+            window_ends.eq(word.over[1]),
+            leaves.eq(self.o.valid & self.o.ready & (beat == beats - 1)),
+            taken.eq(here & (~window_ends | ~full | leaves)),
+            self.i.ready.eq(~here | taken),
+            self.o.valid.eq(full),
+            self.o.payload.last.eq(final & (beat == beats - 1)),
+        ]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += beat.eq(Mux(leaves, 0, beat + 1))
+        with m.If(leaves):
+            m.d.sync += full.eq(0)
+        with m.If(self.i.ready):
+            m.d.sync += [word.eq(self.i.payload), here.eq(self.i.valid)]
+        with m.If(taken):
+            m.d.sync += fresh.eq(window_ends)
+        with m.If(taken & window_ends):
+            m.d.sync += [full.eq(1), final.eq(word.over[-1])]
+        for channel in range(self.word_bytes):
+            x, now = word.data[channel], Signal(signed(SUM_WIDTH))
+            so_far = total[channel]
+            # What a maximum has so far is a byte. The sign of a difference leaves its chain of
+            # carries as any other bit does, which the carry of a comparison does not.
+            less = (so_far[:len(x)].as_signed() - x)[len(x)]
+            m.d.comb += now.eq(Mux(fresh | (self.maximum & less), x, Mux(
+                self.maximum, so_far, x + so_far)))
+            # Neither waits for what is decided in this cycle: at a window's end nothing needs the
+            # sum so far any more, and what `out` takes while it is free counts if it is full then.
+            with m.If(here & ~window_ends):
+                m.d.sync += so_far.eq(now)
+            with m.If(~full | leaves):
+                m.d.sync += out[channel].eq(now)
+        for lane in range(self.lanes):
+            m.d.comb += self.o.payload.acc[lane].eq(
+                out[(beat * self.lanes + lane)[:len(beat) + 5]])
+        return m

@@ -1,0 +1,75 @@
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from rtl.accelerator.dma.activation_reader import fetched_of
+from rtl.layouts import bytes_of
+
+__all__ = ["Residual"]
+
+
+class Residual(wiring.Component):
+    """Pairs results with the words that they are added to, for :class:`Add` to take one by one.
+
+    Results come out of the requantizer that their sums have to enter again. It moves as one, so it
+    must never wait for one of them: a result is claimed when it enters there, and there is room for
+    ``room`` that are claimed and have not left in a pair. A pair takes two cycles.
+
+    Parameters
+    ----------
+    word_bytes, lanes : :class:`int`
+    room : :class:`int`
+
+    Members
+    -------
+    turned : ``In(1)``
+        Results are the second word of a pair, not the first; holds.
+    free, claim : ``Out(1)``, ``In(1)``
+        A result may be claimed; it is.
+    i : ``In(stream.Signature(bytes_of(lanes), always_ready=True))``
+        Results, as many as were claimed.
+    words : ``In(stream)``
+        As of :class:`Store`: a word for each result.
+    o : ``Out(stream.Signature(fetched_of(word_bytes)))``
+        Words of pairs in turns; a result stands in it as often as there is room.
+    at : ``Out(range(word_bytes // lanes))``
+        Which part of the word of a pair counts.
+    """
+
+    def __init__(self, *, word_bytes, lanes, room):
+        self.word_bytes, self.lanes, self.room = word_bytes, lanes, room
+        self.beats = word_bytes // lanes
+        super().__init__({
+            "turned": In(1),
+            "free": Out(1),
+            "claim": In(1),
+            "i": In(stream.Signature(bytes_of(lanes), always_ready=True)),
+            "words": In(stream.Signature(data.StructLayout({
+                "data": bytes_of(word_bytes), "at": exact_log2(self.beats), "last": 1}))),
+            "o": Out(stream.Signature(fetched_of(word_bytes))),
+            "at": Out(range(self.beats)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.results = results = SyncFIFO(width=8 * self.lanes, depth=self.room)
+        claimed, second, leaves = Signal(range(self.room + 1)), Signal(), Signal()
+        m.d.sync += claimed.eq(claimed + self.claim - leaves)
+        m.d.comb += [
+            self.free.eq(claimed != self.room),
+            results.w_en.eq(self.i.valid),
+            results.w_data.eq(self.i.payload),
+            self.o.valid.eq(results.r_rdy & self.words.valid),
+            leaves.eq(self.o.valid & self.o.ready & second),
+            results.r_en.eq(leaves),
+            self.words.ready.eq(leaves),
+            self.o.payload.data.eq(Mux(second == self.turned, results.r_data.replicate(self.beats),
+                                       self.words.payload.data)),
+            self.o.payload.over[-1].eq(self.words.payload.last),
+            self.at.eq(self.words.payload.at),
+        ]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += second.eq(~second)
+        return m

@@ -1,0 +1,1 @@
+"""Components as RTLIL and as Verilog."""

@@ -1,0 +1,1 @@
+"""What streams and pipelines are made of: skid buffers, pipeline registers, delay lines."""

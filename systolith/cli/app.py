@@ -1,0 +1,95 @@
+"""The commands together, and plain words for what goes wrong in them."""
+
+import errno
+import os
+import sys
+import warnings
+
+import typer
+from typer.core import TyperGroup
+
+from systolith.cli import (
+    bench,
+    board,
+    build,
+    check,
+    devices,
+    emit,
+    flash,
+    gemm,
+    report,
+    run,
+    selftest,
+)
+
+__all__ = ["app", "main"]
+
+#: Packages whose own exceptions are worded for the user.
+OURS = ("systolith", "boards", "sim", "rtl")
+
+
+class Interrupted(Exception):
+    """Ctrl-C: an exception of its own, as Typer keeps :exc:`KeyboardInterrupt` to itself and ends
+    without a word."""
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Interrupted("interrupted") from error
+
+
+app = typer.Typer(
+    cls=_Commands, name="systolith", no_args_is_help=True, add_completion=False,
+    pretty_exceptions_enable=False,
+    help="An open convolution engine for small FPGAs: runs int8 networks on its RTL, bit for bit "
+         "as TensorFlow Lite Micro does, and exports its cores as Verilog.")
+for module in (run, check, gemm, emit, report, build, flash, devices, selftest, board, bench):
+    app.command()(getattr(module, module.__name__.rpartition(".")[2]))
+
+
+def main():
+    """Entry point of ``systolith``: errors become one plain message and a status of 1, or of 130
+    after Ctrl-C, as shells have it.
+
+    With ``SYSTOLITH_TRACEBACK`` in the environment they show where they arose instead.
+    """
+    for name in "stdout", "stderr":
+        if getattr(sys, name) is None:  # closed, as by >&-: what is said goes nowhere
+            setattr(sys, name, open(os.devnull, "w"))
+    # A component that is refused by the one it was meant for is not worth a word.
+    warnings.filterwarnings("ignore", message=".*created but never used")
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where it can still be said that there is no room
+    except Exception as error:
+        _drop_output()
+        if os.environ.get("SYSTOLITH_TRACEBACK"):
+            raise
+        if not (isinstance(error, OSError) and error.errno == errno.EPIPE):  # nobody reads on
+            print(f"systolith: {_in_words(error)}", file=sys.stderr)
+        sys.exit(130 if isinstance(error, Interrupted) else 1)
+
+
+def _drop_output():
+    """Leave nothing that Python would fail to write, and complain of, at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = open(os.devnull, "w")
+
+
+def _in_words(error):
+    name = type(error).__name__
+    text = str(error) or name
+    if isinstance(error, OSError):
+        file = error.filename2 or error.filename  # of two the second was to be made
+        return f"{file}: {error.strerror}" if file else error.strerror or text
+    if (type(error) in {ValueError, TypeError, RuntimeError}
+            or type(error).__module__.partition(".")[0] in OURS):
+        return text
+    return (f"internal error ({name}: {text}); SYSTOLITH_TRACEBACK=1 shows where")

@@ -1,0 +1,132 @@
+"""Writes ``docs/registers.md`` from the declarations, and ``docs/clocks.md`` from the record of
+clocks: ``python -m systolith.cli.generate_docs``."""
+
+from pathlib import Path
+
+from amaranth.hdl import Shape
+
+from boards.board import boards
+from boards.flow.clocks import read_clocks
+from rtl.accelerator import Kind, descriptor_of, descriptor_words
+from rtl.accelerator.control.host_port import chunks_of
+from rtl.accelerator.registers import (
+    FIRST_PARAMETER,
+    OFFSET_BITS,
+    PARAMETERS,
+    Error,
+    Flag,
+    Register,
+    Window,
+)
+from rtl.bus import StreamRegister
+from rtl.export.layout import layout_of
+from rtl.layouts import ChannelParams
+from systolith.compiler.fitting import small_build
+
+__all__ = ["PAGES", "describe_clocks", "describe_registers", "fields_of", "write_pages"]
+
+REGISTERS = """\
+# Registers, memories and descriptors
+
+This page is written by `python -m systolith.cli.generate_docs` from the declarations in
+`rtl/accelerator/registers.py`, `rtl/accelerator/control/descriptor.py` and `rtl/bus/registers.py`;
+a test holds it to them.
+
+An address counts words of 32 bits. Its upper three bits choose a window, the lower {bits} an offset
+in it.
+"""
+
+CLOCKS = """\
+# Clocks
+
+This page is written from `boards/clocks.json`, which `systolith bench --record --board BOARD`
+writes, by `python -m systolith.cli.generate_docs`: the whole design of a board, placed and routed
+by nextpnr from several seeds. `systolith bench` refuses a clock that belongs to another design, or
+to other versions of the tools. Clock is that of the board's PLL; it is met if the median of all
+seeds bears it.
+"""
+
+
+def describe_clocks():
+    """The page of clocks, as text."""
+    clocks, known = read_clocks(), boards()
+    rows = [(f"`{clock.board}`", known[clock.board].params.shape, f"{clock.clock_mhz:g}",
+             f"{clock.median:g} ({min(clock.mhz):g} to {max(clock.mhz):g})",
+             ", ".join(map(str, clock.seeds)), *(f"{count:,}" for count in (
+                 clock.luts, clock.ffs, clock.dsps, clock.rams, clock.sprams)),
+             ", ".join(map(str, clock.seconds)), clock.critical_path)
+            for clock in clocks.values()]
+    heads = ("board", "products", "clock, MHz", "bears, MHz", "seeds", "LUTs", "flip-flops",
+             "multipliers", "block RAMs", "single-port RAMs", "seconds", "critical path")
+    return "\n".join([CLOCKS, *_table(heads, rows), ""])
+
+
+def describe_registers():
+    """The page of registers, as text."""
+    params = small_build(8, 8)
+    parts = [REGISTERS.format(bits=OFFSET_BITS)]
+    parts += _section("Windows", Window.__doc__, ("window", "from address", "what"), [
+        (each.name, f"`{each << OFFSET_BITS:#08x}`", each.text) for each in Window])
+    parts += _section("Registers", Register.__doc__, ("offset", "register", "what"), [
+        *((int(each), each.name, each.text) for each in Register),
+        *((offset, f"`{name}`", text)
+          for offset, (name, text) in enumerate(PARAMETERS.items(), FIRST_PARAMETER))])
+    parts += _section("Flags", Flag.__doc__, ("bit", "flag", "what"), [
+        (int(each), each.name, each.text) for each in Flag])
+    parts += _section("Errors", f"{Error.__doc__} The next run needs no reset.",
+                      ("code", "error", "why"), [(int(each), each.name, each.text)
+                                                 for each in Error])
+    parts += _section("Streams", StreamRegister.__doc__, ("offset", "register", "what"), [
+        (int(each), each.name, each.text) for each in StreamRegister])
+    parts += _section("Parameters of a channel", ChannelParams.__doc__, *_layout_table(
+        layout_of(ChannelParams)))
+    parts += _section(
+        "Descriptor",
+        f"Of a build of 8 x 8 products with default memories: {descriptor_words(params)} words. "
+        "Widths follow the sizes of a build's memories, and so do offsets. A parameter takes "
+        f"{chunks_of(Shape.cast(ChannelParams).width)} words in its window. Counts are one less "
+        "than the number they stand for. `kind` is " + ", ".join(
+            f"{each} {each.name}" for each in Kind) + ".",
+        *_layout_table(descriptor_of(params)))
+    return "\n".join(parts)
+
+
+def _section(title, text, heads, rows):
+    text = "\n".join(line.strip() for line in text.strip().splitlines())
+    return [f"## {title}\n", f"{text}\n", *_table(heads, rows), ""]
+
+
+def _table(heads, rows):
+    return ["| " + " | ".join(map(str, row)) + " |"
+            for row in (heads, ["---"] * len(heads), *rows)]
+
+
+def _layout_table(layout):
+    return ("bit", "bits", "field"), [(first, bits, f"`{path}`")
+                                      for first, bits, path in fields_of(layout)]
+
+
+def fields_of(layout, offset=0, name=""):
+    """Leaves of a layout: (first bit, bits, path)."""
+    for key, field in layout:
+        path = f"{name}[{key}]" if isinstance(key, int) else f"{name}.{key}".lstrip(".")
+        if (inner := layout_of(field.shape)) is not None:
+            yield from fields_of(inner, offset + field.offset, path)
+        else:
+            shape = Shape.cast(field.shape)
+            yield (offset + field.offset, f"{shape.width}{' signed' * shape.signed}", path)
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+#: What writes each page.
+PAGES = {DOCS / "registers.md": describe_registers, DOCS / "clocks.md": describe_clocks}
+
+
+def write_pages():
+    """Write every page anew."""
+    for page, describe in PAGES.items():
+        page.write_text(describe())
+
+
+if __name__ == "__main__":
+    write_pages()

@@ -1,0 +1,70 @@
+"""What ``systolith run`` shows of layers and of digits."""
+
+__all__ = ["draw_digits", "layer_table"]
+
+#: Digits that are drawn: as many as fit into 80 columns.
+DRAWN = 4
+
+
+def layer_table(session, run, differing):
+    """Cycles of each operator of a run, and how many bytes of it differ."""
+    from systolith.cli.show import table
+
+    params, program = session.target.params, session.program
+    array = params.array
+    products = params.products
+    result = table(
+        f"Accelerator of {params.shape} products, {array.fir_rows} of the rows also "
+        f"FIR;\ndepth {params.depth}, {params.lanes} lanes of requantisation; cycles of one input",
+        "operator", "result", "MACs", "cycles", "floor", "use", "band", "differ")
+    joined = program.joined
+    for operator in session.graph.operators:
+        if operator.index in joined:
+            continue
+        # Sums that take place in this one, and itself.
+        parts = [*(each for each in session.graph.operators
+                   if joined.get(each.index) == operator.index), operator]
+        indices = {each.index for each in parts}
+        mine = [(layer, cycles) for layer, cycles in zip(program.layers, run.layer_cycles,
+                                                         strict=True)
+                if layer.operator.index in indices]
+        macs, cycles = sum(layer.macs for layer, _ in mine), sum(cycles for _, cycles in mine)
+        bands = dict.fromkeys(str(layer.plan.band) for layer, _ in mine if layer.plan)
+        on_host = any(each.index == operator.index for each in program.rest)
+        result.add_row(
+            " + ".join(f"{each.index} {each.kind}" for each in reversed(parts)),
+            "x".join(map(str, session.graph.result(parts[0]).shape[1:])),
+            *_figures(macs, cycles, products, "host" if on_host else "no work"),
+            ",".join(bands), str(sum(differing[each.outputs[0]] for each in parts)))
+    result.add_section()
+    result.add_row("from go to done", "", *_figures(program.macs, run.cycles, products, ""), "",
+                   str(sum(differing.values())))
+    return result
+
+
+def _figures(macs, cycles, products, otherwise):
+    if not cycles:
+        return "", otherwise, "", ""
+    if not macs:
+        return "", f"{cycles:,}", "", ""
+    floor = -(-macs // products)
+    return f"{macs:,}", f"{cycles:,}", f"{floor:,}", f"{macs / products / cycles:.1%}"
+
+
+def draw_digits(console, digits, result):
+    """Some of the digits, and what the network takes them for."""
+    from rich.text import Text
+
+    labels = digits.labels[:len(result)].tolist()
+    chosen = [labels.index(label) for label in dict.fromkeys(labels)][:DRAWN]
+    for line in range(8):
+        console.print(Text("   ".join("".join(" ░▒▓█"[-(-int(grey) // 4)] * 2 for grey in picture)
+                                      for picture in digits.greys[chosen, line])))
+    names = []
+    for index in chosen:
+        label, scores = labels[index], result[index]
+        guess = int(scores.argmax())
+        share = (int(scores[guess]) + 128) / 256
+        names.append(f"read as {guess} ({share:.0%})" if guess == label
+                     else f"{label} read as {guess}!")
+    console.print(Text("   ".join(name.ljust(16) for name in names)))

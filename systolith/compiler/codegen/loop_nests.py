@@ -1,0 +1,103 @@
+"""Loops over addresses, as descriptors have them."""
+
+from rtl.accelerator.dma.shared_address_generator import walks_of
+from rtl.accelerator.params import COUNT_BITS
+
+__all__ = ["MOST", "loops", "pixels_fetch", "pixels_store", "serial_walks", "store_loops"]
+
+#: Iterations of a loop at the most.
+MOST = 1 << COUNT_BITS
+
+
+def loops(*pairs, base):
+    """Nested loops over addresses: (iterations, step) of each, the innermost first."""
+    return {"base": base, "loops": [{"count": 1 - count, "step": step if count > 1 else 0}
+                                    for count, step in pairs]}
+
+
+def pixels_fetch(place):
+    """Words of a picture, line by line."""
+    return loops((place.pixel_words, 1), (place.width, place.pixel_step),
+                 (place.height, place.line_step), base=place.base)
+
+
+def store_loops(core, *pairs, base, lane_step=None):
+    """Loops of a store; with ``lane_step`` the pixel lanes take turns within all of them."""
+    if core.pixel_lanes > 1:
+        pairs = ((1, 0) if lane_step is None else (core.pixel_lanes, lane_step), *pairs)
+    return loops(*pairs, base=base)
+
+
+def pixels_store(core, place, words):
+    """A store of beats that come pixel by pixel, ``words`` words of each; all channels beyond
+    those of ``place`` are dropped.
+
+    The first two loops are idle: a store counts channels where they end.
+    """
+    beats = words * place.word_bytes // core.lanes
+    walk = store_loops(core, (1, 0), (1, 0), (beats, core.lanes), (place.width, place.pixel_bytes),
+                       (place.height, place.line_bytes), base=place.byte)
+    return {"walk": walk, "limit": place.channels, "lane_step": int(place.offset % core.lanes > 0)}
+
+
+def serial_walks(params, fields):
+    """``fields`` of a descriptor as a ``serial`` build has them."""
+    fields, nothing = dict(fields), loops(base=0)  # tables are not stored
+    walks = {"tiles": nothing, "fetch": fields.pop("fetch", nothing),
+             "store": fields.get("store", {"walk": nothing})["walk"],
+             **{name: _sequence(fields.pop(name), factors)
+                for name, factors in (("weights", 2), ("params", 1))}}
+    words, several, lines = {}, {}, []
+    if conv := fields.get("conv"):
+        walks["tiles"], lines, last = _tiles(conv, params.im2col)
+        fields["conv"] = conv | {"last_band": last}
+    for name, walk in walks_of(params).items():
+        base, pairs = walks[name]["base"], walks[name]["loops"][:walk.dims]
+        pairs += [{"count": 0, "step": 0}] * (walk.dims - len(pairs))
+        words[name] = [{"step": base, "used": walks[name].get("used", 1)}, *_jumps(pairs)]
+        several[name] = sum((pair["count"] < 0) << index for index, pair in enumerate(pairs))
+        if walk.tail:
+            pairs[walk.tail[0]] = pairs[walk.tail[0]] | {"count": walks[name].get("tail", 0)}
+            words[name] += _jumps(pairs)[slice(*walk.tail)]
+            several["tail"] = int(pairs[walk.tail[0]]["count"] < 0)
+    words["lines"] = lines
+    return {**fields, "walks": words, "several": several}
+
+
+def _tiles(conv, params):
+    """Tiles as loops over positions; what their second words say; lines of the last band."""
+    band, left = conv["band"] + 1, conv["y_count"] + 1
+    bands = -(-left // band)
+    counts = [*(conv[name] + 1 for name in ("chunks", "kw_count", "kh_count", "tiles", "groups")),
+              bands]
+    # How far each loop steps from where it began: bytes, lines, words of the line buffer.
+    steps = ((conv["chunk_step"] if conv.get("fir") else params.rows, 0, 0),
+             (conv["kw_step"], 0, 0), (0, conv["kh_step"], conv["kh_step_words"]), (0, 0, 0),
+             (conv["group_step"], 0, 0), (0, conv["band_step"], conv["band_step_words"]))
+    position, line, base = (loops(*((count, step[axis]) for count, step in zip(
+        counts, steps, strict=True)), base=conv[origin])
+        for axis, origin in enumerate(("x_origin", "y_origin", "y_origin_words")))
+    line, base = ([each["base"], *(jump["step"] for jump in _jumps(each["loops"]))]
+                  for each in (line, base))
+    return position, [{"line": step, "base": more % params.words} for step, more in zip(
+        line, base, strict=True)], left - (bands - 1) * band - 1
+
+
+def _jumps(pairs):
+    """Loops by the distance from the last address of all within to the next one."""
+    jumps, back = [], 0
+    for pair in pairs:
+        jumps.append({"count": pair["count"], "step": pair["step"] - back})
+        back += -pair["count"] * pair["step"]
+    return jumps
+
+
+def _sequence(sequence, factors):
+    """Words that follow each other, several times, as loops: ``factors`` for the words."""
+    count, pairs, step = sequence["count"] + 1, [], 1
+    for left in reversed(range(factors)):
+        part = count if left == 0 else max(n for n in range(1, MOST + 1) if count % n == 0)
+        pairs.append((part, step))
+        count, step = count // part, step * part
+    walk = loops(*pairs, (sequence["repeats"] + 1, 0), base=sequence["base"])
+    return {**walk, "used": sequence["used"]}

@@ -1,0 +1,229 @@
+"""What the accelerator is given: descriptors, weights, parameters, and where tensors lie."""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from amaranth.hdl import Shape
+from amaranth.lib import data
+
+from rtl.accelerator.control.descriptor import Kind, descriptor_of, descriptor_words
+from rtl.accelerator.registers import Window
+from sim.packing import pack
+from systolith.compiler.codegen.loop_nests import MOST, serial_walks
+
+__all__ = ["Layer", "Program", "Segment", "areas_of", "encode", "gather", "packed"]
+
+#: Of :class:`rtl.layouts.ChannelParams`.
+FIELDS = "bias", "multiplier", "shift"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One descriptor: ``fields`` as of :func:`descriptor_of` but for those that are 0.
+
+    ``weights`` (rows, cols) int8 and ``params`` (a dict of arrays, one entry for each channel) are
+    read ``repeats`` times. ``macs`` says what the layer computes, ``operator`` for which one;
+    ``plan`` is the :class:`~systolith.compiler.tiling.tiling.ConvPlan` of a convolution.
+    """
+
+    kind: Kind
+    operator: object
+    fields: dict
+    weights: np.ndarray
+    params: dict
+    repeats: int = 1
+    macs: int = 0
+    plan: object = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """Layers that run on one go: ``layers`` of them from ``first`` on, whose descriptors, with one
+    that ends them, are ``words`` words from ``start`` on."""
+
+    first: int
+    layers: int
+    start: int
+    words: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A network for one build of the accelerator.
+
+    ``steps`` are what is done one after the other: a :class:`Segment` runs on the accelerator, an
+    operator of the graph on the host, which reads what it needs, and writes what has a place.
+
+    ``descriptors`` are words of 32 bits; ``weights`` are rows of a byte for each column,
+    ``channels`` arrays of the fields of :class:`rtl.layouts.ChannelParams`. ``places`` say where
+    each tensor lies, the first one of ``pictures``; the others follow it. ``inputs`` has, for each
+    input that is written in the order of a convolution, the
+    :class:`~systolith.compiler.tiling.tiling.ConvPlan` of that. ``areas`` say, by window, at which
+    word of their memories activations, weights, parameters and descriptors begin. ``needs`` is what
+    the network takes of each memory, and ``least_activations`` the bytes that are alive at a time
+    at the most. With ``keep`` no tensor makes room for another.
+
+    A program with a ``twin`` has its one segment twice, the second right behind the first: it has
+    those places for what the host reaches, and shares all else. So the host can write the inputs
+    of the next run, and read the outputs of the last one, while one is under way.
+    """
+
+    params: object
+    graph: object
+    steps: tuple
+    layers: tuple
+    descriptors: np.ndarray
+    weights: np.ndarray
+    channels: dict
+    areas: dict
+    inputs: dict
+    places: dict
+    needs: dict
+    least_activations: int
+    pictures: int = 1
+    keep: bool = False
+    twin: dict | None = None
+
+    @property
+    def variants(self):
+        """Programs to run in turns: this one, and that of the twin."""
+        if self.twin is None:
+            return (self,)
+        steps = tuple(replace(step, start=step.start + step.words) if isinstance(step, Segment)
+                      else step for step in self.steps)
+        return self, replace(self, steps=steps, places=self.twin, twin=None)
+
+    @property
+    def macs(self):
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def joined(self):
+        """The operator in whose layers each sum takes place that has none of its own, by index."""
+        return {before.operator.index: layer.operator.index
+                for before, layer in pairwise(self.layers) if before.kind == Kind.TABLE}
+
+    @property
+    def rest(self):
+        """Operators that are left to the host."""
+        return tuple(step for step in self.steps if not isinstance(step, Segment))
+
+
+def gather(layers, cols):
+    """All weights (rows, cols), all channels' parameters, and of each layer's of either: the first,
+    how many there are, and how often they are read.
+
+    What is there already is not stored again.
+    """
+    rows, channels = _Pool(), _Pool()
+    bases = [tuple(pool.add(*_period(block, layer.repeats)) for pool, block in (
+        (rows, layer.weights), (channels, _table(layer)))) for layer in layers]
+    table = channels.all(len(FIELDS), np.int64)
+    return (rows.all(cols, np.int8), dict(zip(FIELDS, table.T.copy(), strict=True)), bases)
+
+
+def _table(layer):
+    return np.stack([layer.params[name] for name in FIELDS], axis=1).astype(np.int64)
+
+
+def _period(block, repeats):
+    """The shortest block of rows that, read more often, says the same as ``block`` does when it is
+    read ``repeats`` times; and how often."""
+    count = len(block)
+    for length in range(1, count // 2 + 1):
+        often = count // length
+        if count % length == 0 and often * repeats <= MOST and (
+                block[length:] == block[:-length]).all():
+            return block[:length], often * repeats
+    return block, repeats
+
+
+def areas_of(params, sizes):
+    """First word of each of the areas, and how many words all of them take if they share a memory.
+
+    ``sizes``, in words of their memories, are in the order in which areas follow each other there.
+    """
+    areas, total = {}, 0
+    for window, size in sizes.items():
+        areas[window] = total if params.unified else 0
+        total += size
+    return areas, total
+
+
+def encode(params, rounding, layers, ends, bases, areas):
+    """Descriptors, in words of 32 bits, of layers whose weights and parameters lie at ``bases``, as
+    of :func:`gather`, in their ``areas``.
+
+    After each of the ``ends``, numbers of layers, the program stops. Raises :exc:`ValueError` for
+    what a field of the build cannot hold.
+    """
+    mode = {"float32": int(rounding == "float32")} if params.rounding == "both" else {}
+    layout, words = descriptor_of(params), descriptor_words(params)
+    out = []
+    for number, (layer, (rows, channels)) in enumerate(zip(layers, bases, strict=True)):
+        fields = {"kind": int(layer.kind), **mode, **layer.fields,
+                  "weights": _sequence(areas[Window.WEIGHTS], 1, *rows),
+                  "params": _sequence(areas[Window.PARAMS], params.channel_words, *channels)}
+        if params.serial:
+            fields = serial_walks(params, fields)
+        try:
+            out.append(packed(layout, fields, words))
+        except ValueError as error:
+            operator = layer.operator
+            raise ValueError(f"operator {operator.index} ({operator.kind}): it is more than a "
+                             f"descriptor can say, of up to {MOST - 1} lines, pixels or channels: "
+                             f"{error}") from error
+        if number + 1 in ends:
+            out.append(packed(layout, {"kind": int(Kind.END)}, words))
+    return np.concatenate(out) if out else np.zeros(0, np.uint32)
+
+
+class _Pool:
+    """Rows of blocks, each block once."""
+
+    def __init__(self):
+        self._blocks, self._bases, self._count = [], {}, 0
+
+    def add(self, block, repeats):
+        """Number of the first row of ``block``, how many it has, and how often it is read."""
+        key = block.tobytes()
+        if key not in self._bases:
+            self._bases[key] = self._count
+            self._blocks.append(block)
+            self._count += len(block)
+        return self._bases[key], len(block), repeats
+
+    def all(self, width, dtype):
+        return np.concatenate([np.zeros((0, width), dtype), *self._blocks])
+
+
+def _sequence(area, words, first, rows, repeats):
+    base, count = area + first * words, rows * words
+    return {"base": base, "count": max(count - 1, 0), "repeats": repeats - 1, "used": count > 0}
+
+
+def packed(layout, fields, words):
+    """``fields`` of ``layout``, those left out being 0, as so many words of 32 bits."""
+    raw = pack(layout, _complete(layout, fields, ""))[0]
+    return np.pad(raw, (0, 4 * words - len(raw))).view("<u4")
+
+
+def _complete(shape, value, name):
+    """``value`` as arrays of one payload for :func:`pack`, with 0 for what is left out."""
+    if isinstance(shape, type) and issubclass(shape, data.Struct):
+        shape = data.Layout.cast(shape)
+    if isinstance(shape, data.ArrayLayout):
+        elements = [_complete(shape.elem_shape, each, f"{name}[{index}]") for index, each in
+                    enumerate((list(value or []) + [None] * shape.length)[:shape.length])]
+        return {key: np.stack([element[key] for element in elements], axis=1)
+                for key in elements[0]}
+    if isinstance(shape, data.Layout):
+        value = value or {}
+        return {key: _complete(each.shape, value.get(key), f"{name}.{key}".lstrip("."))
+                for key, each in shape}
+    shape, value = Shape.cast(shape), int(value or 0)
+    if not shape.signed and not 0 <= value < 1 << shape.width:
+        raise ValueError(f"{name} must be at most {(1 << shape.width) - 1} in this build, not "
+                         f"{value}")
+    return np.array([value])

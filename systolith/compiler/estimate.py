@@ -1,0 +1,138 @@
+"""What a network asks of a build, before anything is synthesised or simulated."""
+
+from dataclasses import asdict, dataclass
+
+from systolith.compiler import Segment, compile_graph
+from systolith.compiler.cost.layers import CycleModel
+from systolith.compiler.fitting import fit, shortages
+from systolith.compiler.lowering.convolution import dense_words
+
+__all__ = ["Check", "OperatorCheck", "check"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorCheck:
+    """One operator. ``where`` is ``"accelerator"``, ``"host"``, ``"nowhere"`` if it is no work, or
+    ``"with operator N"`` if it takes place in that one, beside what it loads before; ``bound`` says
+    what most of the cycles are spent on, as of :class:`systolith.compiler.cost.layers.LayerCycles`.
+    """
+
+    index: int
+    operator: str
+    shape: tuple
+    where: str
+    macs: int = 0
+    cycles: int = 0
+    utilisation: float = 0.0
+    weight_bytes: int = 0
+    activation_bytes: int = 0
+    bound: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What :func:`check` finds. ``short`` are :class:`~systolith.compiler.fitting.Shortage`;
+    ``needs`` and ``have`` are by parameter; ``build`` is what cycles are counted for: the one asked
+    about, or, where that is too small, one that is large enough.
+
+    ``transfer_bytes`` are those that the host writes and reads in a run. ``alone`` says why they
+    are not moved during runs, and is empty if they are.
+    """
+
+    operators: list
+    short: list
+    needs: dict
+    have: dict
+    build: object
+    cycles: int
+    macs: int
+    floor: int
+    transfer_bytes: int
+    alone: str
+    mhz: float | None = None
+
+    @property
+    def utilisation(self):
+        return self.floor / self.cycles if self.cycles else 0.0
+
+    @property
+    def per_second(self):
+        """Inferences, without the transfer of input and output and what runs on the host; None if
+        it does not fit, as a larger build has another clock."""
+        known = self.mhz and self.cycles and not self.short
+        return self.mhz * 1e6 / self.cycles if known else None
+
+    def as_dict(self):
+        array = self.build.array
+        return {
+            "fits": not self.short,
+            "short": [{**asdict(each), "text": each.text} for each in self.short],
+            "needs": self.needs, "have": self.have,
+            "build": {"rows": array.rows, "cols": array.cols, "fir_rows": array.fir_rows,
+                      "lanes": self.build.lanes, "requantize": self.build.requantize},
+            "operators": [asdict(each) for each in self.operators],
+            "cycles": self.cycles, "macs": self.macs, "floor": self.floor,
+            "utilisation": self.utilisation, "transfer_bytes": self.transfer_bytes,
+            "transfers_during_runs": not self.alone,
+            "mhz": self.mhz, "inferences_per_second": self.per_second,
+        }
+
+
+def check(graph, params, *, mhz=None):
+    """The :class:`Check` of ``graph`` on a build of ``params``.
+
+    Raises :exc:`ValueError` for a network that no build of that array runs.
+    """
+    short = shortages(graph, params)
+    build = fit(graph, params) if short else params
+    program = compile_graph(graph, build)
+    model = CycleModel(build)
+    products = build.products
+    runs = [program.layers[step.first:step.first + step.layers]
+            for step in program.steps if isinstance(step, Segment)]
+    cycles, expected = sum(map(model.run, runs)), [each for run in runs
+                                                   for each in model.layers(run)]
+    ends = {*program.graph.inputs, *program.graph.outputs,
+            *(tensor for op in program.rest for tensor in (*op.inputs, *op.outputs))}
+    return Check(
+        operators=[_operator(program, expected, products, each) for each in graph.operators],
+        short=short, needs=program.needs, build=build,
+        have={name: getattr(params, name) for name in program.needs}, cycles=cycles,
+        macs=program.macs, floor=-(-program.macs // products), mhz=mhz,
+        alone=_alone(graph, params),
+        transfer_bytes=sum(_bytes(program, index) for index in ends))
+
+
+def _alone(graph, params):
+    try:
+        return "; ".join(each.text for each in shortages(graph, params, buffered=True))
+    except ValueError as error:
+        return str(error)
+
+
+def _bytes(program, tensor):
+    if plan := program.inputs.get(tensor):  # in the order of a convolution
+        return dense_words(plan) * program.params.word_bytes
+    place = program.places.get(tensor)
+    return place.words * place.word_bytes if place else 0
+
+
+def _operator(program, expected, products, operator):
+    layers = [layer for layer in program.layers if layer.operator.index == operator.index]
+    y = program.graph.result(operator)
+    about = {"index": operator.index, "operator": operator.kind, "shape": y.shape[1:]}
+    if operator.index in {each.index for each in program.rest}:
+        return OperatorCheck(**about, where="host")
+    about["activation_bytes"] = _bytes(program, operator.outputs[0])
+    if not layers:
+        return OperatorCheck(**about, where="nowhere")
+    joined = program.joined.get(operator.index)
+    where = "accelerator" if joined is None else f"with operator {joined}"
+    cycles = [each for layer, each in zip(program.layers, expected, strict=True)
+              if layer.operator.index == operator.index]
+    macs, total = sum(layer.macs for layer in layers), sum(each.cycles for each in cycles)
+    return OperatorCheck(
+        **about, where=where, macs=macs, cycles=total,
+        utilisation=macs / products / total,
+        weight_bytes=sum(layer.weights.size for layer in layers),
+        bound=max(cycles, key=lambda each: each.cycles).bound)

@@ -1,0 +1,163 @@
+"""Whether a network fits a build of the accelerator, and builds that are large enough."""
+
+from dataclasses import dataclass, replace
+
+from amaranth.utils import ceil_log2
+
+from rtl.accelerator import AcceleratorParams, descriptor_words
+from rtl.accelerator.params import SERIAL_BYTES
+from rtl.params import ArrayParams
+from systolith.compiler import needs_of
+from systolith.compiler.passes import write_inputs
+
+__all__ = ["Shortage", "all_results", "fit", "parts", "shortages", "small_build"]
+
+#: The most that a build can have of what a single layer needs.
+MOST = {"buffer_bytes": 1 << 17, "max_lines": 4096, "depth": 4096}
+
+#: By parameter: what it is called, its unit, and what helps.
+MEMORIES = {
+    "activation_bytes": ("activation memory", "bytes", "smaller pictures or fewer channels"),
+    "weight_bytes": ("weight memory", "bytes", "fewer filters or taps"),
+    "channels": ("parameter memory", "channels", "fewer output channels in all"),
+    "program_words": ("program memory", "words", "fewer layers"),
+    "buffer_bytes": ("line buffer", "bytes", "narrower pictures or fewer channels"),
+    "max_lines": ("lines of a picture", "lines", "lower pictures"),
+    "depth": ("accumulators", "pixels", "narrower pictures"),
+    "sum_bits": ("width of accumulators", "bits", "fewer or smaller weights of a filter"),
+}
+
+#: Of the memory that tensors, weights, parameters and program share in some builds.
+UNIFIED = "memory that all share", "bytes", "a smaller network"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shortage:
+    """A parameter of which a network needs more than a build has.
+
+    ``name`` is that of :class:`AcceleratorParams`. Of a unit, ``need`` and ``have`` say whether it
+    is there; of the rounding, which one. In a ``unified`` build all share the activation memory.
+    """
+
+    name: str
+    need: object
+    have: object
+    unified: bool = False
+
+    @property
+    def text(self):
+        if self.name == "rounding":
+            return (f"rounding: the network needs {self.need}, this build has {self.have}; one "
+                    f"with rounding {self.need} or both would do")
+        if self.name not in MEMORIES:
+            return f"{self.name}: the network needs that unit, which this build does not have"
+        title, unit, remedy = UNIFIED if self.unified else MEMORIES[self.name]
+        return (f"{title}: {self.need} {unit} are needed, {self.need - self.have} more than the "
+                f"{self.have} of this build; a larger {self.name} would help, or {remedy}")
+
+
+def small_build(rows=8, cols=8, lanes=None, **params):
+    """Parameters of a build of that shape with memories for a small network; ``params`` are others
+    of :class:`AcceleratorParams`. ``lanes`` are up to 4 for each array if left out."""
+    array = ArrayParams(rows=rows, cols=cols, fir_rows=min(3, rows))
+    if lanes is None:
+        most = 4 * params.get("pixel_lanes", 1)
+        lanes = max(n for n in (1, 2, 4, 8, 16) if n <= most and cols % n == 0)
+    return AcceleratorParams(array=array, lanes=lanes, **params)
+
+
+def _needs(graph, params, keep=False, batch=1, buffered=False):
+    """What ``graph`` needs of each memory, whatever ``params`` have of it.
+
+    Raises :exc:`ValueError` if the network cannot run on any build of that array.
+    """
+    planned = _able(graph, params)
+    try:
+        needs = needs_of(graph, planned, keep, batch, buffered)
+    except ValueError:
+        planned = replace(planned, **MOST)
+        needs = needs_of(graph, planned, keep, batch, buffered)
+    if "program_words" in needs:
+        needs["program_words"] = _words(needs, planned, params)
+    return needs
+
+
+def _able(graph, params):
+    """``params`` with a rounding that ``graph`` may ask for."""
+    if params.rounding not in {graph.rounding, "both"}:
+        # Only a requantiser of a cycle knows float32.
+        params = replace(params, rounding=graph.rounding, requantize=1)
+    return params
+
+
+def _words(needs, planned, params):
+    """Words of the program in a build of ``params``, if ``needs`` are those of ``planned``:
+    larger memories have longer addresses."""
+    return needs["program_words"] // descriptor_words(planned) * descriptor_words(params)
+
+
+def shortages(graph, params, **options):
+    """Every :class:`Shortage` of ``graph`` on a build of ``params``; none if it fits.
+
+    ``options`` are of :func:`~systolith.compiler.compile_graph`.
+    """
+    needs = _needs(graph, params, **options)
+    short = [Shortage(name=name, need=need, have=getattr(params, name),
+                      unified=params.unified and name == "activation_bytes")
+             for name, need in needs.items() if need > getattr(params, name)]
+    if params.rounding not in {graph.rounding, "both"}:
+        short.append(Shortage(name="rounding", need=graph.rounding, have=params.rounding))
+    return short
+
+
+def fit(graph, params, keep=False, batch=1):
+    """``params``, with units and memories that suffice for ``graph``, ``batch`` pictures at a time.
+
+    Each memory stays as it is if it suffices, and is a power of two otherwise, so that networks
+    share builds. Raises :exc:`ValueError` if the network cannot run on any.
+    """
+    needs = _needs(graph, params, keep, batch)
+
+    def enough(name):
+        need, have = needs[name], getattr(params, name)
+        exact = isinstance(need, bool) or name in {"max_lines", "depth", "sum_bits"}
+        return max(have, need if exact else 1 << ceil_log2(need))
+
+    able = _able(graph, params)
+    sizes = {name: enough(name) for name in needs if name != "program_words"}
+    # The unit that walks all loops reaches no further, and knows no windows.
+    serial = (able.serial and not sizes.get("pooling", able.pooling)
+              and sizes.get("activation_bytes", able.activation_bytes) <= SERIAL_BYTES)
+    try:
+        larger = replace(able, serial=serial, **sizes)
+    except ValueError as error:
+        short = shortages(graph, params, keep=keep, batch=batch)
+        raise ValueError(f"the network is too large for any build: {error}. This one is short of "
+                         + "; ".join(each.text for each in short)) from error
+    if "program_words" not in needs:
+        return larger
+    words = _words(needs, params, larger)
+    return replace(larger, program_words=max(params.program_words, 1 << ceil_log2(words)))
+
+
+def all_results(graph):
+    """``graph`` with the results of all operators for outputs; but for what becomes an input."""
+    graph = write_inputs(graph)
+    return replace(graph, outputs=tuple(op.outputs[0] for op in graph.operators))
+
+
+def parts(graph, params):
+    """Graphs that fit a build of ``params``, whose outputs, together, are those of ``graph``: just
+    one, if that fits.
+
+    Raises :exc:`ValueError` if not even one of them does.
+    """
+    short = shortages(graph, params)
+    if not short:
+        return [graph]
+    if len(graph.outputs) == 1:
+        raise ValueError(f"{graph.tensors[graph.outputs[0]].name} cannot be kept in this build; "
+                         + "; ".join(each.text for each in short))
+    half = len(graph.outputs) // 2
+    return [part for outputs in (graph.outputs[:half], graph.outputs[half:])
+            for part in parts(replace(graph, outputs=outputs), params)]

@@ -1,0 +1,1 @@
+"""From operators to layers: what the accelerator does for each of them."""

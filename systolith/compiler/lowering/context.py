@@ -1,0 +1,67 @@
+"""What lowering an operator needs to know of the others."""
+
+from dataclasses import dataclass, replace
+
+from rtl.conv2d import Conv2d
+
+__all__ = ["Context"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """A graph for one build.
+
+    Attributes
+    ----------
+    graph : :class:`systolith.graph.ir.Graph`
+    core : :class:`Conv2d`
+        Like that inside the accelerator.
+    places : dict
+        The :class:`~systolith.compiler.memory.region.Place` of each tensor's first picture.
+    plans : dict
+        The :class:`~systolith.compiler.tiling.tiling.ConvPlan` of each convolution, by its
+        operator's index.
+    dense : dict
+        Inputs that are written in the order in which a convolution takes them: its plan.
+    sums : dict
+        The ADD that takes place in a convolution, by the index of that.
+    stacked : set
+        Indices of operators that take all pictures at once, as if they were one.
+    pictures : :class:`int`
+        Pictures of a run.
+    picture : :class:`int`
+        The one that is lowered now.
+    pooling : :class:`bool`
+        Whether the build has a unit for windows.
+    """
+
+    graph: object
+    core: Conv2d
+    places: dict
+    plans: dict
+    dense: dict
+    sums: dict
+    stacked: set
+    pictures: int = 1
+    picture: int = 0
+    pooling: bool = True
+
+    def place(self, operator, tensor):
+        place = self.places[tensor]
+        if operator.index in self.stacked:
+            return place.stacked(self.pictures)
+        return place.at(self.picture * place.words)
+
+    def count(self, operator):
+        """Pictures that a layer of ``operator`` takes."""
+        return self.pictures if operator.index in self.stacked else 1
+
+    def source(self, operator, position=0):
+        return self.place(operator, operator.inputs[position])
+
+    def target(self, operator):
+        """Where the results of ``operator`` go, or the sum that they become a part of."""
+        return self.place(operator, self.sums.get(operator.index, operator).outputs[0])
+
+    def of(self, picture):
+        return replace(self, picture=picture)

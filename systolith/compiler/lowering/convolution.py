@@ -1,0 +1,162 @@
+"""Convolutions and what runs as one: from the operator to a plan, and from that to a layer."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from rtl.accelerator.control.descriptor import Kind
+from rtl.im2col import ConvShape
+from rtl.im2col.params import MAX_CHANNELS, MAX_KERNEL
+from systolith.compiler.codegen.loop_nests import loops, pixels_fetch, store_loops
+from systolith.compiler.codegen.program import Layer
+from systolith.compiler.tiling.conv_layers import conv_layer, layer_constants
+from systolith.compiler.tiling.tiling import ConvLayer, ConvPlan
+
+__all__ = ["conv_plan", "convolution", "dense_words", "plan_layer", "spread",
+           "widened"]
+
+
+def conv_plan(core, graph, operator, place, target, *, dense=False, compact=False, pictures=1):
+    """The :class:`ConvPlan` of a convolution from ``place`` to ``target``.
+
+    The input's channels are those of ``place``, with weights of 0 for those that only fill up a
+    word; unless it is ``dense``, in the order in which the unit takes it, which repeats no line if
+    it is ``compact``. ``pictures`` that follow each other are taken for one.
+    """
+    try:
+        if operator.kind == "FULLY_CONNECTED":
+            layer = _connected(graph, operator, place, target)
+        else:
+            layer = conv_layer(graph, operator, 1)
+            if not dense:
+                layer = _thin(widened(layer, place))
+        shape = replace(layer.shape, height=layer.shape.height * pictures)
+        return ConvPlan(core, replace(layer, shape=shape), fold=dense and not compact,
+                        turn=operator.kind != "FULLY_CONNECTED")
+    except ValueError as error:
+        raise ValueError(f"operator {operator.index} ({operator.kind}): {error}") from error
+
+
+def _connected(graph, operator, place, target):
+    """A fully connected layer as one window that covers a picture, or as a 1x1 convolution.
+
+    If its results are channels of several pixels, it has filters for all bytes of them.
+    """
+    weights = graph.operand(operator, 1).data
+    fill, constants = place.filled - place.channels, layer_constants(graph, operator)
+    if len(weights) > target.channels:
+        weights = _filled(weights, target)
+        constants |= {name: _filled(constants[name], target)
+                      for name in ("bias", "multiplier", "shift")}
+    if weights.shape[1] == place.height * place.width * place.channels:
+        pixels = weights.reshape(len(weights), -1, place.channels)
+        pixels = np.pad(pixels, ((0, 0), (0, 0), (0, fill)))
+        return spread(pixels.reshape(len(weights), -1), constants)
+    if weights.shape[1] == place.channels:
+        shape = ConvShape(height=place.height, width=place.width, channels=place.channels)
+        return widened(ConvLayer(shape=shape, weights=weights[:, None, None], **constants), place)
+    raise ValueError(f"it takes {weights.shape[1]} numbers at a time of a picture of "
+                     f"{place.height}x{place.width}x{place.channels}; all of them, or the channels "
+                     "of a pixel, are possible")
+
+
+def _filled(filters, target):
+    """What there is for each of the ``filters``, and zeros for what fills up words of pixels."""
+    pixels = filters.reshape(-1, target.channels, *filters.shape[1:])
+    fill = ((0, 0), (0, target.filled - target.channels), *((0, 0),) * (filters.ndim - 1))
+    return np.pad(pixels, fill).reshape(-1, *filters.shape[1:])
+
+
+def dense_words(plan):
+    """Words of what a ``plan`` takes, in the order of the unit."""
+    return plan.shape.height * plan.shape.line_words(plan.core.im2col_params.word_bytes)
+
+
+def spread(weights, constants, lines=1):
+    """A layer with ``weights`` (cout, taps) over ``lines`` lines, each of them a window."""
+    taps = weights.shape[1]
+    width = next((n for n in range(1, MAX_KERNEL + 1)
+                  if taps % n == 0 and taps // n <= MAX_CHANNELS), None)
+    if width is None:
+        raise ValueError(f"windows of {taps} bytes are not of 1 to {MAX_KERNEL} equal parts of "
+                         f"{MAX_CHANNELS} at the most")
+    shape = ConvShape(height=lines, width=width, channels=taps // width, kernel=(1, width))
+    return ConvLayer(shape=shape, weights=weights.reshape(len(weights), 1, width, -1), **constants)
+
+
+def widened(layer, place):
+    """``layer`` over the words of ``place``."""
+    more = place.filled - place.channels
+    if layer.shape.groups > 1:
+        return replace(layer, shape=replace(layer.shape, fill=more))
+    return replace(layer, shape=replace(layer.shape, channels=place.filled), weights=np.pad(
+        layer.weights, ((0, 0), (0, 0), (0, 0), (0, more))))
+
+
+def _thin(layer):
+    """A kernel of one pixel over the pixels that it reads: the others are not fetched."""
+    shape = layer.shape
+    if shape.groups > 1 or shape.kernel != (1, 1) or shape.padding != ((0, 0), (0, 0)):
+        return layer
+    return replace(layer, shape=replace(shape, height=shape.out_height, width=shape.out_width,
+                                        stride=(1, 1)))
+
+
+def convolution(context, operator):
+    """A convolution, depthwise or not, or a fully connected layer."""
+    source, target = context.source(operator), context.target(operator)
+    plan = context.plans[operator.index]
+    if operator.inputs[0] in context.dense:
+        words, lines = plan.shape.line_words(source.word_bytes), plan.shape.height
+        base = context.places[operator.inputs[0]].base + context.picture * dense_words(plan)
+        fetch = loops((words, 1), (lines, words), base=base)
+    else:
+        shape, stride = plan.layer.shape, operator.attributes.get("stride", (1, 1))
+        height, width = (shape.width, shape.height) if plan.turned else (shape.height, shape.width)
+        if shape.stride != (stride[::-1] if plan.turned else stride):
+            source = source.part(0, 0, height, width, stride)
+        fetch = pixels_fetch(source.turned() if plan.turned else source)
+    weights, y = context.graph.operand(operator, 1), context.graph.result(operator)
+    if operator.kind == "FULLY_CONNECTED":  # pixel by pixel, whatever lines they make up
+        shape = plan.shape
+        step = target.pixel_step * max(len(plan.layer.weights) // target.filled, 1)
+        target = replace(target, height=shape.out_height, width=shape.out_width, pixel_step=step,
+                         line_step=shape.out_width * step)
+    macs = context.count(operator) * math.prod(y.shape[1:]) * weights.data.size // y.shape[-1]
+    return [plan_layer(context.core, operator, plan, fetch, target, macs)]
+
+
+def plan_layer(core, operator, plan, fetch, target, macs):
+    """The layer of a ``plan`` whose words come by ``fetch`` and whose results go to ``target``.
+
+    ``macs`` are the products that it asks for, whatever fills up words and tiles.
+    """
+    array, shape, layer = core.array, plan.shape, plan.layer
+    pixel, line = target.pixel_bytes, target.line_bytes
+    x_step, y_step = (line, pixel) if plan.turned else (pixel, line)
+    filters = len(layer.weights) // shape.groups
+    groups = array.cols // core.lanes
+    astray = target.offset % core.lanes > 0
+    if plan.fir:
+        store = {
+            "loops": [(groups, core.lanes * filters), (filters, 1),
+                      (plan.groups, array.cols * filters)],
+            "limit": shape.channels, "fewer": 1,
+            "lane_step": filters if plan.scattered or astray else 0}
+    else:
+        store = {
+            "loops": [(plan.tiles * groups, core.lanes), (1, 0), (shape.groups, filters)],
+            "limit": filters,
+            "lane_step": int(plan.scattered or astray)}
+    bands = plan.bands
+    next_line = core.pixel_lanes * y_step
+    walk = store_loops(core, (shape.out_width, x_step), (plan.band, next_line), *store.pop("loops"),
+                       (len(bands), plan.band * next_line), lane_step=y_step, base=target.byte)
+    walk["tail"] = 1 - bands[-1]
+    store["last_lane"] = (shape.out_height - 1) % core.pixel_lanes
+    return Layer(
+        kind=Kind.CONV, operator=operator, plan=plan, macs=macs, repeats=len(bands),
+        weights=plan.band_weights(), params=plan.band_params(),
+        fields={"range": plan.config()["range"], "narrow": layer.narrow(core),
+                "conv": plan.layer_config, "fetch": fetch, "store": {"walk": walk, **store}})

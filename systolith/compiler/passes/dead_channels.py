@@ -1,0 +1,69 @@
+from dataclasses import replace
+
+import numpy as np
+
+from systolith.compiler.passes.channel_analysis import Live, flat
+from systolith.compiler.passes.fold_constants import activations_of
+
+__all__ = ["remove_channels"]
+
+
+def remove_channels(graph):
+    """``graph`` without the channels that nothing depends on.
+
+    A channel whose weights are all zero is a constant, and what is computed from constants alone
+    is one too. Layers take constants into their biases; but where a layer pads its input, only a
+    constant that is the padding itself, the zero point. A channel that all readers can do without
+    in that way, or meet with zeros only, is removed, together with what it alone was computed for.
+    Inputs and results of the graph stay as they are.
+    """
+    live = Live(graph)
+    if not any(drop.any() for drop in live.drop.values()):
+        return graph
+    return _Removal(graph, live).graph
+
+
+class _Removal:
+    """``graph`` with smaller tensors and weights."""
+
+    def __init__(self, before, live):
+        self.before, self.live = before, live
+        self.tensors = list(before.tensors)
+        for index, drop in live.drop.items():
+            tensor = before.tensors[index]
+            self.tensors[index] = replace(
+                tensor, shape=(*tensor.shape[:-1], int((~drop).sum())))
+        operators = tuple(map(self._operator, before.operators))
+        self.graph = replace(before, tensors=tuple(self.tensors), operators=operators)
+
+    def _constant(self, tensor, data, scales):
+        self.tensors.append(replace(tensor, data=data, shape=data.shape, scales=scales))
+        return len(self.tensors) - 1
+
+    def _operator(self, operator):
+        positions = {"TRANSPOSE_CONV": (1, 3)}.get(operator.kind, (1, 2))
+        _, weights, _ = (self.before.layer(operator) if operator.kind in self.live.WEIGHTED
+                         else (None,) * 3)
+        x, y = activations_of(operator)[0], operator.outputs[0]
+        if weights is None or not (self.live.drop[x].any() or self.live.drop[y].any()):
+            return operator
+        keep = ~self.live.drop[y]
+        axis = 3 if operator.kind == "DEPTHWISE_CONV_2D" else 0
+        scales = weights.scales
+        if len(scales) > 1:
+            scales = tuple(np.array(scales)[keep].tolist())
+        data, bias = weights.data, self.before.bias(operator).astype(np.int64)
+        if axis == 0:
+            drop = flat(self.live.drop[x], data.shape[-1])
+            constants = flat(self.live.values[x].astype(np.int64), data.shape[-1])
+            offset = np.where(drop, constants - self.before.tensors[x].zero_point, 0)
+            bias += (data * offset).reshape(len(data), -1).sum(axis=1)
+            data = data[..., ~drop]
+        inputs = [*operator.inputs, *(-1,) * (positions[1] + 1 - len(operator.inputs))]
+        like = self.before.operand(operator, positions[1]) or replace(
+            weights, name=f"{weights.name} biases", dtype="int32", axis=0)
+        inputs[positions[0]] = self._constant(weights, data.compress(keep, axis), scales)
+        inputs[positions[1]] = self._constant(
+            like, bias[keep].astype(np.int32), like.scales if len(like.scales) < 2 else tuple(
+                np.array(like.scales)[keep].tolist()))
+        return replace(operator, inputs=tuple(inputs))

@@ -1,0 +1,1 @@
+"""In which order operators run, and which of them run together."""

@@ -1,0 +1,50 @@
+"""From operators of a graph to layers that :class:`Conv2d` runs."""
+
+import numpy as np
+
+from rtl.im2col import ConvShape
+from sim.golden.requantize import channel_params
+from systolith.compiler.tiling.tiling import ConvLayer
+
+__all__ = ["CONVOLUTIONS", "conv_layer", "layer_constants", "requantisation"]
+
+#: Operators that are convolutions, or run as one.
+CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+def requantisation(graph, factor):
+    """``(multiplier, shift)`` with which the hardware multiplies by ``factor`` and rounds as
+    ``graph`` asks for."""
+    if graph.rounding == "float32":
+        return int(np.float32(factor).view(np.uint32)), 0
+    return channel_params(factor)
+
+
+def layer_constants(graph, operator):
+    """What a :class:`ConvLayer` has beside shape and weights, of any operator with weights."""
+    (x, *_), y = graph.layer(operator), graph.result(operator)
+    params = np.array([requantisation(graph, scale) for scale in graph.rescale(operator)])
+    low, high = graph.clamp(operator)
+    return {"bias": graph.bias(operator), "multiplier": params[:, 0], "shift": params[:, 1],
+            "input_zero_point": x.zero_point, "zero_point": y.zero_point, "low": low, "high": high}
+
+
+def conv_layer(graph, operator, pictures):
+    """The :class:`ConvLayer` of one of :data:`CONVOLUTIONS` over ``pictures``.
+
+    A fully connected layer is a 1x1 convolution of a column in which each picture is a pixel: so
+    all of them share its weights.
+    """
+    x, weights = graph.operand(operator, 0), graph.operand(operator, 1).data
+    if operator.kind == "FULLY_CONNECTED":
+        shape = ConvShape(height=pictures, width=1, channels=weights.shape[1])
+        weights = weights[:, None, None, :]
+    else:
+        if operator.kind == "DEPTHWISE_CONV_2D":
+            weights = weights.transpose(3, 1, 2, 0)
+        _, height, width, channels = x.shape
+        shape = ConvShape(
+            height=height, width=width, channels=channels, kernel=weights.shape[1:3],
+            groups=channels // weights.shape[3], pictures=pictures,
+            **{name: operator.attributes[name] for name in ("stride", "dilation", "padding")})
+    return ConvLayer(shape=shape, weights=weights, **layer_constants(graph, operator))

@@ -1,0 +1,304 @@
+"""Operators on floats between DequantizeLinear and QuantizeLinear.
+
+onnxruntime fuses each such group into the operator on integers, and so does this importer: the
+QuantizeLinear behind an operator tells the scale in which its result enters the graph.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from sim.golden import float32
+from systolith.frontends.onnx import integer_ops as sums
+from systolith.frontends.onnx import layers, pointwise, pools, qlinear
+from systolith.frontends.onnx import shape_ops as moves
+from systolith.frontends.onnx.builder import Quantisation
+from systolith.frontends.onnx.node import positive, quantisation_of, zero_points_of
+from systolith.frontends.onnx.values import (
+    Activation,
+    Constant,
+    Pending,
+    Picture,
+    Refusal,
+    Sums,
+    Weights,
+)
+
+__all__ = ["CHECKS", "REFUSED"]
+
+
+def _plain(node):
+    """Refuse what newer versions of the two operators add."""
+    if node.integer("block_size", 0):
+        raise Refusal("scales for blocks are not possible: only one scale, or one for each channel")
+
+
+def _quantize(node):
+    node.expect(2, 3)
+    _plain(node)
+    value = node.operand(0)
+    if isinstance(value, Constant):
+        return _quantize_constant(node, value.array)
+    scale, zero_point, unsigned = quantisation_of(node, 1, "output's")
+    match value:
+        case Picture():
+            return _enter(node, value, scale, zero_point, unsigned)
+        case Activation(real=True):
+            bounds = moves.quantised_bounds(value.low, value.high, scale, zero_point)
+            return pointwise.requantise(node, value, scale, zero_point, unsigned, bounds)
+        case Pending():
+            bounds = moves.quantised_bounds(value.low, value.high, scale, zero_point)
+            try:
+                return value.finish(scale, zero_point, unsigned, bounds)
+            except Refusal as refusal:
+                raise Refusal(f"of {value.what}, whose result it quantises: {refusal}") from refusal
+        case Sums(real=True):
+            return sums.finish(value, scale, zero_point, unsigned)
+    return node.activation(0, real=True)  # says what it is instead
+
+
+def _enter(node, value, scale, zero_point, unsigned):
+    """The model's float input, which the host quantises."""
+    builder = node.builder
+    known = builder.entered.get(value.name)
+    if known is None:
+        tensor = builder.enter(value.name, value.file_shape, unsigned,
+                               builder.layouts[value.name])
+        builder.entered[value.name] = tensor
+        draft = builder.tensors[tensor]
+        draft.quantisation = Quantisation(scale, zero_point)
+    else:
+        tensor, draft = known, builder.tensors[known]
+        old = draft.quantisation
+        if (old.scale, old.zero_point, draft.unsigned) != (scale, zero_point, unsigned):
+            raise Refusal(f"the model's input {value.name} is quantised in two ways")
+    return Activation(tensor, value.shape, value.order)
+
+
+def _per_channel(node, array):
+    """Scales and zero points of a constant ``array``, both to be broadcast to it, and the axis."""
+    scales = positive(node.constant(1, "scales"))
+    zeros = (np.zeros(scales.shape, np.uint8) if node.operand(2) is None
+             else node.constant(2, "zero points"))
+    if zeros.size != scales.size:
+        raise Refusal(f"it has {scales.size} scales and {zeros.size} zero points")
+    if scales.size == 1:
+        return scales.ravel(), zeros.ravel(), None
+    axis = node.axis(array.ndim, 1)
+    if scales.shape != (array.shape[axis],):
+        raise Refusal(f"it has scales of shape {scales.shape} for axis {axis} of {array.shape}")
+    return scales, zeros, axis
+
+
+def _quantize_constant(node, array):
+    if array.dtype != np.float32:
+        raise Refusal(f"the constant is {array.dtype}, not float32")
+    scales, zeros, axis = _per_channel(node, array)
+    values, unsigned = zero_points_of(zeros)
+    if axis is not None:
+        shape = [-1 if at == axis else 1 for at in range(array.ndim)]
+        scales, values = scales.reshape(shape), values.reshape(shape)
+    with np.errstate(invalid="ignore"):
+        numbers = float32.quantize(array, scales, values)
+    return Constant((numbers.astype(np.int64) + 128 * unsigned).astype(zeros.dtype))
+
+
+def _dequantize(node):
+    node.expect(2, 3)
+    _plain(node)
+    value = node.operand(0)
+    if isinstance(value, Constant):
+        array = value.array
+        if array.dtype.name not in {"int8", "uint8", "int32"}:
+            raise Refusal(f"the constant is {array.dtype}, not int8, uint8 or int32")
+        scales, zeros, axis = _per_channel(node, array)
+        if node.operand(2) is None:
+            zeros = zeros.astype(array.dtype)
+        if zeros.dtype != array.dtype:
+            raise Refusal(f"the constant is {array.dtype} and its zero point {zeros.dtype}")
+        return Weights(array, scales, zeros, axis)
+    if isinstance(value, Sums):
+        return sums.dequantize(node, value)
+    x = node.activation(0)
+    scale, zero_point, unsigned = quantisation_of(node, 1, "input's")
+    if node.builder.tensors[x.tensor].unsigned != unsigned:
+        raise Refusal("input 0 and its zero point differ in type")
+    return replace(node.builder.quantised(x, scale, zero_point), real=True)
+
+
+def _real(node, position):
+    """Activation ``position``, dequantised."""
+    node.activation(position, real=True)
+    return moves.unbounded(node, position)
+
+
+def _weights(node, position, axis):
+    """int8 weights and their scales."""
+    value = node.operand(position)
+    if not isinstance(value, Weights):
+        raise Refusal(f"the weights (input {position}) are not a dequantised constant")
+    if value.axis not in {None, axis % value.array.ndim if value.array.ndim else axis}:
+        raise Refusal(f"the weights have scales along axis {value.axis} instead of {axis}")
+    return layers.integers(value.array, value.zero_points, axis), value.scales
+
+
+def _bias(node, position, scale, scales):
+    """int32 biases: given as such, or as floats that onnxruntime quantises in the scale of the
+    sums."""
+    value = node.operand(position)
+    if value is None:
+        return None
+    products = np.float32(scale) * scales
+    match value:
+        case Weights() if value.array.dtype == np.int32:
+            if np.any(value.zero_points) or np.any(
+                    np.abs(value.scales - products) > 1e-5 * products):
+                raise Refusal("the biases have another scale than the sums, that of the input "
+                              "times that of the weights, or a zero point")
+            return value.array
+        case Constant() if value.array.dtype == np.float32:
+            numbers = np.rint(value.array.ravel() / products).astype(np.float64)
+            if not np.all(np.abs(numbers) < 1 << 31):
+                raise Refusal("the biases exceed 32 bits in the scale of the sums")
+            return numbers.astype(np.int32)
+    raise Refusal(f"the biases (input {position}) are not a constant of int32 or float32")
+
+
+def _layer(kind, axis):
+    """The check of a layer with weights, whose output channels are ``axis`` of the weights."""
+    def check(node):
+        node.expect(2, 3)
+        x = _real(node, 0)
+        weights, scales = _weights(node, 1, axis)
+        input_ = node.builder.tensors[x.tensor].quantisation
+        layer = kind(node, x, weights, scales, _bias(node, 2, input_.scale, scales),
+                     scale=input_.scale, zero_point=input_.zero_point)
+        return Pending(_what(node), layer.shape, layer.finish)
+    return check
+
+
+def _what(node):
+    return f"{node.kind} {node.name}".strip()
+
+
+def _gemm(node):
+    node.expect(2, 3)
+    x = _real(node, 0)
+    transposed = node.integer("transB", 0)
+    if node.number("alpha", 1.0) != 1 or node.integer("transA", 0) or len(x.shape) != 2 or (
+            node.operand(2) is not None and node.number("beta", 1.0) != 1):
+        raise Refusal("only products of a matrix with alpha = beta = 1 and transA = 0 are possible")
+    weights, scales = _weights(node, 1, 0 if transposed else 1)
+    if weights.ndim != 2:
+        raise Refusal(f"the weights have the shape {weights.shape} instead of 2 axes")
+    input_ = node.builder.tensors[x.tensor].quantisation
+    layer = layers.MatMul(node, x, weights.T if transposed else weights, scales,
+                          _bias(node, 2, input_.scale, scales), scale=input_.scale,
+                          zero_point=input_.zero_point)
+    return Pending(_what(node), layer.shape, layer.finish)
+
+
+def _pending(node, x, function, *arguments, **attributes):
+    """What ``function(node, x, ..., scale, zero_point, unsigned)`` computes once they are
+    known; ReLUs behind it bound a copy of it."""
+    def finish(scale, zero_point, unsigned, bounds):
+        result = function(node, x, *arguments, scale, zero_point, unsigned, **attributes)
+        return pointwise.requantise(node, result, scale, zero_point, unsigned, bounds)
+    shape = x.shape if hasattr(x, "shape") else x[0].shape
+    return Pending(_what(node), shape, finish)
+
+
+def _add(node):
+    if any(isinstance(value, Sums) for value in node.inputs):
+        return sums.add(node)
+    node.expect(2)
+    a, b = _real(node, 0), _real(node, 1)
+    if a.shape != b.shape:
+        raise Refusal(f"shapes {a.shape} and {b.shape} differ")
+    return Pending(_what(node), a.shape, lambda *quantisation: qlinear.add(node, a, b,
+                                                                           *quantisation))
+
+
+def _concatenate(node):
+    values = node.inputs
+    if values and all(isinstance(value, Constant) for value in values):
+        return Constant(np.concatenate([value.array for value in values], node.axis(
+            values[0].array.ndim)))
+    real = isinstance(node.operand(0), Activation) and node.operand(0).real
+    parts = [moves.unbounded(node, position) for position in range(len(values))]
+    if any(part.real != real for part in parts):
+        raise Refusal("some of its operands are dequantised and some are not")
+    axis = node.axis(len(parts[0].shape))
+    if real:
+        return _pending(node, parts, qlinear.concatenate, axis)
+    known = {(q.scale, q.zero_point, draft.unsigned) for part in parts
+             for draft in [node.builder.tensors[part.tensor]] for q in [draft.quantisation]}
+    if len(known) > 1 or None in next(iter(known)):
+        raise Refusal("its operands are integers of different, or of unknown scales")
+    return qlinear.concatenate(node, parts, axis, *known.pop())
+
+
+def _pool(function):
+    def check(node):
+        node.expect(1)
+        return _pending(node, _real(node, 0), function)
+    return check
+
+
+def _lookup(kind, *names):
+    def check(node):
+        node.expect(1)
+        x = _real(node, 0)
+        attributes = {name: node.number(name, default) for name, default in names}
+        return Pending(_what(node), x.shape, lambda *quantisation: pointwise.lookup(
+            node, x, kind, *quantisation, **attributes))
+    return check
+
+
+def _softmax(node):
+    node.expect(1)
+    return _pending(node, _real(node, 0), pointwise.softmax)
+
+
+def _normalisation(node):
+    node.expect(1)
+    return _pending(node, _real(node, 0), pointwise.normalisation)
+
+
+def _refused(reason):
+    def check(node):
+        raise Refusal(reason)
+    return check
+
+
+#: Operators on floats, of the domain "".
+CHECKS = {
+    "QuantizeLinear": _quantize,
+    "DequantizeLinear": _dequantize,
+    "Conv": _layer(layers.Convolution, 0),
+    "MatMul": _layer(layers.MatMul, -1),
+    "Gemm": _gemm,
+    "Add": _add,
+    "Concat": _concatenate,
+    "AveragePool": _pool(pools.average),
+    "GlobalAveragePool": _pool(pools.mean),
+    "Sigmoid": _lookup("LOGISTIC"),
+    "LeakyRelu": _lookup("LEAKY_RELU", ("alpha", 0.01)),
+    "LRN": _normalisation,
+    "Softmax": _softmax,
+}
+
+#: Operators that no model can have here, and what to do about it.
+REFUSED = {
+    "BatchNormalization": _refused(
+        "not supported: fold it into the convolution before it, before you quantise the model "
+        "(onnxruntime.quantization.preprocess does)"),
+    "ConvTranspose": _refused(
+        "not supported: onnxruntime computes it in float32, so that it has no exact integers; "
+        "Resize by a whole factor and a convolution can take its place"),
+    "DynamicQuantizeLinear": _refused(
+        "not supported: scales that depend on the input need a host; quantise statically "
+        "(onnxruntime.quantization.quantize_static)"),
+    "ReduceMean": _refused(
+        "not supported: onnxruntime computes it in float32; GlobalAveragePool can take its place"),
+}

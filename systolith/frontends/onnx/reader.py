@@ -1,0 +1,184 @@
+"""From the bytes of an .onnx file to a :class:`systolith.graph.ir.Graph`."""
+
+import math
+import struct
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from onnx import ModelProto, TensorProto, numpy_helper
+from onnx.helper import tensor_dtype_to_np_dtype
+
+from systolith.frontends.onnx import fold, qdq, qlinear
+from systolith.frontends.onnx import integer_ops as sums
+from systolith.frontends.onnx import io_tensors as edges
+from systolith.frontends.onnx import shape_ops as moves
+from systolith.frontends.onnx.builder import Builder
+from systolith.frontends.onnx.node import Node, damaged
+from systolith.frontends.onnx.values import Activation, Constant, Picture, Refusal
+from systolith.frontends.source import read_source
+from systolith.graph.ir import ModelError
+
+__all__ = ["read_onnx"]
+
+#: Limits past which a file is taken for damaged rather than large.
+MOST_NODES, MOST_ELEMENTS, MOST_AXES, MOST_OPERANDS, LONGEST_NAME = 16384, 1 << 26, 8, 1024, 1024
+
+#: What damage raises where it is first seen.
+DAMAGE = (DecodeError, struct.error, IndexError, KeyError, TypeError, ValueError, OverflowError,
+          UnicodeError)
+
+#: Versions of the operator sets that are read.
+VERSIONS = {"": range(7, 29), "com.microsoft": range(1, 2)}
+
+CHECKS = {"": fold.CHECKS | moves.CHECKS | sums.CHECKS | qdq.CHECKS | qdq.REFUSED | qlinear.CHECKS,
+          "com.microsoft": qlinear.CHECKS}
+
+
+def read_onnx(source):
+    """The :class:`~systolith.graph.ir.Graph` of an .onnx file, given by path or as bytes.
+
+    Its tensors are int8 and pictures in it are (n, h, w, c), whatever the file has: see
+    :mod:`systolith.frontends.onnx.io_tensors`. A first axis without a size counts as 1. Operators
+    of the graph are numbered by themselves, as one of the file can become several, or none.
+
+    Raises
+    ------
+    :exc:`~systolith.graph.ir.ModelError`
+        If the file cannot be read, is damaged, or holds operators which are not supported: all of
+        those are named, each with its index, name and the reason.
+    """
+    return read_source(source, _checked)
+
+
+def _checked(data):
+    try:
+        model = ModelProto.FromString(data)
+    except DAMAGE as error:
+        raise ModelError("not an .onnx model: it is not of the format protobuf") from error
+    if not model.ir_version or not model.opset_import or not model.HasField("graph"):
+        raise ModelError("not an .onnx model: it lacks a version, operator sets or a graph")
+    try:
+        with np.errstate(all="ignore"):
+            return _Reader(model).graph
+    except DAMAGE as error:
+        raise damaged(error) from error
+
+
+class _Reader:
+    """Walks the operators of a model in the order of the file, which is one they can run in."""
+
+    def __init__(self, model):
+        graph = model.graph
+        self.versions = {_domain(each.domain): each.version for each in model.opset_import}
+        for domain, versions in VERSIONS.items():
+            if self.versions.get(domain, versions[0]) not in versions:
+                raise ModelError(f"the model asks for version {self.versions[domain]} of the "
+                                 f"operators {domain!r}, but {versions[0]} to {versions[-1]} are "
+                                 "possible: convert it (onnx.version_converter)")
+        if not 0 < len(graph.node) <= MOST_NODES:
+            raise ModelError(f"the model has {len(graph.node)} operators; 1 to {MOST_NODES} are "
+                             "possible")
+        if graph.sparse_initializer:
+            raise ModelError("the model has sparse constants, which are not possible")
+        if not all(isinstance(name, str) for name in _names(model)):
+            raise damaged("a name is not text")
+        self.builder, self.values = Builder(), {}
+        for tensor in graph.initializer:
+            self._define(tensor.name, Constant(_array(tensor)))
+        edges.enter(graph, self.builder, self.values)
+        refusals = [text for index, node in enumerate(graph.node)
+                    if (text := self._read(index, node))]
+        if refusals:
+            count = f"{len(refusals)} of {len(graph.node)} operators cannot run:"
+            known = ", ".join(sorted({kind for checks in CHECKS.values() for kind in checks}
+                                     - set(qdq.REFUSED)))
+            raise ModelError("\n  ".join([count, *refusals, f"these are supported: {known}"]))
+        outputs = edges.leave(graph, self.builder, self.values)
+        if not self.builder.operators:
+            raise ModelError("the model has no operator that computes anything")
+        inputs = [value.tensor if not isinstance(value, Picture) else self.builder.entered.get(name)
+                  for name, value in edges.inputs(graph, self.values)]
+        if None in inputs:
+            raise ModelError("the model has inputs that nothing quantises")
+        self.graph = self.builder.graph(inputs, outputs)
+
+    def _define(self, name, value):
+        if not name or name in self.values:
+            raise damaged(f"{_text(name)!r} is there twice, or has no name")
+        self.values[name] = value
+
+    def _read(self, index, node):
+        """Read one operator; why it cannot run, or :data:`None`."""
+        kind, domain = _text(node.op_type), _domain(node.domain)
+        where = f"operator {index} ({kind})" if not node.name else (
+            f"operator {index} ({kind} {_text(node.name)!r})")
+        for name in node.input:
+            if name and name not in self.values:
+                raise ModelError(f"{where} reads {_text(name)!r}, which nothing has computed yet")
+        inputs = [self.values[name] if name else None for name in node.input]
+        value = None
+        try:
+            value = self._value(kind, domain, node, inputs)
+            if isinstance(value, Activation) and not value.real:
+                self.builder.label(value, _text(node.output[0]))
+            return None
+        except Refusal as refusal:
+            return f"{where}: {refusal}"
+        finally:
+            for position, name in enumerate(node.output):
+                if name:
+                    self._define(name, None if position else value)
+
+    def _value(self, kind, domain, node, inputs):
+        """What an operator computes, or :data:`None` where it reads what a refused one would."""
+        checks = CHECKS.get(domain, {})
+        if kind not in checks:
+            raise Refusal("not supported" + (f" in the domain {_text(domain)}" if domain else ""))
+        if any(name and value is None for name, value in zip(node.input, inputs, strict=True)):
+            return None
+        if len(inputs) > MOST_OPERANDS:
+            raise Refusal(f"it has {len(inputs)} operands, more than {MOST_OPERANDS}")
+        check = checks[kind]
+        # A Shape needs no numbers; others are computed here where all their operands are known.
+        if kind in fold.CHECKS and (kind == "Shape" or all(
+                isinstance(value, Constant) for value in inputs)):
+            check = fold.CHECKS[kind]
+        return check(Node(
+            kind=kind, name=_text(node.name), inputs=tuple(inputs), outputs=tuple(node.output),
+            attributes={attribute.name: attribute for attribute in node.attribute},
+            version=self.versions.get(domain, VERSIONS[domain][0]) if domain else
+            self.versions.get("", VERSIONS[""][0]), builder=self.builder))
+
+
+def _names(model):
+    """All names that matter here. Protobuf gives bytes for what is not UTF-8."""
+    graph = model.graph
+    yield from (each.domain for each in model.opset_import)
+    yield from (each.name for part in (graph.initializer, graph.input, graph.output)
+                for each in part)
+    for node in graph.node:
+        yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+
+
+def _domain(domain):
+    return "" if domain == "ai.onnx" else domain
+
+
+def _text(value):
+    """A name, fit to be printed."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}"
+                   for letter in value[:LONGEST_NAME])
+
+
+def _array(tensor):
+    """The numbers of a constant."""
+    name = _text(tensor.name)
+    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+        raise ModelError(f"the constant {name!r} lies in another file: save the model as one file")
+    shape = tuple(tensor.dims)
+    if len(shape) > MOST_AXES or min(shape, default=1) < 0 or math.prod(shape) > MOST_ELEMENTS:
+        raise damaged(f"the constant {name!r} has the impossible shape {shape[:MOST_AXES]}")
+    if tensor_dtype_to_np_dtype(tensor.data_type) == np.dtype(object):
+        raise ModelError(f"the constant {name!r} holds text, which is not possible")
+    return numpy_helper.to_array(tensor)

@@ -1,0 +1,5 @@
+"""Importer of int8 .tflite models."""
+
+from systolith.frontends.tflite.reader import read_tflite
+
+__all__ = ["read_tflite"]

@@ -1,0 +1,147 @@
+"""An operator of a .tflite file before it is checked, and what checks have in common."""
+
+import math
+from dataclasses import dataclass
+
+import tflite
+
+from sim.golden.conv import output_size, same_padding
+from sim.golden.operators import BOUNDS
+from sim.golden.requantize import channel_params
+from systolith.graph.ir import Tensor
+
+__all__ = ["LARGEST", "Node", "Refusal", "activation", "check_bounds", "check_factor",
+           "constant", "positive", "window"]
+
+ACTIVATIONS = {code: name for name, code in vars(tflite.ActivationFunctionType).items()
+               if isinstance(code, int)}
+
+#: Largest kernel, stride and dilation that is taken for one; geometry past it is damage.
+LARGEST = 1 << 12
+
+#: Most elements of a picture with its padding.
+MOST_PADDED = 1 << 26
+
+
+class Refusal(Exception):
+    """Why an operator is not supported."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operator before it is checked: its tensors, :data:`None` where left out, and options."""
+
+    kind: str
+    inputs: tuple[Tensor | None, ...]
+    outputs: tuple[Tensor, ...]
+    options: object
+
+    def option(self, name):
+        return getattr(self.options, name)()
+
+    def expect(self, options, inputs, most=None):
+        """Refuse unless there is a table of ``options``, if any matters, one result and enough
+        operands."""
+        if options is not None and type(self.options) is not options:
+            raise Refusal(f"its options are not {options.__name__}")
+        if not inputs <= len(self.inputs) <= (most or inputs) or len(self.outputs) != 1:
+            raise Refusal(f"it has {len(self.inputs)} inputs and {len(self.outputs)} outputs")
+
+    def activation(self, position, rank=None):
+        """Input ``position``, checked to be a quantised activation."""
+        return activation(self.inputs[position], f"input {position}", rank)
+
+    def optional(self, position):
+        """Input ``position``, or :data:`None` where it is left out."""
+        return self.inputs[position] if position < len(self.inputs) else None
+
+    def result(self, shape=None):
+        """The result, checked to be a quantised activation, and to have the ``shape`` if given."""
+        y = activation(self.outputs[0], "the output")
+        if shape is not None and y.shape != shape:
+            raise Refusal(f"the output ({y.name}) has the shape {y.shape}, but {shape} is what "
+                          "the inputs give")
+        return y
+
+    def fused(self):
+        """Name of the fused activation, whose bounds the output's scale can express."""
+        name = ACTIVATIONS.get(self.option("FusedActivationFunction"), "unknown")
+        if name not in BOUNDS:
+            raise Refusal(f"the fused activation {name} is not one of {', '.join(BOUNDS)}")
+        check_bounds(name, self.outputs[0].scale)
+        return name
+
+
+def activation(tensor, role, rank=None):
+    """``tensor``, checked to be a quantised activation."""
+    if tensor is None:
+        raise Refusal(f"{role} is left out")
+    role = f"{role} ({tensor.name})"
+    if tensor.dtype != "int8" or tensor.unsigned:
+        dtype = "uint8" if tensor.unsigned else tensor.dtype
+        raise Refusal(f"{role} is {dtype}, not int8: quantise the whole model to int8")
+    if tensor.data is not None:
+        raise Refusal(f"{role} is a constant")
+    if len(tensor.scales) != 1:
+        raise Refusal(f"{role} has {len(tensor.scales)} scales instead of 1")
+    positive(tensor.scales, role)
+    if not -128 <= tensor.zero_point <= 127:
+        raise Refusal(f"{role} has the zero point {tensor.zero_point}, which is not an int8")
+    if not tensor.shape:
+        raise Refusal(f"{role} is a scalar")
+    if rank is not None and len(tensor.shape) != rank:
+        raise Refusal(f"{role} has the shape {tensor.shape} instead of {rank} axes")
+    return tensor
+
+
+def positive(scales, role):
+    """Refuse scales by which nothing can be divided."""
+    for scale in scales:
+        if not 0 < scale < math.inf:
+            raise Refusal(f"{role} has the scale {scale}, which is not positive and finite")
+
+
+def constant(tensor, role, dtype):
+    """``tensor``, checked to be a constant of ``dtype``."""
+    if tensor is None or tensor.data is None:
+        raise Refusal(f"the {role} are not a constant")
+    if tensor.dtype != dtype:
+        raise Refusal(f"the {role} ({tensor.name}) are {tensor.dtype}, not {dtype}")
+    return tensor
+
+
+def check_bounds(name, scale):
+    """Refuse a ``scale`` of the output in which the bounds of the activation exceed 32 bits."""
+    if any(bound is not None and abs(bound) / scale >= (1 << 31) - 256 for bound in BOUNDS[name]):
+        raise Refusal(f"the output's scale {scale} is too small for {name}")
+
+
+def check_factor(role, factor):
+    """Refuse a ``factor`` by which the requantisation cannot multiply."""
+    try:
+        channel_params(factor)
+    except (ValueError, OverflowError) as error:
+        raise Refusal(f"{role} is rescaled by {factor}, but only factors below 8 are "
+                      "possible") from error
+
+
+def window(node, size, kernel, dilation=(1, 1)):
+    """Output size, stride and padding of a window over ``size`` (h, w)."""
+    stride = node.option("StrideH"), node.option("StrideW")
+    for name, pair in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
+        if not all(1 <= value <= LARGEST for value in pair):
+            raise Refusal(f"the {name} {pair} is not between 1 and {LARGEST}")
+    match node.option("Padding"):
+        case tflite.Padding.SAME:
+            padding = tuple(map(same_padding, size, kernel, stride, dilation))
+        case tflite.Padding.VALID:
+            padding = ((0, 0), (0, 0))
+        case code:
+            raise Refusal(f"the padding {code} is neither SAME nor VALID")
+    if math.prod(n + sum(pair) for n, pair in zip(size, padding, strict=True)) > MOST_PADDED:
+        raise Refusal(f"the kernel {kernel} with dilation {dilation} asks for the padding "
+                      f"{padding}, which is too much")
+    outputs = tuple(map(output_size, size, kernel, stride, dilation, padding))
+    if min(outputs) < 1:
+        raise Refusal(f"the kernel {kernel} with dilation {dilation} is larger than {size}")
+    return outputs, {"stride": stride, "padding": padding}

@@ -1,0 +1,230 @@
+"""From the bytes of a .tflite file to a :class:`systolith.graph.ir.Graph`."""
+
+import math
+import struct
+
+import numpy as np
+import tflite
+from flatbuffers import number_types
+
+from systolith.frontends.source import read_source
+from systolith.frontends.tflite.io_tensors import Ends
+from systolith.frontends.tflite.node import Node, Refusal
+from systolith.frontends.tflite.operators import CHECKS
+from systolith.graph.ir import Graph, ModelError, Operator, Tensor
+
+__all__ = ["read_tflite"]
+
+DTYPES = {code: name.lower() for name, code in vars(tflite.TensorType).items()
+          if isinstance(code, int)}
+OPTIONS = {code: getattr(tflite, name) for name, code in vars(tflite.BuiltinOptions).items()
+           if isinstance(code, int) and hasattr(tflite, name)}
+
+#: Limits past which a file is taken for damaged rather than large: vectors and tables may overlap,
+#: so that a small file can claim any number of them.
+MOST_OPERATORS, MOST_TENSORS, MOST_ELEMENTS, MOST_AXES = 4096, 16384, 1 << 26, 6
+MOST_OPERANDS, MOST_SCALES, LONGEST_NAME = 1024, 1 << 20, 1024
+
+VERSION = 3  # of the schema, the only one in use
+BUILTIN_CODE = 10  # where the schema has it among the fields of an operator code
+
+#: What the accessors of a damaged flatbuffer raise.
+DAMAGE = (struct.error, IndexError, TypeError, ValueError, OverflowError)
+
+
+def read_tflite(source):
+    """The :class:`~systolith.graph.ir.Graph` of a .tflite file, given by path or as bytes.
+
+    Raises
+    ------
+    :exc:`~systolith.graph.ir.ModelError`
+        If the file cannot be read, is damaged, or holds operators which are not supported: all of
+        those are named, each with its index and the reason.
+    """
+    return read_source(source, _checked)
+
+
+def _checked(data):
+    if len(data) < 8 or data[4:8] != b"TFL3":
+        raise ModelError("not a .tflite model: it does not carry the identifier TFL3")
+    try:
+        return _read(data)
+    except DAMAGE as error:
+        raise ModelError("the model is damaged or truncated, convert or fetch it again: "
+                         f"{error}") from error
+
+
+def _numbers(table, name, most):
+    """A vector of at most ``most`` numbers as an array."""
+    values = getattr(table, f"{name}AsNumpy")()
+    if isinstance(values, int):  # left out
+        return np.zeros(0, np.int32)
+    if values.size > most:
+        raise ModelError(f"the model is damaged: it claims {values.size} {name.lower()} in one "
+                         f"place, more than {most}")
+    return values
+
+
+def _tables(table, name, most):
+    """A vector of tables as a list of at most ``most``."""
+    count = getattr(table, f"{name}Length")()
+    if count > most:
+        raise ModelError(f"the model is damaged: it claims {count} {name.lower()}, more than "
+                         f"{most}")
+    return [getattr(table, name)(index) for index in range(count)]
+
+
+def _text(value):
+    """A name, fit to be printed."""
+    text = "" if value is None else value[:LONGEST_NAME].decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}"
+                   for letter in text)
+
+
+def _read(data):
+    model = tflite.Model.GetRootAs(data, 0)
+    if model.Version() != VERSION:
+        raise ModelError(f"the model has version {model.Version()} of the schema instead of "
+                         f"{VERSION}")
+    subgraphs = _tables(model, "Subgraphs", MOST_OPERATORS)
+    if len(subgraphs) != 1:
+        raise ModelError(f"the model has {len(subgraphs)} subgraphs instead of 1")
+    subgraph = subgraphs[0]
+    buffers = _tables(model, "Buffers", MOST_TENSORS)
+    tables = _tables(subgraph, "Tensors", MOST_TENSORS)
+    scales = sum(quantization.ScaleLength() for table in tables
+                 if (quantization := table.Quantization()) is not None)
+    if scales > MOST_SCALES:
+        raise ModelError(f"the model is damaged: it claims {scales} scales, more than "
+                         f"{MOST_SCALES}")
+    tensors = tuple(_tensor(index, table, buffers) for index, table in enumerate(tables))
+    codes = _tables(model, "OperatorCodes", MOST_OPERATORS)
+    tables = _tables(subgraph, "Operators", MOST_OPERATORS)
+    if not tables:
+        raise ModelError("the model has no operators")
+    kinds = [_kind(index, table, codes) for index, table in enumerate(tables)]
+    operands = [_operands(index, kind, table, len(tensors))
+                for index, (kind, table) in enumerate(zip(kinds, tables, strict=True))]
+    ends = Ends(tensors, *_operands_of(subgraph), [x for inputs, _ in operands for x in inputs])
+    operators, refusals = [], []
+    for index, (kind, table, each) in enumerate(zip(kinds, tables, operands, strict=True)):
+        try:
+            if not ends.take(kind, *each):
+                operators.append(_operator(index, kind, table, *each, ends.tensors))
+        except Refusal as refusal:
+            refusals.append(f"operator {index} ({kind}): {refusal}")
+    if refusals:
+        raise ModelError("\n  ".join([f"{len(refusals)} of {len(tables)} operators cannot run:",
+                                      *refusals]))
+    graph = Graph(tensors=tuple(ends.tensors), operators=tuple(operators),
+                  inputs=tuple(ends.inputs), outputs=tuple(ends.outputs))
+    _check_order(graph)
+    return graph
+
+
+def _tensor(index, table, buffers):
+    shape = tuple(_numbers(table, "Shape", MOST_OPERANDS).tolist())
+    name = f"tensor {index} ({_text(table.Name())})"
+    if len(shape) > MOST_AXES or min(shape, default=1) < 1 or math.prod(shape) > MOST_ELEMENTS:
+        raise ModelError(f"{name} has the impossible shape {shape}")
+    if table.Buffer() >= len(buffers):
+        raise ModelError(f"{name} names buffer {table.Buffer()}, but there are {len(buffers)}")
+    if table.Sparsity() is not None or table.IsVariable():
+        raise ModelError(f"{name} is sparse or a variable, which is not supported")
+    dtype = DTYPES.get(table.Type())
+    if dtype is None:
+        raise ModelError(f"{name} has the unknown type {table.Type()}")
+    content, data = _numbers(buffers[table.Buffer()], "Data", math.inf), None
+    if content.size:
+        data = content
+        if dtype in {"int8", "int32"}:
+            expected = math.prod(shape) * np.dtype(dtype).itemsize
+            if content.size != expected:
+                raise ModelError(f"{name} has {content.size} bytes of data instead of {expected}")
+            data = content.view(np.dtype(dtype).newbyteorder("<")).reshape(shape)
+    scales, zero_points, axis = (), np.zeros(0, np.int64), 0
+    if (quantization := table.Quantization()) is not None:
+        scales = tuple(_numbers(quantization, "Scale", MOST_SCALES).tolist())
+        zero_points = _numbers(quantization, "ZeroPoint", MOST_SCALES)
+        axis = quantization.QuantizedDimension()
+    if zero_points.size != len(scales) or np.unique(zero_points).size > 1:
+        raise ModelError(f"{name} has {len(scales)} scales and the zero points "
+                         f"{zero_points[:8].tolist()}")
+    return Tensor(name=_text(table.Name()), shape=shape, dtype=dtype, scales=scales, axis=axis,
+                  zero_point=int(zero_points[0]) if zero_points.size else 0, data=data)
+
+
+def _kind(index, operator, codes):
+    """Name of an operator: older files have but the deprecated, narrower code, and of two the
+    greater one counts. ``BuiltinCode()`` passes over one below 127."""
+    if operator.OpcodeIndex() >= len(codes):
+        raise ModelError(f"operator {index} names operator code {operator.OpcodeIndex()}, but "
+                         f"there are {len(codes)}")
+    code = codes[operator.OpcodeIndex()]
+    table = code._tab
+    place = table.Offset(BUILTIN_CODE)
+    builtin = table.Get(number_types.Int32Flags, place + table.Pos) if place else 0
+    builtin = max(builtin, code.DeprecatedBuiltinCode())
+    if builtin == tflite.BuiltinOperator.CUSTOM:
+        return f"CUSTOM {_text(code.CustomCode())}"
+    return tflite.utils.BUILTIN_OPCODE2NAME.get(builtin, f"BUILTIN {builtin}")
+
+
+def _operands_of(table):
+    """Inputs and outputs of an operator, or of all of them."""
+    return (tuple(_numbers(table, name, MOST_OPERANDS).tolist()) for name in ("Inputs", "Outputs"))
+
+
+def _operands(index, kind, table, count):
+    inputs, outputs = _operands_of(table)
+    for position in inputs + outputs:
+        if not -1 <= position < count:
+            raise ModelError(f"operator {index} ({kind}) names tensor {position}, but there are "
+                             f"{count}")
+    return inputs, outputs
+
+
+def _operator(index, kind, table, inputs, outputs, tensors):
+    if kind not in CHECKS:
+        raise Refusal(f"not supported; these are: {', '.join(CHECKS)}")
+    if -1 in outputs:
+        raise Refusal("an output is left out")
+    options = table.BuiltinOptions()
+    if options is not None and table.BuiltinOptionsType() in OPTIONS:
+        typed = OPTIONS[table.BuiltinOptionsType()]()
+        typed.Init(options.Bytes, options.Pos)
+        options = typed
+    node = Node(kind, tuple(None if position < 0 else tensors[position] for position in inputs),
+                tuple(tensors[position] for position in outputs), options)
+    attributes = CHECKS[kind](node)
+    if kind in {"SQUEEZE", "EXPAND_DIMS"}:
+        kind, inputs = "RESHAPE", inputs[:1]
+    return Operator(kind=kind, inputs=inputs, outputs=outputs, attributes=attributes, index=index)
+
+
+def _check_order(graph):
+    """Raise :exc:`ModelError` unless operators read what is there, and compute what is not."""
+    if not graph.inputs or not graph.outputs:
+        raise ModelError(f"the model has {len(graph.inputs)} inputs and {len(graph.outputs)} "
+                         "outputs")
+    known = set()
+    for index in graph.inputs:
+        if not 0 <= index < len(graph.tensors):
+            raise ModelError(f"the model's input is tensor {index}, but there are "
+                             f"{len(graph.tensors)}")
+        tensor = graph.tensors[index]
+        if tensor.data is not None or tensor.dtype != "int8" or index in known:
+            raise ModelError(f"the model's input ({tensor.name}) is not an int8 activation")
+        known.add(index)
+    for operator in graph.operators:
+        where = f"operator {operator.index} ({operator.kind})"
+        for index in operator.inputs:
+            if index >= 0 and graph.tensors[index].data is None and index not in known:
+                raise ModelError(f"{where} reads tensor {index}, which nothing has computed yet")
+        for index in operator.outputs:
+            if index in known:
+                raise ModelError(f"{where} computes tensor {index}, which is there already")
+            known.add(index)
+    for index in graph.outputs:
+        if index not in known:
+            raise ModelError(f"the model's output is tensor {index}, which nothing computes")

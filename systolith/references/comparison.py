@@ -1,0 +1,123 @@
+"""Results of a target beside those of the golden models and of a runtime, byte by byte."""
+
+import numpy as np
+
+from sim.golden.softmax import exponentials
+from systolith.frontends.model_file import format_of, reference_of
+from systolith.graph.interpreter import run_graph
+from systolith.references.tflm import TflmError
+
+__all__ = ["RUNTIMES", "Comparison"]
+
+#: Name of each runtime, and the rounding that it has.
+RUNTIMES = {"tflm": ("TensorFlow Lite Micro", "tflm"), "litert": ("LiteRT", "float32"),
+            "onnxruntime": ("onnxruntime", "float32")}
+
+
+#: What the exponentials of a softmax sum to where TensorFlow Lite Micro ends the process.
+FLAT = 512
+
+
+class Comparison:
+    """Counts bytes that differ.
+
+    Parameters
+    ----------
+    source, graph
+        A model, and what :func:`systolith.frontends.model_file.read_model` made of it.
+    runtime : :class:`str` or None
+        Of :data:`RUNTIMES`; None stands for the one whose bytes the graph has to give.
+    layers : :class:`bool`
+        Whether to compare all operators, and with the golden models too, rather than outputs.
+
+    Attributes
+    ----------
+    golden : dict
+        Bytes that differ from the golden models, by tensor.
+    """
+
+    def __init__(self, source, graph, runtime, layers):
+        own = {"onnx": "onnxruntime", "tflite": "tflm"}[format_of(source)]
+        self.runtime = runtime or own
+        if self.runtime not in RUNTIMES:
+            raise ValueError(f"the runtime must be one of {', '.join(RUNTIMES)}, not {runtime!r}")
+        if (self.runtime == "onnxruntime") != (own == "onnxruntime"):
+            raise ValueError(f"{RUNTIMES[self.runtime][0]} does not run "
+                             f"{'.onnx' if own == 'onnxruntime' else '.tflite'} models; leave "
+                             f"--compare out, or give {own}")
+        self.graph, self.layers = graph, layers
+        self._reference = self._load(source)
+        self.golden = dict.fromkeys((op.outputs[0] for op in graph.operators), 0)
+        self.differing = self.compared = self.largest = 0
+
+    def _load(self, source):
+        if self.runtime == "litert":
+            from systolith.references.litert import Litert
+
+            return Litert(source)
+        if self.runtime == "tflm":
+            _refuse_left_out(self.graph)
+        return reference_of(source)
+
+    def take(self, run):
+        """Compare one :class:`~systolith.runtime.target.Run`."""
+        inputs = [run.values[index] for index in self.graph.inputs]
+        if self.runtime == "tflm":
+            _refuse_flat(self.graph, run.values)
+        if self.layers and hasattr(self._reference, "layers"):
+            want = self._reference.layers(*inputs)
+        else:
+            want = dict(zip(self.graph.outputs, self._reference.run(*inputs), strict=True))
+        for index, value in want.items():
+            got = run.values[index]
+            self.differing += int((got != value).sum())
+            self.compared += got.size
+            self.largest = max(self.largest, int(np.abs(got.astype(int) - value).max()))
+        if self.layers:
+            golden = run_graph(self.graph, *inputs)
+            for index in self.golden:
+                self.golden[index] += int((run.values[index] != golden[index]).sum())
+
+    @property
+    def expected(self):
+        """Whether the runtime rounds as the graph asks, so that nothing may differ."""
+        return RUNTIMES[self.runtime][1] == self.graph.rounding
+
+    @property
+    def failed(self):
+        return bool(sum(self.golden.values()) or (self.expected and self.differing))
+
+    def verdicts(self):
+        """Sentences, and whether each is as it should be."""
+        name = RUNTIMES[self.runtime][0]
+        if self.layers and sum(self.golden.values()):
+            yield f"{sum(self.golden.values())} bytes differ from the golden models", False
+        text = f"{self.differing} of {self.compared} bytes differ from {name}"
+        if self.differing and not self.expected:
+            text += (f", by {self.largest} at the most; that is to be expected: {name} rounds "
+                     "otherwise than TensorFlow Lite Micro, which this network is run as")
+        yield text, not (self.expected and self.differing)
+
+
+def _refuse_left_out(graph):
+    """Raise :exc:`TflmError` rather than have TensorFlow Lite Micro end the process."""
+    for op in graph.operators:
+        if op.kind == "DEPTHWISE_CONV_2D" and -1 in op.inputs:
+            raise TflmError(
+                f"operator {op.index} (DEPTHWISE_CONV_2D): there is no result to compare with: "
+                "TensorFlow Lite Micro ends the process where its biases are the operand -1; give "
+                "it two operands instead")
+
+
+def _refuse_flat(graph, values):
+    """Raise :exc:`TflmError` rather than have TensorFlow Lite Micro end the process."""
+    for op in graph.operators:
+        x = values.get(op.inputs[0])
+        if op.kind != "SOFTMAX" or x is None:
+            continue
+        *_, total = exponentials(x, scale=graph.operand(op, 0).scale, beta=op.attributes["beta"])
+        if total.max() >= FLAT << 19:
+            raise TflmError(
+                f"operator {op.index} (SOFTMAX): of so many numbers that are nearly alike there is "
+                f"no result to compare with: TensorFlow Lite Micro ends the process where the "
+                f"exponentials sum to {FLAT} or more; give another input, or --compare litert")

@@ -1,0 +1,1 @@
+"""Networks on targets: sessions, drivers, devices, and simulators that stand for them."""

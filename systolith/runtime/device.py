@@ -1,0 +1,171 @@
+"""A board as a target, whatever pipe leads to it."""
+
+import hashlib
+from functools import partial
+
+import numpy as np
+
+import rtl
+from rtl.accelerator.build_registers import params_of
+from rtl.accelerator.registers import FIRST_PARAMETER, ID, PARAMETERS, Register
+from systolith.runtime.driver import AcceleratorDriver
+from systolith.runtime.link import BoardReset, Channel, LinkError
+
+__all__ = ["Device", "digest_of"]
+
+#: Seconds that a network may take.
+LONGEST = 60.0
+#: Times that a run begins anew on a board that was reset meanwhile.
+ATTEMPTS = 3
+
+
+class Device(AcceleratorDriver):
+    """A board with an accelerator.
+
+    A board that was reset, by its button say, is given its program anew, and the run repeated.
+
+    Parameters
+    ----------
+    pipe : :class:`~systolith.runtime.link.Pipe`
+    hello_patience : number or None
+        Seconds that the board has to answer at first, if not as at any time.
+    **options
+        Of :class:`~systolith.runtime.link.Channel`.
+
+    Attributes
+    ----------
+    channel : :class:`~systolith.runtime.link.Channel`
+    params : :class:`~rtl.accelerator.AcceleratorParams`
+        What the board says of its build.
+    version : :class:`str`
+        Of the Systolith that its bitstream was made by.
+    uploads, resets : :class:`int`
+        Programs that were sent, for want of them on the board, and resets that were noticed.
+
+    Raises
+    ------
+    :exc:`~systolith.runtime.link.LinkError`
+        From any method: what is wrong with the link, or with what is at its other end.
+    """
+
+    #: A byte takes 300 cycles at 3 Mbaud and 90 MHz; interleaved lines would save far fewer.
+    compact = True
+
+    def __init__(self, pipe, *, hello_patience=None, **options):
+        self.channel = Channel(pipe, **options)
+        self.uploads = self.resets = 0
+        self._again(lambda: self.connect(hello_patience))
+
+    def connect(self, patience=None):
+        """Begin a conversation, and look at what answers within ``patience`` seconds."""
+        name = self.channel.pipe.name
+        self.channel.hello(patience=patience)
+        count = FIRST_PARAMETER + len(PARAMETERS)
+        registers = self.channel.read(0, count).tolist()
+        self.version = ".".join(map(str, registers[Register.VERSION].to_bytes(4, "little")[:3]))
+        if registers[Register.ID] == ID and self.version != rtl.__version__:
+            raise LinkError(f"{name}: the bitstream is of Systolith {self.version}, this driver of "
+                            f"{rtl.__version__}: build and flash it anew")
+        try:
+            self.params = params_of(registers.__getitem__)
+        except ValueError as error:
+            raise LinkError(f"{name}: {error}") from error
+        if registers[Register.STATUS] & 1:  # what another program left behind
+            self.channel.hello(abort=True)
+
+    def close(self):
+        """Give the pipe back."""
+        self.channel.pipe.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def post_write(self, address, words):
+        self.channel.write(int(address), words)
+
+    def post_read(self, addresses):
+        ends = np.flatnonzero(np.diff(addresses) != 1) + 1
+        readings = [self.channel.post_read(int(run[0]), len(run))
+                    for run in np.split(np.asarray(addresses), ends)]
+
+        def words():
+            self.channel.flush(LONGEST)
+            return np.concatenate([reading.words() for reading in readings])
+
+        return words
+
+    def post_wait(self):
+        self.channel.wait()
+
+    def load(self, program):
+        """Send a program that was compiled for this build, unless the board has it."""
+        if program.params.registers() != self.params.registers():
+            raise LinkError(f"{self.channel.pipe.name}: the program is for another build: "
+                            f"{_differences(program.params, self.params)}")
+        self.program = None  # until it is there
+        self._again(lambda: self._load(program))
+        self.program = program
+
+    def _load(self, program):
+        tag = digest_of(self.images(program))
+        if self.read(Register.TAG) == tag:
+            return
+        self.command(Register.TAG, 0)
+        super().load(program)
+        self.command(Register.TAG, tag)
+        self.channel.flush()
+        self.uploads += 1
+
+    def run(self, *inputs):
+        """As of :class:`~systolith.runtime.driver.AcceleratorDriver`."""
+        return self._again(lambda: super(Device, self).run(*inputs))
+
+    def run_many(self, inputs, first=0):
+        """As of :class:`~systolith.runtime.driver.AcceleratorDriver`; a reset repeats what has no
+        result yet."""
+        inputs, runs = list(inputs), None
+
+        def outcome(done):
+            nonlocal runs
+            try:
+                runs = runs or super(Device, self).run_many(inputs[done:], first + done)
+                return next(runs)
+            except BoardReset:
+                runs = None
+                raise
+
+        for done in range(len(inputs)):
+            yield self._again(partial(outcome, done))
+
+    def _again(self, work):
+        """The result of ``work``, done anew if the board was reset meanwhile."""
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                if left < ATTEMPTS - 1:
+                    self.connect()
+                    if self.program is not None:
+                        self._load(self.program)
+                return work()
+            except BoardReset as error:
+                self.resets += 1
+                if not left:
+                    raise LinkError(f"{error}, {ATTEMPTS} times in a row") from error
+
+
+def digest_of(images):
+    """32 bits, not all 0, that tell programs apart."""
+    state = hashlib.sha256()
+    for address, words in images:
+        state.update(np.array([address, len(words)], "<u8").tobytes() + words.tobytes())
+    return int.from_bytes(state.digest()[:4], "little") or 1
+
+
+def _differences(one, other):
+    """What the parameters of two builds do not have in common."""
+    ours, theirs = one.registers(), other.registers()
+    differing = [f"{name} {ours[0][name]}, not {theirs[0][name]}" for name in ours[0]
+                 if ours[0][name] != theirs[0][name]]
+    return ", ".join(differing) or "its units"

@@ -1,0 +1,45 @@
+"""A virtual board in this very process, as a pipe."""
+
+from sim.virtual_board import CLOCK
+from systolith.runtime.link.pipe import Pipe
+
+__all__ = ["SimulatedPipe"]
+
+#: Cycles of a look at the board.
+SLICE = 200_000
+
+
+class SimulatedPipe(Pipe):
+    """The pins of a :class:`~sim.virtual_board.VirtualBoard`, in its own time.
+
+    Where nothing moves any more, time leaps to the end of a timeout.
+    """
+
+    name = "virtual board"
+
+    def __init__(self, board):
+        self.board = board
+        self._leapt = 0.0
+
+    def now(self):
+        return self.board.cycle / CLOCK + self._leapt
+
+    def write(self, data):
+        self.board.push(data)
+
+    def read(self, timeout):
+        until = self.now() + timeout
+        while not (data := self.board.run(SLICE, eager=True)):
+            left = until - self.now()
+            if left <= 0:
+                break
+            if self.board.quiet:
+                self._leapt += left
+                break
+        return data
+
+    def discard(self):
+        self.board.run(0)
+
+    def close(self):
+        self.board.close()

@@ -1,0 +1,241 @@
+"""Networks as the runtimes people know run them."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rtl.accelerator import AcceleratorParams
+from systolith.compiler import compile_graph
+from systolith.frontends.model_file import read_model
+from systolith.graph.file_layout import axes_of_file, from_graph, to_graph
+from systolith.graph.interpreter import run_graph
+from systolith.graph.ir import Graph
+from systolith.runtime.target import Run, RunError
+
+__all__ = ["End", "Session", "session_program"]
+
+
+class _Golden:
+    """The golden models; they take a graph in place of a program."""
+
+    params = None
+
+    def load(self, graph):
+        counts = {graph.tensors[index].shape[0] for index in (*graph.inputs, *graph.outputs)}
+        if len(counts) > 1:
+            raise ValueError(f"inputs and outputs have first axes of {sorted(counts)}, but that is "
+                             "the axis of the pictures: reshape all to the same")
+        self.graph = graph
+
+    def run(self, *inputs):
+        return Run(values=run_graph(self.graph, *inputs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """An input or an output of a network.
+
+    ``shape`` is that of the file, its first axis the batch, 1 for one picture. ``dtype`` is
+    ``"int8"`` or ``"uint8"``; ``real = scale * (number - zero_point)``. ``rounding`` is that of the
+    graph.
+    """
+
+    name: str
+    shape: tuple
+    dtype: str
+    scale: float
+    zero_point: int
+    rounding: str
+
+    @classmethod
+    def of(cls, tensor, rounding):
+        shape = axes_of_file(tensor, np.empty(tensor.shape, np.int8)).shape
+        return cls(name=tensor.name, shape=shape, dtype="uint8" if tensor.unsigned else "int8",
+                   scale=float(tensor.scale), zero_point=tensor.zero_point + 128 * tensor.unsigned,
+                   rounding=rounding)
+
+    def quantise(self, real):
+        """Numbers of ``dtype`` for ``real`` ones: to nearest, clamped; ties to even, as ONNX's
+        QuantizeLinear has them, or away from zero, as TensorFlow Lite's QUANTIZE does."""
+        limits = np.iinfo(self.dtype)
+        if not np.isfinite(real).all():
+            raise ValueError(f"input {self.name} has numbers that are not finite: NaN or infinity")
+        quotients = np.asarray(real, np.float32) / np.float32(self.scale)
+        if self.rounding == "tflm":
+            whole = np.trunc(quotients)
+            numbers = whole + np.sign(quotients) * (np.abs(quotients - whole) >= 0.5)
+        else:
+            numbers = np.rint(quotients)
+        numbers = numbers + self.zero_point
+        return np.clip(numbers, limits.min, limits.max).astype(self.dtype)
+
+    def dequantise(self, numbers):
+        """float32 of what ``numbers`` stand for."""
+        return ((np.asarray(numbers).astype(np.int32) - self.zero_point)
+                * np.float32(self.scale)).astype(np.float32)
+
+
+class Session:
+    """A network on a target.
+
+    >>> y = Session("model.tflite").run(x)
+
+    Parameters
+    ----------
+    model : path, :class:`bytes` or :class:`~systolith.graph.ir.Graph`
+        A .tflite or .onnx model.
+    target : :class:`str`, :class:`AcceleratorParams` or object
+        ``"golden"``: the models in NumPy. ``"rtl"``: the compiled simulation of an 8x8 build whose
+        memories suffice; parameters: of that build. Or a :class:`~systolith.runtime.target.Target`.
+    keep : :class:`bool`
+        Keep all tensors, for :meth:`results`.
+    batch : :class:`int`
+        Pictures of a run of the accelerator, which share weights.
+
+    Attributes
+    ----------
+    inputs, outputs : tuple of :class:`End`
+    graph : :class:`~systolith.graph.ir.Graph`
+    program : :class:`~systolith.compiler.Program` or None
+    cycles : :class:`int`
+        Of the last :meth:`run`, all pictures together.
+    alone : :class:`str`
+        Why runs of several pictures do not overlap with the transfer of their inputs and outputs;
+        empty if they do.
+
+    Raises :exc:`~systolith.graph.ir.ModelError` or :exc:`ValueError` for what the target cannot
+    run.
+    """
+
+    def __init__(self, model, target="rtl", *, keep=False, batch=1):
+        self.graph = graph = model if isinstance(model, Graph) else read_model(model)
+        self.target, self.batch = _target(graph, target, keep, batch), batch
+        self.program, self.cycles = None, 0
+        if self.target.params is None:
+            self.alone = "the golden models run one after the other"
+            self.target.load(graph)
+        else:
+            self.program, self.alone = session_program(
+                graph, self.target.params, keep, batch, overlap=hasattr(self.target, "run_many"),
+                compact=getattr(self.target, "compact", False))
+            self.target.load(self.program)
+        self.inputs, self.outputs = (tuple(End.of(graph.tensors[index], graph.rounding)
+                                           for index in indices)
+                                     for indices in (graph.inputs, graph.outputs))
+
+    def run(self, *inputs, real=False):
+        """The output, or a tuple of them if the network has several.
+
+        Each input is an array (n, ...) of its end's type, in the order of :attr:`inputs`, or a
+        single dict has them all by name. With ``real`` they are real numbers instead, which are
+        quantised, and outputs are float32.
+        """
+        if len(inputs) == 1 and isinstance(inputs[0], dict):
+            inputs = self._by_name(inputs[0])
+        if real:
+            inputs = [end.quantise(x) for end, x in zip(self.inputs, inputs, strict=False)] + [
+                *inputs[len(self.inputs):]]
+        runs = list(self.results(*inputs))
+        self.cycles = sum(run.cycles for run in runs)
+        outputs = self.gather(runs)
+        if real:
+            outputs = [end.dequantise(y) for end, y in zip(self.outputs, outputs, strict=True)]
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def results(self, *inputs):
+        """The :class:`Run` of each picture in turn, or of each ``batch`` of them, its values as the
+        graph has them.
+
+        Raises :exc:`~systolith.runtime.target.RunError` after the others for those that failed.
+        """
+        pictures = self._checked(inputs)
+        total, failed = len(pictures[0]), []
+        # The last run may have room for more.
+        runs = [tuple(np.resize(x[first:first + self.batch], (self.batch, *x.shape[1:]))
+                      for x in pictures) for first in range(0, total, self.batch)]
+        if len(runs) > 1 and hasattr(self.target, "run_many"):
+            outcomes = self.target.run_many(runs)
+        else:
+            outcomes = (self.target.run(*each) for each in runs)
+        for number, run in enumerate(outcomes):
+            if isinstance(run, RunError):
+                failed.append(f"run {number + 1} of {len(runs)}: {run}")
+                continue
+            count = min(self.batch, total - number * self.batch)
+            values = dict(zip(self.graph.inputs, runs[number], strict=True)) | run.values
+            yield replace(run, values={index: value[:count] for index, value in values.items()})
+        if failed:
+            raise RunError("; ".join(failed))
+
+    def gather(self, runs):
+        """Outputs (n, ...) of as many runs, in their order, as the file has them."""
+        return [from_graph(self.graph.tensors[index],
+                           np.concatenate([run.values[index] for run in runs]))
+                for index in self.graph.outputs]
+
+    def _by_name(self, named):
+        names = [end.name for end in self.inputs]
+        if set(named) != set(names):
+            raise ValueError(f"the inputs are {', '.join(names)}, not {', '.join(named)}")
+        return [named[name] for name in names]
+
+    def _checked(self, inputs):
+        """Inputs as the graph has them, or an error that says what is wrong."""
+        if len(inputs) != len(self.inputs):
+            raise ValueError(f"the network has {len(self.inputs)} inputs "
+                             f"({', '.join(end.name for end in self.inputs)}), but "
+                             f"{len(inputs)} were given")
+        checked, counts = [], {}
+        for end, index, x in zip(self.inputs, self.graph.inputs, inputs, strict=True):
+            x = np.asarray(x)
+            if x.dtype != end.dtype:
+                hint = ("; run(..., real=True) quantises real numbers"
+                        if x.dtype.kind == "f" else "")
+                raise TypeError(f"input {end.name} must be {end.dtype}, not {x.dtype}{hint}")
+            if x.ndim != len(end.shape) or x.shape[1:] != end.shape[1:] or len(x) == 0:
+                shape = ", ".join(map(str, ("n", *end.shape[1:])))
+                raise ValueError(f"input {end.name} must be of the shape ({shape}), not {x.shape}")
+            counts[end.name] = len(x)
+            checked.append(to_graph(self.graph.tensors[index], x))
+        if len(set(counts.values())) > 1:
+            raise ValueError("inputs must have as many pictures each, not " + ", ".join(
+                f"{count} of {name}" for name, count in counts.items()))
+        return checked
+
+
+def session_program(graph, params, keep=False, batch=1, *, overlap=True, compact=False):
+    """The program of a session on a build, and why its runs do not overlap if they do not; which
+    some targets cannot. ``compact`` is as of :func:`~systolith.compiler.compile_graph`, if that
+    fits."""
+    if keep:
+        alone = "all tensors are kept"
+    elif not overlap:
+        alone = "the target does one run at a time"
+    else:
+        try:
+            return compile_graph(graph, params, batch=batch, buffered=True, compact=compact), ""
+        except ValueError as error:  # of a network that fits once, nothing else
+            alone = str(error)
+    try:
+        return compile_graph(graph, params, keep, batch, compact=compact), alone
+    except ValueError:
+        if not compact:
+            raise
+        # Inputs that take more bytes may go with weights that take fewer.
+        return session_program(graph, params, keep, batch, overlap=overlap)
+
+
+def _target(graph, target, keep, batch):
+    if isinstance(target, str) and target == "golden":
+        return _Golden()
+    if target == "rtl" or isinstance(target, AcceleratorParams):
+        from systolith.compiler.fitting import fit, small_build
+        from systolith.runtime.simulated_accelerator import SimulatedAccelerator
+
+        params = target if target != "rtl" else fit(
+            graph, small_build(rounding=graph.rounding), keep, batch)
+        return SimulatedAccelerator(params)
+    if all(hasattr(target, name) for name in ("params", "load", "run")):
+        return target
+    raise ValueError(f"target must be \"golden\", \"rtl\", AcceleratorParams or a device, not "
+                     f"{target!r}")
