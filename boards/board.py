@@ -47,7 +47,7 @@ class Board:
         Seed and options of nextpnr by which the clock is met.
     macros : :class:`bool`
         Multipliers and block RAMs are placed by :mod:`boards.flow.macros`, not by nextpnr (ECP5).
-    apart : :class:`bool`
+    spread_enables : :class:`bool`
         With ``macros``: multipliers of one enable from afar lie in blocks of their own.
     image_at : :class:`int` or None
         Address in the board's flash, behind the bitstream, at which a program may lie that a build
@@ -80,7 +80,7 @@ class Board:
     seed: int = 1
     options: tuple = ()
     macros: bool = False
-    apart: bool = False
+    spread_enables: bool = False
     image_at: int | None = None
     image_pins: tuple = ()
     flash: tuple = ()
@@ -95,8 +95,9 @@ class Board:
             raise ValueError("pins must be given for an SPI bus: no platform has one for it")
         if self.macros and self.family != "ecp5":
             raise ValueError(f"macros can be placed on an ECP5, not on {self.device}")
-        if self.apart and not self.macros:
-            raise ValueError("apart must be given with macros: it says where these are placed")
+        if self.spread_enables and not self.macros:
+            raise ValueError(
+                "spread_enables must be given with macros: it says where these are placed")
         if not isinstance(self.params, AcceleratorParams):
             raise TypeError(f"params must be AcceleratorParams, not {self.params!r}")
         bits = self.sdram.data_bits if self.sdram else 0

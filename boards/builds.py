@@ -11,12 +11,12 @@ __all__ = ["resized", "ecp5_build", "lfe5u_25_build", "lfe5u_45_build", "lfe5u_8
            "hx8k_build", "up5k_build"]
 
 
-def ecp5_build(*, rows, cols, dsps, lanes, pixel_lanes=1, **params):
-    """:class:`AcceleratorParams` with as many products as can be in the ``dsps`` that ``lanes`` of
-    requantisation leave."""
-    products = products_for(rows, cols, 3, "ecp5", _left(dsps, lanes, pixel_lanes))
+def ecp5_build(*, rows, cols, dsps, drain_lanes, pixel_lanes=1, **params):
+    """:class:`AcceleratorParams` with as many products as can be in the ``dsps`` that
+    ``drain_lanes`` of requantisation leave."""
+    products = products_for(rows, cols, 3, "ecp5", _left(dsps, drain_lanes, pixel_lanes))
     return AcceleratorParams(array=ArrayParams(rows=rows, cols=cols, fir_rows=3, products=products),
-                             lanes=lanes, pixel_lanes=pixel_lanes, **params)
+                             drain_lanes=drain_lanes, pixel_lanes=pixel_lanes, **params)
 
 
 def lfe5u_25_build(sdram_bits=0):
@@ -27,7 +27,7 @@ def lfe5u_25_build(sdram_bits=0):
                 "program_words": 1024}
     if not sdram_bits:
         memories = {"weight_bytes": 26624, "activation_bytes": 16384, "program_words": 512}
-    return ecp5_build(rows=8, cols=8, dsps=28, lanes=2, channels=1024, **memories)
+    return ecp5_build(rows=8, cols=8, dsps=28, drain_lanes=2, channels=1024, **memories)
 
 
 def lfe5u_45_build(sdram_bits=0):
@@ -39,13 +39,14 @@ def lfe5u_45_build(sdram_bits=0):
     if not sdram_bits:
         memories = {"weight_bytes": 86016, "activation_bytes": 32768, "channels": 1024,
                     "program_words": 512}
-    return ecp5_build(rows=12, cols=8, dsps=72, lanes=2, **memories)
+    return ecp5_build(rows=12, cols=8, dsps=72, drain_lanes=2, **memories)
 
 
 def lfe5u_85_build(rows=8):
     """2 lanes of 8x16 products for an LFE5U-85F; or of more rows, which the tools place for a
     faster grade of it."""
-    return ecp5_build(rows=rows, cols=16, dsps=156, lanes=8, pixel_lanes=2, activation_bytes=65536,
+    return ecp5_build(rows=rows, cols=16, dsps=156, drain_lanes=8, pixel_lanes=2,
+                      activation_bytes=65536,
                       weight_bytes=98304, channels=1024, program_words=1024)
 
 
@@ -54,10 +55,12 @@ def up5k_build():
     of its 30 block RAMs, 12 are accumulators and 8 hold lines. Convolutions sum windows; sums of
     tensors are layers of their own, which takes 285 LUTs less."""
     array = ArrayParams(rows=4, cols=4, fir_rows=3, products=products_for(4, 4, 3, "ice40", 8))
-    return AcceleratorParams(array=array, depth=256, lanes=1, requantize=3, output_register=False,
+    return AcceleratorParams(array=array, depth=256, drain_lanes=1, requantize=3,
+                             output_register=False,
                              buffer_bytes=4096, max_lines=96, activation_bytes=131072,
-                             unified=True, prefetch=False, pooling=False, fused=False,
-                             serial=True, sum_bits=24, patience=4096, longest=1 << 22)
+                             single_memory=True, prefetch=False, pooling=False, fused=False,
+                             shared_agu=True, sum_bits=24, stall_timeout=4096,
+                             layer_timeout=1 << 22)
 
 
 def hx8k_build():
@@ -70,24 +73,24 @@ def hx8k_build():
                    addition=False)
 
 
-def resized(board, *, rows=None, cols=None, lanes=None):
+def resized(board, *, rows=None, cols=None, drain_lanes=None):
     """The build of a :class:`~boards.board.Board` with an array of another shape, or other lanes of
     requantisation; each that is None stays."""
     params, array = board.params, board.params.array
-    rows, cols, lanes = (mine if given is None else given for given, mine in (
-        (rows, array.rows), (cols, array.cols), (lanes, params.lanes)))
-    if (rows, cols, lanes) == (array.rows, array.cols, params.lanes):
+    rows, cols, drain_lanes = (mine if given is None else given for given, mine in (
+        (rows, array.rows), (cols, array.cols), (drain_lanes, params.drain_lanes)))
+    if (rows, cols, drain_lanes) == (array.rows, array.cols, params.drain_lanes):
         return params
     dsps = device_of(board.device).dsps
     if board.family == "ecp5":
-        dsps = _left(dsps, lanes, params.pixel_lanes)
+        dsps = _left(dsps, drain_lanes, params.pixel_lanes)
     fir_rows = min(array.fir_rows, rows)
     products = products_for(rows, cols, fir_rows, board.family, dsps)
     weight_bytes = min(params.weight_bytes, weight_room(cols))
-    return replace(params, lanes=lanes, weight_bytes=weight_bytes, array=ArrayParams(
+    return replace(params, drain_lanes=drain_lanes, weight_bytes=weight_bytes, array=ArrayParams(
         rows=rows, cols=cols, fir_rows=fir_rows, products=products))
 
 
-def _left(dsps, lanes, pixel_lanes):
+def _left(dsps, drain_lanes, pixel_lanes):
     """Multipliers of an ECP5 that are left for each of the pixel lanes."""
-    return max(dsps - Requantizer.LANE_DSPS * lanes, 0) // pixel_lanes
+    return max(dsps - Requantizer.LANE_DSPS * drain_lanes, 0) // pixel_lanes

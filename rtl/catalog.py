@@ -25,11 +25,12 @@ MEMORIES = {"activation_bytes", "weight_bytes", "channels", "program_words"}
 OPTIONS = {
     "array": {"fir_rows"},
     "im2col": {"fir_rows", "word_bytes", "buffer_bytes"},
-    "requantizer": {"lanes", "requantize", "rounding"},
-    "gemm": {"depth", "lanes", "requantize", "rounding"},
-    "conv2d": {"fir_rows", "depth", "lanes", "requantize", "rounding", "word_bytes",
+    "requantizer": {"drain_lanes", "requantize", "rounding"},
+    "gemm": {"depth", "drain_lanes", "requantize", "rounding"},
+    "conv2d": {"fir_rows", "depth", "drain_lanes", "requantize", "rounding", "word_bytes",
                "buffer_bytes"},
-    "accelerator": {"fir_rows", "depth", "lanes", "requantize", "rounding", "buffer_bytes", "bus",
+    "accelerator": {"fir_rows", "depth", "drain_lanes", "requantize", "rounding", "buffer_bytes",
+                    "bus",
                     *MEMORIES},
 }
 
@@ -47,7 +48,7 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
     multipliers : :class:`int` or None
         DSPs there are for the whole core; None stands for those of the family's smallest part.
     **options
-        ``fir_rows``, ``depth``, ``lanes``, ``requantize``, ``rounding``, ``word_bytes``,
+        ``fir_rows``, ``depth``, ``drain_lanes``, ``requantize``, ``rounding``, ``word_bytes``,
         ``buffer_bytes`` as of :class:`Conv2d`, :data:`MEMORIES` as of :class:`AcceleratorParams`,
         ``bus`` as of :class:`BusAccelerator`, where the core has them; left out or None, what
         suits the family.
@@ -68,7 +69,7 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
     settings = {
         "fir_rows": min(3, rows) if "fir_rows" in OPTIONS[core] else 0,
         "depth": 256 if small else 512,
-        "lanes": 1 if small else _lanes(core, cols, 4 if family == "generic" else 2),
+        "drain_lanes": 1 if small else _lanes(core, cols, 4 if family == "generic" else 2),
         "requantize": 0 if core == "gemm" else 3 if small else 1,
         "rounding": "tflm",
         "word_bytes": 0,
@@ -76,26 +77,28 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
         "bus": "axi",
         **given,
     }
-    lanes, requantize, rounding = (settings[name] for name in ("lanes", "requantize", "rounding"))
+    drain_lanes, requantize, rounding = (
+    settings[name] for name in (
+        "drain_lanes", "requantize", "rounding"))
     buffer = {name: settings[name] for name in ("word_bytes", "buffer_bytes")}
     fast = not small  # the output registers of block RAM cost cycles, not area; iCE40 has none
     if core == "requantizer":
         Requantizer.check("requantize", requantize, rounding)
-        return Requantizer(lanes=lanes, cycles=requantize, rounding=rounding)
+        return Requantizer(drain_lanes=drain_lanes, cycles=requantize, rounding=rounding)
     if core == "im2col":
         fir = settings["fir_rows"] > 0
-        return Im2col(Im2colParams(rows=rows, lanes=max(rows, cols) if fir else rows, fir=fir,
+        return Im2col(Im2colParams(rows=rows, drain_lanes=max(rows, cols) if fir else rows, fir=fir,
                                    output_register=fast, **buffer))
     if multipliers is None:
         multipliers = MULTIPLIERS[family]
     multipliers = integer("multipliers", multipliers, 0, 1 << 10)
     if family == "ecp5" and core in {"gemm", "conv2d", "accelerator"} and requantize == 1:
-        multipliers = max(multipliers - Requantizer.LANE_DSPS * lanes, 0)
+        multipliers = max(multipliers - Requantizer.LANE_DSPS * drain_lanes, 0)
     array = ArrayParams(rows=rows, cols=cols, fir_rows=settings["fir_rows"], products=products_for(
         rows, cols, settings["fir_rows"], family, multipliers))
     if core == "array":
         return SystolicArray(array)
-    rest = {"depth": settings["depth"], "lanes": lanes, "requantize": requantize,
+    rest = {"depth": settings["depth"], "drain_lanes": drain_lanes, "requantize": requantize,
             "output_register": fast}
     if requantize:
         rest["rounding"] = rounding
@@ -113,8 +116,8 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
 
 def _lanes(core, cols, most):
     """The most lanes up to ``most`` that divide ``cols``; the accelerator's are a power of two."""
-    return max(lanes for lanes in range(1, most + 1) if cols % lanes == 0
-               and not (core == "accelerator" and lanes & (lanes - 1)))
+    return max(drain_lanes for drain_lanes in range(1, most + 1) if cols % drain_lanes == 0
+               and not (core == "accelerator" and drain_lanes & (drain_lanes - 1)))
 
 
 def macs_per_cycle(component):

@@ -25,7 +25,7 @@ class Conv2d(wiring.Component):
     ----------
     array : :class:`ArrayParams`
         With ``fir_rows``, depthwise layers run as FIR filters, ``cols`` channels at a time.
-    depth, lanes, pixel_lanes, requantize, rounding, output_register
+    depth, drain_lanes, pixel_lanes, requantize, rounding, output_register
         As of :class:`Gemm`.
     counter : :class:`bool`
         Whether there is a cycle counter.
@@ -63,19 +63,21 @@ class Conv2d(wiring.Component):
     #: Cycles until a layer begins, besides latencies.
     start_cost = 0
     #: Between which numbers a layer's sums are requantised in a cycle less than others.
-    narrow_range = None
+    short_acc_range = None
 
-    def __init__(self, array, *, depth=256, lanes=1, pixel_lanes=1, requantize=1,
+    def __init__(self, array, *, depth=256, drain_lanes=1, pixel_lanes=1, requantize=1,
                  rounding="tflm", output_register=False, counter=True, buffer_bytes=16384,
                  word_bytes=0, max_lines=1024, max_pictures=256):
-        self.gemm = Gemm(array, depth=depth, lanes=lanes, pixel_lanes=pixel_lanes,
+        self.gemm = Gemm(array, depth=depth, drain_lanes=drain_lanes, pixel_lanes=pixel_lanes,
                          requantize=requantize, rounding=rounding, output_register=output_register)
         self.im2col_params = Im2colParams(
-            rows=array.rows, lanes=array.lanes, word_bytes=word_bytes, buffer_bytes=buffer_bytes,
+            rows=array.rows, vector_bytes=array.vector_bytes, word_bytes=word_bytes,
+            buffer_bytes=buffer_bytes,
             max_lines=max_lines, max_pictures=max_pictures, pixel_lanes=pixel_lanes,
             fir=array.fir_rows > 0, output_register=output_register)
         self.array, self.counter = array, bool(counter)
-        for name in ("depth", "lanes", "pixel_lanes", "requantize", "min_tile", "drain_latency"):
+        for name in ("depth", "drain_lanes", "pixel_lanes",
+                     "requantize", "min_tile", "drain_latency"):
             setattr(self, name, getattr(self.gemm, name))
         gemm = self.gemm.signature.members
         config = {"layer": self.im2col_params.config}

@@ -21,17 +21,17 @@ class Gemm(wiring.Component):
     on ``i``: ``first`` and ``last`` frame the tile, ``start`` marks all vectors of the first tile
     of the pass and ``done`` those of its last. ``keep`` is high, but for vectors that only end a
     filter: those are of tiles with ``fir``, as :class:`SystolicArray` has them. The sums of a pass
-    then leave by channel groups, ``lanes`` channels at a time, and in a group vector by vector,
-    while the next pass is computed.
-    One vector a cycle, unless weights or parameters are late, a drain takes longer than the
-    pass after it, or a tile has fewer than ``min_tile`` vectors.
+    then leave by channel groups, ``drain_lanes`` channels at a time, and in a group vector by
+    vector, while the next pass is computed. One vector a cycle, unless weights or parameters are
+    late, a drain takes longer than the pass after it, or a tile has fewer than ``min_tile``
+    vectors.
 
     Parameters
     ----------
     array : :class:`ArrayParams`
     depth : :class:`int`
         Vectors of a pass at the most.
-    lanes : :class:`int`
+    drain_lanes : :class:`int`
         Channels that drain at once; a divisor of the columns.
     pixel_lanes : :class:`int`
         Arrays, each with accumulators, that take a vector each at a time, 1 to 4. They share
@@ -47,10 +47,10 @@ class Gemm(wiring.Component):
 
     Members
     -------
-    i : ``In(stream.Signature(patch_of(array.lanes, pixel_lanes)))``
+    i : ``In(stream.Signature(patch_of(array.vector_bytes, pixel_lanes)))``
     weights : ``In(stream.Signature(bytes_of(cols)))``
         Rows of a tile, row 0 first.
-    params : ``In(stream.Signature(ArrayLayout(ChannelParams, lanes)))``
+    params : ``In(stream.Signature(ArrayLayout(ChannelParams, drain_lanes)))``
         With a requantizer: a beat for each channel group, in the order of their drains.
     range : ``In(OutputRange)``
         With a requantizer: holds while anything is under way.
@@ -59,10 +59,11 @@ class Gemm(wiring.Component):
     idle : ``Out(1)``
         Nothing is under way.
     o : ``Out(stream)``
-        ``data``, ``lanes`` int8, or ``acc``, ``lanes`` int32; ``last`` ends a channel group.
+        ``data``, ``drain_lanes`` int8, or ``acc``, ``drain_lanes`` int32; ``last`` ends a channel
+        group.
     """
 
-    def __init__(self, array, *, depth=256, lanes=1, pixel_lanes=1, requantize=1,
+    def __init__(self, array, *, depth=256, drain_lanes=1, pixel_lanes=1, requantize=1,
                  rounding="tflm", output_register=False, sum_bits=32):
         if not isinstance(array, ArrayParams):
             raise TypeError(f"array must be ArrayParams, not {array!r}")
@@ -73,40 +74,44 @@ class Gemm(wiring.Component):
         self.pixel_lanes = integer("pixel_lanes", pixel_lanes, 1, MAX_PIXEL_LANES)
         last_sums = data.ArrayLayout(signed(array.sum_width(array.rows - 1)),
                                      pixel_lanes * array.cols)
-        self.accumulators = Accumulators(cols=array.cols, depth=depth, sums=last_sums, lanes=lanes,
+        self.accumulators = Accumulators(cols=array.cols, depth=depth, sums=last_sums,
+                                         drain_lanes=drain_lanes,
                                          pixel_lanes=pixel_lanes, output_register=output_register,
                                          width=sum_bits)
         self.arrays = [SystolicArray(array, tag_shape=AccumulatorTag, lead=self.accumulators.lead)
                        for _ in range(pixel_lanes)]
         self.systolic = self.arrays[0]
-        self.depth, self.lanes = self.accumulators.depth, self.accumulators.lanes
+        self.depth, self.drain_lanes = self.accumulators.depth, self.accumulators.drain_lanes
         self.min_tile = max(self.systolic.min_tile, self.accumulators.min_tile)
         # From the last vector of a pass to the first beat of its drain, and from the last beat to
         # the first vector that may enter in its place.
         self.drain_latency = (self.systolic.latency - self.systolic.lead
                               + self.accumulators.latency + 2)
         members = {
-            "i": In(stream.Signature(patch_of(array.lanes, pixel_lanes))),
+            "i": In(stream.Signature(patch_of(array.vector_bytes, pixel_lanes))),
             "weights": In(stream.Signature(bytes_of(array.cols))),
             "idle": Out(1),
         }
         if requantize:
-            self.requantizer = Requantizer(lanes=lanes, cycles=requantize, rounding=rounding)
+            self.requantizer = Requantizer(
+    drain_lanes=drain_lanes,
+    cycles=requantize,
+     rounding=rounding)
             members |= {
-                "params": In(stream.Signature(data.ArrayLayout(ChannelParams, lanes))),
+                "params": In(stream.Signature(data.ArrayLayout(ChannelParams, drain_lanes))),
                 "range": In(OutputRange),
                 "o": Out(self.requantizer.o.signature),
             }
             if rounding == "both":
                 members["float32"] = In(1)
         else:
-            members["o"] = Out(stream.Signature(sums_of(lanes)))
+            members["o"] = Out(stream.Signature(sums_of(drain_lanes)))
         super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
         # What the first array is ready for, all are; what leaves it, leaves all.
-        array, lanes = self.systolic, self.array.lanes
+        array, drain_lanes = self.systolic, self.array.vector_bytes
         m.submodules.accumulators = accumulators = self.accumulators
 
         # A pass enters the array only when half of the accumulators is free for it; a tile only
@@ -129,7 +134,8 @@ class Gemm(wiring.Component):
                 each.weights.valid.eq(self.weights.valid),
                 each.weights.payload.eq(self.weights.payload),
                 each.i.valid.eq(self.i.valid & go),
-                each.i.payload.data.eq(Cat(vector.data[index * lanes:(index + 1) * lanes])),
+                each.i.payload.data.eq(
+                    Cat(vector.data[index * drain_lanes:(index + 1) * drain_lanes])),
                 each.i.payload.first.eq(vector.first),
                 each.i.payload.fir.eq(vector.fir),
                 *(each.i.payload.tag[name].eq(vector[name])

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from rtl.mac import KINDS
 from rtl.validate import integer
 
-__all__ = ["ArrayParams", "LANES", "MAX_PIXEL_LANES", "products_for"]
+__all__ = ["ArrayParams", "COLS_PER_STAGE", "MAX_PIXEL_LANES", "products_for"]
 
 #: Neighbouring columns that share a skew stage, and may share one DSP.
-LANES = 2
+COLS_PER_STAGE = 2
 
 #: Arrays side by side, each with its own lines of pixels.
 MAX_PIXEL_LANES = 4
@@ -53,16 +53,16 @@ class ArrayParams:
     @property
     def stages(self):
         """Skew stages across the columns: pairs of columns, rounded up."""
-        return -(-self.cols // LANES)
+        return -(-self.cols // COLS_PER_STAGE)
 
     @property
-    def lanes(self):
+    def vector_bytes(self):
         """Bytes of an input vector: a tap for each row or, for the FIR, a channel a column."""
         return max(self.rows, self.cols) if self.fir_rows else self.rows
 
-    def stage_lanes(self, stage):
+    def stage_cols(self, stage):
         """Columns in ``stage``: 2, or 1 in the last one of an odd number."""
-        return min(LANES, self.cols - LANES * stage)
+        return min(COLS_PER_STAGE, self.cols - COLS_PER_STAGE * stage)
 
     def kind(self, row, stage):
         """Name of the kind of product at ``row`` and ``stage``."""
@@ -78,23 +78,24 @@ class ArrayParams:
         return ((row + 1) << 14).bit_length() + 1
 
     def _place(self):
-        # From the bottom up, so that kinds whose lanes share an activation, which a FIR row cannot
+        # From the bottom up, so that kinds whose cols share an activation, which a FIR row cannot
         # use, meet the rows that can take them first.
         cells = [(row, stage) for row in reversed(range(self.rows)) for stage in range(self.stages)]
         kinds = {}
         for kind, count in self.products:
             for row, stage in cells:
-                lanes = self.stage_lanes(stage)
-                fits = (KINDS[kind].min_lanes <= lanes <= KINDS[kind].max_lanes
+                cols = self.stage_cols(stage)
+                fits = (KINDS[kind].min_cols <= cols <= KINDS[kind].max_cols
                         and not (KINDS[kind].shares_x and row < self.fir_rows))
-                if (row, stage) in kinds or not fits or (count is not None and count < lanes):
+                if (row, stage) in kinds or not fits or (count is not None and count < cols):
                     continue
                 kinds[row, stage] = kind
-                count = None if count is None else count - lanes
+                count = None if count is None else count - cols
         if len(kinds) < len(cells):
             row, stage = next(cell for cell in cells if cell not in kinds)
             raise ValueError(f"products must fill {self.rows} x {self.cols} with {self.fir_rows} "
-                             f"FIR rows; none is left for row {row}, column {LANES * stage}")
+                             f"FIR rows; none is left for row {row}, column "
+                             f"{COLS_PER_STAGE * stage}")
         return kinds
 
 

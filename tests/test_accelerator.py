@@ -87,14 +87,14 @@ def test_shared_models_on_all_inputs(name, build):
 
 def test_one_memory_for_everything():
     """As on an UltraPlus: 128 KiB with one port hold each of the networks."""
-    unified = SimulatedAccelerator(up5k_build())
-    check(unified, read_tflite(model_bytes()), held_out().pictures[:1])
+    single_memory = SimulatedAccelerator(up5k_build())
+    check(single_memory, read_tflite(model_bytes()), held_out().pictures[:1])
     for name in ("resnet8_cifar10", "kws_dscnn"):
         path = MODELS / f"{name}_int8.tflite"
         if path.exists():
             stored = np.load(MODELS / f"{name}.npz")
             x = stored[stored.files[0]][:1].astype(np.int8)
-            check(unified, read_tflite(path), x)
+            check(single_memory, read_tflite(path), x)
 
 
 def test_host_reaches_activations_while_a_network_runs():
@@ -107,7 +107,7 @@ def test_host_reaches_activations_while_a_network_runs():
     segment, = (step for step in program.steps if isinstance(step, Segment))
     tensor, = graph.inputs
     simulated.write(Window.ACTIVATIONS, input_words(program, tensor, x),
-                    program.places[tensor].base)
+                    program.regions[tensor].base)
     simulated.command(Register.GO, segment.start)
     simulated.write(Window.ACTIVATIONS, words, free)
     assert simulated.read(Register.STATUS) & 1
@@ -118,7 +118,7 @@ def test_host_reaches_activations_while_a_network_runs():
     np.testing.assert_array_equal(got.reshape(20, 8), words)
     simulated.post_wait()
     assert alone.cycles <= simulated.read(Register.CYCLES) <= alone.cycles + 60
-    results = set(alone.values) & set(program.places) - set(graph.inputs)
+    results = set(alone.values) & set(program.regions) - set(graph.inputs)
     assert results
     for index in results:
         np.testing.assert_array_equal(simulated.tensor(index), alone.values[index])

@@ -17,11 +17,11 @@ from systolith.graph.interpreter import run_graph
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
 from systolith.zoo.digits import held_out, model_bytes
 
-# Small memories, which random addresses leave often, and little patience.
+# Small memories, which random addresses leave often, and little stall_timeout.
 PARAMS = AcceleratorParams(
-    array=ArrayParams(rows=4, cols=4, fir_rows=3), lanes=2, requantize=3, depth=64,
+    array=ArrayParams(rows=4, cols=4, fir_rows=3), drain_lanes=2, requantize=3, depth=64,
     buffer_bytes=2048, max_lines=64, activation_bytes=4096, weight_bytes=4 * 1910, channels=200,
-    program_words=500, patience=1024, longest=1 << 15)
+    program_words=500, stall_timeout=1024, layer_timeout=1 << 15)
 
 
 @functools.cache
@@ -197,7 +197,7 @@ def test_any_program_ends():
         simulated.write(Window.PROGRAM, raw[:, None])
         before = simulated.sim.cycle
         error = simulated.attempt()
-        assert simulated.sim.cycle - before < len(program.layers) * (PARAMS.longest + 1000)
+        assert simulated.sim.cycle - before < len(program.layers) * (PARAMS.layer_timeout + 1000)
         seen[error] = seen.get(error, 0) + 1
         if trial % 10 == 9:
             simulated.write(Window.PROGRAM, program.descriptors[:, None])

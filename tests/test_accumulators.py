@@ -26,24 +26,25 @@ class Pass:
                    "done": tile == tiles - 1}
             yield tag, self.sums[tile, index].tolist(), index
 
-    def beats(self, lanes, width):
+    def beats(self, drain_lanes, width):
         """What drains: (lanes of a channel group, last) for each group, for each pixel."""
         top = 1 << width - 1
         totals = (self.sums[:, self.keep].sum(axis=0) + top) % (2 * top) - top
-        for group in range(0, totals.shape[1], lanes):
+        for group in range(0, totals.shape[1], drain_lanes):
             for pixel, total in enumerate(totals):
-                yield total[group:group + lanes].tolist(), pixel == len(totals) - 1
+                yield total[group:group + drain_lanes].tolist(), pixel == len(totals) - 1
 
 
-def build(*, cols=4, lanes=2, depth=12, output_register=False, width=32):
-    return Accumulators(cols=cols, depth=depth, lanes=lanes, output_register=output_register,
+def build(*, cols=4, drain_lanes=2, depth=12, output_register=False, width=32):
+    return Accumulators(cols=cols, depth=depth, drain_lanes=drain_lanes,
+                        output_register=output_register,
                         width=width, sums=data.ArrayLayout(signed(WIDTH), cols))
 
 
 def run(dut, passes, *, p_vector=1.0, p_ready=1.0, p_claim=1.0, seed=0):
     """Cycles of the last tag of each pass, of each beat, and of each claim."""
     completed, taken, claims = [], [], []
-    expected = [beat for part in passes for beat in part.beats(dut.lanes, dut.width)]
+    expected = [beat for part in passes for beat in part.beats(dut.drain_lanes, dut.width)]
     claimed = 0
     cycle = 0
 
@@ -107,18 +108,18 @@ def random_passes(rng, dut, count):
 @pytest.mark.parametrize("p_vector, p_ready, p_claim", [
     (1.0, 1.0, 1.0), (0.5, 1.0, 0.5), (1.0, 0.4, 1.0), (0.6, 0.6, 0.3)])
 @pytest.mark.parametrize("output_register", [False, True])
-@pytest.mark.parametrize("cols, lanes, depth", [(4, 2, 12), (1, 1, 2), (3, 1, 5), (6, 6, 8)])
-def test_passes(cols, lanes, depth, output_register, p_vector, p_ready, p_claim):
-    rng = np.random.default_rng([cols, lanes, depth])
-    dut = build(cols=cols, lanes=lanes, depth=depth, output_register=output_register)
+@pytest.mark.parametrize("cols, drain_lanes, depth", [(4, 2, 12), (1, 1, 2), (3, 1, 5), (6, 6, 8)])
+def test_passes(cols, drain_lanes, depth, output_register, p_vector, p_ready, p_claim):
+    rng = np.random.default_rng([cols, drain_lanes, depth])
+    dut = build(cols=cols, drain_lanes=drain_lanes, depth=depth, output_register=output_register)
     passes = list(random_passes(rng, dut, 12))
     run(dut, passes, p_vector=p_vector, p_ready=p_ready, p_claim=p_claim, seed=cols)
 
 
 @pytest.mark.parametrize("width, cols, lanes", [(24, 4, 1), (17, 3, 3)])
-def test_narrow_sums(width, cols, lanes):
+def test_narrow_sums(width, cols, drain_lanes):
     rng = np.random.default_rng(width)
-    dut = build(cols=cols, lanes=lanes, width=width)
+    dut = build(cols=cols, drain_lanes=drain_lanes, width=width)
     run(dut, list(random_passes(rng, dut, 8)), p_vector=0.7, p_ready=0.6)
 
 
@@ -133,7 +134,7 @@ def test_latency_and_throughput(output_register):
 
 def test_fills_while_it_drains():
     """Two halves: a vector a cycle goes in while a beat a cycle comes out."""
-    dut = build(lanes=4)
+    dut = build(drain_lanes=4)
     rng = np.random.default_rng(0)
     passes = [Pass(rng, 2, [1] * 12, 4) for _ in range(6)]
     completed, taken, _ = run(dut, passes)
@@ -142,7 +143,7 @@ def test_fills_while_it_drains():
 
 
 def test_claims_wait_for_a_free_half():
-    dut = build(lanes=1)
+    dut = build(drain_lanes=1)
     rng = np.random.default_rng(0)
     passes = [Pass(rng, 1, [1] * 12, 4) for _ in range(5)]
     _, taken, claims = run(dut, passes)
@@ -155,8 +156,8 @@ def test_claims_wait_for_a_free_half():
     ({"depth": 1}, ValueError, "depth must be between 2 and 4096, not 1"),
     ({"depth": 4097}, ValueError, "depth must be between 2 and 4096, not 4097"),
     ({"depth": 8.0}, TypeError, "depth must be an integer, not 8.0"),
-    ({"lanes": 5}, ValueError, "lanes must be between 1 and 4, not 5"),
-    ({"lanes": 3}, ValueError, "lanes must divide the 4 columns, not be 3"),
+    ({"drain_lanes": 5}, ValueError, "drain_lanes must be between 1 and 4, not 5"),
+    ({"drain_lanes": 3}, ValueError, "drain_lanes must divide the 4 columns, not be 3"),
 ])
 def test_refuses(changes, error, message):
     with pytest.raises(error, match=f"^{message}$"):

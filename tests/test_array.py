@@ -14,7 +14,7 @@ def run(params, tiles, *, p_vectors=1.0, p_weights=1.0, seed=0, **kwargs):
     dut = SystolicArray(params, tag_shape=16, **kwargs)
     vectors, tag = [], 0
     for x, _, fir in tiles:
-        for index, row in enumerate(np.pad(x, ((0, 0), (0, params.lanes - x.shape[1])))):
+        for index, row in enumerate(np.pad(x, ((0, 0), (0, params.vector_bytes - x.shape[1])))):
             vectors.append({"data": row.tolist(), "first": index == 0, "fir": fir, "tag": tag})
             tag += 1
     rows = [row for _, w, _ in tiles

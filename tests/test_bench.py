@@ -172,7 +172,7 @@ def test_clock_is_met_by_the_median():
 @pytest.mark.parametrize("clock", read_clocks().values(), ids=read_clocks())
 def test_clocks_on_record_are_borne_from_every_seed(clock):
     board = board_of(clock.board)
-    # Place and route of a full 85F takes the longest.
+    # Region and route of a full 85F takes the longest.
     least = 1 if board.device == "lfe5u-85f" else 3
     assert len(clock.mhz) == len(clock.seconds) == len(set(clock.seeds)) >= least
     assert min(clock.mhz) >= clock.clock_mhz
@@ -389,7 +389,7 @@ def test_roofline_has_weights_as_fast_as_they_come(name, weights):
     """From SDRAM as many bytes as it has pins for, less what refreshes take; else a row a cycle."""
     params = board_of(name).params
     chip = replace(params, sdram_bits=0, weight_bytes=26624)
-    rest = chip.word_bytes + chip.lanes
+    rest = chip.word_bytes + chip.drain_lanes
     assert bytes_a_cycle(chip) == rest + chip.array.cols
     assert rest + 0.96 * weights < bytes_a_cycle(params) < rest + weights
     assert bytes_a_cycle(BOARD.params) == BOARD.params.word_bytes

@@ -86,7 +86,8 @@ def test_filter_range_of_an_ice40_pll(pfd, expected):
 def test_every_board_can_be_prepared(name):
     board = board_of(name)
     # A small array does for the pins; a memory that all share asks for 4 columns.
-    params = board.params if board.params.unified else resized(board, rows=2, cols=2, lanes=1)
+    params = board.params if board.params.single_memory else resized(
+        board, rows=2, cols=2, drain_lanes=1)
     design = prepare(board, params=params)
     constraints, = design.constraints.values()
     assert board.link in constraints and board.platform_class()().default_clk
@@ -99,12 +100,12 @@ def test_every_board_can_be_prepared(name):
 
 def test_resizing_fills_the_array_with_what_the_device_has():
     board = board_of("ulx3s-25f")
-    params = resized(board, rows=4, cols=6, lanes=2)
-    assert (params.array.rows, params.array.cols, params.lanes) == (4, 6, 2)
+    params = resized(board, rows=4, cols=6, drain_lanes=2)
+    assert (params.array.rows, params.array.cols, params.drain_lanes) == (4, 6, 2)
     assert params.activation_bytes == board.params.activation_bytes
     dsps = device_of(board.device).dsps
     kinds = [params.array.kind(row, stage) for row in range(4) for stage in range(3)]
-    assert kinds.count("dsp2") + 2 * kinds.count("dsp") + 4 * params.lanes <= dsps
+    assert kinds.count("dsp2") + 2 * kinds.count("dsp") + 4 * params.drain_lanes <= dsps
     assert resized(board) is board.params
 
 
@@ -149,7 +150,14 @@ def test_what_does_not_fit_is_told_before_place_and_route(tmp_path, monkeypatch)
     board = board_of("ulx3s-25f")
     with pytest.raises(ToolError, match=r"^ulx3s-25f: the design takes 57 block RAMs, of which "
                                         r"there are 56. A smaller array"):
-        build_bitstream(board, params=resized(board, rows=2, cols=2, lanes=1), workdir=tmp_path)
+        build_bitstream(
+    board,
+    params=resized(
+        board,
+        rows=2,
+        cols=2,
+        drain_lanes=1),
+         workdir=tmp_path)
 
 
 def test_macros_lie_apart_where_the_board_says_so(tmp_path, monkeypatch):
@@ -164,7 +172,7 @@ def test_macros_lie_apart_where_the_board_says_so(tmp_path, monkeypatch):
 
     monkeypatch.setattr(bitstream, "pin_macros", pin_macros)
     board = board_of("ulx3s-25f")
-    params = resized(board, rows=2, cols=2, lanes=1)
+    params = resized(board, rows=2, cols=2, drain_lanes=1)
     for seed, apart in ((3, False), (4, True)):
         with pytest.raises(ToolError, match="^far enough$"):
             build_bitstream(dataclasses.replace(board, macros=True, apart=apart), seed=seed,

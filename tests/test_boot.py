@@ -67,7 +67,7 @@ def test_gives_what_lies_there(mhz, stalls, offset):
     (b"", b"\xff" * 256), (b"\0", b"\0" + b"\xff" * 256), (bytes(64), b"\0\0"),
     (b"a" * 255 + b"\0\0", b"a" * 255 + b"\0\0"), (b"a" * 300, b"a" * 256),
     (b"a\0" + b"b" * 300, b"a\0" + b"b" * 256),
-], ids=["erased", "a delimiter", "zeros", "longest", "longer", "longer later"])
+], ids=["erased", "a delimiter", "zeros", "layer_timeout", "longer", "longer later"])
 def test_ends_whatever_there_is(content, given):
     assert boot(content) == given
 
@@ -123,7 +123,8 @@ def test_a_board_that_has_its_program():
 def test_boards_that_can(name):
     """Pins of the flash are there; the image goes behind the bitstream."""
     preset = board_of(name)
-    params = preset.params if preset.params.unified else resized(preset, rows=2, cols=2, lanes=1)
+    params = preset.params if preset.params.single_memory else resized(
+        preset, rows=2, cols=2, drain_lanes=1)
     design = prepare(preset, params=params, standalone=True)
     constraints, = design.constraints.values()
     assert "flash" in constraints
@@ -138,7 +139,8 @@ def test_boards_that_can(name):
 
 def test_the_image_goes_behind_the_bitstream(monkeypatch, tmp_path):
     asked = []
-    loader = type("Loader", (), {"run": staticmethod(lambda *given: asked.append(given[0]))})
+    loader = type("DescriptorLoader", (), {
+                  "run": staticmethod(lambda *given: asked.append(given[0]))})
     monkeypatch.setattr("boards.flow.flash._loader", lambda: loader)
     bits = tmp_path / "top.bit"
     bits.write_bytes(bytes(1000))

@@ -61,9 +61,9 @@ def test_ice40_board(tmp_path):
     # Ref, for the places of pins of CT256: IceStorm's chip database
     assert uart_pins(board) == {"rx": "B10", "tx": "B12"}
     cells = json.loads(Path(built.placed).read_text())["modules"]["top"]["cells"]
-    places = {name.split("$")[0]: cell["attributes"]["NEXTPNR_BEL"]
+    regions = {name.split("$")[0]: cell["attributes"]["NEXTPNR_BEL"]
               for name, cell in cells.items() if cell["type"] == "SB_IO"}
-    assert places["rx"] == "X24/Y33/io0" and places["tx"] == "X24/Y33/io1"
+    assert regions["rx"] == "X24/Y33/io0" and regions["tx"] == "X24/Y33/io1"
     tiles = {tuple(map(int, tile.split("\n")[0].split())): tile.split("\n", 1)[1]
              for tile in text.split(".io_tile ")[1:]}
     assert "1" in tiles[24, 33]

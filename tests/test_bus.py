@@ -258,8 +258,8 @@ def test_words_in(bus, go):
         await wait()
 
     log = run(bus, bench, source, go=go).log
-    places = [*range(WEIGHTS + 3, WEIGHTS + 16), *range(ACTIVATIONS, ACTIVATIONS + 50), PROGRAM]
-    assert log == list(zip(places, words, strict=True))
+    regions = [*range(WEIGHTS + 3, WEIGHTS + 16), *range(ACTIVATIONS, ACTIVATIONS + 50), PROGRAM]
+    assert log == list(zip(regions, words, strict=True))
 
 
 @buses

@@ -140,7 +140,7 @@ def test_answers_of_another_conversation_begin_none():
             return bytes([sequence, status, data[0] ^ 1, *data[1:]])
 
     with pytest.raises(NoAnswer, match=r"^board: no board answers; \d+ bytes came, but no frame"):
-        Channel(Late(), seed=0).hello(patience=1)
+        Channel(Late(), seed=0).hello(timeout=1)
 
 
 def test_a_reset_is_noticed():

@@ -74,11 +74,11 @@ def test_names_all_that_is_short_at_once():
 
 
 def test_memory_that_all_share():
-    unified = board_of("icebreaker").params
-    small = replace(unified, activation_bytes=8192)
+    single_memory = board_of("icebreaker").params
+    small = replace(single_memory, activation_bytes=8192)
     need = needs_of(GRAPH, small)["activation_bytes"]
     assert NEEDS["activation_bytes"] + NEEDS["weight_bytes"] < need < 16384
-    assert shortages(GRAPH, replace(unified, activation_bytes=16384)) == []
+    assert shortages(GRAPH, replace(single_memory, activation_bytes=16384)) == []
     short, = shortages(GRAPH, small)
     assert short.text.startswith(f"memory that all share: {need} bytes are needed")
 
@@ -181,7 +181,7 @@ def test_command_in_json(model):
 @pytest.mark.parametrize("option, reason", [
     ("--rows", "rows must be between 1 and 32, not 0"),
     ("--cols", "cols must be between 1 and 32, not 0"),
-    ("--lanes", "lanes must be one of 1, 2, 4, 8, not 0")])
+    ("--drain-lanes", "drain_lanes must be one of 1, 2, 4, 8, not 0")])
 def test_refuses_a_build_of_nothing(model, option, reason):
     result = CliRunner().invoke(app, ["check", str(model), option, "0"])
     assert str(result.exception) == reason

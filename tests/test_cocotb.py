@@ -118,7 +118,7 @@ def int8(rng, *shape):
 
 
 def test_gemm(simulator, tmp_path):
-    core = Gemm(ArrayParams(rows=3, cols=4), depth=16, lanes=2, requantize=0)
+    core = Gemm(ArrayParams(rows=3, cols=4), depth=16, drain_lanes=2, requantize=0)
     rng = np.random.default_rng(0)
     plans, cases, products = [], [], []
     for go in STALLS:
@@ -153,7 +153,7 @@ def test_im2col(simulator, tmp_path):
 
 
 def test_conv2d(simulator, tmp_path):
-    core = Conv2d(ArrayParams(rows=4, cols=4, fir_rows=2), depth=32, lanes=2, requantize=2,
+    core = Conv2d(ArrayParams(rows=4, cols=4, fir_rows=2), depth=32, drain_lanes=2, requantize=2,
                   buffer_bytes=512, max_lines=16, max_pictures=2)
     rng = np.random.default_rng(0)
     plans, cases, outputs = [], [], []

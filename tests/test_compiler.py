@@ -152,8 +152,8 @@ def test_operands_are_copied_where_they_must_be():
     grown = Grown(5, 4, 6)
     start = grown.last
     first, second = grown.conv(3), grown.conv(5)
-    joined = grown.join(start, first, second, second)  # an input, and one that comes twice
-    again = grown.join(joined, first)                  # one that another result has already
+    fused_into = grown.join(start, first, second, second)  # an input, and one that comes twice
+    again = grown.join(fused_into, first)                  # one that another result has already
     grown.conv(4)
     program = runs(replace(grown.graph(), outputs=(grown.last, first, again)))
     assert 3 <= len(layers_of(program, "CONCATENATION")) <= 5
@@ -250,9 +250,9 @@ def test_sums_replace_an_operand():
     grown.append("ADD", [first, second], (1, 8, 8, 32), 0.1, activation="NONE")
     program = runs(grown.graph())
     # The second convolution, whose drain has time, adds: its own result lies nowhere.
-    assert second not in program.places and program.places[grown.last] == program.places[first]
+    assert second not in program.regions and program.regions[grown.last] == program.regions[first]
     kept = runs(grown.graph(), keep=True)
-    assert kept.places[grown.last] not in {kept.places[first], kept.places[second]}
+    assert kept.regions[grown.last] not in {kept.regions[first], kept.regions[second]}
 
 
 def test_what_is_a_clamp_needs_no_table():
@@ -359,21 +359,21 @@ def test_convolutions_write_over_their_inputs(dilation, above, shares):
         results.append(grown.last)
     program = runs(grown.graph())
     assert max(len(layer.plan.bands) for layer in program.layers) > 1
-    first, second, third = (program.places[tensor].base for tensor in results)
+    first, second, third = (program.regions[tensor].base for tensor in results)
     assert [first == second, second == third] == [shares, shares]
 
 
 def test_turned_pictures():
     """The first one lies in the order of its plan, which its result must not replace."""
     grown = Grown(25, 5, 16, seed=12)
-    places = [grown.last]
+    regions = [grown.last]
     for filters, kernel, step in ((16, 3, 1), (16, 3, 1), (32, 1, 3)):
         grown.weighted("CONV_2D", (filters, kernel, kernel, 16), 0, (1, 25, -(-5 // step), filters),
                        stride=(1, step), dilation=(1, 1), padding=((kernel // 2,) * 2,) * 2)
-        places.append(grown.last)
+        regions.append(grown.last)
     program = runs(grown.graph())
-    assert all(layer.plan.turned for layer in program.layers)
-    first, second, third, _ = (program.places[tensor].base for tensor in places)
+    assert all(layer.plan.transposed for layer in program.layers)
+    first, second, third, _ = (program.regions[tensor].base for tensor in regions)
     assert first != second == third
 
 
@@ -384,4 +384,4 @@ def test_what_others_need_is_not_written_over():
         "padding": ((1, 1), (1, 1))})
     program = runs(Graph(tensors=tuple(grown.tensors), operators=tuple(grown.operators),
                          inputs=(0,), outputs=(kept, grown.last)))
-    assert program.places[kept].base != program.places[grown.last].base
+    assert program.regions[kept].base != program.regions[grown.last].base

@@ -14,23 +14,24 @@ from rtl.im2col import ConvShape
 from rtl.params import ArrayParams
 from sim.golden.conv import conv2d_acc, depthwise_conv2d_acc
 from sim.golden.requantize import requantize
-from systolith.compiler.tiling.mappings import ways_of
+from systolith.compiler.tiling.mappings import mappings_of
 from systolith.compiler.tiling.tiling import ConvLayer, ConvPlan
 from systolith.runtime.simulated_cores import SimulatedConv2d
 
 BUILDS = {
     "3x4": dict(array=ArrayParams(rows=3, cols=4), depth=48, buffer_bytes=2048),
-    "4x4 with FIR": dict(array=ArrayParams(rows=4, cols=4, fir_rows=3), depth=64, lanes=2,
+    "4x4 with FIR": dict(array=ArrayParams(rows=4, cols=4, fir_rows=3), depth=64, drain_lanes=2,
                          requantize=2, output_register=True, buffer_bytes=4096),
-    "4x8 with FIR": dict(array=ArrayParams(rows=4, cols=8, fir_rows=2), depth=50, lanes=4,
+    "4x8 with FIR": dict(array=ArrayParams(rows=4, cols=8, fir_rows=2), depth=50, drain_lanes=4,
                          requantize=3, buffer_bytes=2048),
-    "5x3 in words of 16": dict(array=ArrayParams(rows=5, cols=3), depth=48, lanes=3,
+    "5x3 in words of 16": dict(array=ArrayParams(rows=5, cols=3), depth=48, drain_lanes=3,
                                word_bytes=16, output_register=True, buffer_bytes=4096),
     "2 of 4x4 with FIR": dict(array=ArrayParams(rows=4, cols=4, fir_rows=3), pixel_lanes=2,
-                              depth=48, lanes=2, output_register=True, buffer_bytes=4096),
+                              depth=48, drain_lanes=2, output_register=True, buffer_bytes=4096),
     "3 of 3x2": dict(array=ArrayParams(rows=3, cols=2), pixel_lanes=3, depth=50,
                      requantize=2, buffer_bytes=4096),
-    "8x8": dict(array=ArrayParams(rows=8, cols=8, fir_rows=3), depth=512, lanes=4, word_bytes=16,
+    "8x8": dict(array=ArrayParams(rows=8, cols=8, fir_rows=3), depth=512, drain_lanes=4,
+                word_bytes=16,
                 output_register=True, max_lines=1024, max_pictures=256),
 }
 SMALL = [build for build in BUILDS if build != "8x8"]
@@ -78,14 +79,14 @@ def golden(layer, pictures):
                       layer.high)
 
 
-def check(build, shape, filters, seed, *, band=None, way=None, stalls=(0, 1.0)):
-    """``way`` is the number of one that is possible, counted round."""
+def check(build, shape, filters, seed, *, band=None, mapping=None, stalls=(0, 1.0)):
+    """``mapping`` is the number of one that is possible, counted round."""
     rng = np.random.default_rng(seed)
     layer, pictures = random_layer(rng, shape, filters), random_pictures(rng, shape)
-    if way is not None:
-        ways = ways_of(compiled(build).core, layer)
-        way, _ = ways[way % len(ways)]
-    out, report = compiled(build).run(layer, pictures, band=band, way=way, stalls=stalls)
+    if mapping is not None:
+        mappings = mappings_of(compiled(build).core, layer)
+        mapping, _ = mappings[mapping % len(mappings)]
+    out, report = compiled(build).run(layer, pictures, band=band, mapping=mapping, stalls=stalls)
     np.testing.assert_array_equal(out, golden(layer, pictures))
     assert report.cycles >= report.floor
     return report
@@ -142,8 +143,8 @@ def test_layers(build, layer, stalls):
 @pytest.mark.parametrize("build", SMALL)
 def test_every_way(build, layer):
     constants = random_layer(np.random.default_rng(0), *LAYERS[layer])
-    for way, _ in enumerate(ways_of(core(build), constants)):
-        check(build, *LAYERS[layer], seed=len(layer), way=way, stalls=(way, 0.8))
+    for mapping, _ in enumerate(mappings_of(core(build), constants)):
+        check(build, *LAYERS[layer], seed=len(layer), mapping=mapping, stalls=(mapping, 0.8))
 
 
 @pytest.mark.parametrize("build", SMALL)
@@ -186,7 +187,7 @@ def test_any_geometry(build, data):
     shape = data.draw(shapes(params))
     filters = shape.groups * data.draw(st.integers(1, 3 if shape.groups > 1 else 11))
     check(build, shape, filters, data.draw(st.integers(0, 999)),
-          way=data.draw(st.none() | st.integers(0, 5)),
+          mapping=data.draw(st.none() | st.integers(0, 5)),
           stalls=(data.draw(st.integers(0, 99)), data.draw(st.sampled_from([0.4, 0.8, 1.0]))))
 
 

@@ -32,7 +32,7 @@ def test_products_use_every_multiplier(rows, cols, fir_rows, multipliers, counts
     for row in range(rows):
         for stage in range(array.stages):
             kind = array.kind(row, stage)
-            got[kind] = got.get(kind, 0) + array.stage_lanes(stage)
+            got[kind] = got.get(kind, 0) + array.stage_cols(stage)
     assert got == counts
 
 
@@ -42,19 +42,20 @@ def test_products_use_every_multiplier(rows, cols, fir_rows, multipliers, counts
     ({"core": "gemm", "rows": 33}, "rows must be between 1 and 32, not 33"),
     *(({"core": "conv2d", "family": family, "multipliers": -4},
        "multipliers must be between 0 and 1024, not -4") for family in FAMILIES),
-    ({"core": "im2col", "lanes": 2},
-     "im2col has no lanes; its options are buffer_bytes, fir_rows, word_bytes"),
+    ({"core": "im2col", "drain_lanes": 2},
+     "im2col has no drain_lanes; its options are buffer_bytes, fir_rows, word_bytes"),
     ({"core": "requantizer", "requantize": 5},
      "requantize must be one of 1, 2, 3, 4, 6, not 5"),
     ({"core": "accelerator", "word_bytes": 8}, (
         "accelerator has no word_bytes; its options are activation_bytes, buffer_bytes, bus, "
-        "channels, depth, fir_rows, lanes, program_words, requantize, rounding, weight_bytes")),
+        "channels, depth, drain_lanes, fir_rows, program_words, requantize, rounding, "
+        "weight_bytes")),
     ({"core": "accelerator", "bus": "apb"}, "bus must be one of axi, wishbone, not 'apb'"),
     *(({"core": core, "family": "ice40", "rounding": "float32"}, (
         "requantize must be 1 for the rounding float32, not 3: the serial multiplier drops the "
         "bits that a float32 is rounded by"))
       for core in ("requantizer", "conv2d", "accelerator")),
-    ({"core": "conv2d", "lanes": 3}, "lanes must divide the 8 columns, not be 3"),
+    ({"core": "conv2d", "drain_lanes": 3}, "drain_lanes must divide the 8 columns, not be 3"),
 ])
 def test_refuses(arguments, message):
     with pytest.raises(ValueError, match=f"^{message}$"):

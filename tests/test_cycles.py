@@ -28,7 +28,7 @@ BUILDS = {
     "3 of 5x3": small_build(5, 3, pixel_lanes=3),
     "2 of 12x16": small_build(12, 16, pixel_lanes=2),
     # As on an iCE40: serial requantisation, no output registers.
-    "4x4 serial": replace(small_build(4, 4), requantize=3, lanes=1, output_register=False,
+    "4x4 serial": replace(small_build(4, 4), requantize=3, drain_lanes=1, output_register=False,
                           depth=256, buffer_bytes=2048),
     "UltraPlus": up5k_build(),
     "SDRAM": ULX3S.params,

@@ -108,7 +108,7 @@ def test_run_takes_one_trip_and_upload_fills_the_wire():
 def streamed(device, count):
     """Outcomes of several pictures, and the board's cycles, with what they have to be."""
     graph, x = network()[0], held_out().pictures[:count]
-    device.load(compile_graph(graph, board().params, buffered=True))
+    device.load(compile_graph(graph, board().params, double_buffered=True))
     began = board().cycle
     runs = list(device.run_many([(each[None],) for each in x]))
     want = run_graph(graph, x)[graph.outputs[0]]
@@ -144,7 +144,7 @@ def test_reset_between_overlapping_runs(reset):
 def test_run_that_fails_among_others():
     graph, x = network()[0], held_out().pictures[:4]
     device = fresh()
-    device.load(compile_graph(graph, board().params, buffered=True))
+    device.load(compile_graph(graph, board().params, double_buffered=True))
     command, gos = device.command, []
 
     def stopping(register, value):

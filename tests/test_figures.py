@@ -39,5 +39,5 @@ def products(component):
     for row in range(params.rows):
         for stage in range(params.stages):
             kind = params.kind(row, stage)
-            kinds[kind] = kinds.get(kind, 0) + params.stage_lanes(stage)
+            kinds[kind] = kinds.get(kind, 0) + params.stage_cols(stage)
     return kinds

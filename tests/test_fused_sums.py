@@ -24,9 +24,9 @@ BUILDS = {
     "8x8": small_build(8, 8),
     "3 of 5x3": small_build(5, 3, pixel_lanes=3),
     "2 of 4x4": small_build(4, 4, pixel_lanes=2),
-    "4x4 serial": replace(small_build(4, 4), requantize=3, lanes=1, output_register=False,
+    "4x4 serial": replace(small_build(4, 4), requantize=3, drain_lanes=1, output_register=False,
                           depth=256, buffer_bytes=2048),
-    "unified": replace(up5k_build(), fused=True),
+    "single_memory": replace(up5k_build(), fused=True),
     "4x4 both": small_build(4, 4, rounding="both", weight_bytes=1 << 19),
 }
 
@@ -52,7 +52,7 @@ def exact(build, graph, rng, batch=1, within=12, share=50):
     for index in graph.outputs:
         np.testing.assert_array_equal(run.values[index], want[index])
         assert want[index].size < 50 or len(np.unique(want[index])) > 1
-    if accelerator.params.unified:  # units wait for each other
+    if accelerator.params.single_memory:  # units wait for each other
         within = 150
     for layer, expected, cycles in zip(program.layers, model.layers(program.layers),
                                        run.layer_cycles, strict=True):
@@ -122,7 +122,7 @@ def test_memory_that_is_busy_changes_nothing_but_time(build):
     alone = accelerator.read(Register.CYCLES)
     for share in (1, 0.8, 0.4):
         accelerator.write(Window.ACTIVATIONS, input_words(program, tensor, x),
-                          program.places[tensor].base)
+                          program.regions[tensor].base)
         accelerator.command(Register.GO, segment.start)
         accelerator.sim.stall(5, share)
         accelerator.post_read(np.full(alone, Window.ACTIVATIONS << OFFSET_BITS))()

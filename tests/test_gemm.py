@@ -17,9 +17,9 @@ from systolith.compiler.tiling.tiling import GemmPlan
 from systolith.runtime.simulated_cores import SimulatedGemm
 
 BUILDS = {
-    "3x4": dict(array=ArrayParams(rows=3, cols=4), depth=10, lanes=2, requantize=0),
+    "3x4": dict(array=ArrayParams(rows=3, cols=4), depth=10, drain_lanes=2, requantize=0),
     "1x1": dict(array=ArrayParams(rows=1, cols=1), depth=4, requantize=0, output_register=True),
-    "5x3 to int8": dict(array=ArrayParams(rows=5, cols=3), depth=16, lanes=3,
+    "5x3 to int8": dict(array=ArrayParams(rows=5, cols=3), depth=16, drain_lanes=3,
                         output_register=True),
     "4x4 to int8": dict(array=ArrayParams(rows=4, cols=4), depth=12, requantize=3),
     "2 of 3x2": dict(array=ArrayParams(rows=3, cols=2), pixel_lanes=2, depth=9, requantize=2),
@@ -108,7 +108,8 @@ def test_one_vector_a_cycle(build):
     gemm = compiled(build).core
     band, tiles = gemm.depth, 9
     report = check(build, band, tiles * gemm.array.rows, gemm.array.cols, seed=0, band=band)
-    drain = gemm.array.cols // gemm.lanes * (band * max(gemm.requantize, 1) + (gemm.requantize > 1))
+    drain = gemm.array.cols // gemm.drain_lanes * \
+        (band * max(gemm.requantize, 1) + (gemm.requantize > 1))
     latency = gemm.drain_latency + (gemm.requantizer.latency if gemm.requantize else 0)
     assert 0 < report.cycles - tiles * band - drain <= latency
 
@@ -147,8 +148,8 @@ def test_wants_the_constants_of_the_requantizer(build, given):
 @pytest.mark.parametrize("changes, error, message", [
     ({"array": (8, 8)}, TypeError, "array must be ArrayParams, not (8, 8)"),
     ({"depth": 1}, ValueError, "depth must be between 2 and 4096, not 1"),
-    ({"lanes": 3}, ValueError, "lanes must divide the 4 columns, not be 3"),
-    ({"lanes": 5}, ValueError, "lanes must be between 1 and 4, not 5"),
+    ({"drain_lanes": 3}, ValueError, "drain_lanes must divide the 4 columns, not be 3"),
+    ({"drain_lanes": 5}, ValueError, "drain_lanes must be between 1 and 4, not 5"),
     ({"depth": 64.0}, TypeError, "depth must be an integer, not 64.0"),
     ({"requantize": 5}, ValueError, "requantize must be one of 0, 1, 2, 3, 4, 6, not 5"),
 ])

@@ -15,8 +15,8 @@ from amaranth.hdl import Assert, Assume
 from amaranth.lib.wiring import In
 from pyosys import libyosys
 
-from rtl.accelerator.dma.activation_reader import Fetch
-from rtl.accelerator.dma.address_generator import Walker
+from rtl.accelerator.dma.activation_reader import ActivationReader
+from rtl.accelerator.dma.address_generator import AddressGenerator
 from rtl.accelerator.dma.weight_reader import ParamReader, SequenceReader
 from rtl.accelerator.units.pool import Pool
 from rtl.accelerator.units.residual import Residual
@@ -31,7 +31,7 @@ from rtl.layouts import bytes_of
 from rtl.memory import Reader
 from rtl.params import ArrayParams
 from rtl.postprocess import Accumulators, Requantizer
-from rtl.stream.skid_buffer import Spare
+from rtl.stream.skid_buffer import SkidBuffer
 
 SMALL = ArrayParams(rows=2, cols=2)
 LINES = {"buffer_bytes": 8, "max_lines": 4, "max_pictures": 2}
@@ -49,12 +49,12 @@ CORES = {
     "vectors": lambda: VectorWalker(FIR),
     "accumulators": accumulators,
     "accumulators registered": lambda: accumulators(output_register=True),
-    "accumulators lanes": lambda: accumulators(lanes=2),
+    "accumulators lanes": lambda: accumulators(drain_lanes=2),
     "requantizer 1": lambda: Requantizer(),
     "requantizer float32": lambda: Requantizer(rounding="float32"),
     "requantizer both": lambda: Requantizer(rounding="both"),
     "requantizer 2": lambda: Requantizer(cycles=2),
-    "requantizer 3": lambda: Requantizer(cycles=3, lanes=2),
+    "requantizer 3": lambda: Requantizer(cycles=3, drain_lanes=2),
     "requantizer 4": lambda: Requantizer(cycles=4),
     "requantizer 6": lambda: Requantizer(cycles=6),
     "requantizer twice 1": lambda: Requantizer(rounding="both", twice=True),
@@ -64,18 +64,18 @@ CORES = {
     "gemm 3": lambda: Gemm(SMALL, depth=2, requantize=3),
     "conv2d 1": lambda: Conv2d(SMALL, depth=2, **LINES),
     "conv2d 3": lambda: Conv2d(SMALL, depth=2, requantize=3, **LINES),
-    "walker": lambda: Walker(dims=2, address_bits=3, count_bits=2),
-    "fetch": lambda: Fetch(address_bits=2, word_bytes=2, slots=2, count_bits=2),
+    "walker": lambda: AddressGenerator(dims=2, address_bits=3, count_bits=2),
+    "fetch": lambda: ActivationReader(address_bits=2, word_bytes=2, slots=2, count_bits=2),
     "weights": lambda: SequenceReader(width=8, depth=4, slots=2, count_bits=2),
     "reader": lambda: Reader(address_bits=2, width=2, slots=2, tag=1),
-    "params": lambda: ParamReader(lanes=2, width=32),
-    "pool": lambda: Pool(word_bytes=2, lanes=1),
-    "spare": lambda: Spare(2),
-    "spare and register": lambda: Spare(2, latency=1),
+    "params": lambda: ParamReader(drain_lanes=2, width=32),
+    "pool": lambda: Pool(word_bytes=2, drain_lanes=1),
+    "spare": lambda: SkidBuffer(2),
+    "spare and register": lambda: SkidBuffer(2, latency=1),
     "axi lite": AxiLite,
     "wishbone": Wishbone,
     "arbiter": CommandArbiter,
-    "residual": lambda: Residual(word_bytes=2, lanes=1, room=2),
+    "residual": lambda: Residual(word_bytes=2, drain_lanes=1, room=2),
 }
 
 #: Inputs whose docstrings say that they hold while anything is under way.

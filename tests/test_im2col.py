@@ -15,12 +15,12 @@ def run(params, shape, *, band, tiles=1, pad=0, fir_taps=0, seed=0, p_in=1.0, p_
                                         shape.channels)).astype(np.int8)
     pads = pad, ~pad
     fields = [shape.config(params, band=band, tiles=tiles, pad=each, fir_taps=fir_taps,
-                           cols=params.lanes) for each in pads]
+                           cols=params.vector_bytes) for each in pads]
     words = raster_words(pictures, params.word_bytes).tolist()
     golden = dict(kernel=shape.kernel, stride=shape.stride, dilation=shape.dilation,
                   padding=shape.padding, band=band, tiles=tiles)
     if fir_taps:
-        halves = [fir_vectors(pictures, taps=fir_taps, lanes=params.lanes, pad=each, **golden)
+        halves = [fir_vectors(pictures, taps=fir_taps, cols=params.vector_bytes, pad=each, **golden)
                   for each in pads]
     else:
         halves = [(vectors, np.ones(len(vectors), bool)) for each in pads for vectors in [
@@ -53,11 +53,11 @@ def run(params, shape, *, band, tiles=1, pad=0, fir_taps=0, seed=0, p_in=1.0, p_
     assert len(received) == 2 * count
     data = np.array([list(payload.data) for payload in received])
     for half, (vectors, keep) in zip((0, count), halves, strict=True):
-        channels = shape.channels % params.lanes or params.lanes
-        got = data[half:half + count, :params.rows if not fir_taps else params.lanes]
-        if fir_taps and shape.channels < params.lanes:
+        channels = shape.channels % params.vector_bytes or params.vector_bytes
+        got = data[half:half + count, :params.rows if not fir_taps else params.vector_bytes]
+        if fir_taps and shape.channels < params.vector_bytes:
             got, vectors = got[:, :channels], vectors[:, :channels]
-        elif fir_taps and shape.channels % params.lanes:
+        elif fir_taps and shape.channels % params.vector_bytes:
             pytest.fail("use whole groups of channels here")
         np.testing.assert_array_equal(got, vectors)
         assert [p.keep for p in received[half:half + count]] == keep.tolist()

@@ -16,7 +16,7 @@ BUILDS = {
     "4": Im2colParams(rows=4, buffer_bytes=4096, max_lines=32, fir=True),
     "9": Im2colParams(rows=9, buffer_bytes=4096, max_lines=32, output_register=True),
     "8 in words of 16": Im2colParams(rows=8, word_bytes=16, buffer_bytes=4096, max_lines=32,
-                                     lanes=12, fir=True, output_register=True),
+                                     vector_bytes=12, fir=True, output_register=True),
 }
 
 
@@ -93,15 +93,15 @@ def test_fir(build, data):
         -128, 128, (shape.pictures, shape.height, shape.width, shape.channels)).astype(np.int8)
     vectors, keep = fir_vectors(
         pictures, kernel=shape.kernel, stride=shape.stride, dilation=shape.dilation,
-        padding=shape.padding, taps=taps, lanes=params.lanes, band=band, pad=pad)
+        padding=shape.padding, taps=taps, cols=params.vector_bytes, band=band, pad=pad)
     o = emit(build, pictures,
-             shape.config(params, band=band, pad=pad, fir_taps=taps, cols=params.lanes),
+             shape.config(params, band=band, pad=pad, fir_taps=taps, cols=params.vector_bytes),
              len(vectors), seed, go)
     assert (o["keep"] == keep).all() and o["fir"].all()
     # In the last group only the channels that there are count.
-    groups = -(-shape.channels // params.lanes)
+    groups = -(-shape.channels // params.vector_bytes)
     per_pass = o["last"].cumsum() - o["last"]
     tiles = np.prod(shape.fir_phases(taps)[:2]) * shape.kernel[0]
     group = per_pass // tiles % groups
-    exists = group[:, None] * params.lanes + np.arange(params.lanes) < shape.channels
+    exists = group[:, None] * params.vector_bytes + np.arange(params.vector_bytes) < shape.channels
     np.testing.assert_array_equal(np.where(exists, o["data"], 0), np.where(exists, vectors, 0))

@@ -108,16 +108,16 @@ def test_enables_of_a_block_suffice():
 
 
 @pytest.mark.parametrize("pins, apart", [(600, True), (100, False)])
-def test_an_enable_from_afar_leads_to_a_block_but_once(pins, apart):
+def test_an_enable_from_afar_leads_to_a_block_but_once(pins, spread_enables):
     """Seven multipliers, neighbours, of one enable, and seven blocks: one is in each; if that has
     few pins, they stay together."""
     module = chain(28)
     for index in range(7):
         module["cells"][f"m{index}"]["connections"]["CE0"] = [1000]
     module["cells"] |= {f"e{n}": cell("TRELLIS_FF", CE=1000, Q=2000 + n) for n in range(pins)}
-    places = anneal(module, closeness(module), sites_of(DEVICE), apart=True)
+    places = anneal(module, closeness(module), sites_of(DEVICE), spread_enables=True)
     blocks = Counter(places[f"m{index}"].block for index in range(7))
-    assert (max(blocks.values()) == 1) is apart
+    assert (max(blocks.values()) == 1) is spread_enables
 
 
 def test_what_cannot_be_placed_is_refused():

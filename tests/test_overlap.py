@@ -70,7 +70,7 @@ def accelerator():
 def run_many(graph, pictures, *, batch=1, stopped=None, seed=0):
     """Program, inputs, what the golden models give, and outcomes."""
     simulated, rng = accelerator(), np.random.default_rng(seed)
-    program = compile_graph(graph, BUILD, batch=batch, buffered=True)
+    program = compile_graph(graph, BUILD, batch=batch, double_buffered=True)
     simulated.load(program)
     simulated.begin(stopped)
     inputs = [int8(rng, (batch * pictures, *graph.tensors[n].shape[1:])) for n in graph.inputs]
@@ -109,9 +109,9 @@ def in_turns(program):
             reached[mine % 2] |= {each for each in np.asarray(value).tolist()
                                   if each >> OFFSET_BITS == Window.ACTIVATIONS}
     assert not running and number
-    inner = set().union(*(_places(place.stacked(program.pictures)).tolist()
-                          for tensor, place in program.places.items()
-                          if place == program.twin[tensor]))
+    inner = set().union(*(_places(place.batched(program.pictures)).tolist()
+                          for tensor, place in program.regions.items()
+                          if place == program.pong[tensor]))
     assert reached[0].isdisjoint(reached[1])
     assert inner.isdisjoint(reached[0] | reached[1])
 
@@ -128,7 +128,7 @@ def test_transfers_take_no_time_of_their_own():
     simulated.begin()
     alone = [simulated.run(each[None]) for each in x]
     apart = simulated.ended - simulated.began
-    simulated.load(compile_graph(GRAPH, BUILD, buffered=True))
+    simulated.load(compile_graph(GRAPH, BUILD, double_buffered=True))
     simulated.begin()
     runs = list(simulated.run_many([(each[None],) for each in x]))
     together = simulated.ended - simulated.began
@@ -153,7 +153,7 @@ def test_networks(seed):
         overlaps(graph, 3, batch=batch, seed=seed)
     else:
         with pytest.raises(ValueError, match="^runs cannot overlap: "):
-            compile_graph(graph, BUILD, buffered=True)
+            compile_graph(graph, BUILD, double_buffered=True)
 
 
 def graph_of(shapes, operators, inputs, outputs):
@@ -214,7 +214,7 @@ def test_the_host_has_the_first_and_the_last_word():
 
 @pytest.mark.parametrize("graph", [GRAPH, GRAPHS["an input that two operators read"]])
 def test_variants_differ_in_addresses(graph):
-    once, twice = (compile_graph(graph, BUILD, buffered=each) for each in (False, True))
+    once, twice = (compile_graph(graph, BUILD, double_buffered=each) for each in (False, True))
     one, other = twice.descriptors.reshape(2, -1)
     assert len(one) == len(once.descriptors)
     np.testing.assert_array_equal(once.weights, twice.weights)
@@ -271,17 +271,17 @@ def test_another_run_ends_the_others():
 
 
 def test_what_does_not_fit_twice_runs_alone():
-    once, twice = (needs_of(GRAPH, BUILD, buffered=each) for each in (False, True))
+    once, twice = (needs_of(GRAPH, BUILD, double_buffered=each) for each in (False, True))
     need = twice["program_words"]
     assert need == 2 * once["program_words"]
     assert {name for name in once if once[name] < twice[name]} == {"program_words",
                                                                   "activation_bytes"}
-    compile_graph(GRAPH, replace(BUILD, program_words=need), buffered=True)
+    compile_graph(GRAPH, replace(BUILD, program_words=need), double_buffered=True)
     short = replace(BUILD, program_words=need - 1)
     message = (f"inputs and outputs do not fit twice; program words: {need} are needed, 1 more "
                f"than the {need - 1} of this build")
     with pytest.raises(ValueError, match=f"^{message}$"):
-        compile_graph(GRAPH, short, buffered=True)
+        compile_graph(GRAPH, short, double_buffered=True)
     found = check(GRAPH, short)
     assert not found.short and f"{need} words are needed, 1 more" in found.alone
     assert found.as_dict()["transfers_during_runs"] is False
@@ -300,6 +300,6 @@ def test_what_does_not_fit_twice_runs_alone():
 
 def test_tensors_that_are_kept_do_not_overlap():
     with pytest.raises(ValueError, match="^runs that keep all tensors cannot overlap$"):
-        compile_graph(GRAPH, BUILD, keep=True, buffered=True)
+        compile_graph(GRAPH, BUILD, keep=True, double_buffered=True)
     session = Session(GRAPH, accelerator(), keep=True)
     assert session.alone == "all tensors are kept"

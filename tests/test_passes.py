@@ -9,19 +9,25 @@ import pytest
 from systolith.compiler import compile_graph
 from systolith.compiler.fitting import small_build
 from systolith.compiler.passes import (
-    drop_unused,
+    absorb_input_reshapes,
     fold_constants,
     fuse_activations,
     fuse_padding,
     optimise,
-    remove_channels,
-    write_inputs,
+    remove_dead_channels,
+    remove_dead_operators,
 )
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Operator, Tensor
 from systolith.zoo.random import Chain, int8, network, with_zeros
 
-PASSES = [fold_constants, fuse_padding, fuse_activations, remove_channels, drop_unused, optimise]
+PASSES = [
+    fold_constants,
+    fuse_padding,
+    fuse_activations,
+    remove_dead_channels,
+    remove_dead_operators,
+     optimise]
 
 
 def kinds(graph):
@@ -49,8 +55,9 @@ def test_random_networks(change):
         told += same_results(graph, after, seed)
         changed += after.operators != graph.operators
     assert told > 60
-    assert changed >= {fold_constants: 0, drop_unused: 0, fuse_padding: 3, fuse_activations: 3,
-                       remove_channels: 8}.get(change, 12)
+    assert changed >= {fold_constants: 0, remove_dead_operators: 0, fuse_padding: 3,
+                       fuse_activations: 3,
+                       remove_dead_channels: 8}.get(change, 12)
 
 
 def chain(seed=1):
@@ -70,7 +77,7 @@ def reshaped(*sizes, outputs=None):
 
 def test_inputs_come_as_they_are_reshaped():
     before = reshaped((8, 6, 1), (4, 6, 2))
-    after = write_inputs(before)
+    after = absorb_input_reshapes(before)
     assert kinds(after) == ["CONV_2D"] and after.tensors[after.inputs[0]].shape == (1, 4, 6, 2)
     x, y = int8(np.random.default_rng(1), (3, 48)), before.outputs[0]
     np.testing.assert_array_equal(run_graph(after, x.reshape(3, 4, 6, 2))[y],
@@ -86,7 +93,7 @@ def test_inputs_are_quantised_to_themselves(fields, attributes, kept):
                  **attributes)
     grown.tensors[grown.last] = replace(grown.x, **fields)
     grown.conv()
-    assert kinds(write_inputs(grown.graph())) == ["QUANTIZE"] * kept + ["CONV_2D"]
+    assert kinds(absorb_input_reshapes(grown.graph())) == ["QUANTIZE"] * kept + ["CONV_2D"]
 
 
 def test_pictures_come_one_at_a_time():
@@ -117,7 +124,7 @@ def test_rows_of_other_lengths_than_pixels(taken):
 def test_inputs_stay_that_are_outputs(output):
     before = reshaped((8, 6, 1), outputs=(output,))
     assert kinds(before) == ["RESHAPE", "CONV_2D"]
-    assert write_inputs(before) == before
+    assert absorb_input_reshapes(before) == before
 
 
 def test_inputs_stay_that_are_read_again():
@@ -126,7 +133,7 @@ def test_inputs_stay_that_are_read_again():
     before = replace(before, operators=(*before.operators, again),
                      tensors=(*before.tensors, before.tensors[again.inputs[0]]),
                      outputs=(*before.outputs, *again.outputs))
-    assert write_inputs(before) == before
+    assert absorb_input_reshapes(before) == before
 
 
 def test_padding_goes_into_the_convolution():
@@ -134,7 +141,7 @@ def test_padding_goes_into_the_convolution():
     grown.pad()
     grown.conv()
     graph = grown.graph()
-    after = drop_unused(fuse_padding(graph))
+    after = remove_dead_operators(fuse_padding(graph))
     assert kinds(graph) == ["PAD", "CONV_2D"] and kinds(after) == ["CONV_2D"]
     same_results(graph, after)
 
@@ -154,7 +161,7 @@ def test_padding_stays_where_something_else_needs_it():
     grown.pad()
     grown.conv()
     graph = replace(grown.graph(), outputs=(grown.operators[0].outputs[0], grown.last))
-    after = drop_unused(fuse_padding(graph))
+    after = remove_dead_operators(fuse_padding(graph))
     assert kinds(after) == ["PAD", "CONV_2D"] and after.operators[1].inputs[0] == 0
     same_results(graph, after)
 
@@ -202,7 +209,7 @@ def test_dead_channels():
     for seed in range(20):
         for padding, bias in ((0, None), (1, 0), (1, 100_000)):
             graph = layers(padding, np.random.default_rng(seed), bias)
-            after = remove_channels(graph)
+            after = remove_dead_channels(graph)
             same_results(graph, after, seed)
             middle = graph.operators[0].outputs[0]
             zero_point = graph.tensors[middle].zero_point
@@ -226,7 +233,7 @@ def test_dead_channels_end_what_leads_to_them():
         grown.tensors[grown.operators[1].inputs[1]].data[..., [0, 3, 4]] = 0
         grown.weighted("CONV_2D", (5, 1, 1, 8), 0, (1, 4, 4, 5), **still)
         graph = grown.graph()
-        after = remove_channels(graph)
+        after = remove_dead_channels(graph)
         same_results(graph, after, seed)
         assert [after.tensors[op.outputs[0]].shape[3] for op in after.operators] == [5, 5, 5]
 

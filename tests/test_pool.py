@@ -27,7 +27,7 @@ def test_windows(maximum, p_valid, p_ready):
     windows = [rng.integers(-128, 128, (cells, WORD)) for cells in rng.integers(1, 9, 40)]
     windows += [np.full((cells, WORD), value) for value in (-128, 127) for cells in (1, 2, 9)]
     wanted = [window.max(axis=0) if maximum else window.sum(axis=0) for window in windows]
-    dut = Pool(word_bytes=WORD, lanes=LANES)
+    dut = Pool(word_bytes=WORD, drain_lanes=LANES)
 
     async def producer(ctx):
         ctx.set(dut.maximum, maximum)

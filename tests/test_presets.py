@@ -29,13 +29,13 @@ def test_preset(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_preset_takes_no_more_multipliers_than_there_are(name):
     board = board_of(name)
-    array, lanes = board.params.array, board.params.lanes
-    kinds = [(array.kind(row, stage), array.stage_lanes(stage))
+    array, drain_lanes = board.params.array, board.params.drain_lanes
+    kinds = [(array.kind(row, stage), array.stage_cols(stage))
              for row in range(array.rows) for stage in range(array.stages)]
     taken = board.params.pixel_lanes * sum(
         {"dsp": width, "dsp2": 1, "mac16": 1}.get(kind, 0) for kind, width in kinds)
     if board.family == "ecp5":
-        taken += Requantizer.LANE_DSPS * lanes
+        taken += Requantizer.LANE_DSPS * drain_lanes
     assert taken <= DEVICES[board.device].dsps
 
 
@@ -82,7 +82,8 @@ def test_macros_are_those_of_ecp5():
 def test_apart_says_how_macros_are_placed():
     board = board_of("ecpix5-85f")
     assert board.macros and board.apart
-    with pytest.raises(ValueError, match=r"^apart must be given with macros: it says where these "
+    with pytest.raises(ValueError,
+                       match=r"^spread_enables must be given with macros: it says where these "
                                          r"are placed$"):
         replace(board, macros=False)
 

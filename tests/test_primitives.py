@@ -203,10 +203,10 @@ def test_multiplier_that_yosys_infers(operand):
 def test_block_ram_that_yosys_infers(width, depth):
     rng = random.Random(f"{width}")
     address = (depth - 1).bit_length()
-    places = [0, depth - 1, *(1 << bit for bit in range(address)), *rng.sample(range(depth), 8)]
+    regions = [0, depth - 1, *(1 << bit for bit in range(address)), *rng.sample(range(depth), 8)]
     stimulus = []
     for _ in range(500):
-        write_addr, read_addr = rng.choice(places), rng.choice(places)
+        write_addr, read_addr = rng.choice(regions), rng.choice(regions)
         write_en = rng.random() < 0.6 and write_addr != read_addr
         stimulus.append(pack((write_en, 1), (write_addr, address),
                              (rng.randrange(1 << width), width), (rng.random() < 0.7, 1),

@@ -29,12 +29,12 @@ def cases(kind, seed, count=150):
     def some():
         return rng.choice([rng.randrange(-128, 128), rng.choice(CORNERS)])
 
-    lanes = kind.max_lanes
-    for w, x in itertools.product(itertools.product(CORNERS, repeat=lanes), CORNERS):
+    cols = kind.max_cols
+    for w, x in itertools.product(itertools.product(CORNERS, repeat=cols), CORNERS):
         if rng.random() < 0.4:  # the rest is left to chance
-            yield [x] * lanes, list(w), 1
+            yield [x] * cols, list(w), 1
     for _ in range(count):
-        yield [some() for _ in range(lanes)], [some() for _ in range(lanes)], rng.random() < 0.3
+        yield [some() for _ in range(cols)], [some() for _ in range(cols)], rng.random() < 0.3
 
 
 def products(dut, inputs):
@@ -42,7 +42,7 @@ def products(dut, inputs):
     w = None
     for x, next_w, swap in inputs:
         w = next_w if swap else w
-        yield [x[0 if dut.shares_x else lane] * w[lane] for lane in range(dut.lanes)]
+        yield [x[0 if dut.shares_x else lane] * w[lane] for lane in range(dut.cols)]
 
 
 def pack(values, width):
@@ -50,8 +50,8 @@ def pack(values, width):
 
 
 def check(dut, family, inputs):
-    stimulus = [pack(x[:dut.lanes], 8) | pack(w[:dut.lanes], 8) << 8 * dut.lanes
-                | swap << 16 * dut.lanes for x, w, swap in inputs]
+    stimulus = [pack(x[:dut.cols], 8) | pack(w[:dut.cols], 8) << 8 * dut.cols
+                | swap << 16 * dut.cols for x, w, swap in inputs]
     expected = [pack(values, 16) for values in products(dut, inputs)]
     results = run(dut, family, stimulus)
     assert results[dut.latency:] == expected[:len(expected) - dut.latency]
@@ -67,8 +67,8 @@ def instances(dut, family):
 def test_every_build_keeps_the_contract(kind, family, more):
     kind = KINDS[kind]
     inputs = list(cases(kind, f"{family}/{more}"))
-    for lanes in range(kind.min_lanes, kind.max_lanes + 1):
-        check(kind(lanes=lanes, latency=kind.min_latency + more), family, inputs)
+    for cols in range(kind.min_cols, kind.max_cols + 1):
+        check(kind(cols=cols, latency=kind.min_latency + more), family, inputs)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,11 +105,11 @@ def test_registers_of_the_primitives_make_up_for_latency():
 
 
 def test_primitives_are_used_as_advertised():
-    assert instances(KINDS["dsp"](lanes=2), "ecp5").count("MULT18X18D") == 2
-    assert instances(KINDS["dsp2"](lanes=2), "ecp5").count("MULT18X18D") == 1
-    assert instances(KINDS["mac16"](lanes=2), "ice40").count("SB_MAC16") == 1
-    assert instances(KINDS["lut"](lanes=1), "ecp5").count("CCU2C") == 20
-    assert instances(KINDS["lut"](lanes=1), "ice40").count("SB_CARRY") == 6 * 9
+    assert instances(KINDS["dsp"](cols=2), "ecp5").count("MULT18X18D") == 2
+    assert instances(KINDS["dsp2"](cols=2), "ecp5").count("MULT18X18D") == 1
+    assert instances(KINDS["mac16"](cols=2), "ice40").count("SB_MAC16") == 1
+    assert instances(KINDS["lut"](cols=1), "ecp5").count("CCU2C") == 20
+    assert instances(KINDS["lut"](cols=1), "ice40").count("SB_CARRY") == 6 * 9
 
 
 @pytest.mark.parametrize("dut", [KINDS["dsp"](), KINDS["dsp2"](), Multiply()])
@@ -143,7 +143,7 @@ EXHAUSTIVE = """
 #include <cstdio>
 #include "netlist.cc"
 
-constexpr int LANES = {lanes}, LATENCY = {latency};
+constexpr int LANES = {cols}, LATENCY = {latency};
 constexpr bool SHARES_X = {shares_x};
 
 int main() {{
@@ -169,21 +169,21 @@ int main() {{
 """
 
 
-@pytest.mark.parametrize("kind, family, lanes", [
+@pytest.mark.parametrize("kind, family, cols", [
     ("dsp2", "ecp5", 2), ("lut", "ecp5", 1), ("lut", "ice40", 1), ("dsp", "ecp5", 1),
     ("mac16", "ice40", 2)])
-def test_exhaustively(kind, family, lanes):
-    dut = KINDS[kind](lanes=lanes)
+def test_exhaustively(kind, family, cols):
+    dut = KINDS[kind](cols=cols)
     headers = Path(pyosys.__file__).parent / "share/include/backends/cxxrtl/runtime"
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         load(dut, family).run_pass(f"write_cxxrtl {folder}/netlist.cc")
         (folder / "main.cc").write_text(EXHAUSTIVE.format(
-            lanes=lanes, latency=dut.latency, shares_x=str(dut.shares_x).lower()))
+            cols=cols, latency=dut.latency, shares_x=str(dut.shares_x).lower()))
         subprocess.run(["g++", "-std=c++17", "-O2", f"-I{headers}", "main.cc", "-o", "main"],
                        cwd=folder, check=True)
         result = subprocess.run([folder / "main"], capture_output=True, check=True, text=True)
-    assert result.stdout == f"0 of {256 ** (lanes + 1)}"
+    assert result.stdout == f"0 of {256 ** (cols + 1)}"
 
 
 @pytest.mark.parametrize("kind, family, message", [
@@ -197,12 +197,12 @@ def test_refuses_another_family(kind, family, message):
 
 
 @pytest.mark.parametrize("kind, parameters, error, message", [
-    ("generic", {"lanes": 0}, ValueError, "lanes must be between 1 and 2, not 0"),
-    ("lut", {"lanes": 3}, ValueError, "lanes must be between 1 and 2, not 3"),
-    ("dsp2", {"lanes": 1}, ValueError, "lanes must be between 2 and 2, not 1"),
+    ("generic", {"cols": 0}, ValueError, "cols must be between 1 and 2, not 0"),
+    ("lut", {"cols": 3}, ValueError, "cols must be between 1 and 2, not 3"),
+    ("dsp2", {"cols": 1}, ValueError, "cols must be between 2 and 2, not 1"),
     ("dsp2", {"latency": 3}, ValueError, "latency must be between 4 and 16, not 3"),
     ("mac16", {"latency": 17}, ValueError, "latency must be between 2 and 16, not 17"),
-    ("dsp", {"lanes": 1.0}, TypeError, "lanes must be an integer, not 1.0"),
+    ("dsp", {"cols": 1.0}, TypeError, "cols must be an integer, not 1.0"),
     ("dsp", {"latency": "2"}, TypeError, "latency must be an integer, not '2'"),
 ])
 def test_rejects(kind, parameters, error, message):

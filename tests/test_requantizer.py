@@ -10,15 +10,16 @@ from sim.golden.requantize import requantize, requantize_float32
 
 
 @functools.cache
-def compiled(lanes, cycles, rounding="tflm", twice=False, bits=32):
-    return CompiledSim(Requantizer(lanes=lanes, cycles=cycles, rounding=rounding, twice=twice,
+def compiled(drain_lanes, cycles, rounding="tflm", twice=False, bits=32):
+    return CompiledSim(Requantizer(drain_lanes=drain_lanes, cycles=cycles, rounding=rounding,
+                                   twice=twice,
                                    bits=bits))
 
 
-def stimulus(rng, groups, lanes):
+def stimulus(rng, groups, drain_lanes):
     """Channel groups of a few beats, with parameters from all over their range."""
     beats = rng.integers(1, 12, groups)
-    shape = (groups, lanes)
+    shape = (groups, drain_lanes)
     multiplier = rng.integers(1 << 30, 1 << 31, shape)
     shift = rng.integers(0, 32, shape)
     extreme = rng.random(shape) < 0.3
@@ -45,13 +46,13 @@ def stimulus(rng, groups, lanes):
 @pytest.mark.parametrize("lanes, cycles, rounding", [
     (1, 1, "tflm"), (3, 1, "tflm"), (1, 1, "both"), (1, 2, "tflm"), (2, 3, "tflm"), (1, 4, "tflm"),
     (1, 6, "tflm")])
-def test_equals_tflm(lanes, cycles, rounding, go):
-    rng = np.random.default_rng([lanes, cycles])
-    sim = compiled(lanes, cycles, rounding)
+def test_equals_tflm(drain_lanes, cycles, rounding, go):
+    rng = np.random.default_rng([drain_lanes, cycles])
+    sim = compiled(drain_lanes, cycles, rounding)
     for zero_point, low, high in [(0, -128, 127), (-128, -128, 127), (127, -20, 127), (-7, -7, 60)]:
-        acc, last, group, params = stimulus(rng, 400, lanes)
+        acc, last, group, params = stimulus(rng, 400, drain_lanes)
         sim.reset()
-        sim.stall(lanes, go)
+        sim.stall(drain_lanes, go)
         sim.set("range", {"zero_point": zero_point, "low": low, "high": high})
         sim.push("params", params)
         sim.push("i", {"acc": acc, "last": last})
@@ -67,18 +68,18 @@ def test_equals_tflm(lanes, cycles, rounding, go):
 @pytest.mark.parametrize("go", [1.0, 0.5])
 @pytest.mark.parametrize("lanes, cycles, rounding", [
     (2, 1, "tflm"), (1, 1, "both"), (2, 3, "tflm")])
-def test_two_streams(lanes, cycles, rounding, go):
+def test_two_streams(drain_lanes, cycles, rounding, go):
     """Each with parameters and a range of its own, in any order."""
-    rng = np.random.default_rng([lanes, cycles, 2])
-    sim = compiled(lanes, cycles, rounding, twice=True)
+    rng = np.random.default_rng([drain_lanes, cycles, 2])
+    sim = compiled(drain_lanes, cycles, rounding, twice=True)
     ranges = {"range": (-7, -100, 90), "again_range": (60, -60, 127)}
     names = "bias", "multiplier", "shift"
     for _ in range(3):
-        acc, last, group, params = stimulus(rng, 200, lanes)
-        others, ends, _, scales = stimulus(rng, 200, lanes)
+        acc, last, group, params = stimulus(rng, 200, drain_lanes)
+        others, ends, _, scales = stimulus(rng, 200, drain_lanes)
         one = {name: scales[name][0, 0] for name in names}
         sim.reset()
-        sim.stall(lanes, go)
+        sim.stall(drain_lanes, go)
         for name, limits in ranges.items():
             sim.set(name, dict(zip(("zero_point", "low", "high"), limits, strict=True)))
         sim.set("again_params", one)
@@ -105,7 +106,7 @@ def test_small(cycles, bits, twice, go):
     sim = compiled(1, cycles, twice=twice, bits=bits)
     core = Requantizer(cycles=cycles, bits=bits)
     for narrow in (1, 0):
-        least, most = core.narrow_range if narrow else (-1 << bits - 1, (1 << bits - 1) - 1)
+        least, most = core.short_acc_range if narrow else (-1 << bits - 1, (1 << bits - 1) - 1)
         acc, last, group, params = stimulus(rng, 200, 1)
         bias = params["bias"][group]
         x = np.clip(acc + bias, least, most)
@@ -136,10 +137,10 @@ def test_small(cycles, bits, twice, go):
                 others, *one.values(), *limits.values()))
 
 
-def float32_stimulus(rng, groups, lanes):
+def float32_stimulus(rng, groups, drain_lanes):
     """Scales of all sizes, accumulators that are or end up near ties, and any others."""
-    acc, last, group, params = stimulus(rng, groups, lanes)
-    scale = np.exp2(rng.uniform(-34, 3, (groups, lanes))).astype(np.float32)
+    acc, last, group, params = stimulus(rng, groups, drain_lanes)
+    scale = np.exp2(rng.uniform(-34, 3, (groups, drain_lanes))).astype(np.float32)
     even = rng.random(scale.shape)
     scale[even < 0.3] = np.exp2(rng.integers(-34, 3, scale.shape)).astype(np.float32)[even < 0.3]
     scale[even > 0.97] = 0
@@ -158,14 +159,14 @@ def float32_stimulus(rng, groups, lanes):
     return acc, last, group, params | {"multiplier": scale.view(np.uint32).astype(np.int64)}, scale
 
 
-@pytest.mark.parametrize("rounding, lanes, go", [("float32", 2, 1.0), ("both", 1, 0.6)])
-def test_equals_float32(rounding, lanes, go):
-    rng = np.random.default_rng(lanes)
-    sim = compiled(lanes, 1, rounding)
+@pytest.mark.parametrize("rounding, drain_lanes, go", [("float32", 2, 1.0), ("both", 1, 0.6)])
+def test_equals_float32(rounding, drain_lanes, go):
+    rng = np.random.default_rng(drain_lanes)
+    sim = compiled(drain_lanes, 1, rounding)
     for zero_point, low, high in [(0, -128, 127), (-128, -128, 127), (127, -20, 127), (-7, -7, 60)]:
-        acc, last, group, params, scale = float32_stimulus(rng, 4000, lanes)
+        acc, last, group, params, scale = float32_stimulus(rng, 4000, drain_lanes)
         sim.reset()
-        sim.stall(lanes, go)
+        sim.stall(drain_lanes, go)
         sim.set("range", {"zero_point": zero_point, "low": low, "high": high})
         if rounding == "both":
             sim.set("float32", 1)
@@ -198,7 +199,7 @@ def test_cycles(cycles, narrow):
 
 
 @pytest.mark.parametrize("changes, error, message", [
-    ({"lanes": 0}, ValueError, "lanes must be between 1 and 32, not 0"),
+    ({"drain_lanes": 0}, ValueError, "drain_lanes must be between 1 and 32, not 0"),
     ({"cycles": 5}, ValueError, "cycles must be one of 1, 2, 3, 4, 6, not 5"),
     ({"rounding": "half_up"}, ValueError,
      "rounding must be one of tflm, float32, both, not 'half_up'"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rtl.stream.skid_buffer import Spare
+from rtl.stream.skid_buffer import SkidBuffer
 from sim.streams import receive, send, simulate, stalls
 
 
@@ -10,7 +10,7 @@ from sim.streams import receive, send, simulate, stalls
 @pytest.mark.parametrize("p_valid, p_ready", [(1.0, 1.0), (0.5, 1.0), (1.0, 0.5), (0.4, 0.4)])
 def test_passes_everything_on(latency, p_valid, p_ready):
     payloads = list(range(1, 200))
-    dut, cycles = Spare(8, latency=latency), []
+    dut, cycles = SkidBuffer(8, latency=latency), []
 
     async def producer(ctx):
         await send(ctx, dut.i, payloads, stalls(f"send {latency}", p_valid))
@@ -35,7 +35,7 @@ def test_passes_everything_on(latency, p_valid, p_ready):
 @pytest.mark.parametrize("latency", [0, 1])
 def test_loses_no_cycle(latency):
     """Taken in every second cycle, or in all: nothing is late."""
-    dut = Spare(8, latency=latency)
+    dut = SkidBuffer(8, latency=latency)
     for every in (1, 2):
         taken = []
 
@@ -59,7 +59,7 @@ def test_loses_no_cycle(latency):
 
 def test_ready_does_not_wait_for_ready():
     """In the cycle in which the halt begins one word still enters, whatever comes out."""
-    dut = Spare(8)
+    dut = SkidBuffer(8)
 
     async def bench(ctx):
         ctx.set(dut.i.valid, 1)

@@ -10,7 +10,7 @@ import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from systolith.frontends.tflite import read_tflite
-from systolith.frontends.tflite.operators import CHECKS
+from systolith.frontends.tflite.operators import CONVERTERS
 from systolith.frontends.tflite.writer import write_tflite
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import ModelError
@@ -350,7 +350,7 @@ def differing_zero_points(altered):
 
 
 @says("2 of 9 operators cannot run:\n"
-      f"  operator 4 (MUL): not supported; these are: {', '.join(CHECKS)}\n"
+      f"  operator 4 (MUL): not supported; these are: {', '.join(CONVERTERS)}\n"
       "  operator 5 (AVERAGE_POOL_2D): input and output differ in scale or zero point: "
       "0.35945773124694824, -128 and 0.5, -128")
 def several_operators(altered):

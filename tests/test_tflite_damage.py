@@ -20,7 +20,7 @@ from systolith.zoo.digits import held_out, model_bytes
 
 
 @pytest.fixture(scope="module")
-def places():
+def regions():
     """Bytes of the file that are neither weights nor biases of a length to speak of."""
     data, rest = model_bytes(), np.ones(len(model_bytes()), bool)
     for tensor in read_tflite(data).tensors:
@@ -46,10 +46,10 @@ def survives(data):
     return graph is not None
 
 
-def flipped(rng, places, count):
-    """The model with up to ``count`` bytes at ``places`` flipped or replaced."""
+def flipped(rng, regions, count):
+    """The model with up to ``count`` bytes at ``regions`` flipped or replaced."""
     data = np.frombuffer(model_bytes(), np.uint8).copy()
-    where = rng.choice(places, rng.integers(1, count + 1))
+    where = rng.choice(regions, rng.integers(1, count + 1))
     if rng.random() < 0.5:
         data[where] ^= 1 << rng.integers(0, 8, len(where)).astype(np.uint8)
     else:
@@ -58,18 +58,18 @@ def flipped(rng, places, count):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_flipped_bytes(seed, places):
+def test_flipped_bytes(seed, regions):
     rng = np.random.default_rng(seed)
-    accepted = sum(survives(flipped(rng, places, 4)) for _ in range(1000))
+    accepted = sum(survives(flipped(rng, regions, 4)) for _ in range(1000))
     assert 100 < accepted < 900  # both ends were tried
 
 
-def test_what_is_accepted_runs_as_on_the_reference(places, tmp_path):
+def test_what_is_accepted_runs_as_on_the_reference(regions, tmp_path):
     """Damage that the reader takes for another network is that network to the reference too."""
     rng, x = np.random.default_rng(9), held_out().pictures[:1]
     models, results = [], []
     while len(models) < 150:
-        data = flipped(rng, places, 1)
+        data = flipped(rng, regions, 1)
         try:
             graph = read_tflite(data)
         except ModelError:

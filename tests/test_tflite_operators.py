@@ -9,7 +9,7 @@ import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from systolith.frontends.tflite import read_tflite
-from systolith.frontends.tflite.operators import CHECKS
+from systolith.frontends.tflite.operators import CONVERTERS
 from systolith.frontends.tflite.writer import write_tflite
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, ModelError, Operator, Tensor
@@ -542,7 +542,7 @@ def test_axes_of_one(kind, options, shape, other):
         f"0 ({kind})": "input and output differ in scale or zero point: 0.5, 3 and 0.25, 3"}
 
 
-SUPPORTED = ", ".join(CHECKS)
+SUPPORTED = ", ".join(CONVERTERS)
 
 
 @pytest.mark.parametrize("kind, operator, reason", [

@@ -107,7 +107,7 @@ def test_header_says_what_streams_are_for():
     assert """
 // weights : In(stream.Signature(bytes_of(cols)))
 //     Rows of a tile, row 0 first.
-// params : In(stream.Signature(ArrayLayout(ChannelParams, lanes)))
+// params : In(stream.Signature(ArrayLayout(ChannelParams, drain_lanes)))
 """ in emitted("gemm", "generic")
 
 

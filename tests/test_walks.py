@@ -11,13 +11,13 @@ import pytest
 from boards.builds import up5k_build
 from rtl.accelerator import descriptor_of, descriptor_words
 from rtl.accelerator.dma.activation_writer import BANDS, LINES
-from rtl.accelerator.dma.shared_address_generator import Walks, walks_of
+from rtl.accelerator.dma.shared_address_generator import SharedAddressGenerator, loop_nests
 from rtl.accelerator.registers import Error, Window
 from rtl.im2col import ConvShape
 from rtl.im2col.tiles import TileWalker
 from sim.streams import receive, simulate, stalls
 from systolith.compiler import compile_graph
-from systolith.compiler.codegen.loop_nests import loops, serial_walks
+from systolith.compiler.codegen.loop_nests import loops, shared_loop_nests
 from systolith.compiler.codegen.program import packed
 from systolith.frontends.tflite import read_tflite
 from systolith.graph.interpreter import run_graph
@@ -60,7 +60,7 @@ def addresses(walk):
 
 async def load(ctx, dut, fields):
     """Write a descriptor's words, and begin."""
-    fields = serial_walks(BUILD, fields)
+    fields = shared_loop_nests(BUILD, fields)
     words = packed(descriptor_of(BUILD), fields, descriptor_words(BUILD)).tolist()
     for number, word in enumerate(words[:dut.words]):
         ctx.set(dut.write, 1)
@@ -79,8 +79,8 @@ async def load(ctx, dut, fields):
 
 @pytest.mark.parametrize("go", [1.0, 0.4])
 def test_walks_as_nested_loops(go):
-    dut, rng = Walks(BUILD), random.Random(go)
-    shapes, carried = walks_of(BUILD), []
+    dut, rng = SharedAddressGenerator(BUILD), random.Random(go)
+    shapes, carried = loop_nests(BUILD), []
 
     async def bench(ctx):
         for trial in range(12):
@@ -130,7 +130,7 @@ def test_walks_as_nested_loops(go):
 def test_tiles_as_their_own_walker_has_them(shape, options):
     params = replace(BUILD.im2col, serial=False)
     conv, go = shape.config(params, **options), stalls("tiles", 0.5)
-    plain, dut, want = TileWalker(params), Walks(BUILD), []
+    plain, dut, want = TileWalker(params), SharedAddressGenerator(BUILD), []
 
     async def reference(ctx):
         ctx.set(plain.config, conv)
@@ -157,7 +157,7 @@ def test_tiles_as_their_own_walker_has_them(shape, options):
 
 
 def test_outside_addresses_are_told():
-    dut, shapes = Walks(BUILD), MOVED
+    dut, shapes = SharedAddressGenerator(BUILD), MOVED
     fields = {"fetch": {"base": 3, "loops": [{"count": -1, "step": -4}]},
               "store": {"walk": {"base": (1 << 17) - 2, "loops": [{"count": -3, "step": 1}]}},
               "weights": {"base": 0, "count": 0, "repeats": 0, "used": 0},
@@ -180,11 +180,11 @@ def test_outside_addresses_are_told():
 
 
 @pytest.mark.parametrize("changes", [
-    {"unified": False}, {"pooling": True}, {"prefetch": True}, {"pixel_lanes": 2},
+    {"single_memory": False}, {"pooling": True}, {"prefetch": True}, {"pixel_lanes": 2},
     {"activation_bytes": 1 << 18}])
 def test_refuses(changes):
     with pytest.raises(ValueError, match=(
-            r"^serial needs a unified memory of up to 128 KiB and one pixel lane, and neither "
+            r"^shared_agu needs a single memory of up to 128 KiB and one pixel lane, and neither "
             r"pooling nor prefetch$")):
         replace(BUILD, **changes)
 

@@ -150,14 +150,15 @@ def build_bitstream(board, *, seed=None, mhz=None, params=None, standalone=False
                  "--report", "report.json", *board.options, *options]
     versions = tool_versions(device.family)
     folder, paths = Path(netlist.folder), paths_of(design.rtlil)
-    name = digest(arguments, design.constraints, design.pack, versions, board.macros, board.apart,
+    name = digest(arguments, design.constraints, design.pack, versions, board.macros,
+                  board.spread_enables,
                   _method())
 
     def run(scratch):
         if board.macros:
             progress("placing multipliers and block RAMs")
             placed = json.loads((folder / "netlist.json").read_text())
-            pin_macros(placed["modules"]["top"], device, seed, apart=board.apart)
+            pin_macros(placed["modules"]["top"], device, seed, spread_enables=board.spread_enables)
             (scratch / "netlist.json").write_text(json.dumps(placed))
         else:
             (scratch / "netlist.json").hardlink_to(folder / "netlist.json")

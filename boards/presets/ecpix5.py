@@ -16,5 +16,5 @@ def _board(size, mhz, params, **options):
 BOARDS = (
     _board(45, 90, lfe5u_45_build(), options=("--placer", "static")),
     _board(85, 120, lfe5u_85_build(rows=10), options=("--placer", "static"), macros=True,
-           apart=True),
+           spread_enables=True),
 )

@@ -18,5 +18,13 @@ def _board(size, mhz, params, **options):
 
 BOARDS = (
     _board(25, 120, lfe5u_25_build()),
-    _board(85, 90, lfe5u_85_build(), options=("--placer", "static"), macros=True, apart=True),
+    _board(
+    85,
+    90,
+    lfe5u_85_build(),
+    options=(
+        "--placer",
+        "static"),
+        macros=True,
+         spread_enables=True),
 )

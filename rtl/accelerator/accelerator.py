@@ -10,7 +10,7 @@ from rtl.accelerator.memories import outer_weights
 from rtl.accelerator.params import AcceleratorParams
 from rtl.accelerator.registers import ADDRESS_BITS
 from rtl.layouts import ChannelParams, OutputRange
-from rtl.stream.skid_buffer import Spare
+from rtl.stream.skid_buffer import SkidBuffer
 
 __all__ = ["Accelerator"]
 
@@ -142,13 +142,13 @@ class Accelerator(wiring.Component):
         ]
         if params.rounding == "both":
             m.d.comb += requantizer.float32.eq(layer.float32)
-        if params.narrow_range:
+        if params.short_acc_range:
             m.d.comb += requantizer.narrow.eq(layer.narrow)
         lacks = Const(0)
         if params.fused:
             m.submodules.residual = clear(units.residual)
             lacks = self._connect_sums(m, units, now, channels, may_enter, entering, leaving)
-        if not params.serial:  # a walk leads to a word every second cycle at the most
+        if not params.shared_agu:  # a walk leads to a word every second cycle at the most
             m.d.comb += constants.more.eq(gather.more)
         return lacks
 
@@ -160,7 +160,7 @@ class Accelerator(wiring.Component):
         moves = sequencer.init & (layer.kind != Kind.TABLE)
         inits = {"fetch": moves, "store": moves,
                  "weights": sequencer.init_ahead.weights, "params": sequencer.init_ahead.params}
-        if self.params.serial:
+        if self.params.shared_agu:
             m.submodules.walks = units.clear(units.walks)
             self._connect_walks(m, units, inits)
         else:
@@ -232,14 +232,15 @@ class Accelerator(wiring.Component):
         ]
 
     def _cut(self, m, name, clear, source, target, *, latency=0):
-        """Connect two units; where memories have their output registers, by a :class:`Spare`."""
+        """Connect two units; where memories have their output registers, by a
+        :class:`SkidBuffer`."""
         connect(m, self._spared(m, name, clear, source, latency=latency), target)
 
     def _spared(self, m, name, clear, source, *, latency=0):
-        """``source`` behind a :class:`Spare`, where memories have their output registers."""
+        """``source`` behind a :class:`SkidBuffer`, where memories have their output registers."""
         if not self.params.output_register:
             return source
-        m.submodules[name] = spare = clear(Spare(source.payload.shape(), latency=latency))
+        m.submodules[name] = spare = clear(SkidBuffer(source.payload.shape(), latency=latency))
         connect(m, source, spare.i)
         return spare.o
 

@@ -9,7 +9,7 @@ from rtl.accelerator.registers import OFFSET_BITS, Window
 from rtl.layouts import ChannelParams
 from rtl.memory import Arbiter, DualPortMemory, SinglePortMemory, memory_port
 
-__all__ = ["SeparateMemories", "UnifiedMemory", "host_access", "memories_of", "outer_weights"]
+__all__ = ["SeparateMemories", "SingleMemory", "host_access", "memories_of", "outer_weights"]
 
 
 #: Words of weights that are asked for, or wait, where they come from outside: two tiles of 8 rows,
@@ -38,7 +38,7 @@ def memories_of(params):
     return {
         Window.PROGRAM: (32, spaces["program"]),
         Window.WEIGHTS: (8 * params.array.cols, spaces["weights"]),
-        Window.PARAMS: (32 if params.unified else Shape.cast(ChannelParams).width,
+        Window.PARAMS: (32 if params.single_memory else Shape.cast(ChannelParams).width,
                         spaces["params"]),
         Window.ACTIVATIONS: (8 * params.word_bytes, spaces["activations"]),
     }
@@ -148,11 +148,11 @@ class SeparateMemories(wiring.Component):
         ]
 
 
-class UnifiedMemory(wiring.Component):
+class SingleMemory(wiring.Component):
     """One memory with one port for everything: an access a cycle.
 
     Every window of the host shows all of it. Units go before others that can wait longer,
-    and the host, whose address takes the longest to come, goes last.
+    and the host, whose address takes the layer_timeout to come, goes last.
 
     Members
     -------

@@ -8,10 +8,10 @@ from rtl.im2col import Im2colParams
 from rtl.layouts import ChannelParams
 from rtl.memory.sdram import burst_of
 from rtl.params import ArrayParams
-from rtl.postprocess import Requantizer, narrow_range
+from rtl.postprocess import Requantizer, short_acc_range
 from rtl.validate import integer, one_of
 
-__all__ = ["AcceleratorParams", "COUNT_BITS", "SERIAL_BYTES", "TOTAL_BITS",
+__all__ = ["AcceleratorParams", "COUNT_BITS", "SHARED_AGU_BYTES", "TOTAL_BITS",
            "weight_room"]
 
 #: Bits of a loop's count in a descriptor.
@@ -20,8 +20,8 @@ COUNT_BITS = 12
 #: Bits of what is requantised at the least: a sum of two tensors, in units of ``2^-20``.
 TOTAL_BITS = 29
 
-#: Memory of a ``serial`` build at the most: what its unit for loops reaches.
-SERIAL_BYTES = 1 << 17
+#: Memory of a ``shared_agu`` build at the most: what its unit for loops reaches.
+SHARED_AGU_BYTES = 1 << 17
 
 #: Roundings of a build by its flags TFLM and FLOAT32.
 ROUNDINGS = {(True, False): "tflm", (False, True): "float32", (True, True): "both"}
@@ -39,8 +39,8 @@ class AcceleratorParams:
     Parameters
     ----------
     array : :class:`ArrayParams`
-    depth, lanes, pixel_lanes, requantize, rounding, output_register
-        As of :class:`Gemm` and :class:`Requantizer`; ``lanes`` is a power of two.
+    depth, drain_lanes, pixel_lanes, requantize, rounding, output_register
+        As of :class:`Gemm` and :class:`Requantizer`; ``drain_lanes`` is a power of two.
     buffer_bytes, max_lines
         As of :class:`Im2colParams`.
     pooling, addition : :class:`bool`
@@ -58,28 +58,28 @@ class AcceleratorParams:
         Output channels of the whole network: each has parameters.
     program_words : :class:`int`
         Words of 32 bits for the descriptors of all layers.
-    unified : :class:`bool`
+    single_memory : :class:`bool`
         Whether activations, weights, parameters and program share one memory with one port: that of
         ``activation_bytes``. Words have 4 bytes then, and the array 4 columns; the sizes of the
         other memories mean nothing.
     prefetch : :class:`bool`
         Whether a descriptor is loaded while the layer before it runs: a register for each of its
         bits, and some 30 cycles less for each layer.
-    serial : :class:`bool`
+    shared_agu : :class:`bool`
         Whether one unit walks all loops over addresses, from block RAM: far smaller, and an address
-        in two cycles for each of the units. With a unified memory, and without pooling,
+        in two cycles for each of the units. With a single memory, and without pooling,
         prefetch and further pixel lanes.
     sum_bits : :class:`int`
         Width of an accumulator, 16 to 32: what the products of a filter add up to; what they add up
         to with its bias, if that is more than :data:`TOTAL_BITS`.
-    patience, longest : :class:`int`
+    stall_timeout, layer_timeout : :class:`int`
         Cycles without any movement after which a layer is given up, and cycles that one may take
         in all: powers of two.
     """
 
     array: ArrayParams
     depth: int = 512
-    lanes: int = 4
+    drain_lanes: int = 4
     pixel_lanes: int = 1
     requantize: int = 1
     rounding: str = "tflm"
@@ -94,47 +94,47 @@ class AcceleratorParams:
     sdram_bits: int = 0
     channels: int = 1024
     program_words: int = 2048
-    unified: bool = False
+    single_memory: bool = False
     prefetch: bool = True
-    serial: bool = False
+    shared_agu: bool = False
     sum_bits: int = 32
-    patience: int = 1 << 16
-    longest: int = 1 << 30
+    stall_timeout: int = 1 << 16
+    layer_timeout: int = 1 << 30
 
     def __post_init__(self):
         if not isinstance(self.array, ArrayParams):
             raise TypeError(f"array must be ArrayParams, not {self.array!r}")
-        for name in ("output_register", "pooling", "addition", "fused", "unified", "prefetch",
-                     "serial"):
+        for name in ("output_register", "pooling", "addition", "fused", "single_memory", "prefetch",
+                     "shared_agu"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be a boolean, not {getattr(self, name)!r}")
         object.__setattr__(self, "fused", self.fused and self.addition)
-        one_of("lanes", self.lanes, [n for n in (1, 2, 4, 8, 16, 32)
+        one_of("drain_lanes", self.drain_lanes, [n for n in (1, 2, 4, 8, 16, 32)
                                      if n <= self.word_bytes and self.array.cols % n == 0])
         Requantizer.check("requantize", self.requantize, self.rounding)
         for name, low, high in (("depth", 2, 4096), ("activation_bytes", 64, 1 << 20),
                                 ("weight_bytes", 64, 1 << 22), ("channels", 8, 1 << 16),
                                 ("program_words", 64, 1 << 16), ("sum_bits", 16, 32),
-                                ("patience", 64, 1 << 24), ("longest", 64, 1 << 30)):
+                                ("stall_timeout", 64, 1 << 24), ("layer_timeout", 64, 1 << 30)):
             object.__setattr__(self, name, integer(name, getattr(self, name), low, high))
-        for name in ("activation_bytes", "patience", "longest"):
+        for name in ("activation_bytes", "stall_timeout", "layer_timeout"):
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name} must be a power of two, not {value}")
-        if self.unified and (self.word_bytes, self.array.cols) != (4, 4):
-            raise ValueError("a unified memory needs words of 4 bytes and 4 columns, not "
+        if self.single_memory and (self.word_bytes, self.array.cols) != (4, 4):
+            raise ValueError("a single memory needs words of 4 bytes and 4 columns, not "
                              f"{self.word_bytes} and {self.array.cols}")
-        if self.serial and (not self.unified or self.pooling or self.prefetch
-                            or self.pixel_lanes > 1 or self.activation_bytes > SERIAL_BYTES):
-            raise ValueError("serial needs a unified memory of up to 128 KiB and one pixel lane, "
+        if self.shared_agu and (not self.single_memory or self.pooling or self.prefetch
+                            or self.pixel_lanes > 1 or self.activation_bytes > SHARED_AGU_BYTES):
+            raise ValueError("shared_agu needs a single memory of up to 128 KiB and one pixel lane, "
                              "and neither pooling nor prefetch")
-        if not self.unified and self.weight_bytes > (most := weight_room(self.array.cols)):
+        if not self.single_memory and self.weight_bytes > (most := weight_room(self.array.cols)):
             raise ValueError(f"weight_bytes must be at most {most} with {self.array.cols} columns, "
                              f"as a window holds no more, not {self.weight_bytes}")
         one_of("sdram_bits", self.sdram_bits, (0, 16, 32))
         if self.sdram_bits:
-            if self.unified:
-                raise ValueError("a unified memory has the weights in it: sdram_bits must be 0, "
+            if self.single_memory:
+                raise ValueError("a single memory has the weights in it: sdram_bits must be 0, "
                                  f"not {self.sdram_bits}")
             if self.word_cycles > 8:
                 raise ValueError(f"rows of {self.array.cols} weights are too long for bursts of an "
@@ -155,7 +155,7 @@ class AcceleratorParams:
     @property
     def word_bytes(self):
         """Bytes of a word of activations: what enters the line buffer in a cycle."""
-        return 1 << ceil_log2(self.array.lanes)
+        return 1 << ceil_log2(self.array.vector_bytes)
 
     @property
     def words(self):
@@ -167,7 +167,7 @@ class AcceleratorParams:
         """Words of the memory in which each kind of thing lies."""
         kinds = {"activations": self.words, "weights": self.weight_bytes // self.array.cols,
                  "params": self.channels, "program": self.program_words}
-        return dict.fromkeys(kinds, self.words) if self.unified else kinds
+        return dict.fromkeys(kinds, self.words) if self.single_memory else kinds
 
     @property
     def word_cycles(self):
@@ -177,7 +177,7 @@ class AcceleratorParams:
     @property
     def channel_words(self):
         """Words of its memory that the parameters of a channel take."""
-        return -(-Shape.cast(ChannelParams).width // 32) if self.unified else 1
+        return -(-Shape.cast(ChannelParams).width // 32) if self.single_memory else 1
 
     @property
     def total_bits(self):
@@ -185,9 +185,9 @@ class AcceleratorParams:
         return max(self.sum_bits, TOTAL_BITS)
 
     @property
-    def narrow_range(self):
+    def short_acc_range(self):
         """Between which numbers sums are requantised in a cycle less than others, or None."""
-        return narrow_range(self.requantize, self.total_bits)
+        return short_acc_range(self.requantize, self.total_bits)
 
     @property
     def ahead(self):
@@ -199,9 +199,9 @@ class AcceleratorParams:
     def im2col(self):
         """Parameters of the im2col unit: one picture a layer."""
         return Im2colParams(
-            rows=self.array.rows, lanes=self.array.lanes, word_bytes=self.word_bytes,
+            rows=self.array.rows, vector_bytes=self.array.vector_bytes, word_bytes=self.word_bytes,
             buffer_bytes=self.buffer_bytes, max_lines=self.max_lines, max_pictures=1,
-            pixel_lanes=self.pixel_lanes, fir=self.array.fir_rows > 0, serial=self.serial,
+            pixel_lanes=self.pixel_lanes, fir=self.array.fir_rows > 0, shared_agu=self.shared_agu,
             output_register=self.output_register)
 
     @property

@@ -68,7 +68,7 @@ PARAMETERS = {
     "cols": "Filters of a tile.",
     "fir_rows": "Rows that can form a depthwise filter.",
     "depth": "Pixels of a pass at the most.",
-    "lanes": "Channels that are requantised at once.",
+    "drain_lanes": "Channels that are requantised at once.",
     "pixel_lanes": "Lines of output at a time.",
     "requantize": "Cycles of a requantisation.",
     "output_register": "1 if memories have a second register.",
@@ -78,11 +78,11 @@ PARAMETERS = {
     "weight_bytes": "Memory for weights.",
     "channels": "Memory for parameters, in output channels.",
     "program_words": "Memory for descriptors, in words of 32 bits.",
-    "unified": "1 if everything lies in the memory for tensors, which each window shows.",
+    "single_memory": "1 if everything lies in the memory for tensors, which each window shows.",
     "prefetch": "1 if a descriptor is loaded while the layer before it runs.",
-    "patience": "Cycles without any movement after which a layer is stuck.",
-    "longest": "Cycles that a layer may take.",
-    "serial": "1 if one unit walks all loops over addresses.",
+    "stall_timeout": "Cycles without any movement after which a layer is stuck.",
+    "layer_timeout": "Cycles that a layer may take.",
+    "shared_agu": "1 if one unit walks all loops over addresses.",
     "sum_bits": "Of a sum of products.",
     "sdram_bits": "Data pins of the SDRAM in which weights lie; 0 if they lie on the chip.",
 }
@@ -100,8 +100,8 @@ class Error(Described):
     STORE = 6, "`store`: an address outside the activation memory."
     WEIGHTS = 7, "`weights`: an address outside the memory, or rows that the layer did not take."
     PARAMS = 8, "`params`: an address outside the memory, or words that the layer did not take."
-    STALL = 9, "Nothing moved for `patience` cycles: fields of the layer contradict each other."
-    LONG = 10, "A layer took `longest` cycles: some count in it is wrong."
+    STALL = 9, "No movement for `stall_timeout` cycles: fields of the layer contradict each other."
+    LONG = 10, "A layer took `layer_timeout` cycles: some count in it is wrong."
     STOPPED = 11, "The host gave it up."
     CONV = 12, ("`conv`: as STALL or LONG, before all vectors of a convolution came: it asks for "
                 "other words than `fetch` gives, for more lines than the buffer holds, or for "

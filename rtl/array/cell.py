@@ -29,45 +29,45 @@ class Cell(wiring.Component):
         The activation of the row, and the same a cycle later for the next stage.
     swap : ``In(1)``
         The activation of this cycle is the first to meet the waiting weights.
-    fir, top : ``In(1)``, ``In(bytes_of(lanes))``
+    fir, top : ``In(1)``, ``In(bytes_of(cols))``
         FIR rows only: in cycles with ``fir`` each lane takes its own activation from ``top``.
-    weights, load : ``In(bytes_of(lanes))``, ``In(1)``
+    weights, load : ``In(bytes_of(cols))``, ``In(1)``
         Weights to wait for the next ``swap``, taken in cycles with ``load``.
-    above, below : sums of ``lanes`` columns
+    above, below : sums of ``cols`` columns
         Row 0 has no ``above``.
     """
 
     def __init__(self, params, *, row, stage):
-        self.lanes = params.stage_lanes(stage)
+        self.cols = params.stage_cols(stage)
         self.has_fir = row < params.fir_rows
         self.latency = params.product_latency
         self.kind = params.kind(row, stage)
 
         def sums(row):
-            return data.ArrayLayout(signed(params.sum_width(row)), self.lanes)
+            return data.ArrayLayout(signed(params.sum_width(row)), self.cols)
 
         members = {
             "left": In(signed(8)),
             "right": Out(signed(8)),
             "swap": In(1),
-            "weights": In(bytes_of(self.lanes)),
+            "weights": In(bytes_of(self.cols)),
             "load": In(1),
             "below": Out(sums(row)),
         }
         if row > 0:
             members["above"] = In(sums(row - 1))
         if self.has_fir:
-            members |= {"fir": In(1), "top": In(bytes_of(self.lanes))}
+            members |= {"fir": In(1), "top": In(bytes_of(self.cols))}
         super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
         # In row 0 nothing is added: a register of the primitive may stand for that of the sum.
         alone = not hasattr(self, "above") and KINDS[self.kind].has_sum
-        m.submodules.product = product = KINDS[self.kind](lanes=self.lanes,
+        m.submodules.product = product = KINDS[self.kind](cols=self.cols,
                                                           latency=self.latency + alone)
 
-        waiting = Signal(bytes_of(self.lanes), reset_less=True)
+        waiting = Signal(bytes_of(self.cols), reset_less=True)
         right = Signal(signed(8), reset_less=True)
         below = Signal.like(self.below, reset_less=True)
         with m.If(self.load):
@@ -79,7 +79,7 @@ class Cell(wiring.Component):
             self.right.eq(right),
             self.below.eq(product.p if alone else below),
         ]
-        for lane in range(self.lanes):
+        for lane in range(self.cols):
             x = Mux(self.fir, self.top[lane], self.left) if self.has_fir else self.left
             m.d.comb += product.x[lane].eq(x)
             above = self.above[lane] if hasattr(self, "above") else 0

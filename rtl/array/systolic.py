@@ -4,17 +4,17 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.array.cell import Cell
 from rtl.layouts import bytes_of
-from rtl.params import LANES
+from rtl.params import COLS_PER_STAGE
 from rtl.stream.delay import Delay
 from rtl.validate import integer
 
 __all__ = ["SystolicArray", "vector_of"]
 
 
-def vector_of(lanes, tag_shape):
+def vector_of(vector_bytes, tag_shape):
     """Layout of one input vector of the array."""
     return data.StructLayout({
-        "data": bytes_of(lanes),  #: One activation a row or, in a FIR tile, one a column.
+        "data": bytes_of(vector_bytes),  #: One activation a row or, in a FIR tile, one a column.
         "first": 1,               #: First vector of a tile: the loaded weights come into use.
         "fir": 1,                 #: The tile is a depthwise FIR.
         "tag": tag_shape,         #: Anything; it leaves with the sums of this vector.
@@ -49,7 +49,7 @@ class SystolicArray(wiring.Component):
 
     Members
     -------
-    i : ``In(stream.Signature(vector_of(lanes, tag_shape)))``
+    i : ``In(stream.Signature(vector_of(vector_bytes, tag_shape)))``
     weights : ``In(stream.Signature(bytes_of(cols)))``
         Rows of a tile, row 0 first.
     tags : ``Out(stream.Signature(tag_shape, always_ready=True))``
@@ -69,7 +69,7 @@ class SystolicArray(wiring.Component):
         self.min_tile = least + self.hold
         sums = data.ArrayLayout(signed(params.sum_width(params.rows - 1)), params.cols)
         super().__init__({
-            "i": In(stream.Signature(vector_of(params.lanes, tag_shape))),
+            "i": In(stream.Signature(vector_of(params.vector_bytes, tag_shape))),
             "weights": In(stream.Signature(bytes_of(params.cols))),
             "tags": Out(stream.Signature(tag_shape, always_ready=True)),
             "o": Out(stream.Signature(sums, always_ready=True)),
@@ -104,15 +104,16 @@ class SystolicArray(wiring.Component):
         ]
 
         skews = []
-        for lane in range(self.params.lanes):
-            cycles = lane if lane < rows else lane // LANES
+        for lane in range(self.params.vector_bytes):
+            cycles = lane if lane < rows else lane // COLS_PER_STAGE
             m.submodules[f"skew_{lane}"] = skew = Delay(signed(8), cycles)
             m.d.comb += skew.i.eq(self.i.payload.data[lane])
             skews.append(skew)
 
         cells = {}
         for stage in range(stages):
-            columns = range(LANES * stage, min(LANES * stage + LANES, self.params.cols))
+            columns = range(COLS_PER_STAGE * stage, min(COLS_PER_STAGE *
+                            stage + COLS_PER_STAGE, self.params.cols))
             for row in range(rows):
                 cell = Cell(self.params, row=row, stage=stage)
                 m.submodules[f"cell_{row}_{stage}"] = cells[row, stage] = cell

@@ -7,19 +7,19 @@ from rtl.im2col.lines import LineWalker
 from rtl.im2col.tiles import TileWalker, tile_of
 from rtl.im2col.vectors import VectorWalker, read_of
 from rtl.layouts import bytes_of
-from rtl.stream.pipeline import later
-from rtl.stream.skid_buffer import Spare
+from rtl.stream.pipeline import pipeline
+from rtl.stream.skid_buffer import SkidBuffer
 
 __all__ = ["Im2col", "patch_of"]
 
 
-def patch_of(lanes, pixel_lanes=1):
+def patch_of(vector_bytes, pixel_lanes=1):
     """Layout of one vector of a patch, with its place in the tile and in the pass.
 
     With several pixel lanes: a vector for each of them, all at the same place.
     """
     return data.StructLayout({
-        "data": bytes_of(pixel_lanes * lanes),  #: The first lane's vector in the low bits.
+        "data": bytes_of(pixel_lanes * vector_bytes),  #: The first lane's vector in the low bits.
         "first": 1,   #: First vector of a tile.
         "last": 1,    #: Last vector of a tile.
         "start": 1,   #: The tile is the first of its pass.
@@ -62,9 +62,9 @@ class Im2col(wiring.Component):
     config : ``In(stream.Signature(params.config))``
     i : ``In(stream.Signature(bytes_of(word_bytes)))``
     tiles, tiles_over : ``In(stream.Signature(tile_of(params)))``, ``In(1)``
-        With ``serial``: the tiles of the layer, from some cycles after its configuration is
+        With ``shared_agu``: the tiles of the layer, from some cycles after its configuration is
         offered; none is left.
-    o : ``Out(stream.Signature(patch_of(lanes, pixel_lanes)))``
+    o : ``Out(stream.Signature(patch_of(vector_bytes, pixel_lanes)))``
         Registered; ``i.ready`` and ``config.ready`` do not depend on ``o.ready`` combinationally.
     """
 
@@ -74,9 +74,9 @@ class Im2col(wiring.Component):
         super().__init__({
             "config": In(stream.Signature(params.config)),
             "i": In(stream.Signature(bytes_of(params.word_bytes))),
-            "o": Out(stream.Signature(patch_of(params.lanes, params.pixel_lanes))),
+            "o": Out(stream.Signature(patch_of(params.vector_bytes, params.pixel_lanes))),
             **({"tiles": In(stream.Signature(tile_of(params))), "tiles_over": In(1)}
-               if params.serial else {}),
+               if params.shared_agu else {}),
         })
 
     def elaborate(self, platform):
@@ -92,7 +92,7 @@ class Im2col(wiring.Component):
         with m.If(self.config.valid):
             m.d.sync += running.eq(1)
 
-        if self.params.serial:
+        if self.params.shared_agu:
             connect(m, flipped(self.tiles), lines.tiles)
             m.d.comb += lines.over.eq(self.tiles_over)
         else:
@@ -124,7 +124,7 @@ class Im2col(wiring.Component):
                          for before, after in zip(orders, orders[1:], strict=False)]
         m.d.comb += [buffer.addresses.eq(orders[1].read.addresses), buffer.read_en.eq(advance)]
         # Lines are given up only when the last read of the band is under way.
-        release = later(m, advance, coming.payload.release, "release")
+        release = pipeline(m, advance, coming.payload.release, "release")
         with m.If(advance & orders[1].valid & orders[1].read.release):
             m.d.sync += Cat(keep_from, picture_over).eq(release)
         with m.If(init | buffer.rolled):
@@ -160,7 +160,7 @@ class Im2col(wiring.Component):
         ]
         if not self.params.output_register:
             return order
-        m.submodules.orders = spare = Spare(order.payload.shape())
+        m.submodules.orders = spare = SkidBuffer(order.payload.shape())
         connect(m, order, spare.i)
         return spare.o
 
@@ -170,5 +170,5 @@ class Im2col(wiring.Component):
         bits = self.params.lane_bits
         rest, far = read.rest[:bits], read.rest[bits:-1].any()
         inside = Cat(begun[lane] & (read.rest >= 0) & (far | (rest > lane))
-                     for begun in read.begun for lane in range(self.params.lanes))
-        return later(m, advance, inside, "inside", cycles)
+                     for begun in read.begun for lane in range(self.params.vector_bytes))
+        return pipeline(m, advance, inside, "inside", cycles)

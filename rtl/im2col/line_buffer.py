@@ -5,13 +5,14 @@ from amaranth.utils import ceil_log2
 
 from rtl.layouts import bytes_of
 from rtl.memory import BlockRam
-from rtl.stream.pipeline import later
+from rtl.stream.pipeline import pipeline
 
 __all__ = ["LineBuffer"]
 
 
 class LineBuffer(wiring.Component):
-    """A ring of input words that is read as ``lanes`` consecutive bytes from any byte address.
+    """A ring of input words that is read as ``vector_bytes`` consecutive bytes from any byte
+    address.
 
     Words come in raster order, each line beginning with a new word. One bank of block RAM for each
     byte of a word, so that consecutive bytes lie in different banks; a rotator puts them in order.
@@ -40,7 +41,7 @@ class LineBuffer(wiring.Component):
         last.
     addresses, read_en : ``In``
         Byte address of the first byte of a vector, for each pixel lane.
-    vector : ``Out(bytes_of(pixel_lanes * lanes))``
+    vector : ``Out(bytes_of(pixel_lanes * vector_bytes))``
         The bytes of the first lane, then those of the next, ``latency`` enabled cycles later.
     """
 
@@ -63,7 +64,7 @@ class LineBuffer(wiring.Component):
             "last_picture": Out(1),
             "addresses": In(data.ArrayLayout(range(params.buffer_bytes), params.pixel_lanes)),
             "read_en": In(1),
-            "vector": Out(bytes_of(params.pixel_lanes * params.lanes)),
+            "vector": Out(bytes_of(params.pixel_lanes * params.vector_bytes)),
         })
 
     def elaborate(self, platform):
@@ -129,10 +130,10 @@ class LineBuffer(wiring.Component):
             ]
             banks.append(bank.read_data)
 
-        turn = later(m, self.read_en, offset, f"turn_{lane}", self.latency)
+        turn = pipeline(m, self.read_en, offset, f"turn_{lane}", self.latency)
         rotated = Cat(*banks)
         for bit in range(bits):
             turned = Signal(8 * count, name=f"turned_{lane}_{1 << bit}")
             m.d.comb += turned.eq(Mux(turn[bit], rotated.rotate_right(8 << bit), rotated))
             rotated = turned
-        return rotated[:8 * self.params.lanes]
+        return rotated[:8 * self.params.vector_bytes]

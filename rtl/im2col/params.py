@@ -26,10 +26,10 @@ class Im2colParams:
     ----------
     rows : :class:`int`
         Taps of a vector, 1 to 32.
-    lanes : :class:`int`
+    vector_bytes : :class:`int`
         Bytes of a vector, at least ``rows``; more where a FIR wants more channels than rows.
     word_bytes : :class:`int`
-        Bytes of an input word, and banks of the buffer: a power of two, at least ``lanes``.
+        Bytes of an input word, and banks of the buffer: a power of two, at least ``vector_bytes``.
         0 stands for the least.
     buffer_bytes : :class:`int`
         Size of the line buffer, a power of two.
@@ -41,21 +41,21 @@ class Im2colParams:
         Neighbouring lines of output whose vectors leave side by side, 1 to 4.
     fir : :class:`bool`
         Whether depthwise layers run as FIR filters.
-    serial : :class:`bool`
+    shared_agu : :class:`bool`
         Whether tiles come from elsewhere, and the configuration says nothing of them.
     output_register : :class:`bool`
         Use the memories' output registers: a cycle more, for a much faster clock on ECP5.
     """
 
     rows: int
-    lanes: int = 0
+    vector_bytes: int = 0
     word_bytes: int = 0
     buffer_bytes: int = 16384
     max_lines: int = 1024
     max_pictures: int = 256
     pixel_lanes: int = 1
     fir: bool = False
-    serial: bool = False
+    shared_agu: bool = False
     output_register: bool = False
 
     def __post_init__(self):
@@ -63,8 +63,8 @@ class Im2colParams:
             object.__setattr__(self, name, integer(name, value, low, high))
 
         settle("rows", self.rows, 1, 32)
-        settle("lanes", self.lanes or self.rows, self.rows, 32)
-        least = 1 << ceil_log2(self.lanes)
+        settle("vector_bytes", self.vector_bytes or self.rows, self.rows, 32)
+        least = 1 << ceil_log2(self.vector_bytes)
         settle("word_bytes", self.word_bytes or least, least, 64)
         settle("buffer_bytes", self.buffer_bytes, 4 * self.word_bytes, 1 << 17)
         for name in ("word_bytes", "buffer_bytes"):
@@ -83,7 +83,7 @@ class Im2colParams:
     @property
     def lane_bits(self):
         """Bits of the number of a lane."""
-        return ceil_log2(self.lanes)
+        return ceil_log2(self.vector_bytes)
 
     @property
     def position(self):
@@ -127,7 +127,7 @@ class Im2colParams:
             "kw_count": range(MAX_KERNEL),               # runs of bytes in a kernel line
             "kw_step": bytes_,          # bytes from one run to the next
             "chunks": range(self.buffer_bytes),          # row tiles of a run
-            "tail": range(self.lanes + 1),               # taps in the last of them
+            "tail": range(self.vector_bytes + 1),               # taps in the last of them
             "tiles": range(MAX_CHANNELS),                # passes over the same channels
             "groups": range(MAX_CHANNELS),               # groups of channels
             "group_step": bytes_,       # bytes from one group to the next
@@ -143,7 +143,7 @@ class Im2colParams:
                 "chunk_step": bytes_,   # bytes from one chunk to the next, if it is
                 "trail": range(32),     # vectors at the end of a line that only end a filter
             }
-        if self.serial:
+        if self.shared_agu:
             fields = {name: shape for name, shape in fields.items() if name not in TILES}
             fields["last_band"] = lines  # output lines of the last band
         return data.StructLayout(fields)

@@ -13,7 +13,7 @@ def read_of(params):
         # For each pixel lane: address of the first byte in the buffer; the bytes that are not
         # before the line, and taps.
         "addresses": data.ArrayLayout(range(params.buffer_bytes), params.pixel_lanes),
-        "begun": data.ArrayLayout(data.ArrayLayout(1, params.lanes), params.pixel_lanes),
+        "begun": data.ArrayLayout(data.ArrayLayout(1, params.vector_bytes), params.pixel_lanes),
         "rest": signed(params.position.width + 1),      #: Bytes from the first to the line's end.
         "first": 1,                                     #: Of the tile.
         "last": 1,                                      #: Of the tile.
@@ -84,7 +84,7 @@ class VectorWalker(wiring.Component):
         # Byte `lane` is not before the line if position >= -lane.
         bits = self.params.lane_bits
         near = position[bits:].all()
-        for lane in range(self.params.lanes):
+        for lane in range(self.params.vector_bytes):
             m.d.comb += [begun[lane].eq(
                 in_picture & (~line.short | (lane < config.tail))
                 & ((position >= 0) | (near & (position[:bits] >= (1 << bits) - lane))))

@@ -3,7 +3,7 @@
 from amaranth import *
 
 from rtl.mac.product import Product
-from rtl.stream.pipeline import later
+from rtl.stream.pipeline import pipeline
 
 __all__ = ["DspProduct", "mult18x18d"]
 
@@ -36,7 +36,7 @@ def mult18x18d(m, name, *, x, w, swap=1, enable=1):
         p_GSR="DISABLED",
         i_SIGNEDA=1, i_SIGNEDB=1, i_SOURCEA=0, i_SOURCEB=0,
         i_CLK0=ClockSignal(), i_CE0=enable, i_CE1=swap, i_RST0=0)
-    return later(m, enable, product, f"{name}_late")
+    return pipeline(m, enable, product, f"{name}_late")
 
 
 class DspProduct(Product):

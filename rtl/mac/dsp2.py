@@ -24,7 +24,7 @@ class Dsp2Product(Product):
     """
 
     min_latency = 4
-    min_lanes = 2
+    min_cols = 2
     shares_x = True
     family = "ecp5"
 

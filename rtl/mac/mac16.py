@@ -42,4 +42,4 @@ class Mac16Product(Product):
             i_C=Const(0, 16), i_CHOLD=0, i_D=Const(0, 16), i_DHOLD=0, i_CI=0, i_ACCUMCI=0,
             i_SIGNEXTIN=0,
             o_O=products)
-        return [products[:16], products[16:]][:self.lanes], 2 + summed
+        return [products[:16], products[16:]][:self.cols], 2 + summed

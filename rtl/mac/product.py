@@ -12,9 +12,9 @@ __all__ = ["Product"]
 
 
 class Product(wiring.Component):
-    """Products of int8 activations and stationary int8 weights, ``lanes`` of them per cycle.
+    """Products of int8 activations and stationary int8 weights, ``cols`` of them per cycle.
 
-    The lanes are neighbouring columns in one row of a weight-stationary array. An activation and
+    The cols are neighbouring columns in one row of a weight-stationary array. An activation and
     the weight in use are registered by the same clock edge: in a cycle with ``swap`` high, the
     weights in use become ``w``, and the ``x`` of that very cycle is already multiplied by them.
 
@@ -27,18 +27,18 @@ class Product(wiring.Component):
 
     Parameters
     ----------
-    lanes : :class:`int`
-        Products side by side, ``min_lanes`` to ``max_lanes``.
+    cols : :class:`int`
+        Products side by side, ``min_cols`` to ``max_cols``.
     latency : :class:`int`
         Cycles from ``x`` to ``p``, at least ``min_latency``, which is the default. Registers of
         the primitive make up for a longer one first, registers in fabric then.
 
     Attributes
     ----------
-    min_latency, min_lanes, max_lanes : :class:`int`
+    min_latency, min_cols, max_cols : :class:`int`
         Limits of the parameters.
     shares_x : :class:`bool`
-        Whether all lanes take the activation ``x[0]``; the others are ignored then.
+        Whether all cols take the activation ``x[0]``; the others are ignored then.
     has_sum : :class:`bool`
         Whether the primitive has a register for one cycle more than the least latency.
     family : :class:`str` or :data:`None`
@@ -46,13 +46,13 @@ class Product(wiring.Component):
 
     Members
     -------
-    x : ``In(ArrayLayout(signed(8), lanes))``
+    x : ``In(ArrayLayout(signed(8), cols))``
         Activations.
-    w : ``In(ArrayLayout(signed(8), lanes))``
+    w : ``In(ArrayLayout(signed(8), cols))``
         The next weights.
     swap : ``In(1)``
         Makes the next weights the ones in use.
-    p : ``Out(ArrayLayout(signed(16), lanes))``
+    p : ``Out(ArrayLayout(signed(16), cols))``
         Products.
 
     Raises
@@ -66,22 +66,22 @@ class Product(wiring.Component):
     """
 
     min_latency = 2
-    min_lanes = 1
-    max_lanes = 2
+    min_cols = 1
+    max_cols = 2
     shares_x = False
     has_sum = False
     family = None
 
-    def __init__(self, *, lanes=None, latency=None):
-        self.lanes = integer("lanes", self.max_lanes if lanes is None else lanes,
-                             self.min_lanes, self.max_lanes)
+    def __init__(self, *, cols=None, latency=None):
+        self.cols = integer("cols", self.max_cols if cols is None else cols,
+                             self.min_cols, self.max_cols)
         self.latency = integer("latency", self.min_latency if latency is None else latency,
                                self.min_latency, 16)
         super().__init__({
-            "x": In(bytes_of(self.lanes)),
-            "w": In(bytes_of(self.lanes)),
+            "x": In(bytes_of(self.cols)),
+            "w": In(bytes_of(self.cols)),
             "swap": In(1),
-            "p": Out(data.ArrayLayout(signed(16), self.lanes)),
+            "p": Out(data.ArrayLayout(signed(16), self.cols)),
         })
 
     def multiply(self, m, family):
@@ -95,9 +95,9 @@ class Product(wiring.Component):
 
     def operands(self, m):
         """Activations and the weights in use, each in a register, as two lists of a lane each."""
-        x = [Signal(signed(8), name=f"x_{lane}", reset_less=True) for lane in range(self.lanes)]
-        w = [Signal(signed(8), name=f"w_{lane}", reset_less=True) for lane in range(self.lanes)]
-        for lane in range(self.lanes):
+        x = [Signal(signed(8), name=f"x_{lane}", reset_less=True) for lane in range(self.cols)]
+        w = [Signal(signed(8), name=f"w_{lane}", reset_less=True) for lane in range(self.cols)]
+        for lane in range(self.cols):
             m.d.sync += x[lane].eq(self.x[0 if self.shares_x else lane])
             with m.If(self.swap):
                 m.d.sync += w[lane].eq(self.w[lane])
@@ -116,8 +116,8 @@ class Product(wiring.Component):
             products, latency = self.multiply(m, family)
         for stage in range(latency, self.latency):
             late = [Signal(signed(16), name=f"p_{stage}_{lane}", reset_less=True)
-                    for lane in range(self.lanes)]
+                    for lane in range(self.cols)]
             m.d.sync += [to.eq(value) for to, value in zip(late, products, strict=True)]
             products = late
-        m.d.comb += [self.p[lane].eq(products[lane]) for lane in range(self.lanes)]
+        m.d.comb += [self.p[lane].eq(products[lane]) for lane in range(self.cols)]
         return m

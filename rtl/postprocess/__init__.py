@@ -2,6 +2,6 @@
 
 from rtl.postprocess.accumulators import Accumulators, AccumulatorTag
 from rtl.postprocess.requantizer import Requantizer
-from rtl.postprocess.serial import narrow_range
+from rtl.postprocess.serial import short_acc_range
 
-__all__ = ["AccumulatorTag", "Accumulators", "Requantizer", "narrow_range"]
+__all__ = ["AccumulatorTag", "Accumulators", "Requantizer", "short_acc_range"]

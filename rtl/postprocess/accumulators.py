@@ -24,7 +24,7 @@ class Accumulators(wiring.Component):
     """Accumulates the tiles of a pass for up to ``depth`` pixels, while the last pass drains.
 
     Two halves of block RAM: one takes a read-modify-write per cycle and per column, the other is
-    drained channel group by channel group, pixel by pixel, ``lanes`` channels at a time; with
+    drained channel group by channel group, pixel by pixel, ``drain_lanes`` channels at a time; with
     several pixel lanes, each with columns of its own, one lane's pixel after the other's. A tag
     comes ``lead`` cycles before its sums. A pixel must not come twice in ``min_tile`` cycles.
 
@@ -40,7 +40,7 @@ class Accumulators(wiring.Component):
         Pixels of a pass at the most.
     sums : shape-like
         Layout of the incoming sums.
-    lanes : :class:`int`
+    drain_lanes : :class:`int`
         Channels that drain at once; a divisor of ``cols``.
     pixel_lanes : :class:`int`
         Pixels whose sums arrive at once, in ``pixel_lanes * cols`` columns.
@@ -54,17 +54,17 @@ class Accumulators(wiring.Component):
     tags, i : tags and the sums ``lead`` cycles later; always ready
     claim, free, idle : ``In(1)``, ``Out(1)``, ``Out(1)``
         A pass begins; one may begin; no half is taken.
-    o : ``Out(stream.Signature(sums_of(lanes)))``
+    o : ``Out(stream.Signature(sums_of(drain_lanes)))``
         ``last`` marks the last pixel of a channel group.
     """
 
-    def __init__(self, *, cols, depth, sums, lanes=1, pixel_lanes=1, output_register=False,
+    def __init__(self, *, cols, depth, sums, drain_lanes=1, pixel_lanes=1, output_register=False,
                  width=32):
         self.cols = integer("cols", cols, 1, 32)
         self.depth = integer("depth", depth, 2, 4096)
-        self.lanes = integer("lanes", lanes, 1, cols)
-        if cols % lanes:
-            raise ValueError(f"lanes must divide the {cols} columns, not be {lanes}")
+        self.drain_lanes = integer("drain_lanes", drain_lanes, 1, cols)
+        if cols % drain_lanes:
+            raise ValueError(f"drain_lanes must divide the {cols} columns, not be {drain_lanes}")
         self.pixel_lanes = integer("pixel_lanes", pixel_lanes, 1, MAX_PIXEL_LANES)
         self.output_register = bool(output_register)
         self.width = integer("width", width, 16, 32)
@@ -77,7 +77,7 @@ class Accumulators(wiring.Component):
             "claim": In(1),
             "free": Out(1),
             "idle": Out(1),
-            "o": Out(stream.Signature(sums_of(lanes))),
+            "o": Out(stream.Signature(sums_of(drain_lanes))),
         })
 
     def elaborate(self, platform):
@@ -161,7 +161,7 @@ class Accumulators(wiring.Component):
         return pixel, complete, count
 
     def _elaborate_drain(self, m, halves, fill_pixel, complete, count):
-        groups = self.cols // self.lanes
+        groups = self.cols // self.drain_lanes
         claimed = Signal(range(3))
         released = Signal()
         m.d.comb += [self.free.eq(~claimed[1]), self.idle.eq(claimed == 0)]
@@ -213,7 +213,7 @@ class Accumulators(wiring.Component):
         ]
         final_out = Signal()
         sums = [Signal(signed(self.width), name=f"acc_{lane}", reset_less=True)
-                for lane in range(self.lanes)]
+                for lane in range(self.drain_lanes)]
         m.d.comb += [acc.eq(sum_) for acc, sum_ in zip(self.o.payload.acc, sums, strict=True)]
         with m.If(advance):
             for before, after in zip(stages, stages[1:], strict=False):
@@ -223,10 +223,10 @@ class Accumulators(wiring.Component):
                 self.o.payload.last.eq(stages[-1].last),
                 final_out.eq(stages[-1].final),
             ]
-            for lane in range(self.lanes):
+            for lane in range(self.drain_lanes):
                 words = Array(
                     Array(Mux(drain, *(self._word(half, first + column) for half in halves[::-1]))
-                          for column in range(lane, self.cols, self.lanes))
+                          for column in range(lane, self.cols, self.drain_lanes))
                     for first in range(0, self.pixel_lanes * self.cols, self.cols))
                 m.d.sync += sums[lane].eq(words[stages[-1].turn][stages[-1].group])
         m.d.comb += released.eq(self.o.valid & self.o.ready & final_out)

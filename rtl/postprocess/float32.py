@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.layouts import MULTIPLIER_WIDTH, OutputRange
-from rtl.stream.pipeline import later
+from rtl.stream.pipeline import pipeline
 
 __all__ = ["FromFloat", "ToFloat"]
 
@@ -53,7 +53,7 @@ class ToFloat(wiring.Component):
         m = Module()
 
         def after(value, name, cycles=1):
-            return later(m, self.enable, value, name, cycles)
+            return pipeline(m, self.enable, value, name, cycles)
 
         magnitude = after(Mux(self.x[-1], -self.x, self.x)[:32], "magnitude")
         # The leading 1 moves to bit 31, by whole bytes first.
@@ -128,7 +128,7 @@ class FromFloat(wiring.Component):
         m = Module()
 
         def after(value, name, cycles=1):
-            return later(m, self.enable, value, name, cycles)
+            return pipeline(m, self.enable, value, name, cycles)
 
         # Two normalised mantissas have a product of 48 bits or one less, of which 24 remain.
         top = self.product[2 * MANTISSA - 1]

@@ -5,7 +5,7 @@ from amaranth.lib.wiring import In, Out
 from rtl.family import family_of
 from rtl.layouts import MULTIPLIER_WIDTH
 from rtl.mac.dsp import mult18x18d
-from rtl.stream.pipeline import later
+from rtl.stream.pipeline import pipeline
 
 __all__ = ["Multiply"]
 
@@ -54,23 +54,23 @@ class Multiply(wiring.Component):
             if family_of(platform) == "ecp5":
                 product = mult18x18d(m, f"{a}_{b}", x=left, w=right, swap=enable, enable=enable)
             else:
-                left, right = (later(m, enable, value, f"{a}_{b}_{name}")
+                left, right = (pipeline(m, enable, value, f"{a}_{b}_{name}")
                                for name, value in (("x", left), ("m", right)))
-                product = later(m, enable, left * right, f"{a}_{b}", 2)
+                product = pipeline(m, enable, left * right, f"{a}_{b}", 2)
             products[a, b] = product.as_signed() if a == "high" else product[:2 * HALF]
 
         # The middle products overlap both the others, which lie end to end.
-        middle = later(m, enable, products["low", "high"] + products["high", "low"], "middle")
+        middle = pipeline(m, enable, products["low", "high"] + products["high", "low"], "middle")
         low, high = products["low", "low"], products["high", "high"]
         ends = Cat(low[30:], high).as_signed()
-        addend = later(m, enable, self.addend, "addend", 3)
-        ends = Cat(later(m, enable, low[HALF:30], "ends_low"),
-                   later(m, enable, (ends + addend)[:len(ends)], "ends_high")).as_signed()
+        addend = pipeline(m, enable, self.addend, "addend", 3)
+        ends = Cat(pipeline(m, enable, low[HALF:30], "ends_low"),
+                   pipeline(m, enable, (ends + addend)[:len(ends)], "ends_high")).as_signed()
         total = (ends + middle)[:len(self.product) + self.drop - HALF]   # in units of 2^17
         if self.drop:
-            product = later(m, enable, total[self.drop - HALF:], "total")
+            product = pipeline(m, enable, total[self.drop - HALF:], "total")
         else:
-            product = Cat(later(m, enable, low[:HALF], "bottom", 2),
-                          later(m, enable, total, "total"))
+            product = Cat(pipeline(m, enable, low[:HALF], "bottom", 2),
+                          pipeline(m, enable, total, "total"))
         m.d.comb += self.product.eq(product.as_signed())
         return m

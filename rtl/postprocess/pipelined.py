@@ -6,7 +6,7 @@ from rtl.layouts import ChannelParams, OutputRange
 from rtl.postprocess.float32 import FromFloat, ToFloat
 from rtl.postprocess.multiply import Multiply
 from rtl.postprocess.rounding import Rounding
-from rtl.stream.pipeline import later
+from rtl.stream.pipeline import pipeline
 
 __all__ = ["PipelinedLane"]
 
@@ -55,7 +55,7 @@ class PipelinedLane(wiring.Component):
         enable = self.enable
 
         def after(value, name, cycles=1):
-            return later(m, enable, value, name, cycles)
+            return pipeline(m, enable, value, name, cycles)
 
         m.submodules.multiply = multiply = Multiply(drop=31 if self.rounding == "tflm" else 0)
         m.d.comb += multiply.enable.eq(enable)

@@ -6,7 +6,7 @@ from rtl.layouts import ChannelParams, OutputRange, bytes_of, sums_of
 from rtl.postprocess.float32 import FromFloat
 from rtl.postprocess.pipelined import PipelinedLane
 from rtl.postprocess.rounding import Rounding
-from rtl.postprocess.serial import SerialLane, narrow_range
+from rtl.postprocess.serial import SerialLane, short_acc_range
 from rtl.validate import integer, one_of
 
 __all__ = ["Requantizer"]
@@ -35,7 +35,7 @@ class Requantizer(wiring.Component):
 
     Parameters
     ----------
-    lanes : :class:`int`
+    drain_lanes : :class:`int`
         Channels in a beat, each with a multiplier of its own.
     cycles : :class:`int`
         1 takes four DSPs a lane on ECP5; 2, 3, 4 or 6 multiply digit by digit in LUTs.
@@ -48,20 +48,20 @@ class Requantizer(wiring.Component):
 
     Members
     -------
-    i : ``In(stream.Signature(sums_of(lanes)))``
-    params : ``In(stream.Signature(ArrayLayout(ChannelParams, lanes)))``
+    i : ``In(stream.Signature(sums_of(drain_lanes)))``
+    params : ``In(stream.Signature(ArrayLayout(ChannelParams, drain_lanes)))``
         For the beats up to the next one with ``last``, with which they are taken.
     range : ``In(OutputRange)``
         Holds while anything is under way.
     float32 : ``In(1)``
         With ``rounding="both"``: the mode; holds likewise.
     narrow : ``In(1)``
-        If there is a ``narrow_range``: all ``acc + bias`` of ``i`` lie in it; holds likewise.
-    again : ``In(stream.Signature(sums_of(lanes)))``
+        If there is a ``short_acc_range``: all ``acc + bias`` of ``i`` lie in it; holds likewise.
+    again : ``In(stream.Signature(sums_of(drain_lanes)))``
         Beats that go before those of ``i``. After one with ``last`` parameters may change.
     again_params, again_range : ``In(ChannelParams)``, ``In(OutputRange)``
         Of all lanes of those; they hold while such a beat is under way.
-    o : ``Out(stream.Signature({"data": bytes_of(lanes), "last": 1, "again": 1}))``
+    o : ``Out(stream.Signature({"data": bytes_of(drain_lanes), "last": 1, "again": 1}))``
         ``again``, if there are two streams, tells from which one the beat came.
     """
 
@@ -69,25 +69,26 @@ class Requantizer(wiring.Component):
     #: Multipliers of a lane on ECP5 that takes a beat a cycle.
     LANE_DSPS = 4
 
-    def __init__(self, *, lanes=1, cycles=1, rounding="tflm", twice=False, bits=32):
-        self.lanes = integer("lanes", lanes, 1, 32)
+    def __init__(self, *, drain_lanes=1, cycles=1, rounding="tflm", twice=False, bits=32):
+        self.drain_lanes = integer("drain_lanes", drain_lanes, 1, 32)
         self.check("cycles", cycles, rounding)
         self.cycles, self.rounding = cycles, rounding
         self._tail = PipelinedLane.latency_of(rounding) if cycles == 1 else SerialLane.latency
         self.latency = self._tail + (cycles if cycles > 1 else 0)
         self.twice = bool(twice)
         self.bits = integer("bits", bits, 16, 32)
-        self.narrow_range = narrow_range(cycles, bits)
-        output = data.StructLayout({"data": bytes_of(lanes), "last": 1,
+        self.short_acc_range = short_acc_range(cycles, bits)
+        output = data.StructLayout({"data": bytes_of(drain_lanes), "last": 1,
                                     **({"again": 1} if twice else {})})
         super().__init__({
-            "i": In(stream.Signature(sums_of(lanes))),
-            "params": In(stream.Signature(data.ArrayLayout(ChannelParams, lanes))),
+            "i": In(stream.Signature(sums_of(drain_lanes))),
+            "params": In(stream.Signature(data.ArrayLayout(ChannelParams, drain_lanes))),
             "range": In(OutputRange),
             "o": Out(stream.Signature(output)),
             **({"float32": In(1)} if rounding == "both" else {}),
-            **({"narrow": In(1)} if self.narrow_range else {}),
-            **({"again": In(stream.Signature(sums_of(lanes))), "again_params": In(ChannelParams),
+            **({"narrow": In(1)} if self.short_acc_range else {}),
+            **({"again": In(stream.Signature(sums_of(drain_lanes))),
+                "again_params": In(ChannelParams),
                 "again_range": In(OutputRange)} if twice else {}),
         })
 
@@ -106,15 +107,15 @@ class Requantizer(wiring.Component):
         # Everything moves together, or halts.
         advance = Signal()
         m.d.comb += advance.eq(~self.o.valid | self.o.ready)
-        lanes = [PipelinedLane(rounding=self.rounding, varies=self.twice) if self.cycles == 1
+        drain_lanes = [PipelinedLane(rounding=self.rounding, varies=self.twice) if self.cycles == 1
                  else SerialLane(cycles=self.cycles, bits=self.bits, varies=self.twice)
-                 for _ in range(self.lanes)]
+                 for _ in range(self.drain_lanes)]
         # A beat enters the lanes' last stages.
         ends = data.StructLayout({"valid": 1, "last": 1, "again": int(self.twice)})
         beats = [Signal(ends, name=f"beat_{n}") for n in range(self._tail)]
         again = Signal()  # the beat that is loaded is of that stream
         limits = Signal(OutputRange)
-        for index, lane in enumerate(lanes):
+        for index, lane in enumerate(drain_lanes):
             m.submodules[f"lane_{index}"] = lane
             acc, params = self.i.payload.acc[index], self.params.payload[index]
             bias = params.bias
@@ -138,7 +139,7 @@ class Requantizer(wiring.Component):
         if self.cycles == 1:
             self._pipelined(m, advance, beats[0], again)
         else:
-            self._serial(m, advance, beats, lanes, again)
+            self._serial(m, advance, beats, drain_lanes, again)
         self._elaborate_range(m, beats, limits)
         beats.append(data.View(ends, Cat(self.o.valid, self.o.payload.last, *(
             [self.o.payload.again] if self.twice else []))))
@@ -175,14 +176,14 @@ class Requantizer(wiring.Component):
             with m.If(again):
                 m.d.comb += beat.last.eq(self.again.payload.last)
 
-    def _serial(self, m, advance, beats, lanes, again):
+    def _serial(self, m, advance, beats, drain_lanes, again):
         """A beat is loaded and stepped through; the next one may be loaded with the last step.
 
         The parameters of a group are in use until the cycle after the last step of its last beat.
         """
         busy, last, step, now = Signal(), Signal(), Signal(range(self.cycles)), Const(0)
         load, ends, free, changes = Signal(), Signal(), Signal(), Signal()
-        narrow = self.narrow if self.narrow_range else Const(0)
+        narrow = self.narrow if self.short_acc_range else Const(0)
         other, ended = Const(0), self.i.payload.last
         if self.twice:
             now, other = Signal(), self.again.valid
@@ -207,7 +208,7 @@ class Requantizer(wiring.Component):
             m.d.sync += step.eq(Mux(ends, 0, step + 1))
         with m.If(advance & (load | ends)):
             m.d.sync += [busy.eq(load), last.eq(ended)]
-        for lane in lanes:
+        for lane in drain_lanes:
             m.d.comb += [lane.load.eq(load), lane.step.eq(step)]
-            if self.narrow_range:
+            if self.short_acc_range:
                 m.d.comb += lane.narrow.eq(narrow & ~beats[3].again if self.twice else narrow)

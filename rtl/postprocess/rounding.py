@@ -3,7 +3,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.layouts import SHIFT_WIDTH, OutputRange
-from rtl.stream.pipeline import later
+from rtl.stream.pipeline import pipeline
 
 __all__ = ["Rounding", "SCALED_WIDTH"]
 
@@ -50,11 +50,12 @@ class Rounding(wiring.Component):
         m = Module()
 
         def after(value, name):
-            return later(m, self.enable, value, name)
+            return pipeline(m, self.enable, value, name)
 
         def along(value, name, cycles=1):
             """What belongs to the range, that many cycles later."""
-            return later(m, self.enable, value, name, cycles).as_signed() if self.varies else value
+            return pipeline(m, self.enable, value, name,
+                            cycles).as_signed() if self.varies else value
 
         # One bit more at the bottom keeps the last bit shifted out. First by multiples of 8, so
         # that of the bits above the window only the fact that they matter goes on.

@@ -4,7 +4,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.layouts import MULTIPLIER_WIDTH, ChannelParams, OutputRange
 from rtl.postprocess.rounding import Rounding
-from rtl.stream.pipeline import later
+from rtl.stream.pipeline import pipeline
 from rtl.validate import integer, one_of
 
 __all__ = ["SerialLane", "narrow_range"]
@@ -26,7 +26,7 @@ def _digit_bits(cycles, bits):
     return 2 * -(-(bits + 1) // (2 * cycles))
 
 
-def narrow_range(cycles, bits):
+def short_acc_range(cycles, bits):
     """The least and the largest ``acc + bias`` of ``bits`` that need a step less than ``cycles``;
     None if none can be spared."""
     if cycles < 3:
@@ -98,8 +98,8 @@ class SerialLane(wiring.Component):
             m.d.sync += x.eq(self.acc + self.bias)
 
         groups = self._products(m, self._recode(m, x))
-        first = later(m, self.enable, self.step == 0, "first", 2)
-        down = later(m, self.enable, (self.params.shift != 0) & x[-1], "down")
+        first = pipeline(m, self.enable, self.step == 0, "first", 2)
+        down = pipeline(m, self.enable, (self.params.shift != 0) & x[-1], "down")
         rest = self._accumulate(m, groups, first, down)
         scaled = rest >> 31 - self.digit_bits * (self.cycles - 1)
         if self.cycles > 2:
@@ -108,7 +108,7 @@ class SerialLane(wiring.Component):
         m.d.comb += [
             rounding.enable.eq(self.enable),
             rounding.scaled.eq(scaled),
-            rounding.shift.eq(later(m, self.enable, self.params.shift, "shift", 2)),
+            rounding.shift.eq(pipeline(m, self.enable, self.params.shift, "shift", 2)),
             rounding.range.eq(self.range),
             self.o.eq(rounding.o),
         ]
@@ -123,7 +123,7 @@ class SerialLane(wiring.Component):
         for position in range(0, self.digit_bits, 2):
             low, high = chunk[position:position + 2]
             value = Cat(low ^ borrow, high ^ (low & borrow))
-            digits.append(later(m, self.enable, value, f"digit_{position}"))
+            digits.append(pipeline(m, self.enable, value, f"digit_{position}"))
             borrow = high | (low & borrow)  # 2 is -2 and a carry, 3 is -1, 4 is 0
         with m.If(self.enable):
             m.d.sync += carry.eq(borrow)
@@ -150,8 +150,8 @@ class SerialLane(wiring.Component):
                 m.d.comb += total.eq(part)
                 low.append(total[:2])
                 total = total >> 2
-            one = later(m, self.enable, digits[start][1], f"one_{start}")
-            product = later(m, self.enable, Cat(*low, total), f"product_{start}").as_signed()
+            one = pipeline(m, self.enable, digits[start][1], f"one_{start}")
+            product = pipeline(m, self.enable, Cat(*low, total), f"product_{start}").as_signed()
             groups.append((2 * start, product, one))
         return groups
 

@@ -2,10 +2,10 @@
 
 from amaranth import *
 
-__all__ = ["later"]
+__all__ = ["pipeline"]
 
 
-def later(m, enable, value, name, cycles=1, *, reset_less=True):
+def pipeline(m, enable, value, name, cycles=1, *, reset_less=True):
     """``value`` after ``cycles`` cycles with ``enable``."""
     value = Value.cast(value)
     for cycle in range(cycles):

@@ -2,10 +2,10 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Spare"]
+__all__ = ["SkidBuffer"]
 
 
-class Spare(wiring.Component):
+class SkidBuffer(wiring.Component):
     """Cuts a stream where it leads from one unit to another: ``i.ready`` is a register, so that
     nobody's halt runs through more units in a cycle. What is not taken at once waits in a spare
     register.

@@ -50,10 +50,10 @@ def im2col_vectors(pictures, *, kernel, stride, dilation, padding, groups=1, row
     return np.concatenate(out)
 
 
-def fir_vectors(pictures, *, kernel, stride, dilation, padding, taps, lanes, band, tiles=1, pad=0):
-    """Vectors (count, lanes) and which of them are kept, of a depthwise layer run as FIR filters.
+def fir_vectors(pictures, *, kernel, stride, dilation, padding, taps, cols, band, tiles=1, pad=0):
+    """Vectors (count, cols) and which of them are kept, of a depthwise layer run as FIR filters.
 
-    For each picture, band, group of ``lanes`` channels, pass, kernel line, phase of the stride,
+    For each picture, band, group of ``cols`` channels, pass, kernel line, phase of the stride,
     chunk of ``taps`` taps and output line: the pixels, ``stride`` apart, that feed one output
     column after the other, and then those that only end the filter. Lanes past the last channel
     are not defined; here they are zero.
@@ -68,12 +68,12 @@ def fir_vectors(pictures, *, kernel, stride, dilation, padding, taps, lanes, ban
         oh = (x.shape[0] - (kh - 1) * dh - 1) // sh + 1
         ow = (x.shape[1] - span) // sw + 1
         # Filters may look beyond the padding with taps that are zero.
-        x = np.pad(x, ((0, 0), (0, sw * taps * chunks + span), (0, -x.shape[2] % lanes)),
+        x = np.pad(x, ((0, 0), (0, sw * taps * chunks + span), (0, -x.shape[2] % cols)),
                    constant_values=pad)
         for top in range(0, oh, band):
-            for group in range(0, x.shape[2], lanes):
+            for group in range(0, x.shape[2], cols):
                 block = [
-                    x[oy * sh + tap * dh, phase + sw * (taps * chunk + n), group:group + lanes]
+                    x[oy * sh + tap * dh, phase + sw * (taps * chunk + n), group:group + cols]
                     for tap in range(kh) for phase in range(phases) for chunk in range(chunks)
                     for oy in range(top, min(top + band, oh)) for n in range(ow + trail)
                 ]

@@ -57,7 +57,7 @@ def bench_layers(progress=lambda text: None):
                        "compile_seconds": sim.compile_seconds})
 
     progress("compiling Conv2d")
-    conv2d = SimulatedConv2d(build_core("conv2d", lanes=4, word_bytes=16))
+    conv2d = SimulatedConv2d(build_core("conv2d", drain_lanes=4, word_bytes=16))
     for name, (shape, filters) in LAYERS.items():
         progress(name)
         pictures = rng.integers(-128, 128, (1, shape.height, shape.width, shape.channels), np.int8)

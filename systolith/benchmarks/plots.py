@@ -41,8 +41,8 @@ def costs(graph, params):
             floor = layer.macs / params.products
             tensors = [*layer.operator.inputs, *layer.operator.outputs]
             moved = layer.weights.size + sum(
-                program.places[index].words * program.places[index].word_bytes
-                for index in tensors if index in program.places)
+                program.regions[index].words * program.regions[index].word_bytes
+                for index in tensors if index in program.regions)
             parts = {"floor": floor, "idle products": max(each.array - floor, 0),
                      "weights": each.weights, "input": each.input, "drain": each.drain,
                      "start": each.start}
@@ -88,12 +88,12 @@ def _short(network, board):
 
 
 def _bars(axes, layers):
-    places, left = range(len(layers)), [0.0] * len(layers)
+    regions, left = range(len(layers)), [0.0] * len(layers)
     for part, colour in PARTS.items():
         widths = [layer.parts[part] for layer in layers]
-        axes.barh(places, widths, left=left, color=colour, label=part)
+        axes.barh(regions, widths, left=left, color=colour, label=part)
         left = [a + b for a, b in zip(left, widths, strict=True)]
-    axes.set(yticks=places, yticklabels=[layer.title for layer in layers], xlabel="cycles")
+    axes.set(yticks=regions, yticklabels=[layer.title for layer in layers], xlabel="cycles")
     axes.tick_params(axis="y", labelsize=7)
     axes.invert_yaxis()
 
@@ -101,10 +101,10 @@ def _bars(axes, layers):
 def bytes_a_cycle(params):
     """What the memories of a build give and take at most: a word for the line buffer, a row of
     weights in the cycles that it takes, several from SDRAM, and the bytes that are requantised."""
-    if params.unified:
+    if params.single_memory:
         return params.word_bytes
     return (params.word_bytes + params.array.cols / planning_core(params).row_cost
-            + params.pixel_lanes * params.lanes / params.requantize)
+            + params.pixel_lanes * params.drain_lanes / params.requantize)
 
 
 def _roof(axes, layers, params):

@@ -161,12 +161,12 @@ def _layers(json):
         print(json_format.dumps({"layers": results, "simulation": speeds}, indent=2))
         return
     view = table("Cycles on 8 x 8 products", "layer", "MACs", "cycles", "floor", "ratio",
-                 "utilisation", "band", "depth", "lanes")
+                 "utilisation", "band", "depth", "drain_lanes")
     for row in results:
         view.add_row(
             row["layer"], f"{row['macs']:,}", f"{row['cycles']:,}", f"{row['floor_cycles']:,}",
             f"{row['cycles'] / row['floor_cycles']:.3f}", f"{row['utilisation']:.2%}",
-            *(str(row[name]) for name in ("band", "depth", "lanes")))
+            *(str(row[name]) for name in ("band", "depth", "drain_lanes")))
     console.print(view)
     best = max(row["macs_per_cycle"] for row in results)
     for name, peak in PEERS.items():

@@ -18,7 +18,7 @@ def board(
         "default the build that the options describe.")] = None,
     rows: Annotated[int | None, typer.Option(help="Rows of the array; by default 8.")] = None,
     cols: Annotated[int | None, typer.Option(help="Columns of the array; by default 8.")] = None,
-    lanes: Lanes = None,
+    drain_lanes: Lanes = None,
     requantize: Requantize = None,
     port: Annotated[Path | None, typer.Option(
         help="Put a symbolic link to the port here.")] = None,
@@ -32,7 +32,7 @@ def board(
     from sim.virtual_board import PseudoTerminal, VirtualBoard
     from systolith.cli.show import console, progress
 
-    chosen, params = build_of(name, rows, cols, lanes, requantize)
+    chosen, params = build_of(name, rows, cols, drain_lanes, requantize)
     if vcd is not None:
         check_target(vcd)
     if port is not None:

@@ -19,7 +19,7 @@ def build(
         min=1, metavar="MHZ", help="Clock for the PLL to make, instead of the board's.")] = None,
     rows: Annotated[int | None, typer.Option(help="Rows of the array.")] = None,
     cols: Annotated[int | None, typer.Option(help="Columns of the array.")] = None,
-    lanes: Annotated[int | None, typer.Option(
+    drain_lanes: Annotated[int | None, typer.Option(
         help="Channels that are requantised side by side.")] = None,
     standalone: Annotated[bool, typer.Option(
         "--standalone", help="Load a program from the board's flash at power-up; "
@@ -50,7 +50,7 @@ def build(
         check_picture(floorplan)
     if keep:
         check_folder(keep)
-    params = resized(chosen, rows=rows, cols=cols, lanes=lanes)
+    params = resized(chosen, rows=rows, cols=cols, drain_lanes=drain_lanes)
     with progress() as step:
         def say(text):
             step(f"{chosen.name}: {text}")

@@ -13,9 +13,14 @@ BoardName = Annotated[str | None, typer.Option(
     "it cannot be combined with other options of a build.")]
 
 
-def build_of(board, rows, cols, lanes, requantize, **others):
+def build_of(board, rows, cols, drain_lanes, requantize, **others):
     """A board, or None, and the :class:`AcceleratorParams` of it or of the other options."""
-    shape = {"rows": rows, "cols": cols, "lanes": lanes, "requantize": requantize, **others}
+    shape = {
+    "rows": rows,
+    "cols": cols,
+    "drain_lanes": drain_lanes,
+    "requantize": requantize,
+     **others}
     given = {name: value for name, value in shape.items() if value is not None}
     if board is not None:
         if said := list(given):

@@ -16,7 +16,7 @@ def check(
     board: BoardName = None,
     rows: Annotated[int | None, typer.Option(help="Rows of the array; by default 8.")] = None,
     cols: Annotated[int | None, typer.Option(help="Columns of the array; by default 8.")] = None,
-    lanes: Lanes = None,
+    drain_lanes: Lanes = None,
     pixel_lanes: PixelLanes = None,
     requantize: Requantize = None,
     activation_bytes: Annotated[int | None, Size] = None,
@@ -41,7 +41,7 @@ def check(
     from systolith.frontends.model_file import read_model
 
     chosen, params = build_of(
-        board, rows, cols, lanes, requantize, pixel_lanes=pixel_lanes,
+        board, rows, cols, drain_lanes, requantize, pixel_lanes=pixel_lanes,
         activation_bytes=activation_bytes,
         weight_bytes=weight_bytes, channels=channels, program_words=program_words, depth=depth,
         buffer_bytes=buffer_bytes, max_lines=max_lines)
@@ -84,7 +84,7 @@ def _print(found, board, others, planned):
     array = found.build.array
     name = f"{board.title}: " if board else ""
     view = table(f"{name}{found.build.shape} products, {array.fir_rows} of the rows also "
-                 f"FIR; {found.build.lanes} lanes of requantisation, "
+                 f"FIR; {found.build.drain_lanes} lanes of requantisation, "
                  f"{found.build.requantize} cycles each",
                  "operator", "result", "runs on", "MACs", "cycles", "use", "weights",
                  "activations", "bound by")

@@ -36,7 +36,7 @@ def emit(
     multipliers: Multipliers = None,
     fir_rows: FirRows = None,
     depth: Depth = None,
-    lanes: Lanes = None,
+    drain_lanes: Lanes = None,
     requantize: Requantize = None,
     rounding: Rounding = None,
     word_bytes: WordBytes = None,
@@ -69,10 +69,12 @@ def emit(
         family = family or "generic"
         shape = {name: value for name, value in (("rows", rows), ("cols", cols))
                  if value is not None}
-        component = build_core(core, **shape, family=family, lanes=lanes, requantize=requantize,
+        component = build_core(core, **shape, family=family, drain_lanes=drain_lanes,
+                               requantize=requantize,
                                bus=bus, **options)
     elif core == "accelerator":
-        chosen, params = build_of(board, rows, cols, lanes, requantize, family=family, **options)
+        chosen, params = build_of(board, rows, cols, drain_lanes,
+                                  requantize, family=family, **options)
         if params.sdram_bits:
             others = (name for name, each in boards().items() if not each.params.sdram_bits)
             raise ValueError(f"the weights of {board} lie in SDRAM, for which a bus has no pins: "

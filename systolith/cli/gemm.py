@@ -39,7 +39,7 @@ def gemm(
         f"{left.shape[0]} x {left.shape[1]} times {right.shape[0]} x {right.shape[1]} on "
         f"{rows} x {cols} products: {report.cycles} cycles, utilisation {report.utilisation:.1%} "
         f"(floor {report.floor} cycles; band {report.band}, depth {report.depth}, lanes "
-        f"{report.lanes})")
+        f"{report.drain_lanes})")
     console.print(f"{wrong} of {product.size} sums differ from NumPy")
     if wrong:
         raise typer.Exit(1)

@@ -15,15 +15,15 @@ def layer_table(session, run, differing):
     products = params.products
     result = table(
         f"Accelerator of {params.shape} products, {array.fir_rows} of the rows also "
-        f"FIR;\ndepth {params.depth}, {params.lanes} lanes of requantisation; cycles of one input",
+        f"FIR;\ndepth {params.depth}, {params.drain_lanes} drain lanes; cycles of one input",
         "operator", "result", "MACs", "cycles", "floor", "use", "band", "differ")
-    joined = program.joined
+    fused_into = program.fused_into
     for operator in session.graph.operators:
-        if operator.index in joined:
+        if operator.index in fused_into:
             continue
         # Sums that take place in this one, and itself.
         parts = [*(each for each in session.graph.operators
-                   if joined.get(each.index) == operator.index), operator]
+                   if fused_into.get(each.index) == operator.index), operator]
         indices = {each.index for each in parts}
         mine = [(layer, cycles) for layer, cycles in zip(program.layers, run.layer_cycles,
                                                          strict=True)

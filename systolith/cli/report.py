@@ -29,7 +29,7 @@ def report(
     multipliers: Multipliers = None,
     fir_rows: FirRows = None,
     depth: Depth = None,
-    lanes: Lanes = None,
+    drain_lanes: Lanes = None,
     requantize: Requantize = None,
     rounding: Rounding = None,
     word_bytes: WordBytes = None,
@@ -51,7 +51,8 @@ def report(
     part = device_of(device)
     component = build_core(core, rows=rows, cols=cols, family=part.family,
                            multipliers=part.dsps if multipliers is None else multipliers,
-                           fir_rows=fir_rows, depth=depth, lanes=lanes, requantize=requantize,
+                           fir_rows=fir_rows, depth=depth, drain_lanes=drain_lanes,
+                           requantize=requantize,
                            rounding=rounding, word_bytes=word_bytes,
                            buffer_bytes=buffer_bytes)
     name = core if core == "requantizer" else f"{core} {rows}x{cols}"

@@ -28,7 +28,7 @@ def run(
     board: BoardName = None,
     rows: Annotated[int | None, typer.Option(help="Rows of the array; by default 8.")] = None,
     cols: Annotated[int | None, typer.Option(help="Columns of the array; by default 8.")] = None,
-    lanes: Lanes = None,
+    drain_lanes: Lanes = None,
     pixel_lanes: PixelLanes = None,
     requantize: Requantize = None,
     compare: Annotated[str | None, typer.Option(
@@ -65,7 +65,7 @@ def run(
     digits = held_out() if model is None and not input_files else None
     layers = layers or digits is not None and on is None
     comparison = Comparison(source, graph, compare, layers)
-    shape = rows, cols, lanes, requantize
+    shape = rows, cols, drain_lanes, requantize
     if on is not None:
         if any(each is not None for each in (board, *shape, pixel_lanes, vcd)):
             raise ValueError("--on takes the build of the board that is there: no --board, no "

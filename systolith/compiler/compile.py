@@ -17,11 +17,15 @@ from systolith.compiler.lowering.convolution import convolution, dense_words
 from systolith.compiler.lowering.elementwise import add, function, fused
 from systolith.compiler.lowering.pooling import mean, pad, pool, resize
 from systolith.compiler.lowering.transposed_convolution import transposed
-from systolith.compiler.memory.tensor_placement import Storage
-from systolith.compiler.passes import optimise, write_inputs
-from systolith.compiler.schedule.batching import conv_plans, stacks
+from systolith.compiler.memory.tensor_placement import TensorPlacement
+from systolith.compiler.passes import absorb_input_reshapes, optimise
+from systolith.compiler.schedule.batching import can_batch, conv_plans
 from systolith.compiler.schedule.order import on_host, schedule
-from systolith.compiler.schedule.residual_fusion import choose_sums, in_place, next_to_each_other
+from systolith.compiler.schedule.residual_fusion import (
+    choose_fused_adds,
+    in_place,
+    next_to_each_other,
+)
 from systolith.compiler.tiling.conv_layers import CONVOLUTIONS
 from systolith.graph.ir import POINTWISE
 
@@ -38,19 +42,19 @@ LOWER = {**dict.fromkeys(CONVOLUTIONS, convolution), "TRANSPOSE_CONV": transpose
 UNITS = {"pooling": {Kind.POOL}, "addition": {Kind.ADD, Kind.TABLE}}
 
 
-def compile_graph(graph, params, keep=False, batch=1, buffered=False, compact=False):
+def compile_graph(graph, params, keep=False, batch=1, double_buffered=False, compact=False):
     """The :class:`Program` of ``graph`` for an accelerator of ``params``.
 
     With ``keep`` no tensor makes room for another, and none is done without, so that all can be
     read afterwards. A run takes ``batch`` pictures, which share weights where a layer can take them
-    at once. A ``buffered`` program has a twin, so that inputs and outputs are moved during runs. A
-    ``compact`` one takes its inputs in as few bytes as can be, where others may take lines of a
-    picture several times over to be done in fewer cycles.
+    at once. A ``double_buffered`` program has a twin, so that inputs and outputs are moved during
+    runs. A ``compact`` one takes its inputs in as few bytes as can be, where others may take lines
+    of a picture several times over to be done in fewer cycles.
 
     Raises :exc:`ValueError` for what cannot run, and for a network that does not fit: every memory
     that is short, and by how much.
     """
-    plan = _Plan(graph, params, keep, batch, buffered, compact)
+    plan = _Plan(graph, params, keep, batch, double_buffered, compact)
     lacking = [unit.upper() for unit in UNITS if plan.needs[unit] and not getattr(params, unit)]
     if lacking:
         raise ValueError(f"the network needs what this build does not have: {', '.join(lacking)}")
@@ -58,67 +62,69 @@ def compile_graph(graph, params, keep=False, batch=1, buffered=False, compact=Fa
              f"than the {getattr(params, name)} of this build"
              for name, need in plan.needs.items() if need > getattr(params, name)]
     if short:
-        what = "inputs and outputs do not fit twice; " if buffered else "the network does not fit; "
+        what = ("inputs and outputs do not fit twice; " if double_buffered
+                else "the network does not fit; ")
         raise ValueError(what + "; ".join(short))
     context, (weights, channels, bases) = plan.context, plan.gathered
     descriptors = encode(params, graph.rounding, plan.encoded, plan.ends, bases, plan.areas)
     return Program(params=params, graph=plan.graph, steps=plan.steps, layers=plan.layers,
                    descriptors=descriptors, weights=weights, channels=channels,
-                   areas=plan.areas, places=context.places, inputs=context.dense, needs=plan.needs,
+                   areas=plan.areas, regions=context.regions, inputs=context.dense,
+                   needs=plan.needs,
                    least_activations=plan.least * params.word_bytes, keep=keep, pictures=batch,
-                   twin=plan.twin)
+                   pong=plan.pong)
 
 
-def needs_of(graph, params, keep=False, batch=1, buffered=False, compact=False):
+def needs_of(graph, params, keep=False, batch=1, double_buffered=False, compact=False):
     """What ``graph`` takes of each memory, by the name of the parameter that sizes it; of line
     buffer and accumulators, what its largest line takes; and whether it takes each of the
     :data:`UNITS`.
 
     Raises :exc:`ValueError` for what cannot run, whatever the memories.
     """
-    return _Plan(graph, params, keep, batch, buffered, compact).needs
+    return _Plan(graph, params, keep, batch, double_buffered, compact).needs
 
 
 class _Plan:
     """Layers of a graph, where its tensors lie, and what all of that takes."""
 
-    def __init__(self, graph, params, keep, batch, buffered, compact):
+    def __init__(self, graph, params, keep, batch, double_buffered, compact):
         if not isinstance(params, AcceleratorParams):
             raise TypeError(f"params must be AcceleratorParams, not {params!r}")
         if params.rounding not in {graph.rounding, "both"}:
             raise ValueError(f"the network needs the rounding {graph.rounding}, but the build has "
                              f"{params.rounding} alone: build it with that, or with both")
         integer("batch", batch, 1, MOST)
-        if keep and buffered:
+        if keep and double_buffered:
             raise ValueError("runs that keep all tensors cannot overlap")
-        graph = write_inputs(graph)
+        graph = absorb_input_reshapes(graph)
         if not keep:
             graph = optimise(graph)
         self.graph, core = graph, planning_core(params)
         order = schedule(graph)
         self.params = params
-        storage = Storage(graph, order, params)
+        placement = TensorPlacement(graph, order, params)
         inputs = _dense_inputs(graph, order)
-        plans, stacked = conv_plans(core, graph, storage, inputs, batch, compact)
-        stacked |= {op.index for op in storage.accelerated
-                    if op.kind not in CONVOLUTIONS and stacks(graph, op, batch)}
-        dense = {op.inputs[0]: plans[op.index] for op in storage.accelerated
+        plans, batched = conv_plans(core, graph, placement, inputs, batch, compact)
+        batched |= {op.index for op in placement.accelerated
+                    if op.kind not in CONVOLUTIONS and can_batch(graph, op, batch)}
+        dense = {op.inputs[0]: plans[op.index] for op in placement.accelerated
                  if op.inputs[0] in inputs}
-        words = {op.inputs[0]: (1 if op.index in stacked else batch) * dense_words(plans[op.index])
-                 for op in storage.accelerated if op.inputs[0] in dense}
-        need, self.least = storage.settle(words, batch, keep, plans, buffered)
-        self.context = Context(graph=graph, core=core, places=storage.places, plans=plans,
-                               dense=dense, sums={}, stacked=stacked, pictures=batch,
+        words = {op.inputs[0]: (1 if op.index in batched else batch) * dense_words(plans[op.index])
+                 for op in placement.accelerated if op.inputs[0] in dense}
+        need, self.least = placement.settle(words, batch, keep, plans, double_buffered)
+        self.context = Context(graph=graph, core=core, regions=placement.regions, plans=plans,
+                               dense=dense, sums={}, batched=batched, pictures=batch,
                                pooling=params.pooling)
         if not keep:
-            order, storage, need = self._fuse(order, storage, words, need, buffered)
+            order, placement, need = self._fuse(order, placement, words, need, double_buffered)
         length = descriptor_words(params)
-        self.layers, self.steps = _lower(self.context, order, storage, length)
+        self.layers, self.steps = _lower(self.context, order, placement, length)
         kinds = {layer.kind for layer in self.layers}
         self.ends = {step.first + step.layers for step in self.steps if isinstance(step, Segment)}
-        self.encoded, self.twin = self.layers, None
-        if buffered:
-            self._double(order, storage, length)
+        self.encoded, self.pong = self.layers, None
+        if double_buffered:
+            self._double(order, placement, length)
         self.gathered = weights, channels, _ = gather(self.encoded, params.array.cols)
         sizes = {Window.ACTIVATIONS: need, Window.WEIGHTS: len(weights),
                  Window.PARAMS: len(channels["bias"]) * params.channel_words,
@@ -127,7 +133,7 @@ class _Plan:
         self.steps = tuple(
             replace(step, start=step.start + self.areas[Window.PROGRAM])
             if isinstance(step, Segment) else step for step in self.steps)
-        self.needs = {"activation_bytes": total * params.word_bytes} if params.unified else {
+        self.needs = {"activation_bytes": total * params.word_bytes} if params.single_memory else {
             "activation_bytes": need * params.word_bytes,
             "weight_bytes": weights.size,
             "channels": len(channels["bias"]),
@@ -136,36 +142,37 @@ class _Plan:
         self.needs |= _geometry(layer.plan for layer in self.layers if layer.plan)
         self.needs |= {unit: not kinds.isdisjoint(needing) for unit, needing in UNITS.items()}
 
-    def _fuse(self, order, storage, sizes, need, buffered):
+    def _fuse(self, order, placement, sizes, need, double_buffered):
         """Let additions take place in convolutions where that is faster, and needs no memory that
         there is not. Returns the order, storage and need for that."""
         context, params = self.context, self.params
-        sums = choose_sums(context, storage.accelerated, params, _layers)
+        sums = choose_fused_adds(context, placement.accelerated, params, _layers)
         while sums:
             new_order = next_to_each_other(order, sums)
             passing = {op.outputs[0] for op in order if op.index in sums}
-            new = Storage(self.graph, new_order, params, passing)
-            new_need, least = new.settle(sizes, context.pictures, False, context.plans, buffered)
+            new = TensorPlacement(self.graph, new_order, params, passing)
+            new_need, least = new.settle(sizes, context.pictures, False,
+                                         context.plans, double_buffered)
             kept = in_place(new, sums, context.plans)
             if kept != sums:
                 sums = kept
                 continue
-            if new_need > need and (params.unified or new_need > params.words):
+            if new_need > need and (params.single_memory or new_need > params.words):
                 break
             self.least = least
-            self.context = replace(context, places=new.places, sums=sums)
+            self.context = replace(context, regions=new.regions, sums=sums)
             return new_order, new, new_need
-        return order, storage, need
+        return order, placement, need
 
-    def _double(self, order, storage, length):
+    def _double(self, order, placement, length):
         """Another variant of the program, with the places of the twin."""
         if len(self.ends) != 1:
             raise ValueError("runs cannot overlap: the network runs in "
                              f"{len(self.ends)} parts, with work of the host between them"
                              if self.ends else "runs cannot overlap: the host does all of them")
-        self.twin = storage.twin
-        context = replace(self.context, places=self.twin)
-        self.encoded += _lower(context, order, storage, length)[0]
+        self.pong = placement.pong
+        context = replace(self.context, regions=self.pong)
+        self.encoded += _lower(context, order, placement, length)[0]
         self.ends.add(len(self.encoded))
 
 
@@ -179,7 +186,7 @@ def _layers(context, op):
     return layers
 
 
-def _lower(context, order, storage, words):
+def _lower(context, order, placement, words):
     """Layers, whose descriptors take as many ``words``, and steps of them."""
     layers, steps, begin = [], [], 0
 
@@ -194,10 +201,10 @@ def _lower(context, order, storage, words):
 
     done = {total.index for total in context.sums.values()}
     for op in order:
-        if op not in storage.accelerated:
+        if op not in placement.accelerated:
             close()
             steps.append(op)
-        elif op.index not in done and (op.kind != "RESHAPE" or op in storage.moved):
+        elif op.index not in done and (op.kind != "RESHAPE" or op in placement.moved):
             layers += _layers(context, op)
     close()
     return tuple(layers), tuple(steps)
@@ -226,12 +233,12 @@ def _is_convolution(graph, operator):
 
 def input_words(program, tensor, x):
     """Words (count, word_bytes) of all pictures ``x`` of a tensor, to write from its place on."""
-    place = program.places[tensor]
+    region = program.regions[tensor]
     if plan := program.inputs.get(tensor):
         # A plan is of one picture, or of all, one below the other.
-        lines = plan.layer.shape.height * plan.layer.shape.width // place.width
+        lines = plan.layer.shape.height * plan.layer.shape.width // region.width
         return np.concatenate([plan.words(part[None]) for part in x.reshape(
-            -1, lines, place.width, place.channels)])
-    pictures = x.reshape(-1, place.height, place.width, place.channels)
-    filled = np.pad(pictures, ((0, 0), (0, 0), (0, 0), (0, place.filled - place.channels)))
-    return filled.reshape(-1, place.word_bytes)
+            -1, lines, region.width, region.channels)])
+    pictures = x.reshape(-1, region.height, region.width, region.channels)
+    filled = np.pad(pictures, ((0, 0), (0, 0), (0, 0), (0, region.filled - region.channels)))
+    return filled.reshape(-1, region.word_bytes)

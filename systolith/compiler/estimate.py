@@ -69,7 +69,7 @@ class Check:
             "short": [{**asdict(each), "text": each.text} for each in self.short],
             "needs": self.needs, "have": self.have,
             "build": {"rows": array.rows, "cols": array.cols, "fir_rows": array.fir_rows,
-                      "lanes": self.build.lanes, "requantize": self.build.requantize},
+                      "drain_lanes": self.build.drain_lanes, "requantize": self.build.requantize},
             "operators": [asdict(each) for each in self.operators],
             "cycles": self.cycles, "macs": self.macs, "floor": self.floor,
             "utilisation": self.utilisation, "transfer_bytes": self.transfer_bytes,
@@ -105,7 +105,7 @@ def check(graph, params, *, mhz=None):
 
 def _alone(graph, params):
     try:
-        return "; ".join(each.text for each in shortages(graph, params, buffered=True))
+        return "; ".join(each.text for each in shortages(graph, params, double_buffered=True))
     except ValueError as error:
         return str(error)
 
@@ -113,8 +113,8 @@ def _alone(graph, params):
 def _bytes(program, tensor):
     if plan := program.inputs.get(tensor):  # in the order of a convolution
         return dense_words(plan) * program.params.word_bytes
-    place = program.places.get(tensor)
-    return place.words * place.word_bytes if place else 0
+    region = program.regions.get(tensor)
+    return region.words * region.word_bytes if region else 0
 
 
 def _operator(program, expected, products, operator):
@@ -126,8 +126,8 @@ def _operator(program, expected, products, operator):
     about["activation_bytes"] = _bytes(program, operator.outputs[0])
     if not layers:
         return OperatorCheck(**about, where="nowhere")
-    joined = program.joined.get(operator.index)
-    where = "accelerator" if joined is None else f"with operator {joined}"
+    fused_into = program.fused_into.get(operator.index)
+    where = "accelerator" if fused_into is None else f"with operator {fused_into}"
     cycles = [each for layer, each in zip(program.layers, expected, strict=True)
               if layer.operator.index == operator.index]
     macs, total = sum(layer.macs for layer in layers), sum(each.cycles for each in cycles)

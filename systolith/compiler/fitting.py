@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from amaranth.utils import ceil_log2
 
 from rtl.accelerator import AcceleratorParams, descriptor_words
-from rtl.accelerator.params import SERIAL_BYTES
+from rtl.accelerator.params import SHARED_AGU_BYTES
 from rtl.params import ArrayParams
 from systolith.compiler import needs_of
-from systolith.compiler.passes import write_inputs
+from systolith.compiler.passes import absorb_input_reshapes
 
 __all__ = ["Shortage", "all_results", "fit", "parts", "shortages", "small_build"]
 
@@ -28,7 +28,7 @@ MEMORIES = {
 }
 
 #: Of the memory that tensors, weights, parameters and program share in some builds.
-UNIFIED = "memory that all share", "bytes", "a smaller network"
+SINGLE_MEMORY = "memory that all share", "bytes", "a smaller network"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +36,14 @@ class Shortage:
     """A parameter of which a network needs more than a build has.
 
     ``name`` is that of :class:`AcceleratorParams`. Of a unit, ``need`` and ``have`` say whether it
-    is there; of the rounding, which one. In a ``unified`` build all share the activation memory.
+    is there; of the rounding, which one. In a ``single_memory`` build all share the activation
+    memory.
     """
 
     name: str
     need: object
     have: object
-    unified: bool = False
+    single_memory: bool = False
 
     @property
     def text(self):
@@ -51,32 +52,32 @@ class Shortage:
                     f"with rounding {self.need} or both would do")
         if self.name not in MEMORIES:
             return f"{self.name}: the network needs that unit, which this build does not have"
-        title, unit, remedy = UNIFIED if self.unified else MEMORIES[self.name]
+        title, unit, remedy = SINGLE_MEMORY if self.single_memory else MEMORIES[self.name]
         return (f"{title}: {self.need} {unit} are needed, {self.need - self.have} more than the "
                 f"{self.have} of this build; a larger {self.name} would help, or {remedy}")
 
 
-def small_build(rows=8, cols=8, lanes=None, **params):
+def small_build(rows=8, cols=8, drain_lanes=None, **params):
     """Parameters of a build of that shape with memories for a small network; ``params`` are others
-    of :class:`AcceleratorParams`. ``lanes`` are up to 4 for each array if left out."""
+    of :class:`AcceleratorParams`. ``drain_lanes`` are up to 4 for each array if left out."""
     array = ArrayParams(rows=rows, cols=cols, fir_rows=min(3, rows))
-    if lanes is None:
+    if drain_lanes is None:
         most = 4 * params.get("pixel_lanes", 1)
-        lanes = max(n for n in (1, 2, 4, 8, 16) if n <= most and cols % n == 0)
-    return AcceleratorParams(array=array, lanes=lanes, **params)
+        drain_lanes = max(n for n in (1, 2, 4, 8, 16) if n <= most and cols % n == 0)
+    return AcceleratorParams(array=array, drain_lanes=drain_lanes, **params)
 
 
-def _needs(graph, params, keep=False, batch=1, buffered=False):
+def _needs(graph, params, keep=False, batch=1, double_buffered=False):
     """What ``graph`` needs of each memory, whatever ``params`` have of it.
 
     Raises :exc:`ValueError` if the network cannot run on any build of that array.
     """
     planned = _able(graph, params)
     try:
-        needs = needs_of(graph, planned, keep, batch, buffered)
+        needs = needs_of(graph, planned, keep, batch, double_buffered)
     except ValueError:
         planned = replace(planned, **MOST)
-        needs = needs_of(graph, planned, keep, batch, buffered)
+        needs = needs_of(graph, planned, keep, batch, double_buffered)
     if "program_words" in needs:
         needs["program_words"] = _words(needs, planned, params)
     return needs
@@ -103,7 +104,7 @@ def shortages(graph, params, **options):
     """
     needs = _needs(graph, params, **options)
     short = [Shortage(name=name, need=need, have=getattr(params, name),
-                      unified=params.unified and name == "activation_bytes")
+                      single_memory=params.single_memory and name == "activation_bytes")
              for name, need in needs.items() if need > getattr(params, name)]
     if params.rounding not in {graph.rounding, "both"}:
         short.append(Shortage(name="rounding", need=graph.rounding, have=params.rounding))
@@ -126,10 +127,10 @@ def fit(graph, params, keep=False, batch=1):
     able = _able(graph, params)
     sizes = {name: enough(name) for name in needs if name != "program_words"}
     # The unit that walks all loops reaches no further, and knows no windows.
-    serial = (able.serial and not sizes.get("pooling", able.pooling)
-              and sizes.get("activation_bytes", able.activation_bytes) <= SERIAL_BYTES)
+    shared_agu = (able.shared_agu and not sizes.get("pooling", able.pooling)
+              and sizes.get("activation_bytes", able.activation_bytes) <= SHARED_AGU_BYTES)
     try:
-        larger = replace(able, serial=serial, **sizes)
+        larger = replace(able, shared_agu=shared_agu, **sizes)
     except ValueError as error:
         short = shortages(graph, params, keep=keep, batch=batch)
         raise ValueError(f"the network is too large for any build: {error}. This one is short of "
@@ -142,7 +143,7 @@ def fit(graph, params, keep=False, batch=1):
 
 def all_results(graph):
     """``graph`` with the results of all operators for outputs; but for what becomes an input."""
-    graph = write_inputs(graph)
+    graph = absorb_input_reshapes(graph)
     return replace(graph, outputs=tuple(op.outputs[0] for op in graph.operators))
 
 

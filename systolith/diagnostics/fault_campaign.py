@@ -74,7 +74,7 @@ def run_campaign(board=None, *, scenarios=SCENARIOS, seed=0, pictures=1, step=No
     """An :class:`Outcome` of each scenario, one after the other, on one board."""
     board = board or VirtualBoard(small_build(4, 4))
     graph = read_tflite(model_bytes())
-    program = compile_graph(graph, board.params, buffered=True)
+    program = compile_graph(graph, board.params, double_buffered=True)
     x = held_out().pictures[:pictures]
     want = run_graph(graph, x)[graph.outputs[0]]
     length = None  # seconds of a conversation, from the scenario without faults

@@ -50,7 +50,7 @@ def run_selftest(device, *, words=None, step=None):
     for name, flip in PATTERNS:
         say(f"memory of activations, holding {name}")
         yield _memory(device, name, flip, words)
-    if not device.params.unified:
+    if not device.params.single_memory:
         for name, flip in PATTERNS:
             yield _weights(device, name, flip, words, say)
     say("digits")

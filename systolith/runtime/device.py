@@ -56,10 +56,10 @@ class Device(AcceleratorDriver):
         self.uploads = self.resets = 0
         self._again(lambda: self.connect(hello_patience))
 
-    def connect(self, patience=None):
-        """Begin a conversation, and look at what answers within ``patience`` seconds."""
+    def connect(self, timeout=None):
+        """Begin a conversation, and look at what answers within ``timeout`` seconds."""
         name = self.channel.pipe.name
-        self.channel.hello(patience=patience)
+        self.channel.hello(timeout=timeout)
         count = FIRST_PARAMETER + len(PARAMETERS)
         registers = self.channel.read(0, count).tolist()
         self.version = ".".join(map(str, registers[Register.VERSION].to_bytes(4, "little")[:3]))

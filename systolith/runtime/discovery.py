@@ -11,7 +11,7 @@ from systolith.runtime.link.spi_port import PREFIX, SpiPipe, open_bus
 __all__ = ["Found", "open_device", "scan"]
 
 #: Seconds that a board has to answer while its baud rate is looked for.
-PATIENCE = 2.0
+TIMEOUT = 2.0
 
 
 def open_device(port, baud=None):
@@ -35,7 +35,7 @@ def open_device(port, baud=None):
 def _over(pipe):
     """The :class:`Device` at the other end of ``pipe``, which is closed if there is none."""
     try:
-        return Device(pipe, hello_patience=PATIENCE)
+        return Device(pipe, hello_patience=TIMEOUT)
     except BaseException:
         pipe.close()
         raise
@@ -63,7 +63,8 @@ def _look(port, description, baud):
         with open_device(port, baud) as device:
             params, array = device.params, device.params.array
             memories = (f"{params.activation_bytes} bytes of activations and weights together"
-                        if params.unified else f"{params.activation_bytes} bytes of activations, "
+                        if params.single_memory
+                        else f"{params.activation_bytes} bytes of activations, "
                         f"{params.weight_bytes} of weights")
             return Found(
                 port=port, description=description, board=True,

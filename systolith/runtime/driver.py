@@ -134,11 +134,11 @@ class AcceleratorDriver(ABC):
             done += [wait() for wait in asked]
             asked = []
             values |= self._tensors(program, (tensor for tensor in step.inputs if tensor not in
-                                              values and tensor in program.places))()
+                                              values and tensor in program.regions))()
             result, = step.outputs
             values[result] = run_operator(program.graph, step, values)
             self._put(program, result, values[result])
-        wanted = program.places if program.keep else program.graph.outputs
+        wanted = program.regions if program.keep else program.graph.outputs
         results = self._tensors(program, (tensor for tensor in wanted if tensor not in values))
         done += [wait() for wait in asked]
         values |= results()
@@ -147,9 +147,9 @@ class AcceleratorDriver(ABC):
 
     def _put(self, program, tensor, x):
         """Write a tensor, if the accelerator has a place for it."""
-        if tensor in program.places:
+        if tensor in program.regions:
             self.write(Window.ACTIVATIONS, input_words(program, tensor, x),
-                       program.places[tensor].base)
+                       program.regions[tensor].base)
 
     def _end(self, segment):
         """Wait for the end of a segment: a function that returns its cycles, in all and of each
@@ -188,7 +188,7 @@ class AcceleratorDriver(ABC):
         """Ask for tensors; a function that returns them by index."""
         asked = {}
         for index in indices:
-            place = program.places[index].stacked(program.pictures)
+            place = program.regions[index].batched(program.pictures)
             shape = program.graph.tensors[index].shape[1:]
             asked[index] = place, shape, self.post_read(_places(place))
         return lambda: {index: _tensor(place, shape, words())

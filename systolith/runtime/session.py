@@ -213,7 +213,8 @@ def session_program(graph, params, keep=False, batch=1, *, overlap=True, compact
         alone = "the target does one run at a time"
     else:
         try:
-            return compile_graph(graph, params, batch=batch, buffered=True, compact=compact), ""
+            return compile_graph(graph, params, batch=batch,
+                                 double_buffered=True, compact=compact), ""
         except ValueError as error:  # of a network that fits once, nothing else
             alone = str(error)
     try:

@@ -12,7 +12,7 @@ from systolith.runtime.driver import AcceleratorDriver
 __all__ = ["SimulatedAccelerator"]
 
 #: Cycles to wait for an answer: more than any network takes.
-PATIENCE = 1 << 32
+TIMEOUT = 1 << 32
 
 
 class SimulatedAccelerator(AcceleratorDriver):
@@ -42,13 +42,13 @@ class SimulatedAccelerator(AcceleratorDriver):
                                    "address": address + np.arange(count),
                                    "data": np.asarray(words).astype(np.int64)})
         taken = self.sim.record("commands")[0]
-        self.sim.run({"commands": taken + count}, idle=PATIENCE)
+        self.sim.run({"commands": taken + count}, idle=TIMEOUT)
 
     def post_read(self, addresses):
         count, before = len(addresses), self.sim.record("o")[0]
         self.sim.push("commands", {"write": np.zeros(count, int), "address": addresses,
                                    "data": np.zeros(count, int)})
-        self.sim.run({"o": before + count}, idle=PATIENCE)
+        self.sim.run({"o": before + count}, idle=TIMEOUT)
         words = self.sim.pull("o")[before:]
         return lambda: words
 

@@ -25,7 +25,7 @@ class RunReport:
     cycles: int
     band: int
     depth: int
-    lanes: int
+    drain_lanes: int
 
     @property
     def floor(self):
@@ -44,7 +44,7 @@ class RunReport:
 def _report(core, plan, macs, cycles):
     products = core.pixel_lanes * core.array.rows * core.array.cols
     return RunReport(macs=macs, products=products, cycles=cycles,
-                     band=plan.band, depth=core.depth, lanes=core.lanes)
+                     band=plan.band, depth=core.depth, drain_lanes=core.drain_lanes)
 
 
 class SimulatedGemm:
@@ -95,13 +95,13 @@ class SimulatedConv2d:
         self.core = core
         self.sim = CompiledSim(core, trace=trace)
 
-    def run(self, layer, pictures, *, band=None, way=None, stalls=(0, 1.0)):
+    def run(self, layer, pictures, *, band=None, mapping=None, stalls=(0, 1.0)):
         """Returns int8 output pictures (n, oh, ow, cout) and a :class:`RunReport`.
 
-        ``band`` and ``way`` are as of :class:`ConvPlan`, ``stalls`` as of :class:`SimulatedGemm`.
-        The cycles are those that the core's own counter has.
+        ``band`` and ``mapping`` are as of :class:`ConvPlan`, ``stalls`` as of
+        :class:`SimulatedGemm`. The cycles are those that the core's own counter has.
         """
-        plan = ConvPlan(self.core, layer, band, way=way)
+        plan = ConvPlan(self.core, layer, band, mapping=mapping)
         sim = self.sim
         sim.reset()
         sim.stall(*stalls)

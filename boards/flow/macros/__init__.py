@@ -13,11 +13,11 @@ from boards.flow.macros.sites import MACROS, sites_of
 __all__ = ["MACROS", "anneal", "closeness", "pin_macros", "sites_of"]
 
 
-def pin_macros(module, device, seed=1, *, apart=False):
+def pin_macros(module, device, seed=1, *, spread_enables=False):
     """Give each macro of ``module``, a flat one of a netlist of Yosys for
     :class:`~boards.devices.Device` ``device``, a place by the attribute ``BEL`` that nextpnr
-    knows; ``apart`` is as of :func:`anneal`.
+    knows; ``spread_enables`` is as of :func:`anneal`.
     """
     for name, site in anneal(module, closeness(module), sites_of(device), seed,
-                             apart=apart).items():
+                             spread_enables=spread_enables).items():
         module["cells"][name]["attributes"]["BEL"] = site.bel

@@ -23,18 +23,18 @@ ENABLES, TOO_MANY = 4, 200.0
 FAR, TWICE = 500, 1500.0
 
 
-def anneal(module, weights, sites, seed=1, *, apart=False):
+def anneal(module, weights, sites, seed=1, *, spread_enables=False):
     """The :class:`~boards.flow.macros.sites.Site` of each macro of ``module``, so that the
     distances (in tiles, along x and y) between macros, times their ``weights`` by pair, sum up to
     little.
 
-    With ``apart`` multipliers of one enable from afar go to blocks of their own as far as there are
-    some.
+    With ``spread_enables`` multipliers of one enable from afar go to blocks of their own as far as
+    there are some.
 
     ``sites`` are those of each type of cell. Raises :exc:`ValueError` if there are fewer than
     macros, or if the multipliers of a block need more clock enables than it has.
     """
-    layout = _Layout(module, weights, sites, random.Random(seed), TWICE if apart else 0)
+    layout = _Layout(module, weights, sites, random.Random(seed), TWICE if spread_enables else 0)
     layout.settle()
     if any(layout.lacking(site) for site in range(len(layout.sites))):
         raise ValueError("the multipliers of a block need more clock enables than it has")

@@ -6,9 +6,9 @@ from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
 from rtl.accelerator.dma.activation_reader import DIMS as FETCH_DIMS
-from rtl.accelerator.dma.activation_writer import store_of
-from rtl.accelerator.dma.address_generator import loops_of
-from rtl.accelerator.dma.shared_address_generator import WORD, line_step_of, several_of, walks_of
+from rtl.accelerator.dma.activation_writer import writer_config
+from rtl.accelerator.dma.address_generator import loop_nest
+from rtl.accelerator.dma.shared_address_generator import WORD, line_step_of, loop_nests, several_of
 from rtl.accelerator.dma.weight_reader import sequence_of
 from rtl.accelerator.params import COUNT_BITS
 from rtl.layouts import OutputRange
@@ -30,20 +30,20 @@ class Kind(enum.IntEnum):
 
 def fetch_of(params):
     """Loops over the words that a layer reads."""
-    return loops_of(FETCH_DIMS, ceil_log2(params.words), COUNT_BITS)
+    return loop_nest(FETCH_DIMS, ceil_log2(params.words), COUNT_BITS)
 
 
 def descriptor_of(params):
     """Layout of a descriptor in a build of :class:`AcceleratorParams`.
 
-    With ``serial`` it begins with the words of each of :func:`walks_of`: ``step`` is the distance
-    from the last address of all loops within to the next one; of the first one it is the base, and
-    ``used`` whether to walk at all. Of tiles, ``lines`` are the second words.
+    With ``shared_agu`` it begins with the words of each of :func:`loop_nests`: ``step`` is the
+    distance from the last address of all loops within to the next one; of the first one it is the
+    base, and ``used`` whether to walk at all. Of tiles, ``lines`` are the second words.
     """
-    if not params.serial:
+    if not params.shared_agu:
         return layer_of(params)
     walks = {}
-    for name, walk in walks_of(params).items():
+    for name, walk in loop_nests(params).items():
         walks[name] = data.ArrayLayout(WORD, walk.SECOND if walk.double else walk.words)
         if walk.double:
             walks["lines"] = data.ArrayLayout(line_step_of(params.im2col), walk.SECOND)
@@ -52,7 +52,7 @@ def descriptor_of(params):
 
 def layer_of(params):
     """Layout of what the units are told of a layer."""
-    words = {"several": several_of(params)} if params.serial else {  # loops that are walked
+    words = {"several": several_of(params)} if params.shared_agu else {  # loops that are walked
         "fetch": fetch_of(params),
         "weights": sequence_of(ceil_log2(params.spaces["weights"]), COUNT_BITS),
         "params": sequence_of(ceil_log2(params.spaces["params"]), COUNT_BITS),
@@ -63,11 +63,11 @@ def layer_of(params):
         **({"float32": 1} if params.rounding == "both" else {}),  # round by float32
         "sum": 1,                         # CONV: add what lies where results go
         "turned": 1,                      # CONV: look results up in the table, not that
-        **({"narrow": 1} if params.narrow_range else {}),  # CONV: all sums lie in that range
+        **({"narrow": 1} if params.short_acc_range else {}),  # CONV: all sums lie in that range
         "range": OutputRange,
         **words,
-        "store": store_of(ceil_log2(params.activation_bytes), COUNT_BITS, params.lanes,
-                          params.pixel_lanes, params.serial),
+        "store": writer_config(ceil_log2(params.activation_bytes), COUNT_BITS, params.drain_lanes,
+                          params.pixel_lanes, params.shared_agu),
         "conv": params.im2col.config,     # CONV
     })
 

@@ -6,10 +6,10 @@ from amaranth.utils import ceil_log2
 from rtl.accelerator.registers import Error
 from rtl.memory import memory_port
 
-__all__ = ["Loader"]
+__all__ = ["DescriptorLoader"]
 
 
-class Loader(wiring.Component):
+class DescriptorLoader(wiring.Component):
     """Reads descriptors from the program's memory, one after the other.
 
     A descriptor of ``n`` words is there ``n + 1`` cycles after it was asked for, if the memory

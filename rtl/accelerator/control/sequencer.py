@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from rtl.accelerator.control.descriptor import Kind, descriptor_words, layer_of
-from rtl.accelerator.control.descriptor_loader import Loader
+from rtl.accelerator.control.descriptor_loader import DescriptorLoader
 from rtl.accelerator.registers import Error
 
 __all__ = ["Sequencer"]
@@ -25,7 +25,7 @@ class State(enum.Enum):
 
 
 class Sequencer(wiring.Component):
-    """Walks the program: loads a descriptor, starts its layer, waits for its end.
+    """Runs the program: loads a descriptor, starts its layer, waits for its end.
 
     The readers of weights and parameters start as soon as a descriptor is there and they are done
     with the layer before. With ``prefetch`` a descriptor is loaded while the layer before it runs,
@@ -66,7 +66,8 @@ class Sequencer(wiring.Component):
 
     def __init__(self, params):
         self.params = params
-        self.loader = Loader(words=descriptor_words(params), depth=params.spaces["program"],
+        self.loader = DescriptorLoader(words=descriptor_words(params),
+                                       depth=params.spaces["program"],
                              kept=-(-layer_of(params).size // 32))
         fields = layer_of(params).members
         readers = data.StructLayout(dict.fromkeys(READERS, 1))
@@ -92,7 +93,7 @@ class Sequencer(wiring.Component):
             "index": Out(16),
             "cycles": Out(32),
             "record_en": Out(1),
-            "record": Out(range(2 * params.longest)),
+            "record": Out(range(2 * params.layer_timeout)),
         })
 
     def elaborate(self, platform):
@@ -115,8 +116,8 @@ class Sequencer(wiring.Component):
         there = loader.there & (Const(1) if params.prefetch else state == State.NEXT)
         ahead = self._connect_layer(m, staged, there, take)
 
-        idle = Signal(range(params.patience + 1))
-        stuck = idle[exact_log2(params.patience)]
+        idle = Signal(range(params.stall_timeout + 1))
+        stuck = idle[exact_log2(params.stall_timeout)]
         moved = Signal()
         m.d.sync += [moved.eq(self.moved | take), idle.eq(Mux(moved | ~self.running, 0, idle + 1))]
         with m.If(self.running):
@@ -144,7 +145,7 @@ class Sequencer(wiring.Component):
                 m.d.comb += end.eq(self.finished)
                 # What the readers say after they went ahead is of the layer to come.
                 outside, reading = self.outside, self.reading
-                long = self.record[exact_log2(params.longest)]
+                long = self.record[exact_log2(params.layer_timeout)]
                 for wrong, error in (
                         (stuck, Error.STALL), (long, Error.LONG),
                         ((stuck | long) & self.mapped, Error.CONV),

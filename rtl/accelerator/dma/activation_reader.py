@@ -2,11 +2,11 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from rtl.accelerator.dma.address_generator import Walker
+from rtl.accelerator.dma.address_generator import AddressGenerator
 from rtl.layouts import bytes_of
 from rtl.memory import Reader
 
-__all__ = ["Fetch", "fetched_of"]
+__all__ = ["ActivationReader", "fetched_of"]
 
 #: Loops of a fetch: enough for the cells of a window, the words of a pixel, and two axes.
 DIMS = 5
@@ -17,7 +17,7 @@ def fetched_of(word_bytes):
     return data.StructLayout({"data": bytes_of(word_bytes), "over": DIMS})
 
 
-class Fetch(wiring.Component):
+class ActivationReader(wiring.Component):
     """Reads words of activations in the order of up to five nested loops; one a cycle, if there are
     ``slots`` enough.
 
@@ -29,7 +29,7 @@ class Fetch(wiring.Component):
 
     Members
     -------
-    config, init : as of :class:`Walker`; addresses are those of words
+    config, init : as of :class:`AddressGenerator`; addresses are those of words
     outside : ``Out(1)``
         The address of now is outside the memory.
     port : ``Out(memory_port(...))``
@@ -37,7 +37,7 @@ class Fetch(wiring.Component):
     """
 
     def __init__(self, *, address_bits, word_bytes, slots, direct=False, count_bits):
-        self.walker = Walker(dims=DIMS, address_bits=address_bits, count_bits=count_bits)
+        self.walker = AddressGenerator(dims=DIMS, address_bits=address_bits, count_bits=count_bits)
         self.reader = Reader(address_bits=address_bits, width=8 * word_bytes, slots=slots,
                              direct=direct, tag=DIMS)
         super().__init__({

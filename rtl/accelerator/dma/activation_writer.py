@@ -4,39 +4,39 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
-from rtl.accelerator.dma.address_generator import Walker, loops_of
+from rtl.accelerator.dma.address_generator import AddressGenerator, loop_nest
 from rtl.layouts import bytes_of
 from rtl.memory import Reader, memory_port
 
-__all__ = ["Store", "store_of"]
+__all__ = ["ActivationWriter", "writer_config"]
 
 #: Loops of a store: pixels of a line, lines of a band, channel groups, two loops of passes, bands.
 DIMS = 6
 LINES, BANDS = 1, 5  # the last band may have fewer lines
 
 
-def store_of(address_bits, count_bits, lanes, pixel_lanes=1, serial=False):
+def writer_config(address_bits, count_bits, drain_lanes, pixel_lanes=1, shared_agu=False):
     """Layout of how a layer's beats are written.
 
     ``walk``: loops over byte addresses, see :data:`DIMS`; with several pixel lanes, a loop over
-    these within all others. A ``serial`` build has them elsewhere. ``lane_step``: bytes between the
-    channels of a beat; 0 stands for neighbours at a multiple of ``lanes``. ``limit``: channels of
-    the outer pass loop's first iteration, for each further one ``cols`` less if ``fewer``.
-    ``last_lane``: pixel lanes after it have no line of output in their last turn.
+    these within all others. A ``shared_agu`` build has them elsewhere. ``lane_step``: bytes between
+    the channels of a beat; 0 stands for neighbours at a multiple of ``drain_lanes``. ``limit``:
+    channels of the outer pass loop's first iteration, for each further one ``cols`` less if
+    ``fewer``. ``last_lane``: pixel lanes after it have no line of output in their last turn.
     """
     several = pixel_lanes > 1
     return data.StructLayout({
-        **({} if serial else {
-            "walk": loops_of(DIMS + several, address_bits, count_bits, tail=True)}),
-        **({"lane_step": count_bits} if lanes > 1 else {}),
+        **({} if shared_agu else {
+            "walk": loop_nest(DIMS + several, address_bits, count_bits, tail=True)}),
+        **({"lane_step": count_bits} if drain_lanes > 1 else {}),
         "limit": count_bits,
         "fewer": 1,
         **({"last_lane": range(pixel_lanes)} if several else {}),
     })
 
 
-class Store(wiring.Component):
-    """Writes beats of ``lanes`` channels where nested loops say.
+class ActivationWriter(wiring.Component):
+    """Writes beats of ``drain_lanes`` channels where nested loops say.
 
     A beat's bytes go to neighbouring addresses, in one cycle, or ``lane_step`` bytes apart, one a
     cycle, unless the memory is busy. Channels from ``limit`` on are dropped: they fill up the last
@@ -49,8 +49,8 @@ class Store(wiring.Component):
     ----------
     address_bits, word_bytes : :class:`int`
         Of addresses of words; bytes of a word.
-    lanes, cols, pixel_lanes, count_bits : :class:`int`
-    serial : :class:`bool`
+    drain_lanes, cols, pixel_lanes, count_bits : :class:`int`
+    shared_agu : :class:`bool`
         Addresses come on ``places``, and nothing is told of loops but which are ``carried``.
     ahead : :class:`int`
         0 leaves out ``sum``, ``residual`` and ``words``.
@@ -59,15 +59,15 @@ class Store(wiring.Component):
 
     Members
     -------
-    config : ``In(store_of(...))``
+    config : ``In(writer_config(...))``
     init : ``In(1)``
     places, walking, carried : ``In(stream)``, ``In(1)``, ``In(DIMS)``
-        If ``serial``: as of :class:`Walks`.
+        If ``shared_agu``: as of :class:`SharedAddressGenerator`.
     busy : ``Out(1)``
         From the cycle after ``init`` until the last beat is written.
     outside : ``Out(1)``
         The address of the last cycle was outside the memory: nothing was written.
-    i : ``In(stream.Signature({"data": bytes_of(lanes), "last": 1}))``
+    i : ``In(stream.Signature({"data": bytes_of(drain_lanes), "last": 1}))``
     port : ``Out(memory_port(...))``
     sum : ``In(1)``
         Read what beats replace; holds like ``config``.
@@ -76,32 +76,35 @@ class Store(wiring.Component):
         For each beat: ``data``, the word; ``at``, which beat of a word it is; ``last``.
     """
 
-    def __init__(self, *, address_bits, word_bytes, lanes, cols, count_bits, pixel_lanes=1,
-                 serial=False, ahead=0, reader=None):
-        self.lanes, self.word_bytes, self.pixel_lanes = lanes, word_bytes, pixel_lanes
+    def __init__(self, *, address_bits, word_bytes, drain_lanes, cols, count_bits, pixel_lanes=1,
+                 shared_agu=False, ahead=0, reader=None):
+        self.drain_lanes, self.word_bytes, self.pixel_lanes = drain_lanes, word_bytes, pixel_lanes
         self.cols, self.ahead = cols, ahead
         self.within = exact_log2(word_bytes)
         byte_bits = address_bits + self.within
         self.inner = int(pixel_lanes > 1)        # loops within those of DIMS
-        self.walker = None if serial else Walker(
+        self.walker = None if shared_agu else AddressGenerator(
             dims=self.inner + DIMS, address_bits=byte_bits, count_bits=count_bits,
             tail=(self.inner + LINES, self.inner + BANDS))
-        self.config_layout = store_of(byte_bits, count_bits, lanes, pixel_lanes, serial)
+        self.config_layout = writer_config(
+    byte_bits, count_bits, drain_lanes, pixel_lanes, shared_agu)
         places = data.StructLayout({"address": byte_bits, "outside": 1, "last": 1})
         super().__init__({
             **({"places": In(stream.Signature(places)), "walking": In(1), "carried": In(DIMS)}
-               if serial else {}),
+               if shared_agu else {}),
             "config": In(self.config_layout),
             "init": In(1),
             "busy": Out(1),
             "outside": Out(1),
-            "i": In(stream.Signature(data.StructLayout({"data": bytes_of(lanes), "last": 1}))),
+            "i": In(stream.Signature(data.StructLayout({"data": bytes_of(drain_lanes),
+                                                        "last": 1}))),
             "port": Out(memory_port(address_bits, 8 * word_bytes, word_bytes)),
             **(self._residual(address_bits, reader) if ahead else {}),
         })
 
     def _residual(self, address_bits, reader):
-        self.tag = data.StructLayout({"at": exact_log2(self.word_bytes // self.lanes), "last": 1})
+        self.tag = data.StructLayout(
+            {"at": exact_log2(self.word_bytes // self.drain_lanes), "last": 1})
         self.reader = Reader(address_bits=address_bits, width=8 * self.word_bytes,
                              tag=self.tag.size, **reader)
         return {
@@ -118,15 +121,15 @@ class Store(wiring.Component):
         coming, following = self._elaborate_places(m, walk, carried, planned, taken)
 
         whole, goes, scatter = Signal(), Signal(), Const(0)
-        lane = Signal(range(self.lanes))             # of the lane written alone
-        if self.lanes == 1:
+        lane = Signal(range(self.drain_lanes))             # of the lane written alone
+        if self.drain_lanes == 1:
             there, place, inside = coming, following, len(following.address)
             m.d.comb += [taken.eq(stored), stored.eq(goes)]
         else:
             # A register for a place, to whose address a step is added for each lane.
-            scatter, last = Signal(), lane == self.lanes - 1
+            scatter, last = Signal(), lane == self.drain_lanes - 1
             inside, step = len(following.address), config.lane_step
-            reach = max(inside, len(step) + exact_log2(self.lanes)) + 1
+            reach = max(inside, len(step) + exact_log2(self.drain_lanes)) + 1
             there = Signal()
             place = Signal(data.StructLayout({**following.shape().members, "address": reach}))
             m.d.comb += [
@@ -157,9 +160,9 @@ class Store(wiring.Component):
         ]
         m.d.sync += self.outside.eq(write.mask.any() & beyond)
         for byte in range(self.word_bytes):
-            home = byte % self.lanes
+            home = byte % self.drain_lanes
             hit = address[:self.within] == byte
-            near = address[exact_log2(self.lanes):self.within] == byte // self.lanes
+            near = address[exact_log2(self.drain_lanes):self.within] == byte // self.drain_lanes
             m.d.comb += [
                 write.data.word_select(byte, 8).eq(
                     self.i.payload.data[Mux(scatter, lane, home)]),
@@ -185,7 +188,7 @@ class Store(wiring.Component):
         ``taken`` a place. Returns whether there is one, and the first."""
         place, config = walk.payload, self.config
         layout = data.StructLayout({"address": len(place.address), "outside": 1,
-                                    "keep": self.lanes})
+                                    "keep": self.drain_lanes})
         here = Signal(layout)
         m.d.comb += [here.address.eq(place.address), here.outside.eq(place.outside)]
 
@@ -197,7 +200,7 @@ class Store(wiring.Component):
         with m.If(carried[2]):
             m.d.sync += [room.eq(begun), of_pass.eq(begun)]
         with m.Elif(carried[1]):
-            m.d.sync += room.eq(room - self.lanes)
+            m.d.sync += room.eq(room - self.drain_lanes)
         with m.If(self.init):
             m.d.sync += [room.eq(config.limit), of_pass.eq(config.limit)]
 
@@ -207,7 +210,7 @@ class Store(wiring.Component):
             with m.If(planned):
                 m.d.sync += turn.eq(Mux(place.over[0], 0, turn + 1))
             kept = ~(ends[LINES] & ends[BANDS] & (turn > config.last_lane))
-        m.d.comb += [here.keep[lane].eq(kept & (room > lane)) for lane in range(self.lanes)]
+        m.d.comb += [here.keep[lane].eq(kept & (room > lane)) for lane in range(self.drain_lanes)]
         if not self.ahead:
             m.d.comb += planned.eq(taken)
             return walk.valid, here
@@ -219,7 +222,7 @@ class Store(wiring.Component):
         m.d.comb += [
             reader.i.valid.eq(walk.valid & self.sum & places.w_rdy),
             reader.i.payload.address.eq(place.address[self.within:]),
-            tag.at.eq(place.address[exact_log2(self.lanes):self.within]),
+            tag.at.eq(place.address[exact_log2(self.drain_lanes):self.within]),
             tag.last.eq(place.over[-1] if self.walker else place.last),
             planned.eq(walk.valid & places.w_rdy & (~self.sum | reader.i.ready)),
             places.w_en.eq(planned),

@@ -2,10 +2,10 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Walker", "loops_of"]
+__all__ = ["AddressGenerator", "loop_nest"]
 
 
-def loops_of(dims, address_bits, count_bits, tail=False):
+def loop_nest(dims, address_bits, count_bits, tail=False):
     """Layout of nested loops over addresses, the innermost first.
 
     A loop counts from ``count`` up to 0, so that a sign tells its last iteration.
@@ -18,7 +18,7 @@ def loops_of(dims, address_bits, count_bits, tail=False):
     })
 
 
-class Walker(wiring.Component):
+class AddressGenerator(wiring.Component):
     """Addresses of nested loops: ``base`` plus the sum of ``index * step`` over all loops.
 
     One address a cycle; nothing depends combinationally on ``o.ready``. An address below 0 or of
@@ -33,7 +33,7 @@ class Walker(wiring.Component):
 
     Members
     -------
-    config : ``In(loops_of(...))``
+    config : ``In(loop_nest(...))``
         Holds from ``init`` until the last address is taken.
     init : ``In(1)``
         Begin; the first address is offered from the next cycle on.
@@ -44,7 +44,7 @@ class Walker(wiring.Component):
 
     def __init__(self, *, dims, address_bits, count_bits, tail=None):
         self.dims, self.tail = dims, tail
-        self.config_layout = loops_of(dims, address_bits, count_bits, tail is not None)
+        self.config_layout = loop_nest(dims, address_bits, count_bits, tail is not None)
         super().__init__({
             "config": In(self.config_layout),
             "init": In(1),

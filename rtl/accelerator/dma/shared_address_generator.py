@@ -15,8 +15,9 @@ from rtl.accelerator.params import COUNT_BITS
 from rtl.im2col.tiles import tile_of
 from rtl.memory import BlockRam, Reader
 
-__all__ = ["STEP_BITS", "TILE_DIMS", "WORD", "WalkReader", "Walks", "line_step_of", "several_of",
-           "walks_of", "walks_words"]
+__all__ = ["STEP_BITS", "TILE_DIMS", "WORD", "AddressedReader", "SharedAddressGenerator",
+           "line_step_of", "several_of",
+           "loop_nests", "loop_nest_words"]
 
 #: Bits of a distance: with a count, its sign and the bit ``used`` it fills a word.
 STEP_BITS = 30 - COUNT_BITS
@@ -38,7 +39,7 @@ def line_step_of(params):
 
 
 @dataclass(frozen=True)
-class Walk:
+class LoopNest:
     """Loops over addresses of ``address_bits``. With ``tail``, a pair of loops: while the second is
     in its last iteration the first, and those between them, have other words. A ``double`` one has
     second words, ``SECOND`` behind the first ones."""
@@ -65,8 +66,8 @@ class Walk:
         return self.first + 1 + (self.dims + loop - self.others[0] if other else loop)
 
 
-def walks_of(params):
-    """The :class:`Walk` of each unit that moves words, and that of tiles."""
+def loop_nests(params):
+    """The :class:`LoopNest` of each unit that moves words, and that of tiles."""
     shapes = {"tiles": (TILE_DIMS, params.im2col.position.width - 1, None, True),
               "fetch": (FETCH_DIMS - 1, ceil_log2(params.words)),  # all but the cells of a window
               "store": (STORE_DIMS, ceil_log2(params.activation_bytes), (LINES, BANDS)),
@@ -74,26 +75,26 @@ def walks_of(params):
               "params": (2, ceil_log2(params.spaces["params"]))}
     walks, first = {}, 0
     for name, shape in shapes.items():
-        walks[name] = Walk(first, *shape)
+        walks[name] = LoopNest(first, *shape)
         first += walks[name].words
     return walks
 
 
-def walks_words(params):
+def loop_nest_words(params):
     """Words of a descriptor that say how to walk: its first ones."""
-    return sum(walk.words for walk in walks_of(params).values())
+    return sum(walk.words for walk in loop_nests(params).values())
 
 
 def several_of(params):
     """Layout of which loops have more than one iteration; ``tail`` of that of a store in its last
     band."""
-    walks = walks_of(params)
+    walks = loop_nests(params)
     return data.StructLayout({**{name: walk.dims for name, walk in walks.items()}, "tail": 1})
 
 
-class Walks(wiring.Component):
-    """Walks nested loops for all units, an address a cycle, and one in two cycles for each of them;
-    a tile in four.
+class SharedAddressGenerator(wiring.Component):
+    """Walks nested loops for all units, an address a cycle, and one in two cycles
+    for each of them; a tile in four.
 
     The words of a descriptor say for each loop how far it is from the last address of all loops
     within to the next one: so an address and a count are all that a step changes, and a step takes
@@ -121,7 +122,7 @@ class Walks(wiring.Component):
     """
 
     def __init__(self, params):
-        self.walks, self.words = walks_of(params), walks_words(params)
+        self.walks, self.words = loop_nests(params), loop_nest_words(params)
         self.im2col, tile = params.im2col, tile_of(params.im2col)
         bits = data.StructLayout(dict.fromkeys(self.walks, 1))
         super().__init__({
@@ -202,7 +203,7 @@ class Walks(wiring.Component):
         return second | wants, Mux(second, index | walk.SECOND, word), here
 
     def _loops(self, m, name, place, steps, offers, read, total, more):
-        """Walk to the next ``place`` when it ``steps``, and offer it when it ``offers``.
+        """LoopNest to the next ``place`` when it ``steps``, and offer it when it ``offers``.
 
         Returns whether it wants to, the word of its step and what that begins from; and the loops
         with iterations to come.
@@ -249,13 +250,13 @@ class Walks(wiring.Component):
         return (wants, word, place & (steps & ~begins).replicate(len(place))), live
 
 
-class WalkReader(wiring.Component):
+class AddressedReader(wiring.Component):
     """Reads words where a walk goes.
 
     Members
     -------
     places : ``In(stream)``
-        As of :class:`Walks`.
+        As of :class:`SharedAddressGenerator`.
     walking : ``In(1)``
         There are more places.
     busy, outside, port : as of :class:`SequenceReader`

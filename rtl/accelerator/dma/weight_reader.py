@@ -93,11 +93,11 @@ class SequenceReader(wiring.Component):
 
 
 class ParamReader(wiring.Component):
-    """Gathers the parameters of ``lanes`` channels into a beat.
+    """Gathers the parameters of ``drain_lanes`` channels into a beat.
 
     Parameters
     ----------
-    lanes : :class:`int`
+    drain_lanes : :class:`int`
     width : :class:`int`
         Bits of a word that is read: a channel's parameters take as many as hold them.
     direct : :class:`bool`
@@ -108,23 +108,23 @@ class ParamReader(wiring.Component):
     i : ``In(stream.Signature(width))``
     more : ``Out(1)``
         A word may follow the one that is taken in this cycle.
-    o : ``Out(stream.Signature(ArrayLayout(ChannelParams, lanes)))``
+    o : ``Out(stream.Signature(ArrayLayout(ChannelParams, drain_lanes)))``
     """
 
-    def __init__(self, *, lanes, width, direct=True):
-        self.lanes, self.width, self.direct = lanes, width, direct
+    def __init__(self, *, drain_lanes, width, direct=True):
+        self.drain_lanes, self.width, self.direct = drain_lanes, width, direct
         super().__init__({
             "i": In(stream.Signature(width)),
             "more": Out(1),
-            "o": Out(stream.Signature(data.ArrayLayout(ChannelParams, lanes))),
+            "o": Out(stream.Signature(data.ArrayLayout(ChannelParams, drain_lanes))),
         })
 
     def elaborate(self, platform):
         m = Module()
         size = Shape.cast(ChannelParams).width
         words = -(-size // self.width)
-        lane, word = Signal(range(self.lanes)), Signal(range(words))
-        last = (lane == self.lanes - 1) & (word == words - 1)
+        lane, word = Signal(range(self.drain_lanes)), Signal(range(words))
+        last = (lane == self.drain_lanes - 1) & (word == words - 1)
         m.d.comb += [self.i.ready.eq(~self.o.valid | (self.o.ready & self.direct)),
                      self.more.eq(~last)]
         with m.If(self.o.valid & self.o.ready):
@@ -133,7 +133,7 @@ class ParamReader(wiring.Component):
             m.d.sync += [word.eq(word + 1), self.o.valid.eq(last)]
             with m.If(word == words - 1):
                 m.d.sync += [word.eq(0), lane.eq(Mux(last, 0, lane + 1))]
-            for index in range(self.lanes):
+            for index in range(self.drain_lanes):
                 for part in range(words):
                     with m.If((lane == index) & (word == part)):
                         begin = part * self.width

@@ -5,7 +5,7 @@ from amaranth.lib.wiring import In, Out
 from rtl.accelerator.dma.activation_reader import fetched_of
 from rtl.layouts import bytes_of, sums_of
 from rtl.memory import BlockRam
-from rtl.stream.pipeline import later
+from rtl.stream.pipeline import pipeline
 
 __all__ = ["Add", "TABLE", "entry_rows"]
 
@@ -24,14 +24,14 @@ class Add(wiring.Component):
     Before a layer's words ``TABLE`` entries are taken from the weights, each in the low 32 bits of
     ``entry_rows(cols)`` rows: what each byte of the second operand amounts to, in units of
     ``2^-20`` of the common scale. The first operand, of the larger scale, is half of that scale:
-    ``a << 19``. Words of the two come in turns. A pair gives ``word_bytes / lanes`` beats, one a
-    cycle, the first of them ``latency`` cycles after the pair is there; or, if it is ``single``,
-    just the one that ``at`` says. After the last pair of all the next table is taken, whenever it
-    comes.
+    ``a << 19``. Words of the two come in turns. A pair gives ``word_bytes / drain_lanes`` beats,
+    one a cycle, the first of them ``latency`` cycles after the pair is there; or, if it is
+    ``single``, just the one that ``at`` says. After the last pair of all the next table is taken,
+    whenever it comes.
 
     Parameters
     ----------
-    word_bytes, lanes, cols : :class:`int`
+    word_bytes, drain_lanes, cols : :class:`int`
     ahead : :class:`bool`
         Whether the next pair may come while one is at work.
     output_register : :class:`bool`
@@ -45,27 +45,27 @@ class Add(wiring.Component):
     single, at : ``In(1)``, ``In(range(word_bytes // lanes))``
         ``single`` holds, ``at`` goes with the second word of a pair.
     i : ``In(stream.Signature(fetched_of(word_bytes)))``
-    o : ``Out(stream.Signature(sums_of(lanes)))``
+    o : ``Out(stream.Signature(sums_of(drain_lanes)))``
         ``last`` marks the last beat of all.
     """
 
-    def __init__(self, *, word_bytes, lanes, cols, ahead=True, output_register=False):
+    def __init__(self, *, word_bytes, drain_lanes, cols, ahead=True, output_register=False):
         self.ahead = ahead
-        self.word_bytes, self.lanes, self.cols = word_bytes, lanes, cols
+        self.word_bytes, self.drain_lanes, self.cols = word_bytes, drain_lanes, cols
         self.output_register = output_register
         self.latency = 2 + output_register
         super().__init__({
             "weights": In(stream.Signature(bytes_of(cols))),
             "loaded": Out(1),
             "single": In(1),
-            "at": In(range(word_bytes // lanes)),
+            "at": In(range(word_bytes // drain_lanes)),
             "i": In(stream.Signature(fetched_of(word_bytes))),
-            "o": Out(stream.Signature(sums_of(lanes))),
+            "o": Out(stream.Signature(sums_of(drain_lanes))),
         })
 
     def elaborate(self, platform):
         m = Module()
-        beats = self.word_bytes // self.lanes
+        beats = self.word_bytes // self.drain_lanes
         entry, row = Signal(range(TABLE + 1)), Signal(range(entry_rows(self.cols)))
         bits = self.weights.payload.as_value()
         gathered = Signal(len(bits) * entry_rows(self.cols))
@@ -115,14 +115,14 @@ class Add(wiring.Component):
                     m.d.sync += beat.eq(self.at)
         last = ends & final
         m.d.comb += [
-            self.o.valid.eq(later(m, advance, lookup, "valid", self.latency, reset_less=False)),
-            self.o.payload.last.eq(later(m, advance, last, "last", self.latency)),
+            self.o.valid.eq(pipeline(m, advance, lookup, "valid", self.latency, reset_less=False)),
+            self.o.payload.last.eq(pipeline(m, advance, last, "last", self.latency)),
         ]
-        for lane in range(self.lanes):
-            index = (beat * self.lanes + lane)[:len(beat) + 5]
+        for lane in range(self.drain_lanes):
+            index = (beat * self.drain_lanes + lane)[:len(beat) + 5]
             m.submodules[f"table_{lane}"] = table = BlockRam(
                 width=32, depth=TABLE, output_register=self.output_register)
-            a = later(m, advance, first[index], f"a_{lane}", table.latency).as_signed()
+            a = pipeline(m, advance, first[index], f"a_{lane}", table.latency).as_signed()
             total = (a << 19) + table.read_data.as_signed()
             m.d.comb += [
                 table.write_en.eq(write),
@@ -130,6 +130,6 @@ class Add(wiring.Component):
                 table.write_data.eq(value[:32]),
                 table.read_en.eq(advance),
                 table.read_addr.eq(second[index]),
-                self.o.payload.acc[lane].eq(later(m, advance, total[:32], f"sum_{lane}")),
+                self.o.payload.acc[lane].eq(pipeline(m, advance, total[:32], f"sum_{lane}")),
             ]
         return m

@@ -15,29 +15,29 @@ class Pool(wiring.Component):
     """Sums or maxima of windows, for the requantizer to scale.
 
     Words of ``word_bytes`` channels come window by window: loops 0 and 1 of the fetch run over the
-    cells of a window. Each window gives ``word_bytes / lanes`` beats. One word a cycle, as long as
-    a window has as many cells as it gives beats.
+    cells of a window. Each window gives ``word_bytes / drain_lanes`` beats. One word a cycle, as
+    long as a window has as many cells as it gives beats.
 
     Members
     -------
     maximum : ``In(1)``
         Holds while anything is under way.
     i : ``In(stream.Signature(fetched_of(word_bytes)))``
-    o : ``Out(stream.Signature(sums_of(lanes)))``
+    o : ``Out(stream.Signature(sums_of(drain_lanes)))``
         ``last`` marks the last beat of all.
     """
 
-    def __init__(self, *, word_bytes, lanes):
-        self.word_bytes, self.lanes = word_bytes, lanes
+    def __init__(self, *, word_bytes, drain_lanes):
+        self.word_bytes, self.drain_lanes = word_bytes, drain_lanes
         super().__init__({
             "maximum": In(1),
             "i": In(stream.Signature(fetched_of(word_bytes))),
-            "o": Out(stream.Signature(sums_of(lanes))),
+            "o": Out(stream.Signature(sums_of(drain_lanes))),
         })
 
     def elaborate(self, platform):
         m = Module()
-        beats = self.word_bytes // self.lanes
+        beats = self.word_bytes // self.drain_lanes
         values = data.ArrayLayout(signed(SUM_WIDTH), self.word_bytes)
         total, out = Signal(values), Signal(values)
         fresh = Signal(init=1)                       # the next word begins a window
@@ -78,7 +78,7 @@ class Pool(wiring.Component):
                 m.d.sync += so_far.eq(now)
             with m.If(~full | leaves):
                 m.d.sync += out[channel].eq(now)
-        for lane in range(self.lanes):
+        for lane in range(self.drain_lanes):
             m.d.comb += self.o.payload.acc[lane].eq(
-                out[(beat * self.lanes + lane)[:len(beat) + 5]])
+                out[(beat * self.drain_lanes + lane)[:len(beat) + 5]])
         return m

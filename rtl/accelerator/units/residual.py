@@ -28,24 +28,24 @@ class Residual(wiring.Component):
         Results are the second word of a pair, not the first; holds.
     free, claim : ``Out(1)``, ``In(1)``
         A result may be claimed; it is.
-    i : ``In(stream.Signature(bytes_of(lanes), always_ready=True))``
+    i : ``In(stream.Signature(bytes_of(drain_lanes), always_ready=True))``
         Results, as many as were claimed.
     words : ``In(stream)``
-        As of :class:`Store`: a word for each result.
+        As of :class:`ActivationWriter`: a word for each result.
     o : ``Out(stream.Signature(fetched_of(word_bytes)))``
         Words of pairs in turns; a result stands in it as often as there is room.
     at : ``Out(range(word_bytes // lanes))``
         Which part of the word of a pair counts.
     """
 
-    def __init__(self, *, word_bytes, lanes, room):
-        self.word_bytes, self.lanes, self.room = word_bytes, lanes, room
-        self.beats = word_bytes // lanes
+    def __init__(self, *, word_bytes, drain_lanes, room):
+        self.word_bytes, self.drain_lanes, self.room = word_bytes, drain_lanes, room
+        self.beats = word_bytes // drain_lanes
         super().__init__({
             "turned": In(1),
             "free": Out(1),
             "claim": In(1),
-            "i": In(stream.Signature(bytes_of(lanes), always_ready=True)),
+            "i": In(stream.Signature(bytes_of(drain_lanes), always_ready=True)),
             "words": In(stream.Signature(data.StructLayout({
                 "data": bytes_of(word_bytes), "at": exact_log2(self.beats), "last": 1}))),
             "o": Out(stream.Signature(fetched_of(word_bytes))),
@@ -54,7 +54,7 @@ class Residual(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.results = results = SyncFIFO(width=8 * self.lanes, depth=self.room)
+        m.submodules.results = results = SyncFIFO(width=8 * self.drain_lanes, depth=self.room)
         claimed, second, leaves = Signal(range(self.room + 1)), Signal(), Signal()
         m.d.sync += claimed.eq(claimed + self.claim - leaves)
         m.d.comb += [

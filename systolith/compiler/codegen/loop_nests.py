@@ -1,9 +1,9 @@
 """Loops over addresses, as descriptors have them."""
 
-from rtl.accelerator.dma.shared_address_generator import walks_of
+from rtl.accelerator.dma.shared_address_generator import loop_nests
 from rtl.accelerator.params import COUNT_BITS
 
-__all__ = ["MOST", "loops", "pixels_fetch", "pixels_store", "serial_walks", "store_loops"]
+__all__ = ["MOST", "loops", "pixels_fetch", "pixels_store", "shared_loop_nests", "store_loops"]
 
 #: Iterations of a loop at the most.
 MOST = 1 << COUNT_BITS
@@ -15,10 +15,10 @@ def loops(*pairs, base):
                                     for count, step in pairs]}
 
 
-def pixels_fetch(place):
+def pixels_fetch(region):
     """Words of a picture, line by line."""
-    return loops((place.pixel_words, 1), (place.width, place.pixel_step),
-                 (place.height, place.line_step), base=place.base)
+    return loops((region.pixel_words, 1), (region.width, region.pixel_step),
+                 (region.height, region.line_step), base=region.base)
 
 
 def store_loops(core, *pairs, base, lane_step=None):
@@ -28,20 +28,22 @@ def store_loops(core, *pairs, base, lane_step=None):
     return loops(*pairs, base=base)
 
 
-def pixels_store(core, place, words):
+def pixels_store(core, region, words):
     """A store of beats that come pixel by pixel, ``words`` words of each; all channels beyond
-    those of ``place`` are dropped.
+    those of ``region`` are dropped.
 
     The first two loops are idle: a store counts channels where they end.
     """
-    beats = words * place.word_bytes // core.lanes
-    walk = store_loops(core, (1, 0), (1, 0), (beats, core.lanes), (place.width, place.pixel_bytes),
-                       (place.height, place.line_bytes), base=place.byte)
-    return {"walk": walk, "limit": place.channels, "lane_step": int(place.offset % core.lanes > 0)}
+    beats = words * region.word_bytes // core.drain_lanes
+    walk = store_loops(core, (1, 0), (1, 0), (beats, core.drain_lanes),
+                       (region.width, region.pixel_bytes),
+                       (region.height, region.line_bytes), base=region.byte)
+    return {"walk": walk, "limit": region.channels,
+        "lane_step": int(region.offset % core.drain_lanes > 0)}
 
 
-def serial_walks(params, fields):
-    """``fields`` of a descriptor as a ``serial`` build has them."""
+def shared_loop_nests(params, fields):
+    """``fields`` of a descriptor as a ``shared_agu`` build has them."""
     fields, nothing = dict(fields), loops(base=0)  # tables are not stored
     walks = {"tiles": nothing, "fetch": fields.pop("fetch", nothing),
              "store": fields.get("store", {"walk": nothing})["walk"],
@@ -51,7 +53,7 @@ def serial_walks(params, fields):
     if conv := fields.get("conv"):
         walks["tiles"], lines, last = _tiles(conv, params.im2col)
         fields["conv"] = conv | {"last_band": last}
-    for name, walk in walks_of(params).items():
+    for name, walk in loop_nests(params).items():
         base, pairs = walks[name]["base"], walks[name]["loops"][:walk.dims]
         pairs += [{"count": 0, "step": 0}] * (walk.dims - len(pairs))
         words[name] = [{"step": base, "used": walks[name].get("used", 1)}, *_jumps(pairs)]

@@ -10,7 +10,7 @@ from amaranth.lib import data
 from rtl.accelerator.control.descriptor import Kind, descriptor_of, descriptor_words
 from rtl.accelerator.registers import Window
 from sim.packing import pack
-from systolith.compiler.codegen.loop_nests import MOST, serial_walks
+from systolith.compiler.codegen.loop_nests import MOST, shared_loop_nests
 
 __all__ = ["Layer", "Program", "Segment", "areas_of", "encode", "gather", "packed"]
 
@@ -56,7 +56,7 @@ class Program:
     operator of the graph on the host, which reads what it needs, and writes what has a place.
 
     ``descriptors`` are words of 32 bits; ``weights`` are rows of a byte for each column,
-    ``channels`` arrays of the fields of :class:`rtl.layouts.ChannelParams`. ``places`` say where
+    ``channels`` arrays of the fields of :class:`rtl.layouts.ChannelParams`. ``regions`` say where
     each tensor lies, the first one of ``pictures``; the others follow it. ``inputs`` has, for each
     input that is written in the order of a convolution, the
     :class:`~systolith.compiler.tiling.tiling.ConvPlan` of that. ``areas`` say, by window, at which
@@ -64,7 +64,7 @@ class Program:
     the network takes of each memory, and ``least_activations`` the bytes that are alive at a time
     at the most. With ``keep`` no tensor makes room for another.
 
-    A program with a ``twin`` has its one segment twice, the second right behind the first: it has
+    A program with a ``pong`` has its one segment twice, the second right behind the first: it has
     those places for what the host reaches, and shares all else. So the host can write the inputs
     of the next run, and read the outputs of the last one, while one is under way.
     """
@@ -78,28 +78,28 @@ class Program:
     channels: dict
     areas: dict
     inputs: dict
-    places: dict
+    regions: dict
     needs: dict
     least_activations: int
     pictures: int = 1
     keep: bool = False
-    twin: dict | None = None
+    pong: dict | None = None
 
     @property
     def variants(self):
         """Programs to run in turns: this one, and that of the twin."""
-        if self.twin is None:
+        if self.pong is None:
             return (self,)
         steps = tuple(replace(step, start=step.start + step.words) if isinstance(step, Segment)
                       else step for step in self.steps)
-        return self, replace(self, steps=steps, places=self.twin, twin=None)
+        return self, replace(self, steps=steps, regions=self.pong, pong=None)
 
     @property
     def macs(self):
         return sum(layer.macs for layer in self.layers)
 
     @property
-    def joined(self):
+    def fused_into(self):
         """The operator in whose layers each sum takes place that has none of its own, by index."""
         return {before.operator.index: layer.operator.index
                 for before, layer in pairwise(self.layers) if before.kind == Kind.TABLE}
@@ -146,7 +146,7 @@ def areas_of(params, sizes):
     """
     areas, total = {}, 0
     for window, size in sizes.items():
-        areas[window] = total if params.unified else 0
+        areas[window] = total if params.single_memory else 0
         total += size
     return areas, total
 
@@ -165,8 +165,8 @@ def encode(params, rounding, layers, ends, bases, areas):
         fields = {"kind": int(layer.kind), **mode, **layer.fields,
                   "weights": _sequence(areas[Window.WEIGHTS], 1, *rows),
                   "params": _sequence(areas[Window.PARAMS], params.channel_words, *channels)}
-        if params.serial:
-            fields = serial_walks(params, fields)
+        if params.shared_agu:
+            fields = shared_loop_nests(params, fields)
         try:
             out.append(packed(layout, fields, words))
         except ValueError as error:

@@ -55,7 +55,7 @@ class ConvModel:
     cycles of the array, ``min_tile`` being the least time in which the next tile's weights come,
     and
 
-        drain = cols / lanes * (pixels * beat + change) + gap
+        drain = cols / drain_lanes * (pixels * beat + change) + gap
 
     of what follows it, `beat` being the cycles that a beat takes and `change` two for the next
     parameters of a serial requantiser. Parameters come one a cycle. As there are two halves of
@@ -80,18 +80,19 @@ class ConvModel:
         # From the beat that a requantiser takes to the layer's end.
         self.finish = core.gemm.requantizer.latency + 1 if core.requantize else 1
 
-    def run(self, conv, beat=0, start=0, again=0, narrow=0, ahead=0):
+    def run(self, conv, beat=0, start=0, again=0, short_acc=0, ahead=0):
         """The :class:`LayerCycles` of a layer with the fields ``conv`` of the configuration of the
         im2col unit, which begins after ``start`` cycles, and whose weights may come ``ahead``
         cycles before that.
 
         ``beat`` are the cycles of a beat, if more than those of the requantizer. If results are
         added to what lies where they go, ``again`` are those from the end of the first
-        requantisation of the last beat to that of the second. If all sums are ``narrow``, the first
-        takes a cycle less.
+        requantisation of the last beat to that of the second. If all sums are ``short_acc``, the
+        first takes a cycle less.
         """
         core, gemm = self.core, self.gemm
-        rate, lanes, pixel_lanes = max(core.requantize, 1) - narrow, core.lanes, core.pixel_lanes
+        rate, drain_lanes, pixel_lanes = max(
+    core.requantize, 1) - short_acc, core.drain_lanes, core.pixel_lanes
         beat = max(beat, rate)
         lines = _Lines(conv, core.im2col_params.words, self.im2col, core.word_cost, core.first_word)
         width = conv["x_count"] + 1
@@ -100,8 +101,8 @@ class ConvModel:
         kernel = [kh * conv["kh_step"] for kh in range(conv["kh_count"] + 1)]
         tiles, passes = chunks * len(kernel), (conv["tiles"] + 1) * (conv["groups"] + 1)
         lane_steps = [lane * conv.get("lane_step", 0) for lane in range(pixel_lanes)]
-        groups = core.array.cols // lanes
-        change = lanes * core.param_costs[narrow] + (rate + 1 if rate > 1 else 0)
+        groups = core.array.cols // drain_lanes
+        change = drain_lanes * core.param_costs[short_acc] + (rate + 1 if rate > 1 else 0)
         if again and rate > 1:
             change = max(change, beat + 2)
         hidden = core.params_ahead and rate == 1
@@ -172,7 +173,7 @@ class ConvModel:
                 released = [released[-1], drain + (groups - 1) * group - early
                             + (pixels - 1) * beat]
             lines.free(conv["y_origin"] + (first + count) * conv["y_step"], now - 1)
-        end = max(released[-1] + self.finish - narrow + (again or beat - rate),
+        end = max(released[-1] + self.finish - short_acc + (again or beat - rate),
                   lines.all_come + self.im2col.latency)
         spent["drain"] += end - now
         # A tile's weights come while the one before it is at work.

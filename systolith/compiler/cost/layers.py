@@ -19,7 +19,7 @@ SDRAM_WORDS, SDRAM_LATENCY = 43, 5
 #: Where one unit walks all loops: cycles to the first vector of a layer, besides.
 SERIAL = 11
 #: Where all lies in one memory: cycles in which a word comes, as one after the other is asked for,
-UNIFIED = 2
+SINGLE_MEMORY = 2
 #: one of a layer, which goes after weights, and the parameters of a channel: those of narrow sums
 #: wait less, as beats that are stored every second cycle leave the others to them. By how much
 #: those of a channel keep weights back.
@@ -41,20 +41,21 @@ TABLE_AFTER = 8
 
 def planning_core(params):
     """The :class:`Conv2d` inside an accelerator, to look at."""
-    core = Conv2d(params.array, depth=params.depth, lanes=params.lanes, counter=False,
+    core = Conv2d(params.array, depth=params.depth, drain_lanes=params.drain_lanes, counter=False,
                   pixel_lanes=params.pixel_lanes, requantize=params.requantize,
                   rounding=params.rounding, output_register=params.output_register,
                   buffer_bytes=params.buffer_bytes, word_bytes=params.word_bytes,
                   max_lines=params.max_lines, max_pictures=1)
-    core.weight_cost, core.scatter_cost = int(params.unified), params.lanes
-    core.start_cost = SERIAL * params.serial
+    core.weight_cost, core.scatter_cost = int(params.single_memory), params.drain_lanes
+    core.start_cost = SERIAL * params.shared_agu
     core.params_ahead = params.output_register
     core.first_word += 2 * params.output_register  # registers on the way
-    core.narrow_range = params.narrow_range
-    if params.unified:
+    core.short_acc_range = params.short_acc_range
+    if params.single_memory:
         core.word_cost, core.param_costs = WORD, PARAMS
         core.param_wait = round(PARAM_WAIT * params.array.cols)
-        core.min_tile = core.gemm.min_tile = max(core.min_tile, UNIFIED * params.array.rows + 1)
+        core.min_tile = core.gemm.min_tile = max(
+    core.min_tile, SINGLE_MEMORY * params.array.rows + 1)
     if params.sdram_bits:
         # As many as the reader has room for, and one that the array takes meanwhile.
         core.row_cost, core.rows_ahead = _row_cost(params), OUTER_SLOTS + 1
@@ -65,8 +66,8 @@ def planning_core(params):
 
 def _row_cost(params):
     """Cycles in which a row of weights comes, in the long run."""
-    if params.unified:
-        return UNIFIED
+    if params.single_memory:
+        return SINGLE_MEMORY
     return params.word_cycles * (SDRAM_WORDS + 1) / SDRAM_WORDS if params.sdram_bits else 1
 
 
@@ -77,9 +78,9 @@ class CycleModel:
     takes `lanes` cycles for each. Where results are added to others, each beat is requantised
     twice, and with a serial requantiser its parameters change each time.
 
-    Pools take `max(cells, beats)` cycles a window, sums `max(2, beats)` a word, of
-    `word_bytes / lanes` beats, each of ``requantize`` cycles; before sums, the table comes. Of
-    convolutions of ``narrow`` sums beats take a cycle less.
+    Pools take `max(cells, beats)` cycles a window, sums `max(2, beats)` a word, of `word_bytes /
+    drain_lanes` beats, each of ``requantize`` cycles; before sums, the table comes. Of convolutions
+    of ``short_acc`` sums beats take a cycle less.
 
     Latencies are those that the units promise. Weights from SDRAM take `word_cycles` a row and
     2.3 % for refreshes and rows that close; so many as wait before the array come without that.
@@ -92,13 +93,13 @@ class CycleModel:
     def __init__(self, params):
         self.params = params
         self.rate = params.requantize
-        self.beats = params.word_bytes // params.lanes
+        self.beats = params.word_bytes // params.drain_lanes
         self.conv = ConvModel(planning_core(params))
         self.conv.finish += params.output_register  # sums go through a register
         self.finish = self.conv.finish
         self.fetch = 3 + 3 * params.output_register  # from the start to the first word
         self.weights = self.conv.weights            # to the first row of weights
-        self.constants = 3 + params.lanes           # to the first parameters
+        self.constants = 3 + params.drain_lanes           # to the first parameters
         self.table_rows = ceil(TABLE * entry_rows(params.array.cols) * _row_cost(params))
         self.table = 1 + params.output_register     # from a pair to its first sum, but one
 
@@ -130,7 +131,7 @@ class CycleModel:
         rate = self.rate - fields.get("narrow", 0)
         if fields.get("sum"):
             return rate + self.rate
-        return max(rate, self.params.lanes if fields["store"].get("lane_step") else 1)
+        return max(rate, self.params.drain_lanes if fields["store"].get("lane_step") else 1)
 
     def _pool(self, fields, begin, _):
         loops = [1 - loop["count"] for loop in fields["fetch"]["loops"]]
@@ -159,12 +160,12 @@ class CycleModel:
         return LayerCycles(cycles=begin + end, start=begin + end, ahead=end)
 
     def _conv(self, fields, begin, ahead):
-        narrow = fields.get("narrow", 0)
+        short_acc = fields.get("narrow", 0)
         if not fields.get("sum"):
-            return self.conv.run(fields["conv"], self._rate(fields), begin, narrow=narrow,
+            return self.conv.run(fields["conv"], self._rate(fields), begin, short_acc=short_acc,
                                  ahead=ahead)
         latency = self.conv.core.gemm.requantizer.latency
         spent = self.conv.run(fields["conv"], self._rate(fields), begin,
-                              latency + 6 + 2 * self.params.output_register, narrow, ahead)
+                              latency + 6 + 2 * self.params.output_register, short_acc, ahead)
         # The next table may come when the last result has met what it is added to.
         return replace(spent, ahead=latency + TABLE_AFTER)

@@ -47,7 +47,7 @@ def reshape(context, operator):
         for begin in range(0, groups, most):
             lines = min(most, groups - begin)
             layer = spread(weights, _identity(context.graph, target.channels), lines)
-            plan = ConvPlan(core, layer, fold=False, turn=False)
+            plan = ConvPlan(core, layer, fold=False, transpose=False)
             fetch = loops(
                 (source.pixel_words, 1), (span, source.pixel_step),
                 (lines, before * source.pixel_step),

@@ -16,8 +16,8 @@ class Context:
     graph : :class:`systolith.graph.ir.Graph`
     core : :class:`Conv2d`
         Like that inside the accelerator.
-    places : dict
-        The :class:`~systolith.compiler.memory.region.Place` of each tensor's first picture.
+    regions : dict
+        The :class:`~systolith.compiler.memory.region.Region` of each tensor's first picture.
     plans : dict
         The :class:`~systolith.compiler.tiling.tiling.ConvPlan` of each convolution, by its
         operator's index.
@@ -37,31 +37,31 @@ class Context:
 
     graph: object
     core: Conv2d
-    places: dict
+    regions: dict
     plans: dict
     dense: dict
     sums: dict
-    stacked: set
+    batched: set
     pictures: int = 1
     picture: int = 0
     pooling: bool = True
 
-    def place(self, operator, tensor):
-        place = self.places[tensor]
-        if operator.index in self.stacked:
-            return place.stacked(self.pictures)
-        return place.at(self.picture * place.words)
+    def region(self, operator, tensor):
+        region = self.regions[tensor]
+        if operator.index in self.batched:
+            return region.batched(self.pictures)
+        return region.at(self.picture * region.words)
 
     def count(self, operator):
         """Pictures that a layer of ``operator`` takes."""
-        return self.pictures if operator.index in self.stacked else 1
+        return self.pictures if operator.index in self.batched else 1
 
     def source(self, operator, position=0):
-        return self.place(operator, operator.inputs[position])
+        return self.region(operator, operator.inputs[position])
 
     def target(self, operator):
         """Where the results of ``operator`` go, or the sum that they become a part of."""
-        return self.place(operator, self.sums.get(operator.index, operator).outputs[0])
+        return self.region(operator, self.sums.get(operator.index, operator).outputs[0])
 
     def of(self, picture):
         return replace(self, picture=picture)

@@ -17,47 +17,48 @@ __all__ = ["conv_plan", "convolution", "dense_words", "plan_layer", "spread",
            "widened"]
 
 
-def conv_plan(core, graph, operator, place, target, *, dense=False, compact=False, pictures=1):
-    """The :class:`ConvPlan` of a convolution from ``place`` to ``target``.
+def conv_plan(core, graph, operator, region, target, *, dense=False, compact=False, pictures=1):
+    """The :class:`ConvPlan` of a convolution from ``region`` to ``target``.
 
-    The input's channels are those of ``place``, with weights of 0 for those that only fill up a
+    The input's channels are those of ``region``, with weights of 0 for those that only fill up a
     word; unless it is ``dense``, in the order in which the unit takes it, which repeats no line if
     it is ``compact``. ``pictures`` that follow each other are taken for one.
     """
     try:
         if operator.kind == "FULLY_CONNECTED":
-            layer = _connected(graph, operator, place, target)
+            layer = _connected(graph, operator, region, target)
         else:
             layer = conv_layer(graph, operator, 1)
             if not dense:
-                layer = _thin(widened(layer, place))
+                layer = _thin(widened(layer, region))
         shape = replace(layer.shape, height=layer.shape.height * pictures)
         return ConvPlan(core, replace(layer, shape=shape), fold=dense and not compact,
-                        turn=operator.kind != "FULLY_CONNECTED")
+                        transpose=operator.kind != "FULLY_CONNECTED")
     except ValueError as error:
         raise ValueError(f"operator {operator.index} ({operator.kind}): {error}") from error
 
 
-def _connected(graph, operator, place, target):
+def _connected(graph, operator, region, target):
     """A fully connected layer as one window that covers a picture, or as a 1x1 convolution.
 
     If its results are channels of several pixels, it has filters for all bytes of them.
     """
     weights = graph.operand(operator, 1).data
-    fill, constants = place.filled - place.channels, layer_constants(graph, operator)
+    fill, constants = region.filled - region.channels, layer_constants(graph, operator)
     if len(weights) > target.channels:
         weights = _filled(weights, target)
         constants |= {name: _filled(constants[name], target)
                       for name in ("bias", "multiplier", "shift")}
-    if weights.shape[1] == place.height * place.width * place.channels:
-        pixels = weights.reshape(len(weights), -1, place.channels)
+    if weights.shape[1] == region.height * region.width * region.channels:
+        pixels = weights.reshape(len(weights), -1, region.channels)
         pixels = np.pad(pixels, ((0, 0), (0, 0), (0, fill)))
         return spread(pixels.reshape(len(weights), -1), constants)
-    if weights.shape[1] == place.channels:
-        shape = ConvShape(height=place.height, width=place.width, channels=place.channels)
-        return widened(ConvLayer(shape=shape, weights=weights[:, None, None], **constants), place)
+    if weights.shape[1] == region.channels:
+        shape = ConvShape(height=region.height, width=region.width, channels=region.channels)
+        return widened(ConvLayer(shape=shape, weights=weights[:, None, None], **constants), region)
     raise ValueError(f"it takes {weights.shape[1]} numbers at a time of a picture of "
-                     f"{place.height}x{place.width}x{place.channels}; all of them, or the channels "
+                     f"{region.height}x{region.width}x{region.channels}; all of them, or the "
+                     "channels "
                      "of a pixel, are possible")
 
 
@@ -85,12 +86,12 @@ def spread(weights, constants, lines=1):
     return ConvLayer(shape=shape, weights=weights.reshape(len(weights), 1, width, -1), **constants)
 
 
-def widened(layer, place):
-    """``layer`` over the words of ``place``."""
-    more = place.filled - place.channels
+def widened(layer, region):
+    """``layer`` over the words of ``region``."""
+    more = region.filled - region.channels
     if layer.shape.groups > 1:
         return replace(layer, shape=replace(layer.shape, fill=more))
-    return replace(layer, shape=replace(layer.shape, channels=place.filled), weights=np.pad(
+    return replace(layer, shape=replace(layer.shape, channels=region.filled), weights=np.pad(
         layer.weights, ((0, 0), (0, 0), (0, 0), (0, more))))
 
 
@@ -109,14 +110,16 @@ def convolution(context, operator):
     plan = context.plans[operator.index]
     if operator.inputs[0] in context.dense:
         words, lines = plan.shape.line_words(source.word_bytes), plan.shape.height
-        base = context.places[operator.inputs[0]].base + context.picture * dense_words(plan)
+        base = context.regions[operator.inputs[0]].base + context.picture * dense_words(plan)
         fetch = loops((words, 1), (lines, words), base=base)
     else:
         shape, stride = plan.layer.shape, operator.attributes.get("stride", (1, 1))
-        height, width = (shape.width, shape.height) if plan.turned else (shape.height, shape.width)
-        if shape.stride != (stride[::-1] if plan.turned else stride):
+        height, width = (
+    shape.width, shape.height) if plan.transposed else (
+        shape.height, shape.width)
+        if shape.stride != (stride[::-1] if plan.transposed else stride):
             source = source.part(0, 0, height, width, stride)
-        fetch = pixels_fetch(source.turned() if plan.turned else source)
+        fetch = pixels_fetch(source.transposed() if plan.transposed else source)
     weights, y = context.graph.operand(operator, 1), context.graph.result(operator)
     if operator.kind == "FULLY_CONNECTED":  # pixel by pixel, whatever lines they make up
         shape = plan.shape
@@ -134,19 +137,19 @@ def plan_layer(core, operator, plan, fetch, target, macs):
     """
     array, shape, layer = core.array, plan.shape, plan.layer
     pixel, line = target.pixel_bytes, target.line_bytes
-    x_step, y_step = (line, pixel) if plan.turned else (pixel, line)
+    x_step, y_step = (line, pixel) if plan.transposed else (pixel, line)
     filters = len(layer.weights) // shape.groups
-    groups = array.cols // core.lanes
-    astray = target.offset % core.lanes > 0
+    groups = array.cols // core.drain_lanes
+    astray = target.offset % core.drain_lanes > 0
     if plan.fir:
         store = {
-            "loops": [(groups, core.lanes * filters), (filters, 1),
+            "loops": [(groups, core.drain_lanes * filters), (filters, 1),
                       (plan.groups, array.cols * filters)],
             "limit": shape.channels, "fewer": 1,
             "lane_step": filters if plan.scattered or astray else 0}
     else:
         store = {
-            "loops": [(plan.tiles * groups, core.lanes), (1, 0), (shape.groups, filters)],
+            "loops": [(plan.tiles * groups, core.drain_lanes), (1, 0), (shape.groups, filters)],
             "limit": filters,
             "lane_step": int(plan.scattered or astray)}
     bands = plan.bands
@@ -158,5 +161,5 @@ def plan_layer(core, operator, plan, fetch, target, macs):
     return Layer(
         kind=Kind.CONV, operator=operator, plan=plan, macs=macs, repeats=len(bands),
         weights=plan.band_weights(), params=plan.band_params(),
-        fields={"range": plan.config()["range"], "narrow": layer.narrow(core),
+        fields={"range": plan.config()["range"], "narrow": layer.short_acc(core),
                 "conv": plan.layer_config, "fetch": fetch, "store": {"walk": walk, **store}})

@@ -21,13 +21,13 @@ __all__ = ["add", "fused", "function", "table_of"]
 
 def _table(context, operator, table, limits, scale):
     """The layer that loads the ``table``, and how to scale and to clamp sums."""
-    cols, lanes = context.core.array.cols, context.core.lanes
+    cols, drain_lanes = context.core.array.cols, context.core.drain_lanes
     rows = np.zeros((TABLE, entry_rows(cols) * cols), np.int8)
     rows[:, :4] = table.astype("<i4").view(np.int8).reshape(TABLE, 4)
     return Layer(
         kind=Kind.TABLE, operator=operator, weights=rows.reshape(-1, cols),
-        params={"bias": np.zeros(lanes, int), "multiplier": np.full(lanes, scale[0]),
-                "shift": np.full(lanes, scale[1])}, fields={"range": limits})
+        params={"bias": np.zeros(drain_lanes, int), "multiplier": np.full(drain_lanes, scale[0]),
+                "shift": np.full(drain_lanes, scale[1])}, fields={"range": limits})
 
 
 def _layer(context, operator, first, delta, *constants):

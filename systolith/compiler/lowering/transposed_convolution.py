@@ -23,9 +23,9 @@ def _phases(size, outputs, kernel, stride, before):
     """
     phases = []
     for first in range(min(stride, outputs)):
-        place, tap = divmod(first + before, stride)
+        region, tap = divmod(first + before, stride)
         taps = list(range(tap, kernel, stride))[::-1]
-        phases.append((first, -(-(outputs - first) // stride), taps, place - len(taps) + 1))
+        phases.append((first, -(-(outputs - first) // stride), taps, region - len(taps) + 1))
     return phases
 
 
@@ -36,13 +36,13 @@ def _cut(size, first, outputs, taps):
     return (begin, end), (begin - first, last - end)
 
 
-def transposed_plans(core, graph, operator, place):
+def transposed_plans(core, graph, operator, region):
     """``(plan, rows, cols, target)`` of each convolution: what it reads of the picture (begin,
     end), and of the result the first line and pixel; ``rows`` is None where nothing is read."""
     x, weights, _ = graph.layer(operator)
     y = graph.result(operator)
     layer = layer_constants(graph, operator)
-    fill = place.filled - place.channels
+    fill = region.filled - region.channels
     rows, cols = (_phases(*axis) for axis in zip(
         x.shape[1:3], y.shape[1:3], weights.shape[1:3], operator.attributes["stride"],
         (before for before, _ in operator.attributes["padding"]), strict=True))
@@ -57,13 +57,13 @@ def transposed_plans(core, graph, operator, place):
             if reads:
                 shape = ConvShape(
                     height=y_range[1] - y_range[0], width=x_range[1] - x_range[0],
-                    channels=place.filled, kernel=part.shape[1:3], padding=(y_pad, x_pad))
+                    channels=region.filled, kernel=part.shape[1:3], padding=(y_pad, x_pad))
                 part = np.pad(part, ((0, 0), (0, 0), (0, 0), (0, fill)))
             else:  # constants: a convolution of anything with zeros
-                shape = ConvShape(height=lines, width=pixels, channels=place.word_bytes)
-                part = np.zeros((len(weights.data), 1, 1, place.word_bytes), np.int8)
+                shape = ConvShape(height=lines, width=pixels, channels=region.word_bytes)
+                part = np.zeros((len(weights.data), 1, 1, region.word_bytes), np.int8)
             plan = ConvPlan(core, ConvLayer(shape=shape, weights=part, **layer), fold=False,
-                            turn=False)
+                            transpose=False)
             plans.append((plan, (y_range, x_range) if reads else None, (top, left)))
     return plans
 

@@ -21,15 +21,15 @@ def sums(context, operator, source, target, window, stride, *, limits, scale, bi
     # With a stride a FIR runs in phases; a single window has none.
     stride = tuple(step if count > 1 else 1 for count, step in zip(counts, stride, strict=True))
 
-    def plan_of(place):
-        count = place.channels
+    def plan_of(region):
+        count = region.channels
         layer = ConvLayer(
-            shape=ConvShape(height=place.height, width=place.width, channels=count, kernel=window,
+            shape=ConvShape(height=region.height, width=region.width, channels=count, kernel=window,
                             stride=stride, groups=count),
             weights=np.ones((count, *window, 1), np.int8), bias=np.full(count, bias),
             multiplier=np.full(count, scale[0]), shift=np.full(count, scale[1]),
             input_zero_point=0, **limits)
-        return ConvPlan(core, widened(layer, place), fold=False)
+        return ConvPlan(core, widened(layer, region), fold=False)
 
     for number in range(1, source.pixel_words + 1):
         size = -(-source.pixel_words // number) * source.word_bytes
@@ -42,6 +42,6 @@ def sums(context, operator, source, target, window, stride, *, limits, scale, bi
         except ValueError:
             continue
         return [plan_layer(core, operator, plan,
-                           pixels_fetch(part.turned() if plan.turned else part), result, 0)
+                           pixels_fetch(part.transposed() if plan.transposed else part), result, 0)
                 for plan, (part, result) in zip(plans, parts, strict=True)]
     return None

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-__all__ = ["Place"]
+__all__ = ["Region"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Region:
     """A picture in memory: lines of pixels, each of which begins with a word of its own.
 
     Channels that fill up the last word of a pixel hold anything. A picture may be a part of
@@ -76,7 +76,7 @@ class Place:
         """The same ``base`` words further on."""
         return replace(self, base=self.base + base)
 
-    def stacked(self, pictures):
+    def batched(self, pictures):
         """As many pictures, which follow each other, as one."""
         return replace(self, height=self.height * pictures)
 
@@ -86,7 +86,7 @@ class Place:
                        height=height, width=width, line_step=stride[0] * self.line_step,
                        pixel_step=stride[1] * self.pixel_step)
 
-    def turned(self):
+    def transposed(self):
         """The same pixels with height and width exchanged."""
         return replace(self, height=self.width, width=self.height, line_step=self.pixel_step,
                        pixel_step=self.line_step)

@@ -4,17 +4,17 @@ import math
 from dataclasses import replace
 
 from systolith.compiler.memory.allocation import allocate, lower_bound
-from systolith.compiler.memory.region import Place
+from systolith.compiler.memory.region import Region
 from systolith.compiler.schedule.order import on_host
 from systolith.graph.ir import POINTWISE
 
-__all__ = ["Storage"]
+__all__ = ["TensorPlacement"]
 
 #: Operators that write a word after they have read it, and never look at it again.
 IN_PLACE = {"ADD", *POINTWISE}
 
 
-def follows(plan):
+def can_run_in_place(plan):
     """Whether a convolution has taken a line of its input before it writes that of its result.
 
     Each word is taken once, and line by line. The taps of result ``y`` reach down to ``y`` if there
@@ -26,7 +26,7 @@ def follows(plan):
     return shape.stride == (1, 1) and before < shape.span(0) and before % dilation == 0
 
 
-class Storage:
+class TensorPlacement:
     """Places of all tensors that the accelerator reads or writes.
 
     Operands of a concatenation are written to their channels of the result, unless something needs
@@ -36,9 +36,9 @@ class Storage:
 
     Attributes
     ----------
-    places : dict
+    regions : dict
         By tensor; of the first picture, without its address until :meth:`settle`.
-    twin : dict
+    pong : dict
         Those of a second run, which the host prepares while the first is under way.
 
     Parameters
@@ -50,13 +50,13 @@ class Storage:
     def __init__(self, graph, order, params, passing=()):
         self.graph, self.order = graph, order
         self.accelerated = [op for op in order if not on_host(graph, op)]
-        self.places = {tensor: self._place(tensor, params.word_bytes) for tensor in
+        self.regions = {tensor: self._place(tensor, params.word_bytes) for tensor in
                        {each for op in self.accelerated for each in (*op.inputs, *op.outputs)
                         if each >= 0 and graph.tensors[each].data is None} - set(passing)}
-        self._owner = {tensor: tensor for tensor in self.places}
+        self._owner = {tensor: tensor for tensor in self.regions}
         self.moved = []  # reshaping that is work
         self._readers = {tensor: [op for op in order if tensor in op.inputs]
-                         for tensor in self.places}
+                         for tensor in self.regions}
         for op in reversed(self.accelerated):
             if op.kind == "CONCATENATION":
                 self._join(op)
@@ -71,7 +71,7 @@ class Storage:
                              "that of the pictures, of which a network takes one at a time: "
                              "convert the model for a batch of 1")
         *lines, width, channels = (1,) * (4 - len(shape)) + shape[1:]
-        return Place(height=math.prod(lines), width=width, channels=channels,
+        return Region(height=math.prod(lines), width=width, channels=channels,
                      word_bytes=word_bytes)
 
     def owner(self, tensor):
@@ -83,28 +83,28 @@ class Storage:
     def _join(self, operator):
         """Put operands into the result where that does no harm."""
         made = {op.outputs[0] for op in self.accelerated if op.kind != "RESHAPE"}
-        joined, first = self.places[operator.outputs[0]], 0
+        joined, first = self.regions[operator.outputs[0]], 0
         for tensor in operator.inputs:
-            part = joined.slice(first, self.places[tensor].channels)
+            part = joined.slice(first, self.regions[tensor].channels)
             first += part.channels
             others = [op for op in self._readers[tensor] if op is not operator]
             if (tensor in made and operator.inputs.count(tensor) == 1
                     and self._owner[tensor] == tensor
                     and not any(op.kind == "ADD" or part.offset for op in others)):
-                self.places[tensor] = part
+                self.regions[tensor] = part
                 self._owner[tensor] = operator.outputs[0]
 
     def _reshape(self, operator):
         before, after = operator.inputs[0], operator.outputs[0]
-        x, y = self.places[before], self.places[after]
+        x, y = self.regions[before], self.regions[after]
         if x.whole and (x.channels == y.channels or (x.filled, y.filled)
                         == (x.channels, y.channels)):
-            self.places[after] = replace(x, height=y.height, width=y.width, channels=y.channels,
+            self.regions[after] = replace(x, height=y.height, width=y.width, channels=y.channels,
                                          pixel_step=0, line_step=0)
         elif all(self._flat(op) for op in self._readers[after]):
-            self.places[after] = x
+            self.regions[after] = x
         elif self._spreads(before, x):
-            self.places[before] = y
+            self.regions[before] = y
         else:
             self.moved.append(operator)
             return
@@ -117,25 +117,25 @@ class Storage:
             return math.prod(x.shape) == weights.shape[1]
         return operator.kind == "RESHAPE" or on_host(self.graph, operator)
 
-    def _spreads(self, tensor, place):
+    def _spreads(self, tensor, region):
         """Whether what computes ``tensor`` can give the pixels of what it is reshaped to: a fully
         connected layer has filters without weights for the bytes that fill up words."""
         made = next((op for op in self.accelerated if tensor in op.outputs), None)
         return (made is not None and made.kind == "FULLY_CONNECTED" and len(self._readers[tensor])
-                == 1 and place.height * place.width == 1)
+                == 1 and region.height * region.width == 1)
 
-    def settle(self, sizes, pictures=1, keep=False, plans=(), buffered=False):
+    def settle(self, sizes, pictures=1, keep=False, plans=(), double_buffered=False):
         """Give everything its address.
 
         ``sizes`` in words are those of tensors that are written in another form. With ``keep``
         nothing makes room for anything else. ``plans`` has those of convolutions by index of
-        operator. If ``buffered``, what the host reaches lies there twice, all the time. Returns
-        the words needed, and the least that any allocation would need.
+        operator. If ``double_buffered``, what the host reaches lies there twice, all the time.
+        Returns the words needed, and the least that any allocation would need.
         """
         lifetimes, own = self._lifetimes(keep), set(sizes)  # written in the order of a plan
-        ends = self._ends() if buffered else set()
+        ends = self._ends() if double_buffered else set()
         lifetimes |= dict.fromkeys(ends, (-1, len(self.order)))
-        sizes = {owner: sizes.get(owner, self.places[owner].words * pictures)
+        sizes = {owner: sizes.get(owner, self.regions[owner].words * pictures)
                  for owner in lifetimes}
         self._share(lifetimes, sizes, {} if keep else plans, own)
         sizes = {owner: sizes[owner] for owner in lifetimes}
@@ -143,8 +143,8 @@ class Storage:
             sizes["twin", owner], lifetimes["twin", owner] = sizes[owner], lifetimes[owner]
         bases, need = allocate(sizes, lifetimes)
         twins = {**bases, **{owner: bases["twin", owner] for owner in ends}}
-        self.places, self.twin = ({tensor: place.at(those[self.owner(tensor)])
-                                   for tensor, place in self.places.items()}
+        self.regions, self.pong = ({tensor: region.at(those[self.owner(tensor)])
+                                   for tensor, region in self.regions.items()}
                                   for those in (bases, twins))
         return need, lower_bound(sizes, lifetimes)
 
@@ -154,7 +154,7 @@ class Storage:
         local = (op for op in self.order if on_host(self.graph, op))
         reached = {*self.graph.inputs, *self.graph.outputs, *(
             tensor for op in local for tensor in (*op.inputs, *op.outputs))}
-        return {self.owner(tensor) for tensor in reached & set(self.places)}
+        return {self.owner(tensor) for tensor in reached & set(self.regions)}
 
     def _lifetimes(self, keep):
         """First and last step of each memory, by its owner."""
@@ -167,12 +167,12 @@ class Storage:
             lifetimes[owner] = min(first, step), max(last, step)
 
         for tensor in self.graph.inputs:
-            if tensor in self.places:
+            if tensor in self.regions:
                 alive(tensor, -1)
         for step, op in enumerate(self.order):
-            for tensor in {*op.inputs, *op.outputs} & set(self.places):
+            for tensor in {*op.inputs, *op.outputs} & set(self.regions):
                 alive(tensor, step)
-        for tensor in self.places if keep else set(self.graph.outputs) & set(self.places):
+        for tensor in self.regions if keep else set(self.graph.outputs) & set(self.regions):
             alive(tensor, end)
         return lifetimes
 
@@ -181,17 +181,18 @@ class Storage:
         lie in the order of their plan, if that is turned."""
         for step, op in enumerate(self.order):
             result = op.outputs[0]
-            in_place = op.kind in IN_PLACE or (op.index in plans and follows(plans[op.index]))
+            in_place = op.kind in IN_PLACE or (
+                op.index in plans and can_run_in_place(plans[op.index]))
             if not in_place or self._owner.get(result) != result:
                 continue
             for tensor in op.inputs:
-                if tensor not in self.places or (tensor in own and plans[op.index].turned):
+                if tensor not in self.regions or (tensor in own and plans[op.index].transposed):
                     continue
                 owner = self.owner(tensor)
                 if (lifetimes[owner][1] == step == lifetimes[result][0]
                         and sizes[owner] == sizes[result]
-                        and self.places[owner].alike(self.places[tensor])
-                        and self.places[tensor].alike(self.places[result])):
+                        and self.regions[owner].alike(self.regions[tensor])
+                        and self.regions[tensor].alike(self.regions[result])):
                     self._owner[result] = owner
                     lifetimes[owner] = lifetimes[owner][0], lifetimes.pop(result)[1]
                     break

@@ -1,9 +1,9 @@
 from dataclasses import replace
 
-__all__ = ["write_inputs"]
+__all__ = ["absorb_input_reshapes"]
 
 
-def write_inputs(graph):
+def absorb_input_reshapes(graph):
     """``graph`` without the operators that are no work for whoever writes its inputs: a RESHAPE, or
     a QUANTIZE to the same scale, that is the only reader. The inputs are their results instead.
     """

@@ -8,7 +8,7 @@ from systolith.compiler.passes.fold_constants import activations_of
 from systolith.graph.interpreter import run_operator
 from systolith.graph.ir import POINTWISE
 
-__all__ = ["Live", "flat"]
+__all__ = ["ChannelAnalysis", "flat"]
 
 #: Operators that take each channel by itself to the same channel.
 CHANNELWISE = {"AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN", "RESIZE_NEAREST_NEIGHBOR", "ADD", "PAD",
@@ -20,7 +20,7 @@ def flat(channels, count):
     return np.tile(channels, count // len(channels))
 
 
-class Live:
+class ChannelAnalysis:
     """Channels of the activations of a graph, by index of tensor.
 
     Attributes

@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from systolith.compiler.passes.channel_analysis import Live, flat
+from systolith.compiler.passes.channel_analysis import ChannelAnalysis, flat
 from systolith.compiler.passes.fold_constants import activations_of
 
-__all__ = ["remove_channels"]
+__all__ = ["remove_dead_channels"]
 
 
-def remove_channels(graph):
+def remove_dead_channels(graph):
     """``graph`` without the channels that nothing depends on.
 
     A channel whose weights are all zero is a constant, and what is computed from constants alone
@@ -17,7 +17,7 @@ def remove_channels(graph):
     in that way, or meet with zeros only, is removed, together with what it alone was computed for.
     Inputs and results of the graph stay as they are.
     """
-    live = Live(graph)
+    live = ChannelAnalysis(graph)
     if not any(drop.any() for drop in live.drop.values()):
         return graph
     return _Removal(graph, live).graph

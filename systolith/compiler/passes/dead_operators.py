@@ -1,9 +1,9 @@
 from dataclasses import replace
 
-__all__ = ["drop_unused"]
+__all__ = ["remove_dead_operators"]
 
 
-def drop_unused(graph):
+def remove_dead_operators(graph):
     """``graph`` without the operators whose results nothing reads."""
     wanted, kept = set(graph.outputs), []
     for op in reversed(graph.operators):

@@ -10,34 +10,34 @@ from systolith.compiler.lowering.pooling import spans
 from systolith.compiler.tiling.conv_layers import CONVOLUTIONS
 from systolith.graph.ir import POINTWISE
 
-__all__ = ["conv_plans", "stacks"]
+__all__ = ["conv_plans", "can_batch"]
 
 #: What looks at a line, or at less, and gives as many lines as it takes, or a multiple.
 LINEWISE = {"ADD", "CONCATENATION", "MEAN", "RESIZE_NEAREST_NEIGHBOR", *POINTWISE}
 
 
-def conv_plans(core, graph, storage, dense, pictures, compact):
+def conv_plans(core, graph, placement, dense, pictures, compact):
     """The :class:`~systolith.compiler.tiling.tiling.ConvPlan` of each convolution by index of
     operator, and the indices of those which take all ``pictures``. Lines of ``dense`` inputs may be
     interleaved, but for ``compact`` ones."""
-    plans, stacked = {}, set()
-    for op in storage.accelerated:
+    plans, batched = {}, set()
+    for op in placement.accelerated:
         if op.kind in CONVOLUTIONS:
-            place, target = (storage.places[each] for each in (op.inputs[0], op.outputs[0]))
+            region, target = (placement.regions[each] for each in (op.inputs[0], op.outputs[0]))
             order = {"dense": op.inputs[0] in dense, "compact": compact}
-            if pictures > 1 and stacks(graph, op, pictures):
+            if pictures > 1 and can_batch(graph, op, pictures):
                 try:
-                    plans[op.index] = conv_plan(core, graph, op, place, target,
+                    plans[op.index] = conv_plan(core, graph, op, region, target,
                                                 pictures=pictures, **order)
-                    stacked.add(op.index)
+                    batched.add(op.index)
                     continue
                 except ValueError:
                     pass  # too many lines for the build
-            plans[op.index] = conv_plan(core, graph, op, place, target, **order)
-    return plans, stacked
+            plans[op.index] = conv_plan(core, graph, op, region, target, **order)
+    return plans, batched
 
 
-def stacks(graph, operator, pictures):
+def can_batch(graph, operator, pictures):
     """Whether ``operator`` could take ``pictures`` at once."""
     y, attributes = graph.result(operator), operator.attributes
     lines = y.shape[1] if len(y.shape) == 4 else 1

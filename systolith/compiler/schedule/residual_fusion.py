@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 from systolith.compiler.cost.layers import CycleModel
-from systolith.compiler.memory.tensor_placement import follows
+from systolith.compiler.memory.tensor_placement import can_run_in_place
 
-__all__ = ["choose_sums", "in_place", "next_to_each_other"]
+__all__ = ["choose_fused_adds", "in_place", "next_to_each_other"]
 
 #: Convolutions that a sum may follow.
 BEFORE = {"CONV_2D", "DEPTHWISE_CONV_2D"}
 
 
-def choose_sums(context, operators, params, lower):
+def choose_fused_adds(context, operators, params, lower):
     """The ADD that is to take place in a convolution, by the index of that, where it saves cycles.
 
     ``operators`` are those of the accelerator, ``lower`` makes layers of one in a context. Nothing
@@ -64,19 +64,19 @@ def next_to_each_other(order, sums):
     return after
 
 
-def in_place(storage, sums, plans):
+def in_place(placement, sums, plans):
     """Those of ``sums`` whose result lies where the other operand did, which is there until then
     even if the convolution reads it as well."""
     kept = {}
-    for op in storage.order:
+    for op in placement.order:
         if op.index not in sums:
             continue
         total = sums[op.index]
         other, = (tensor for tensor in total.inputs if tensor != op.outputs[0])
-        places = storage.places
-        if (other in places and places[other] == places[total.outputs[0]]
-                and storage.owner(other) == storage.owner(total.outputs[0])
-                and (op.inputs[0] not in places or follows(plans[op.index])
-                     or storage.owner(op.inputs[0]) != storage.owner(other))):
+        regions = placement.regions
+        if (other in regions and regions[other] == regions[total.outputs[0]]
+                and placement.owner(other) == placement.owner(total.outputs[0])
+                and (op.inputs[0] not in regions or can_run_in_place(plans[op.index])
+                     or placement.owner(op.inputs[0]) != placement.owner(other))):
             kept[op.index] = total
     return kept

@@ -4,23 +4,23 @@ from dataclasses import dataclass, replace
 
 from rtl.conv2d import Conv2d
 
-__all__ = ["Way", "ways_of"]
+__all__ = ["Mapping", "mappings_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
+class Mapping:
     """One of them.
 
     ``layer`` is the :class:`~systolith.compiler.tiling.tiling.ConvLayer` as its pictures go in:
-    with height and width exchanged if ``turned``. ``shape`` is that of the lines, which those under
-    the kernel make up between them if ``folded``. With ``fir`` a depthwise layer runs as filters
-    down the columns.
+    with height and width exchanged if ``transposed``. ``shape`` is that of the lines, which those
+    under the kernel make up between them if ``folded``. With ``fir`` a depthwise layer runs as
+    filters down the columns.
     """
 
     core: Conv2d
     layer: object
     fir: bool
-    turned: bool
+    transposed: bool
     folded: bool = False
 
     def __post_init__(self):
@@ -49,14 +49,14 @@ class Way:
         return self.shape.height * self.shape.line_words(self.core.im2col_params.word_bytes)
 
     @property
-    def narrow(self):
+    def short_acc(self):
         """1 if all sums are requantised in a cycle less than others, else 0."""
-        return self.layer.narrow(self.core)
+        return self.layer.short_acc(self.core)
 
-    def scattered(self, lanes):
+    def scattered(self, drain_lanes):
         """Whether the channels of a beat do not lie side by side in the result."""
         filters = len(self.layer.weights) // self.shape.groups
-        return filters > 1 if self.fir else self.shape.groups > 1 and filters % lanes > 0
+        return filters > 1 if self.fir else self.shape.groups > 1 and filters % drain_lanes > 0
 
     def config(self, band):
         """Fields for the im2col unit; raises :exc:`ValueError` if the build is exceeded."""
@@ -98,29 +98,36 @@ class Way:
         return least["buffer_bytes"] + 8 * self.core.array.cols * least["depth"]
 
 
-def ways_of(core, layer, fold=True, turn=True):
+def mappings_of(core, layer, fold=True, transpose=True):
     """Those of which each is the best for some build, and what each can take: (way, longest band).
 
     Pictures are only folded or turned if whoever feeds the core can do that. Raises
     :exc:`ValueError` if none is possible: why the plainest one is not.
     """
-    ways, why = [], None
-    for turned in (False, True)[:1 + turn]:
-        lying = layer.transposed() if turned else layer
-        plain = Way(core=core, layer=lying, fir=False, turned=turned)
+    mappings, why = [], None
+    for transposed in (False, True)[:1 + transpose]:
+        lying = layer.transposed() if transposed else layer
+        plain = Mapping(core=core, layer=lying, fir=False, transposed=transposed)
         able = [plain]
         if fold and _folds(core, lying.shape, plain.row_tiles):
-            able = [Way(core=core, layer=lying, fir=False, turned=turned, folded=True), plain]
+            able = [
+    Mapping(
+        core=core,
+        layer=lying,
+        fir=False,
+        transposed=transposed,
+        folded=True),
+         plain]
         if layer.depthwise and core.array.fir_rows:
-            able.append(Way(core=core, layer=lying, fir=True, turned=turned))
-        for way in able:
+            able.append(Mapping(core=core, layer=lying, fir=True, transposed=transposed))
+        for mapping in able:
             try:
-                ways.append((way, way.longest()))
+                mappings.append((mapping, mapping.longest()))
             except ValueError as error:
                 why = why or error
-    if not ways:
+    if not mappings:
         raise why
-    return ways
+    return mappings
 
 
 def _folds(core, shape, row_tiles):

@@ -10,7 +10,7 @@ from rtl.accelerator.params import TOTAL_BITS
 from rtl.im2col import ConvShape
 from rtl.validate import integer
 from systolith.compiler.tiling.bands import band_bounds, choose
-from systolith.compiler.tiling.mappings import ways_of
+from systolith.compiler.tiling.mappings import mappings_of
 
 __all__ = ["ConvLayer", "ConvPlan", "GemmPlan"]
 
@@ -62,7 +62,7 @@ class GemmPlan:
 
     def vectors(self):
         """Fields of the payloads of ``i``."""
-        rows, lanes = self.core.array.rows, self.core.array.lanes
+        rows, drain_lanes = self.core.array.rows, self.core.array.vector_bytes
         parts = []
         for top, end in self.bands:
             part = self._a[top:end].transpose(2, 0, 1, 3)        # row tile, vector, lane, tap
@@ -73,7 +73,7 @@ class GemmPlan:
             parts += [(part, *flags.reshape(4, -1))] * self.col_tiles
         data, first, last, start, done = (np.concatenate(field) for field in zip(*parts,
                                                                                  strict=True))
-        data = np.pad(data, ((0, 0), (0, 0), (0, lanes - rows))).reshape(len(data), -1)
+        data = np.pad(data, ((0, 0), (0, 0), (0, drain_lanes - rows))).reshape(len(data), -1)
         one = np.ones_like(first)
         return {"data": data, "first": first, "last": last, "start": start, "done": done,
                 "keep": one, "fir": one * 0}
@@ -84,26 +84,26 @@ class GemmPlan:
 
     def channel_params(self, params):
         """Beats of per-channel ``params`` (a dict of arrays of N) for the requantizer."""
-        cols, lanes = self.core.array.cols, self.core.lanes
-        return {name: np.tile(_fill(values, 0, cols).reshape(-1, lanes), (len(self.bands), 1))
+        cols, drain_lanes = self.core.array.cols, self.core.drain_lanes
+        return {name: np.tile(_fill(values, 0, cols).reshape(-1, drain_lanes), (len(self.bands), 1))
                 for name, values in params.items()}
 
     @property
     def beats(self):
         """Beats that leave on ``o``."""
         pixels = self.steps * self.core.pixel_lanes
-        return pixels * self.col_tiles * self.core.array.cols // self.core.lanes
+        return pixels * self.col_tiles * self.core.array.cols // self.core.drain_lanes
 
     def gather(self, beats):
-        """The product (M, N) from the ``beats`` (count, lanes) that left."""
-        cols, lanes = self.core.array.cols, self.core.lanes
+        """The product (M, N) from the ``beats`` (count, drain_lanes) that left."""
+        cols, drain_lanes = self.core.array.cols, self.core.drain_lanes
         out, at = [], 0
         for top, end in self.bands:
             count = (end - top) * self.core.pixel_lanes
-            shape = self.col_tiles, cols // lanes, count, lanes
-            part = beats[at:at + np.prod(shape) // lanes].reshape(shape)
+            shape = self.col_tiles, cols // drain_lanes, count, drain_lanes
+            part = beats[at:at + np.prod(shape) // drain_lanes].reshape(shape)
             out.append(part.transpose(2, 0, 1, 3).reshape(count, -1)[:, :self.n])
-            at += np.prod(shape) // lanes
+            at += np.prod(shape) // drain_lanes
         return np.concatenate(out)[:self.m]
 
 
@@ -167,20 +167,20 @@ class ConvLayer:
     def _totals(self):
         return [sums + self.folded_bias() for sums in self._sums]
 
-    def narrow(self, core):
+    def short_acc(self, core):
         """1 if ``core`` requantises all sums in a cycle less than others, else 0."""
-        if core.narrow_range is None:
+        if core.short_acc_range is None:
             return 0
-        (low, high), (least, most) = self._totals, core.narrow_range
+        (low, high), (least, most) = self._totals, core.short_acc_range
         return int(low.min() >= least and high.max() <= most)
 
     def transposed(self):
         """The same layer over pictures with height and width exchanged."""
         shape = self.shape
-        turned = {name: getattr(shape, name)[::-1]
+        transposed = {name: getattr(shape, name)[::-1]
                   for name in ("kernel", "stride", "dilation", "padding")}
         return replace(self, weights=self.weights.transpose(0, 2, 1, 3), shape=replace(
-            shape, height=shape.width, width=shape.height, **turned))
+            shape, height=shape.width, width=shape.height, **transposed))
 
     def folded_bias(self):
         """``bias - z * sum(w)``, in 32 bits: what the zero point of the input amounts to."""
@@ -191,9 +191,9 @@ class ConvLayer:
 class ConvPlan:
     """How a layer runs on a :class:`Conv2d`: folding, FIR, band, and the streams.
 
-    The fastest way and band by the model of cycles, unless given: ``way`` is one of those of
-    :func:`ways_of`. Pictures are only interleaved with ``fold`` and only turned with ``turn``, if
-    what feeds the core can do that.
+    The fastest way and band by the model of cycles, unless given: ``mapping`` is one of those of
+    :func:`mappings_of`. Pictures are only interleaved with ``fold`` and only turned with
+    ``transpose``, if what feeds the core can do that.
 
     Raises :exc:`ValueError` for what exceeds the build: what does, and by how much.
 
@@ -205,32 +205,35 @@ class ConvPlan:
         The lines of the kernel are interleaved on input, so that taps fold across them.
     fir : :class:`bool`
         A depthwise layer that runs as FIR filters down the columns.
-    turned : :class:`bool`
+    transposed : :class:`bool`
         Pictures go in with height and width exchanged.
     scattered : :class:`bool`
         The channels of a beat do not lie side by side.
     """
 
-    def __init__(self, core, layer, band=None, *, fold=True, turn=True, way=None):
-        ways = ways_of(core, layer, fold, turn) if way is None else [(way, way.longest())]
+    def __init__(self, core, layer, band=None, *, fold=True, transpose=True, mapping=None):
+        mappings = mappings_of(
+    core, layer, fold, transpose) if mapping is None else [
+        (mapping, mapping.longest())]
         if band is not None:
-            most = max(core.depth // way.shape.out_width for way, _ in ways)
+            most = max(core.depth // mapping.shape.out_width for mapping, _ in mappings)
             band = integer("band", band, 1, most)
-            longest = max(most for _, most in ways)
-            ways = [(way, most) for way, most in ways if min(band, way.lines) <= most]
-            if not ways:
+            longest = max(most for _, most in mappings)
+            mappings = [(mapping, most)
+                         for mapping, most in mappings if min(band, mapping.lines) <= most]
+            if not mappings:
                 raise ValueError(f"the line buffer of this build holds bands of {longest} lines at "
                                  f"the most, not of {band}")
-        way, best = choose(core, ways, band)
-        self.core, self.layer, self.shape = core, way.layer, way.shape
-        self.fir, self.turned, self.folded = way.fir, way.turned, way.folded
-        self.row_tiles, self.tiles, self.groups = way.row_tiles, way.tiles, way.groups
-        self.trail, self.lines = way.trail, way.lines
+        mapping, best = choose(core, mappings, band)
+        self.core, self.layer, self.shape = core, mapping.layer, mapping.shape
+        self.fir, self.transposed, self.folded = mapping.fir, mapping.transposed, mapping.folded
+        self.row_tiles, self.tiles, self.groups = mapping.row_tiles, mapping.tiles, mapping.groups
+        self.trail, self.lines = mapping.trail, mapping.lines
         self.band = best if band is None else band
-        self.scattered = way.scattered(core.lanes)
-        self.layer_config = way.config(self.band)
+        self.scattered = mapping.scattered(core.drain_lanes)
+        self.layer_config = mapping.config(self.band)
         # Of those that fit, what takes the least memory.
-        least = min((way for way, _ in ways), key=lambda way: way.memory).least
+        least = min((mapping for mapping, _ in mappings), key=lambda mapping: mapping.memory).least
         self.least = {**least, "sum_bits": layer.sum_bits}
 
     def config(self):
@@ -247,12 +250,12 @@ class ConvPlan:
     def words(self, pictures):
         """Input words (count, word_bytes) of int8 ``pictures`` (n, h, w, c)."""
         shape = self.layer.shape
-        size = (shape.width, shape.height) if self.turned else (shape.height, shape.width)
+        size = (shape.width, shape.height) if self.transposed else (shape.height, shape.width)
         expected = shape.pictures, *size, shape.channels
         if pictures.shape != expected or pictures.dtype != np.int8:
             raise ValueError(f"pictures must be int8 of shape {expected}, not {pictures.dtype} of "
                              f"shape {pictures.shape}")
-        if self.turned:
+        if self.transposed:
             pictures = pictures.transpose(0, 2, 1, 3)
         if self.folded:
             pictures = _fold(pictures, self.layer.shape, self.layer.input_zero_point)
@@ -311,7 +314,7 @@ class ConvPlan:
 
     def channel_params(self):
         """Fields of the payloads of ``params``, for each band."""
-        return {name: np.tile(values.reshape(-1, self.core.lanes), (self.repeats, 1))
+        return {name: np.tile(values.reshape(-1, self.core.drain_lanes), (self.repeats, 1))
                 for name, values in self.band_params().items()}
 
     def band_params(self):
@@ -328,11 +331,11 @@ class ConvPlan:
         """Beats that leave on ``o``."""
         shape = self.shape
         pixels = shape.pictures * self.lines * self.core.pixel_lanes * shape.out_width
-        return pixels * len(self._passes()) * self.core.array.cols // self.core.lanes
+        return pixels * len(self._passes()) * self.core.array.cols // self.core.drain_lanes
 
     def gather(self, beats):
-        """Output pictures (n, oh, ow, cout) from the ``beats`` (count, lanes) that left."""
-        shape, cols, lanes = self.shape, self.core.array.cols, self.core.lanes
+        """Output pictures (n, oh, ow, cout) from the ``beats`` (count, drain_lanes) that left."""
+        shape, cols, drain_lanes = self.shape, self.core.array.cols, self.core.drain_lanes
         pixel_lanes, passes = self.core.pixel_lanes, self._passes().reshape(-1)
         out = np.empty((shape.pictures, shape.out_height, shape.out_width,
                         len(self.layer.weights)), beats.dtype)
@@ -340,15 +343,16 @@ class ConvPlan:
         for picture in out:
             top = 0
             for lines in self.bands:
-                block = (len(passes) // cols, cols // lanes, lines, shape.out_width, pixel_lanes,
-                         lanes)
-                count = np.prod(block) // lanes
+                block = (len(passes) // cols, cols // drain_lanes, lines, shape.out_width,
+                         pixel_lanes,
+                         drain_lanes)
+                count = np.prod(block) // drain_lanes
                 part = beats[at:at + count].reshape(block).transpose(2, 4, 3, 0, 1, 5)
                 part = part.reshape(lines * pixel_lanes, shape.out_width, -1)
                 part = part[:shape.out_height - top, :, passes >= 0]
                 picture[top:top + len(part)][..., passes[passes >= 0]] = part
                 at, top = at + count, top + len(part)
-        return out.transpose(0, 2, 1, 3) if self.turned else out
+        return out.transpose(0, 2, 1, 3) if self.transposed else out
 
 
 def _fold(pictures, shape, pad):

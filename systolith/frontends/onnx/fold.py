@@ -6,7 +6,7 @@ from onnx import numpy_helper
 from systolith.frontends.onnx.node import single
 from systolith.frontends.onnx.values import Constant, Refusal
 
-__all__ = ["CHECKS", "MOST"]
+__all__ = ["CONVERTERS", "MOST"]
 
 #: Most elements of a constant that is computed.
 MOST = 4096
@@ -112,7 +112,7 @@ def _folded(function):
 
 
 #: What is computed at import where all operands are constants; Shape and Constant always are.
-CHECKS = {kind: _folded(function) for kind, function in {
+CONVERTERS = {kind: _folded(function) for kind, function in {
     "Constant": _constant,
     "Shape": _shape,
     "Gather": _gather,

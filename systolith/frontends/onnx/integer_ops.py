@@ -16,7 +16,7 @@ from systolith.frontends.onnx import shape_ops as moves
 from systolith.frontends.onnx.node import single, zero_points_of
 from systolith.frontends.onnx.values import Constant, Refusal, Sums
 
-__all__ = ["CHECKS", "add", "dequantize", "finish"]
+__all__ = ["CONVERTERS", "add", "dequantize", "finish"]
 
 #: Most sums that are tried.
 MOST_SUMS = 1 << 24
@@ -172,7 +172,7 @@ def finish(value, scale, zero_point, unsigned):
 
 
 #: What computes sums, and what follows them.
-CHECKS = {
+CONVERTERS = {
     "ConvInteger": _layer(layers.Convolution, 0),
     "MatMulInteger": _layer(layers.MatMul, -1),
     "Cast": _cast,

@@ -24,7 +24,7 @@ from systolith.frontends.onnx.values import (
     Weights,
 )
 
-__all__ = ["CHECKS", "REFUSED"]
+__all__ = ["CONVERTERS", "REFUSED"]
 
 
 def _plain(node):
@@ -272,7 +272,7 @@ def _refused(reason):
 
 
 #: Operators on floats, of the domain "".
-CHECKS = {
+CONVERTERS = {
     "QuantizeLinear": _quantize,
     "DequantizeLinear": _dequantize,
     "Conv": _layer(layers.Convolution, 0),

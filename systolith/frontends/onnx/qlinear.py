@@ -7,7 +7,7 @@ from systolith.frontends.onnx.builder import FULL, Quantisation
 from systolith.frontends.onnx.node import positive, quantisation_of
 from systolith.frontends.onnx.values import Activation, Refusal, in_order
 
-__all__ = ["CHECKS", "add", "concatenate"]
+__all__ = ["CONVERTERS", "add", "concatenate"]
 
 
 def quantised(node, position):
@@ -149,7 +149,7 @@ def _softmax(node):
 
 
 #: Operators with scales among their operands, of the domains "" and "com.microsoft".
-CHECKS = {
+CONVERTERS = {
     "QLinearConv": _conv,
     "QLinearMatMul": _matmul,
     "QGemm": _gemm,

@@ -30,8 +30,9 @@ DAMAGE = (DecodeError, struct.error, IndexError, KeyError, TypeError, ValueError
 #: Versions of the operator sets that are read.
 VERSIONS = {"": range(7, 29), "com.microsoft": range(1, 2)}
 
-CHECKS = {"": fold.CHECKS | moves.CHECKS | sums.CHECKS | qdq.CHECKS | qdq.REFUSED | qlinear.CHECKS,
-          "com.microsoft": qlinear.CHECKS}
+CONVERTERS = {"": fold.CONVERTERS | moves.CONVERTERS | sums.CONVERTERS | qdq.CONVERTERS
+              | qdq.REFUSED | qlinear.CONVERTERS,
+          "com.microsoft": qlinear.CONVERTERS}
 
 
 def read_onnx(source):
@@ -65,7 +66,8 @@ def _checked(data):
 
 
 class _Reader:
-    """Walks the operators of a model in the order of the file, which is one they can run in."""
+    """Walks the operators of a model in the order of the file, which is one they
+    can run in."""
 
     def __init__(self, model):
         graph = model.graph
@@ -90,7 +92,7 @@ class _Reader:
                     if (text := self._read(index, node))]
         if refusals:
             count = f"{len(refusals)} of {len(graph.node)} operators cannot run:"
-            known = ", ".join(sorted({kind for checks in CHECKS.values() for kind in checks}
+            known = ", ".join(sorted({kind for checks in CONVERTERS.values() for kind in checks}
                                      - set(qdq.REFUSED)))
             raise ModelError("\n  ".join([count, *refusals, f"these are supported: {known}"]))
         outputs = edges.leave(graph, self.builder, self.values)
@@ -131,7 +133,7 @@ class _Reader:
 
     def _value(self, kind, domain, node, inputs):
         """What an operator computes, or :data:`None` where it reads what a refused one would."""
-        checks = CHECKS.get(domain, {})
+        checks = CONVERTERS.get(domain, {})
         if kind not in checks:
             raise Refusal("not supported" + (f" in the domain {_text(domain)}" if domain else ""))
         if any(name and value is None for name, value in zip(node.input, inputs, strict=True)):
@@ -140,9 +142,9 @@ class _Reader:
             raise Refusal(f"it has {len(inputs)} operands, more than {MOST_OPERANDS}")
         check = checks[kind]
         # A Shape needs no numbers; others are computed here where all their operands are known.
-        if kind in fold.CHECKS and (kind == "Shape" or all(
+        if kind in fold.CONVERTERS and (kind == "Shape" or all(
                 isinstance(value, Constant) for value in inputs)):
-            check = fold.CHECKS[kind]
+            check = fold.CONVERTERS[kind]
         return check(Node(
             kind=kind, name=_text(node.name), inputs=tuple(inputs), outputs=tuple(node.output),
             attributes={attribute.name: attribute for attribute in node.attribute},

@@ -19,7 +19,7 @@ from systolith.frontends.onnx.values import (
     Weights,
 )
 
-__all__ = ["CHECKS", "bounds_of", "quantised_bounds", "unbounded"]
+__all__ = ["CONVERTERS", "bounds_of", "quantised_bounds", "unbounded"]
 
 #: Indices of the input that a pixel of an enlarged picture is nearest to, by how the file says
 #: where that is: of the place ``i`` in the result, the factor ``f``, the sizes ``n`` and ``m``.
@@ -306,7 +306,7 @@ def _clamp(node):
 
 
 #: What moves numbers or chooses among them, of integers and of floats.
-CHECKS = {
+CONVERTERS = {
     "Reshape": _moving(_reshape),
     "Flatten": _moving(_flatten),
     "Squeeze": _moving(_squeeze),

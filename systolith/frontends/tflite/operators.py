@@ -18,7 +18,7 @@ from systolith.frontends.tflite.node import (
     window,
 )
 
-__all__ = ["CHECKS"]
+__all__ = ["CONVERTERS"]
 
 #: Most elements of an axis that a softmax goes over: the sum of as many exponentials fits 32 bits.
 MOST_CLASSES = 4095
@@ -266,7 +266,7 @@ def _pad(node):
 
 #: From the name of each supported operator to the function that checks it and gives the attributes
 #: of :class:`systolith.graph.ir.Operator`.
-CHECKS = {
+CONVERTERS = {
     "CONV_2D": layers.conv,
     "DEPTHWISE_CONV_2D": layers.depthwise,
     "TRANSPOSE_CONV": layers.transpose_conv,

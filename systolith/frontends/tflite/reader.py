@@ -10,7 +10,7 @@ from flatbuffers import number_types
 from systolith.frontends.source import read_source
 from systolith.frontends.tflite.io_tensors import Ends
 from systolith.frontends.tflite.node import Node, Refusal
-from systolith.frontends.tflite.operators import CHECKS
+from systolith.frontends.tflite.operators import CONVERTERS
 from systolith.graph.ir import Graph, ModelError, Operator, Tensor
 
 __all__ = ["read_tflite"]
@@ -185,8 +185,8 @@ def _operands(index, kind, table, count):
 
 
 def _operator(index, kind, table, inputs, outputs, tensors):
-    if kind not in CHECKS:
-        raise Refusal(f"not supported; these are: {', '.join(CHECKS)}")
+    if kind not in CONVERTERS:
+        raise Refusal(f"not supported; these are: {', '.join(CONVERTERS)}")
     if -1 in outputs:
         raise Refusal("an output is left out")
     options = table.BuiltinOptions()
@@ -196,7 +196,7 @@ def _operator(index, kind, table, inputs, outputs, tensors):
         options = typed
     node = Node(kind, tuple(None if position < 0 else tensors[position] for position in inputs),
                 tuple(tensors[position] for position in outputs), options)
-    attributes = CHECKS[kind](node)
+    attributes = CONVERTERS[kind](node)
     if kind in {"SQUEEZE", "EXPAND_DIMS"}:
         kind, inputs = "RESHAPE", inputs[:1]
     return Operator(kind=kind, inputs=inputs, outputs=outputs, attributes=attributes, index=index)

@@ -21,7 +21,7 @@ FIRST_WORDS, LEAST_WORDS = 16, 4
 #: back; and at the most.
 RETRY, RETRY_MOST = 0.05, 0.25
 #: Seconds without any progress after which the link is given up.
-PATIENCE = 10.0
+TIMEOUT = 10.0
 
 
 class NoAnswer(LinkError):
@@ -73,7 +73,7 @@ class Channel:
     Parameters
     ----------
     pipe : :class:`~systolith.runtime.link.pipe.Pipe`
-    patience : number
+    timeout : number
         Seconds without any progress after which the link is given up.
     seed : hashable
         Of the numbers that tell conversations apart.
@@ -88,9 +88,9 @@ class Channel:
         From any method: :exc:`NoAnswer`, :exc:`BoardReset`, or a pipe that is gone.
     """
 
-    def __init__(self, pipe, *, patience=PATIENCE, seed=None):
+    def __init__(self, pipe, *, timeout=TIMEOUT, seed=None):
         self.pipe = pipe
-        self.patience = patience
+        self.timeout = timeout
         self.counts = Counts()
         self._random = random.Random(seed)
         self._unframer = Unframer()
@@ -102,13 +102,13 @@ class Channel:
 
     # A conversation begins
 
-    def hello(self, *, abort=False, patience=None):
+    def hello(self, *, abort=False, timeout=None):
         """Begin anew, after ``abort`` with a board that was reset but for its memories.
 
-        Raises :exc:`NoAnswer` after ``patience`` seconds, and :exc:`LinkError` for a board that
+        Raises :exc:`NoAnswer` after ``timeout`` seconds, and :exc:`LinkError` for a board that
         speaks another version.
         """
-        patience = self.patience if patience is None else patience
+        timeout = self.timeout if timeout is None else timeout
         kind = Kind.ABORT if abort else Kind.HELLO
         nonce = self._random.randbytes(4)
         self._sequence = self._random.randrange(256)
@@ -117,7 +117,7 @@ class Channel:
         self.pipe.discard()
         request = self._request(kind, 0, nonce)
         heard, began = self.counts.bytes_in, self.pipe.now()
-        while self.pipe.now() - began < patience:
+        while self.pipe.now() - began < timeout:
             self._send(b"\0" + request.encoded)  # ends what may have been on its way
             self.counts.frames += 1
             until = self.pipe.now() + self._retry
@@ -186,9 +186,9 @@ class Channel:
         self.flush()
         return self.pipe.now() - began
 
-    def flush(self, patience=None):
-        """Until all is answered; ``patience`` as of the channel, if it is another."""
-        self._pump(lambda: not self._flight, patience)
+    def flush(self, timeout=None):
+        """Until all is answered; ``timeout`` as of the channel, if it is another."""
+        self._pump(lambda: not self._flight, timeout)
 
     # Frames
 
@@ -213,9 +213,9 @@ class Channel:
     def _make_room(self):
         self._pump(lambda: len(self._flight) < self._window, None)
 
-    def _pump(self, enough, patience):
+    def _pump(self, enough, timeout):
         """Take answers until there are ``enough``; send again what gets none."""
-        patience = self.patience if patience is None else patience
+        timeout = self.timeout if timeout is None else timeout
         progress = self.pipe.now()
         retry = progress + self._retry
         while not enough():
@@ -225,9 +225,9 @@ class Channel:
             now = self.pipe.now()
             if len(self._flight) < done:
                 progress, retry = now, now + self._retry
-            elif now - progress > patience:
+            elif now - progress > timeout:
                 raise NoAnswer(f"{self.pipe.name}: the board has not answered for "
-                               f"{patience:g} s; is it still plugged in?")
+                               f"{timeout:g} s; is it still plugged in?")
             elif now >= retry:
                 self._again()
                 retry = now + self._retry
