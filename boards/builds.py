@@ -32,7 +32,7 @@ def lfe5u_25_build(sdram_bits=0):
 
 def lfe5u_45_build(sdram_bits=0):
     """12x8 products for an LFE5U-45F: 100 of its 108 block RAMs, 42 of them for weights; or, if
-    these lie in SDRAM, more of them for tensors, parameters and layers: networks of pictures of
+    these lie in SDRAM, more of them for tensors, parameters and layers: networks of images of
     96x96, such as MLPerf Tiny's visual wake words, and wide fully connected ones then find room."""
     memories = {"sdram_bits": sdram_bits, "weight_bytes": 1 << 22, "activation_bytes": 65536,
                 "channels": 4096, "program_words": 1024}

@@ -87,7 +87,7 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
         return Requantizer(drain_lanes=drain_lanes, cycles=requantize, rounding=rounding)
     if core == "im2col":
         fir = settings["fir_rows"] > 0
-        return Im2col(Im2colParams(rows=rows, drain_lanes=max(rows, cols) if fir else rows, fir=fir,
+        return Im2col(Im2colParams(rows=rows, vector_bytes=max(rows, cols) if fir else rows, fir=fir,
                                    output_register=fast, **buffer))
     if multipliers is None:
         multipliers = MULTIPLIERS[family]
@@ -111,7 +111,7 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
             array=array, **rest, **memories, **lines, buffer_bytes=settings["buffer_bytes"]),
             bus=settings["bus"])
     return Conv2d(array, **rest, **buffer, **lines, counter=not small,
-                  **({"max_pictures": 16} if small else {}))
+                  **({"max_images": 16} if small else {}))
 
 
 def _lanes(core, cols, most):

@@ -18,7 +18,7 @@ class Conv2d(wiring.Component):
     accepted when its last output has left. Weights and parameters come in the order in which they
     are used: for each band, for each pass, the rows of each row tile; and a beat of parameters for
     each channel group. Outputs leave in the order band, pass, channel group, pixel of the band,
-    pixel lane. Lanes take the lines of a picture in turns; what the last ones have beyond the last
+    pixel lane. Lanes take the lines of an image in turns; what the last ones have beyond the last
     line leaves too, and means nothing.
 
     Parameters
@@ -29,7 +29,7 @@ class Conv2d(wiring.Component):
         As of :class:`Gemm`.
     counter : :class:`bool`
         Whether there is a cycle counter.
-    buffer_bytes, word_bytes, max_lines, max_pictures
+    buffer_bytes, word_bytes, max_lines, max_images
         As of :class:`Im2colParams`.
 
     Members
@@ -67,13 +67,13 @@ class Conv2d(wiring.Component):
 
     def __init__(self, array, *, depth=256, drain_lanes=1, pixel_lanes=1, requantize=1,
                  rounding="tflm", output_register=False, counter=True, buffer_bytes=16384,
-                 word_bytes=0, max_lines=1024, max_pictures=256):
+                 word_bytes=0, max_lines=1024, max_images=256):
         self.gemm = Gemm(array, depth=depth, drain_lanes=drain_lanes, pixel_lanes=pixel_lanes,
                          requantize=requantize, rounding=rounding, output_register=output_register)
         self.im2col_params = Im2colParams(
             rows=array.rows, vector_bytes=array.vector_bytes, word_bytes=word_bytes,
             buffer_bytes=buffer_bytes,
-            max_lines=max_lines, max_pictures=max_pictures, pixel_lanes=pixel_lanes,
+            max_lines=max_lines, max_images=max_images, pixel_lanes=pixel_lanes,
             fir=array.fir_rows > 0, output_register=output_register)
         self.array, self.counter = array, bool(counter)
         for name in ("depth", "drain_lanes", "pixel_lanes",

@@ -39,7 +39,7 @@ def check(simulated, graph, x):
 @pytest.mark.parametrize("build", [(8, 8), (4, 4), (5, 3), (4, 4, 2), (5, 3, 3)])
 def test_digits(build):
     graph = read_tflite(model_bytes())
-    for x in held_out().pictures[:3]:
+    for x in held_out().images[:3]:
         program, run = check(accelerator(*build), graph, x[None])
         assert run.cycles >= program.macs / math.prod(build)
         # All but the last descriptor, which ends the program, belong to a layer.
@@ -88,7 +88,7 @@ def test_shared_models_on_all_inputs(name, build):
 def test_one_memory_for_everything():
     """As on an UltraPlus: 128 KiB with one port hold each of the networks."""
     single_memory = SimulatedAccelerator(up5k_build())
-    check(single_memory, read_tflite(model_bytes()), held_out().pictures[:1])
+    check(single_memory, read_tflite(model_bytes()), held_out().images[:1])
     for name in ("resnet8_cifar10", "kws_dscnn"):
         path = MODELS / f"{name}_int8.tflite"
         if path.exists():
@@ -100,7 +100,7 @@ def test_one_memory_for_everything():
 def test_host_reaches_activations_while_a_network_runs():
     """What it writes and reads elsewhere meanwhile costs a cycle each at the most."""
     graph, simulated = read_tflite(model_bytes()), accelerator(8, 8)
-    x = held_out().pictures[:1]
+    x = held_out().images[:1]
     program, alone = check(simulated, graph, x)
     free = program.needs["activation_bytes"] // program.params.word_bytes
     words = np.arange(8 * 20, dtype=np.uint8).reshape(20, 8)

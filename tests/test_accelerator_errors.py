@@ -26,7 +26,7 @@ PARAMS = AcceleratorParams(
 
 @functools.cache
 def digits():
-    graph, x = read_tflite(model_bytes()), held_out().pictures[:1]
+    graph, x = read_tflite(model_bytes()), held_out().images[:1]
     return graph, x, run_graph(graph, x)
 
 

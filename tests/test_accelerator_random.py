@@ -68,7 +68,7 @@ def test_networks(build):
     networks(build, range(6))
 
 
-def test_pictures_share_weights():
+def test_images_share_weights():
     rng = np.random.default_rng(3)
     graph = autoencoder(rng, [160, 128, 128, 8, 128, 128, 160])
     (_, one), (program, eight) = (check(accelerator(8, 8), graph, rng, batch=n) for n in (1, 8))

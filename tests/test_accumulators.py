@@ -116,7 +116,7 @@ def test_passes(cols, drain_lanes, depth, output_register, p_vector, p_ready, p_
     run(dut, passes, p_vector=p_vector, p_ready=p_ready, p_claim=p_claim, seed=cols)
 
 
-@pytest.mark.parametrize("width, cols, lanes", [(24, 4, 1), (17, 3, 3)])
+@pytest.mark.parametrize("width, cols, drain_lanes", [(24, 4, 1), (17, 3, 3)])
 def test_narrow_sums(width, cols, drain_lanes):
     rng = np.random.default_rng(width)
     dut = build(cols=cols, drain_lanes=drain_lanes, width=width)

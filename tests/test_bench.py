@@ -206,8 +206,8 @@ def test_sdram_is_that_of_the_board(record):
     (["--seeds", "1", "--board", "icebreaker"], "--seeds are those of --record"),
     (["--layers", "--seeds", "1"], "--seeds are those of --record"),
     (["--board", "icebreaker", "--plot", "no/x.png"], "no/x.png: there is no folder no"),
-    (["--board", "icebreaker", "--plot", "x.foo"], "x.foo: a picture is .png, .svg or .pdf"),
-    (["--board", "icebreaker", "--plot", "x"], "x: a picture is .png, .svg or .pdf"),
+    (["--board", "icebreaker", "--plot", "x.foo"], "x.foo: an image is .png, .svg or .pdf"),
+    (["--board", "icebreaker", "--plot", "x"], "x: an image is .png, .svg or .pdf"),
     (["--layers", "--board", "icebreaker"], "--layers takes neither models nor boards"),
     (["--board", "arty"], "board must be one of"),
     (["none.onnx", "--board", "icebreaker"], "none.onnx: No such file"),
@@ -308,7 +308,7 @@ def test_bytes_of_a_run_are_those_on_a_link():
     program = compile_graph(graph, params)
     try:
         device = Device(SimulatedPipe(board))
-        x = held_out().pictures[:1]
+        x = held_out().images[:1]
         for target in device, counted:
             target.load(program)
             target.run(x)
@@ -364,7 +364,7 @@ def test_upload_takes_half_a_second_at_most(name):
     board, channel = board_of(name), Channel(Answering())
     program = compile_graph(read_tflite(path), board.params)
     channel.hello()
-    for address, words in AcceleratorDriver.images(program):
+    for address, words in AcceleratorDriver.writes_of(program):
         channel.write(address, words)
     channel.flush()
     counts = channel.counts

@@ -119,7 +119,7 @@ def test_cells_belong_to_the_innermost_unit():
         assert unit_of(name, paths) == unit
 
 
-def test_breakdown_and_picture(tmp_path):
+def test_breakdown_and_image(tmp_path):
     cells = {f"core.accelerator.im2col.a{n}": {
         "type": "TRELLIS_COMB", "attributes": {"NEXTPNR_BEL": f"X{n}/Y3/SLICEA.COMB0"}}
         for n in range(5)} | {"core.link.ram": {

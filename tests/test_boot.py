@@ -90,7 +90,7 @@ def test_a_flash_has_rules():
 
 def test_a_board_that_has_its_program():
     """The host finds it there; a reset loads it anew; a damaged one is not taken for whole."""
-    graph, x = read_tflite(model_bytes()), held_out().pictures[:1]
+    graph, x = read_tflite(model_bytes()), held_out().images[:1]
     params = small_build(4, 4, sdram_bits=16, weight_bytes=1 << 22)
     (program, _), want = session_program(graph, params), run_graph(graph, x)[graph.outputs[0]]
     content = program_image(program)

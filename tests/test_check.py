@@ -124,11 +124,11 @@ def test_operators_add_up():
     assert sum(each.weight_bytes for each in found.operators) == NEEDS["weight_bytes"]
 
 
-@pytest.mark.parametrize("shape, picture, scores", [
+@pytest.mark.parametrize("shape, image, scores", [
     ((4, 4), 64, 12), ((8, 8), 3 * 64, 16)])  # 8x8 takes the lines under the kernel side by side
-def test_counts_what_is_transferred(shape, picture, scores):
+def test_counts_what_is_transferred(shape, image, scores):
     """What softmax reads, too, which runs on the host."""
-    assert check(GRAPH, small_build(*shape)).transfer_bytes == picture + scores
+    assert check(GRAPH, small_build(*shape)).transfer_bytes == image + scores
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def command(*words):
 
 
 def test_run_digits():
-    status, out, _ = command("run", "--pictures", 8, "--rows", 4, "--cols", 4)
+    status, out, _ = command("run", "--count", 8, "--rows", 4, "--cols", 4)
     assert status == 0
     assert "read as" in out and "DEPTHWISE_CONV_2D" in out and "of 8 held-out digits" in out
     assert out.splitlines()[-1] == f"0 of {8 * 3156} bytes differ from TensorFlow Lite Micro"
@@ -45,7 +45,7 @@ def test_run_finds_a_difference(monkeypatch):
         return result
 
     monkeypatch.setattr(systolith.runtime.driver, "run_operator", run_operator)
-    result = CliRunner().invoke(app, ["run", "--pictures", "1", "--rows", "4", "--cols", "4"])
+    result = CliRunner().invoke(app, ["run", "--count", "1", "--rows", "4", "--cols", "4"])
     assert result.exit_code == 1
     assert "1 of 3156 bytes differ from TensorFlow Lite Micro" in result.output
 
@@ -115,7 +115,7 @@ def hostile(tmp_path, monkeypatch):
     ("build --board icebreaker -o none/top.bin", "none/top.bin: there is no folder none"),
     ("build --board icebreaker --floorplan folder", "folder is a folder; name a file"),
     ("build --board icebreaker --floorplan plan.txt",
-     "plan.txt: a picture is .png, .svg or .pdf, by its suffix"),
+     "plan.txt: an image is .png, .svg or .pdf, by its suffix"),
     ("build --board icebreaker --keep one.npy/kept", "one.npy is a file; name a folder"),
     ("board --vcd none/x.vcd", "none/x.vcd: there is no folder none"),
 ])

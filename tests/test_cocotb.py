@@ -135,17 +135,17 @@ def test_gemm(simulator, tmp_path):
 
 def test_im2col(simulator, tmp_path):
     params = Im2colParams(rows=5, buffer_bytes=256, max_lines=16, output_register=True)
-    shape = ConvShape(height=7, width=6, channels=3, kernel=(3, 2), stride=(2, 1), pictures=2,
+    shape = ConvShape(height=7, width=6, channels=3, kernel=(3, 2), stride=(2, 1), images=2,
                       padding=((1, 0), (2, 1)))
     rng = np.random.default_rng(0)
     cases, vectors = [], []
     for go in STALLS:
-        pictures = int8(rng, 2, 7, 6, 3)
+        images = int8(rng, 2, 7, 6, 3)
         vectors.append(im2col_vectors(
-            pictures, kernel=shape.kernel, stride=shape.stride, dilation=shape.dilation,
+            images, kernel=shape.kernel, stride=shape.stride, dilation=shape.dilation,
             padding=shape.padding, rows=5, band=2, tiles=2, pad=-9))
         config = shape.config(params, band=2, tiles=2, pad=-9)
-        cases.append({"inputs": {"config": one(config), "i": raster_words(pictures, 8)},
+        cases.append({"inputs": {"config": one(config), "i": raster_words(images, 8)},
                       "outputs": {"o": len(vectors[-1])}, "go": go, "seed": 1, "cycles": 10_000})
     for expected, out in zip(vectors, run_streams(simulator, Im2col(params), cases, tmp_path),
                              strict=True):
@@ -154,7 +154,7 @@ def test_im2col(simulator, tmp_path):
 
 def test_conv2d(simulator, tmp_path):
     core = Conv2d(ArrayParams(rows=4, cols=4, fir_rows=2), depth=32, drain_lanes=2, requantize=2,
-                  buffer_bytes=512, max_lines=16, max_pictures=2)
+                  buffer_bytes=512, max_lines=16, max_images=2)
     rng = np.random.default_rng(0)
     plans, cases, outputs = [], [], []
     for go, groups, filters in zip(STALLS, (1, 6, 2), (5, 6, 4), strict=True):
@@ -165,13 +165,13 @@ def test_conv2d(simulator, tmp_path):
             shape=shape, weights=weights, bias=rng.integers(-9999, 9999, filters),
             multiplier=rng.integers(1 << 30, 1 << 31, filters), shift=np.full(filters, 8),
             input_zero_point=5, zero_point=-3)
-        pictures = int8(rng, 1, 5, 6, 6)
-        acc = conv2d_acc(pictures, weights, layer.bias, input_zero_point=5, padding=shape.padding)
+        images = int8(rng, 1, 5, 6, 6)
+        acc = conv2d_acc(images, weights, layer.bias, input_zero_point=5, padding=shape.padding)
         outputs.append(requantize(acc, 0, layer.multiplier, layer.shift, -3))
         plan = ConvPlan(core, layer)
         plans.append(plan)
         cases.append({
-            "inputs": {"config": one(plan.config()), "i": plan.words(pictures),
+            "inputs": {"config": one(plan.config()), "i": plan.words(images),
                        "weights": plan.weights(), "params": plan.channel_params()},
             "outputs": {"o": plan.beats}, "go": go, "seed": 2, "cycles": 20_000})
     for plan, expected, out in zip(plans, outputs, run_streams(simulator, core, cases, tmp_path),
@@ -225,7 +225,7 @@ class BusDriver(AcceleratorDriver):
 @pytest.mark.parametrize("bus, go", [("axi", 0.7), ("wishbone", 0.9)])
 def test_digits_on_a_bus(simulator_of_large_cores, bus, go, tmp_path):
     """Every tensor as the golden model has it, what is illegal refused, the rest unharmed."""
-    graph, x = read_tflite(model_bytes()), held_out().pictures[:1]
+    graph, x = read_tflite(model_bytes()), held_out().images[:1]
     # But for softmax, which the host computes.
     graph = replace(graph, operators=graph.operators[:-1], outputs=graph.operators[-1].inputs)
     params = fit(graph, small_build(4, 4, depth=16, buffer_bytes=512, activation_bytes=64,

@@ -30,8 +30,8 @@ def runs(graph, seed=0, **options):
     simulated, rng = accelerator(), np.random.default_rng(seed)
     program = compile_graph(graph, simulated.params, **options)
     simulated.load(program)
-    pictures = options.get("batch", 1)
-    inputs = [int8(rng, (pictures, *graph.tensors[index].shape[1:])) for index in graph.inputs]
+    images = options.get("batch", 1)
+    inputs = [int8(rng, (images, *graph.tensors[index].shape[1:])) for index in graph.inputs]
     run, want = simulated.run(*inputs), run_graph(graph, *inputs)
     for index in graph.outputs:
         np.testing.assert_array_equal(run.values[index], want[index])
@@ -41,7 +41,7 @@ def runs(graph, seed=0, **options):
 
 
 class Grown(Chain):
-    """A chain from a picture of a given shape, whose numbers stay all kinds of numbers."""
+    """A chain from an image of a given shape, whose numbers stay all kinds of numbers."""
 
     def __init__(self, *shape, seed=0):
         super().__init__(np.random.default_rng(seed))
@@ -100,8 +100,8 @@ def test_host_operators_wait_for_all_that_can_run_before():
 
 
 @pytest.mark.parametrize("pads", [[0, 0], [2, 0], [0, 1]])
-def test_pictures_keep_their_padding_apart(pads):
-    """A 1x1 convolution that pads lines must not take several pictures for one."""
+def test_images_keep_their_padding_apart(pads):
+    """A 1x1 convolution that pads lines must not take several images for one."""
     grown = Grown(4, 4, 6)
     x, start = grown.x, grown.last
     pads = np.array([[0, 0], pads, [1, 1], [0, 0]], np.int32)
@@ -298,7 +298,7 @@ def test_allocation_needs_no_more_than_is_alive():
     assert excess < 0.1
 
 
-def test_pictures_that_are_too_many_or_too_few():
+def test_images_that_are_too_many_or_too_few():
     graph = Grown(4, 4, 5)
     graph.conv(3)
     graph = graph.graph()
@@ -306,7 +306,7 @@ def test_pictures_that_are_too_many_or_too_few():
         compile_graph(graph, small_build(8, 8), batch=0)
     simulated = accelerator()
     simulated.load(compile_graph(graph, simulated.params, batch=2))
-    with pytest.raises(ValueError, match=r"^the program takes 2 pictures at a time, not 1$"):
+    with pytest.raises(ValueError, match=r"^the program takes 2 images at a time, not 1$"):
         simulated.run(np.zeros((1, 4, 4, 5), np.int8))
 
 
@@ -363,7 +363,7 @@ def test_convolutions_write_over_their_inputs(dilation, above, shares):
     assert [first == second, second == third] == [shares, shares]
 
 
-def test_turned_pictures():
+def test_turned_images():
     """The first one lies in the order of its plan, which its result must not replace."""
     grown = Grown(25, 5, 16, seed=12)
     regions = [grown.last]

@@ -32,13 +32,13 @@ BUILDS = {
                      requantize=2, buffer_bytes=4096),
     "8x8": dict(array=ArrayParams(rows=8, cols=8, fir_rows=3), depth=512, drain_lanes=4,
                 word_bytes=16,
-                output_register=True, max_lines=1024, max_pictures=256),
+                output_register=True, max_lines=1024, max_images=256),
 }
 SMALL = [build for build in BUILDS if build != "8x8"]
 
 
 def core(build):
-    return Conv2d(**({"max_lines": 64, "max_pictures": 8} | BUILDS[build]))
+    return Conv2d(**({"max_lines": 64, "max_images": 8} | BUILDS[build]))
 
 
 @functools.cache
@@ -61,20 +61,20 @@ def random_layer(rng, shape, filters):
         low=low, high=high)
 
 
-def random_pictures(rng, shape):
-    x = rng.integers(-128, 128, (shape.pictures, shape.height, shape.width, shape.channels))
+def random_images(rng, shape):
+    x = rng.integers(-128, 128, (shape.images, shape.height, shape.width, shape.channels))
     x[rng.random(x.shape) < 0.1] = -128
     return x.astype(np.int8)
 
 
-def golden(layer, pictures):
+def golden(layer, images):
     geometry = dict(stride=layer.shape.stride, dilation=layer.shape.dilation,
                     padding=layer.shape.padding, input_zero_point=layer.input_zero_point)
     if layer.depthwise:
         weights = layer.weights.transpose(3, 1, 2, 0)
-        acc = depthwise_conv2d_acc(pictures, weights, layer.bias, **geometry)
+        acc = depthwise_conv2d_acc(images, weights, layer.bias, **geometry)
     else:
-        acc = conv2d_acc(pictures, layer.weights, layer.bias, **geometry)
+        acc = conv2d_acc(images, layer.weights, layer.bias, **geometry)
     return requantize(acc, 0, layer.multiplier, layer.shift, layer.zero_point, layer.low,
                       layer.high)
 
@@ -82,53 +82,53 @@ def golden(layer, pictures):
 def check(build, shape, filters, seed, *, band=None, mapping=None, stalls=(0, 1.0)):
     """``mapping`` is the number of one that is possible, counted round."""
     rng = np.random.default_rng(seed)
-    layer, pictures = random_layer(rng, shape, filters), random_pictures(rng, shape)
+    layer, images = random_layer(rng, shape, filters), random_images(rng, shape)
     if mapping is not None:
         mappings = mappings_of(compiled(build).core, layer)
         mapping, _ = mappings[mapping % len(mappings)]
-    out, report = compiled(build).run(layer, pictures, band=band, mapping=mapping, stalls=stalls)
-    np.testing.assert_array_equal(out, golden(layer, pictures))
+    out, report = compiled(build).run(layer, images, band=band, mapping=mapping, stalls=stalls)
+    np.testing.assert_array_equal(out, golden(layer, images))
     assert report.cycles >= report.floor
     return report
 
 
-def picture(height, width, channels, kernel=(1, 1), pad=0, **changes):
+def image(height, width, channels, kernel=(1, 1), pad=0, **changes):
     return ConvShape(height=height, width=width, channels=channels, kernel=kernel,
                      **({"padding": ((pad, pad), (pad, pad))} | changes))
 
 
 #: Shapes and filters: every feature of the geometry, and the ends of its range.
 LAYERS = {
-    "one of everything": (picture(1, 1, 1), 1),
-    "1x1": (picture(7, 5, 9), 10),
-    "3x3": (picture(6, 7, 5, (3, 3), 1), 7),
-    "first layer, folded": (picture(9, 8, 3, (3, 3), 1, stride=(2, 2)), 5),
-    "first layer, too wide to fold": (picture(6, 6, 5, (3, 2)), 4),
-    "grey, all of it dilated down": (picture(11, 6, 1, (4, 3), 1, dilation=(3, 1)), 6),
-    "dilated across": (picture(5, 12, 2, (2, 3), 2, dilation=(1, 4)), 5),
-    "uneven padding": (picture(4, 5, 6, (3, 4), padding=((0, 5), (3, 1))), 3),
-    "nothing but padding at the corners": (picture(2, 2, 2, (2, 2), 7), 2),
-    "strides beyond the kernel": (picture(13, 11, 4, (2, 2), stride=(5, 4)), 6),
-    "16 lines": (picture(18, 3, 2, (16, 1), 1), 3),
-    "16 columns": (picture(3, 20, 2, (1, 16), padding=((0, 0), (4, 0))), 3),
-    "7x11": (picture(9, 13, 5, (7, 11), padding=((2, 1), (0, 3))), 5),
-    "groups": (picture(5, 6, 12, (3, 2), 1, groups=3), 9),
-    "groups of one filter": (picture(5, 6, 8, (2, 2), groups=4), 4),
-    "depthwise": (picture(6, 7, 10, (3, 3), 1, groups=10), 10),
-    "depthwise, three filters a channel": (picture(5, 6, 5, (3, 2), 1, groups=5), 15),
-    "depthwise, strides and a long kernel": (picture(9, 20, 6, (2, 7), 3, groups=6,
+    "one of everything": (image(1, 1, 1), 1),
+    "1x1": (image(7, 5, 9), 10),
+    "3x3": (image(6, 7, 5, (3, 3), 1), 7),
+    "first layer, folded": (image(9, 8, 3, (3, 3), 1, stride=(2, 2)), 5),
+    "first layer, too wide to fold": (image(6, 6, 5, (3, 2)), 4),
+    "grey, all of it dilated down": (image(11, 6, 1, (4, 3), 1, dilation=(3, 1)), 6),
+    "dilated across": (image(5, 12, 2, (2, 3), 2, dilation=(1, 4)), 5),
+    "uneven padding": (image(4, 5, 6, (3, 4), padding=((0, 5), (3, 1))), 3),
+    "nothing but padding at the corners": (image(2, 2, 2, (2, 2), 7), 2),
+    "strides beyond the kernel": (image(13, 11, 4, (2, 2), stride=(5, 4)), 6),
+    "16 lines": (image(18, 3, 2, (16, 1), 1), 3),
+    "16 columns": (image(3, 20, 2, (1, 16), padding=((0, 0), (4, 0))), 3),
+    "7x11": (image(9, 13, 5, (7, 11), padding=((2, 1), (0, 3))), 5),
+    "groups": (image(5, 6, 12, (3, 2), 1, groups=3), 9),
+    "groups of one filter": (image(5, 6, 8, (2, 2), groups=4), 4),
+    "depthwise": (image(6, 7, 10, (3, 3), 1, groups=10), 10),
+    "depthwise, three filters a channel": (image(5, 6, 5, (3, 2), 1, groups=5), 15),
+    "depthwise, strides and a long kernel": (image(9, 20, 6, (2, 7), 3, groups=6,
                                                      stride=(1, 3)), 6),
-    "depthwise, dilated": (picture(9, 12, 6, (3, 3), 2, groups=6, dilation=(2, 2)), 12),
-    "two pixels, the second of them late": (picture(5, 1, 5, (3, 1), groups=5, stride=(2, 1),
+    "depthwise, dilated": (image(9, 12, 6, (3, 3), 2, groups=6, dilation=(2, 2)), 12),
+    "two pixels, the second of them late": (image(5, 1, 5, (3, 1), groups=5, stride=(2, 1),
                                                     dilation=(2, 1),
                                                     padding=((0, 2), (0, 0))), 5),
-    "depthwise, steps beyond what a FIR can count": (picture(6, 8, 3, (1, 5), groups=3,
+    "depthwise, steps beyond what a FIR can count": (image(6, 8, 3, (1, 5), groups=3,
                                                              stride=(6, 20), dilation=(3, 4),
                                                              padding=((0, 0), (9, 15))), 3),
-    "depthwise, steps that are never taken": (picture(1, 4, 130, groups=130, stride=(10, 64)), 130),
-    "batch": (picture(5, 4, 6, (3, 3), 1, pictures=5), 5),
-    "batch of single pixels": (picture(1, 1, 20, pictures=8), 9),
-    "depthwise batch": (picture(4, 5, 9, (3, 3), 1, groups=9, pictures=3, stride=(2, 2)), 9),
+    "depthwise, steps that are never taken": (image(1, 4, 130, groups=130, stride=(10, 64)), 130),
+    "batch": (image(5, 4, 6, (3, 3), 1, images=5), 5),
+    "batch of single pixels": (image(1, 1, 20, images=8), 9),
+    "depthwise batch": (image(4, 5, 9, (3, 3), 1, groups=9, images=3, stride=(2, 2)), 9),
 }
 
 
@@ -149,7 +149,7 @@ def test_every_way(build, layer):
 
 @pytest.mark.parametrize("build", SMALL)
 def test_any_band(build):
-    shape = picture(7, 5, 6, (3, 3), 1, stride=(1, 2), pictures=2)
+    shape = image(7, 5, 6, (3, 3), 1, stride=(1, 2), images=2)
     for band in range(1, 8):
         check(build, shape, 6, seed=band, band=band, stalls=(band, 0.8))
 
@@ -172,7 +172,7 @@ def shapes(draw, params):
         height=number(least[0], least[0] + 8), width=number(least[1], least[1] + 8),
         channels=groups * (1 if kind == "depthwise" else number(1, 14)), kernel=tuple(kernel),
         stride=(number(1, 4), number(1, 4)), dilation=tuple(dilation), padding=padding,
-        groups=groups, pictures=number(1, 3))
+        groups=groups, images=number(1, 3))
     line = shape.line_words(params.word_bytes) * params.word_bytes
     lines = spans[0] + (params.pixel_lanes - 1) * shape.stride[0]
     assume(line * min(lines, shape.height) <= params.buffer_bytes)
@@ -192,27 +192,27 @@ def test_any_geometry(build, data):
 
 
 @pytest.mark.parametrize("shape, filters, cycles", [
-    (picture(32, 32, 64, (3, 3), 1), 64, 589_926),
-    (picture(32, 32, 16, (3, 3), 1), 16, 36_966),
-    (picture(32, 32, 3, (3, 3), 1), 16, 8_308),
-    (picture(5, 25, 64, (3, 3), 1, groups=64), 64, 3_471),
-    (picture(25, 5, 64, (3, 3), 1, groups=64), 64, 3_471),
+    (image(32, 32, 64, (3, 3), 1), 64, 589_926),
+    (image(32, 32, 16, (3, 3), 1), 16, 36_966),
+    (image(32, 32, 3, (3, 3), 1), 16, 8_308),
+    (image(5, 25, 64, (3, 3), 1, groups=64), 64, 3_471),
+    (image(25, 5, 64, (3, 3), 1, groups=64), 64, 3_471),
 ])
 def test_cycles(shape, filters, cycles):
     assert check("8x8", shape, filters, seed=filters).cycles == cycles
 
 
 def test_utilisation():
-    report = check("8x8", picture(32, 32, 64, (3, 3), 1), 64, seed=0)
+    report = check("8x8", image(32, 32, 64, (3, 3), 1), 64, seed=0)
     assert report.macs == 64 * 64 * 9 * 32 * 32 and report.products == 64
     assert report.utilisation > 0.999
-    assert check("8x8", picture(32, 32, 16, (3, 3), 1), 16, seed=0).utilisation > 0.99
+    assert check("8x8", image(32, 32, 16, (3, 3), 1), 16, seed=0).utilisation > 0.99
 
 
-def push(sim, plan, pictures):
+def push(sim, plan, images):
     sim.push("config", {group: {name: np.array([value]) for name, value in fields.items()}
                         for group, fields in plan.config().items()})
-    sim.push("i", plan.words(pictures))
+    sim.push("i", plan.words(images))
     sim.push("weights", plan.weights())
     sim.push("params", plan.channel_params())
 
@@ -224,17 +224,17 @@ def test_layers_follow_one_another():
     queued = []
     for name in "3x3", "depthwise", "one of everything", "batch", "first layer, folded":
         shape, filters = LAYERS[name]
-        layer, pictures = random_layer(rng, shape, filters), random_pictures(rng, shape)
-        queued.append((ConvPlan(simulated.core, layer), layer, pictures))
+        layer, images = random_layer(rng, shape, filters), random_images(rng, shape)
+        queued.append((ConvPlan(simulated.core, layer), layer, images))
     sim = simulated.sim
     sim.reset()
     sim.stall(7, 0.8)
-    for plan, _, pictures in queued:
-        push(sim, plan, pictures)
+    for plan, _, images in queued:
+        push(sim, plan, images)
     sim.run({"o": sum(plan.beats for plan, *_ in queued), "config": len(queued)})
     beats = sim.pull("o")["data"]
-    for plan, layer, pictures in queued:
-        np.testing.assert_array_equal(plan.gather(beats[:plan.beats]), golden(layer, pictures))
+    for plan, layer, images in queued:
+        np.testing.assert_array_equal(plan.gather(beats[:plan.beats]), golden(layer, images))
         beats = beats[plan.beats:]
     assert not len(beats)
 
@@ -243,12 +243,12 @@ def test_counter_begins_anew_with_each_layer():
     simulated = compiled("4x4 with FIR")
     rng = np.random.default_rng(0)
     shape, filters = LAYERS["3x3"]
-    layer, pictures = random_layer(rng, shape, filters), random_pictures(rng, shape)
+    layer, images = random_layer(rng, shape, filters), random_images(rng, shape)
     sim, plan = simulated.sim, ConvPlan(simulated.core, layer)
     sim.reset()
     sim.stall(0, 1.0)
     for _ in range(3):
-        push(sim, plan, pictures)
+        push(sim, plan, images)
         sim.run({"o": plan.beats, "config": 1})
         (_, first, _), (_, _, last) = sim.record("i"), sim.record("o")
         assert sim.get("cycles") == last - first + 1
@@ -257,11 +257,11 @@ def test_counter_begins_anew_with_each_layer():
 
 #: What exceeds the limits of the build "3x4": a shape, the limit's name, the limit, the demand.
 LIMITS = [
-    (picture(65, 3, 1), "height", 64, 65),
-    (picture(20, 3, 5, (16, 1), padding=((255, 0), (0, 0))), "padded height", 255, 275),
-    (picture(2, 2, 1, pictures=10), "pictures", 8, 10),
-    (picture(60, 32, 8, (9, 1)), "line buffer bytes (9 lines for a band of 1)", 2048, 2304),
-    (picture(40, 20, 99, (1, 9), padding=((0, 0), (0, 22))), "padded line bytes", 4096, 4158),
+    (image(65, 3, 1), "height", 64, 65),
+    (image(20, 3, 5, (16, 1), padding=((255, 0), (0, 0))), "padded height", 255, 275),
+    (image(2, 2, 1, images=10), "images", 8, 10),
+    (image(60, 32, 8, (9, 1)), "line buffer bytes (9 lines for a band of 1)", 2048, 2304),
+    (image(40, 20, 99, (1, 9), padding=((0, 0), (0, 22))), "padded line bytes", 4096, 4158),
 ]
 
 
@@ -276,14 +276,14 @@ def test_refuses_what_the_build_cannot_do(shape, what, limit, needs):
 def test_refuses_more_than_a_field_can_say():
     """Limits without a rule of their own: of fields, here of the number of row tiles of a run."""
     small = Conv2d(ArrayParams(rows=1, cols=1), depth=2, buffer_bytes=4, max_lines=8)
-    shape = picture(1, 1, 2, (4, 3), stride=(1, 1), padding=((1, 15), (3, 0)), groups=1)
+    shape = image(1, 1, 2, (4, 3), stride=(1, 1), padding=((1, 15), (3, 0)), groups=1)
     message = "chunks must be at most 3 in this build; the layer needs 5, 2 too many"
     with pytest.raises(ValueError, match=f"^{message}$"):
         ConvPlan(small, random_layer(np.random.default_rng(0), shape, 1))
 
 
 def test_refuses_a_line_beyond_the_accumulators():
-    layer = random_layer(np.random.default_rng(0), picture(49, 49, 1), 1)
+    layer = random_layer(np.random.default_rng(0), image(49, 49, 1), 1)
     with pytest.raises(ValueError, match=r"^a line of 49 outputs is more than the 48 that the "
                                          r"accumulators of this build hold$"):
         ConvPlan(core("3x4"), layer)
@@ -299,7 +299,7 @@ def test_refuses_a_line_beyond_the_accumulators():
     ({"channels": 1025}, "channels must be between 1 and 1024, not 1025"),
     ({"groups": 3}, "groups must divide the 4 channels, not be 3"),
     ({"kernel": (1, 5), "dilation": (1, 2)},
-     "the kernel spans 9 pixels of width, but the padded picture has only 8"),
+     "the kernel spans 9 pixels of width, but the padded image has only 8"),
 ])
 def test_refuses_impossible_shapes(changes, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
@@ -317,18 +317,18 @@ def test_refuses_impossible_shapes(changes, message):
     ({"shift": 7}, "shift must have an entry for each of the 4 filters, not the shape ()"),
 ])
 def test_refuses_constants_that_do_not_match(changes, message):
-    layer = random_layer(np.random.default_rng(0), picture(5, 5, 2, (3, 3), groups=2), 4)
+    layer = random_layer(np.random.default_rng(0), image(5, 5, 2, (3, 3), groups=2), 4)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         ConvLayer(**(vars(layer) | changes))
 
 
-def test_refuses_other_pictures_and_bands():
-    layer = random_layer(np.random.default_rng(0), picture(5, 5, 2, (3, 3)), 4)
+def test_refuses_other_images_and_bands():
+    layer = random_layer(np.random.default_rng(0), image(5, 5, 2, (3, 3)), 4)
     plan = ConvPlan(core("3x4"), layer)
-    for pictures in np.zeros((1, 5, 5, 3), np.int8), np.zeros((1, 5, 5, 2), np.uint8):
-        message = (f"pictures must be int8 of shape (1, 5, 5, 2), not {pictures.dtype} of shape "
-                   f"{pictures.shape}")
+    for images in np.zeros((1, 5, 5, 3), np.int8), np.zeros((1, 5, 5, 2), np.uint8):
+        message = (f"images must be int8 of shape (1, 5, 5, 2), not {images.dtype} of shape "
+                   f"{images.shape}")
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-            plan.words(pictures)
+            plan.words(images)
     with pytest.raises(ValueError, match=r"^band must be between 1 and 16, not 17$"):
         ConvPlan(core("3x4"), layer, band=17)

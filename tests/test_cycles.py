@@ -72,7 +72,7 @@ def check(build, graph, x, within=8):
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_digits(build):
-    check(build, read_tflite(model_bytes()), held_out().pictures[:1])
+    check(build, read_tflite(model_bytes()), held_out().images[:1])
 
 
 @pytest.mark.parametrize("build", BUILDS)

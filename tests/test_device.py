@@ -36,8 +36,8 @@ def board():
 
 @functools.cache
 def network():
-    """Graph, program, a picture, and its output."""
-    graph, x = read_tflite(model_bytes()), held_out().pictures[:1]
+    """Graph, program, an image, and its output."""
+    graph, x = read_tflite(model_bytes()), held_out().images[:1]
     return (graph, compile_graph(graph, board().params), x,
             run_graph(graph, x)[graph.outputs[0]])
 
@@ -57,9 +57,9 @@ def test_device_runs_a_session():
     graph = network()[0]
     device = fresh()
     assert device.params == board().params
-    pictures = held_out().pictures[:5]
+    images = held_out().images[:5]
     session = Session(graph, device)
-    np.testing.assert_array_equal(session.run(pictures), run_graph(graph, pictures)[
+    np.testing.assert_array_equal(session.run(images), run_graph(graph, images)[
         graph.outputs[0]])
     assert device.uploads == 1 and session.cycles > 0
 
@@ -88,7 +88,7 @@ def test_program_stays_until_a_reset_or_another_one():
 def test_run_takes_one_trip_and_upload_fills_the_wire():
     _, program, x, _ = network()
     device = fresh()
-    words = sum(len(image) for _, image in device.images(program))
+    words = sum(len(image) for _, image in device.writes_of(program))
     before, began = device.channel.counts.bytes_out, board().cycle
     device.load(program)
     sent, cycles = device.channel.counts.bytes_out - before, board().cycle - began
@@ -106,8 +106,8 @@ def test_run_takes_one_trip_and_upload_fills_the_wire():
 
 
 def streamed(device, count):
-    """Outcomes of several pictures, and the board's cycles, with what they have to be."""
-    graph, x = network()[0], held_out().pictures[:count]
+    """Outcomes of several images, and the board's cycles, with what they have to be."""
+    graph, x = network()[0], held_out().images[:count]
     device.load(compile_graph(graph, board().params, double_buffered=True))
     began = board().cycle
     runs = list(device.run_many([(each[None],) for each in x]))
@@ -121,8 +121,8 @@ def test_runs_overlap_with_transfers():
     device = fresh()
     runs, together = streamed(device, 8)
     began = board().cycle
-    for picture in held_out().pictures[:8]:
-        device.run(picture[None])
+    for image in held_out().images[:8]:
+        device.run(image[None])
     apart = board().cycle - began
     assert sum(run.cycles for run in runs) < together < 0.8 * apart
 
@@ -142,7 +142,7 @@ def test_reset_between_overlapping_runs(reset):
 
 
 def test_run_that_fails_among_others():
-    graph, x = network()[0], held_out().pictures[:4]
+    graph, x = network()[0], held_out().images[:4]
     device = fresh()
     device.load(compile_graph(graph, board().params, double_buffered=True))
     command, gos = device.command, []

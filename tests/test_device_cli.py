@@ -90,7 +90,7 @@ def test_devices_without_any(monkeypatch):
 
 
 def test_run_on_a_board(port, tmp_path):
-    code, text = call("run", "--on", port, "--pictures", 3, "--output", tmp_path / "y.npy")
+    code, text = call("run", "--on", port, "--count", 3, "--output", tmp_path / "y.npy")
     assert code == 0, text
     assert "3 of 3 held-out digits are read right" in text
     assert "0 of 30 bytes differ from TensorFlow Lite Micro" in text

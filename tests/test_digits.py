@@ -38,11 +38,11 @@ def graph():
 
 @pytest.fixture(scope="module")
 def results(graph):
-    """All activations for the pictures held out, on the golden models."""
-    return run_graph(graph, held_out().pictures)
+    """All activations for the images held out, on the golden models."""
+    return run_graph(graph, held_out().images)
 
 
-# The pictures
+# The images
 
 def test_split_is_fixed_and_disjoint():
     assert len(held_out().labels) == 500 and len(training().labels) == 1297
@@ -58,8 +58,8 @@ def test_numbers_mean_the_greys_exactly():
     digits = held_out()
     assert digits.greys.shape == (500, 8, 8) and digits.greys.dtype == np.uint8
     assert (digits.greys.min(), digits.greys.max()) == (0, 16)
-    assert digits.pictures.shape == (500, 8, 8, 1) and digits.pictures.dtype == np.int8
-    meant = (digits.pictures.astype(float) - ZERO_POINT) * SCALE
+    assert digits.images.shape == (500, 8, 8, 1) and digits.images.dtype == np.int8
+    meant = (digits.images.astype(float) - ZERO_POINT) * SCALE
     np.testing.assert_allclose(meant, digits.greys[..., None] / 16, rtol=1e-6)
     np.testing.assert_array_equal(digits.real, (digits.greys[..., None] / 16).astype(np.float32))
 
@@ -126,12 +126,12 @@ def test_gradients_of_network():
                       (Dense(rng, 2, 3), [5]), (Softmax(), [6]))
     for layer, _ in network.layers:
         in_double(layer)
-    pictures, labels = rng.normal(size=(4, 4, 4, 1)), np.array([0, 2, 1, 2])
+    images, labels = rng.normal(size=(4, 4, 4, 1)), np.array([0, 2, 1, 2])
 
     def objective():
-        return network.loss(pictures, labels)[0]
+        return network.loss(images, labels)[0]
 
-    _, gradients = network.loss(pictures, labels)
+    _, gradients = network.loss(images, labels)
     for (layer, _), parts in zip(network.layers, gradients, strict=True):
         for name, gradient in parts.items():
             np.testing.assert_allclose(gradient, slope(objective, layer.parameters[name]),
@@ -228,7 +228,7 @@ def test_results_are_close_to_floating_point():
     graph = quantise(network, training().real)
     digits = held_out()
     values = network.forward(digits.real)
-    got = run_graph(graph, digits.pictures)
+    got = run_graph(graph, digits.images)
     for number, operator in enumerate(graph.operators):
         y = graph.result(operator)
         meant = (got[operator.outputs[0]].astype(float) - y.zero_point) * y.scale
@@ -255,7 +255,7 @@ def test_operators(graph):
     assert graph.tensors[graph.outputs[0]].shape == (1, 10)
 
 
-def test_takes_the_numbers_of_the_pictures(graph):
+def test_takes_the_numbers_of_the_images(graph):
     x = graph.tensors[graph.inputs[0]]
     assert (x.scale, x.zero_point) == (SCALE, ZERO_POINT)
 
@@ -271,14 +271,14 @@ def test_accuracy(graph, results):
 
 
 def test_every_layer_equals_reference(graph, results):
-    """All 500 pictures that are held out, every activation, byte for byte."""
+    """All 500 images that are held out, every activation, byte for byte."""
     reference = Reference(model_bytes())
-    for number, picture in enumerate(held_out().pictures):
-        layers = reference.layers(picture[None])
+    for number, image in enumerate(held_out().images):
+        layers = reference.layers(image[None])
         assert layers.keys() == results.keys() - set(graph.inputs)
         for index, want in layers.items():
             np.testing.assert_array_equal(results[index][number], want[0],
-                                          f"picture {number}, tensor {index}")
+                                          f"image {number}, tensor {index}")
 
 
 # Training
@@ -299,4 +299,4 @@ def test_training_from_scratch():
     network, graph = build(0, 100)
     digits = held_out()
     assert accuracy(network.forward(digits.real)[-1], digits) >= 0.98
-    assert accuracy(run_graph(graph, digits.pictures)[graph.outputs[0]], digits) >= 0.98
+    assert accuracy(run_graph(graph, digits.images)[graph.outputs[0]], digits) >= 0.98

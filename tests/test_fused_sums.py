@@ -99,7 +99,7 @@ def test_many_random_networks(build):
 
 
 def block(seed=3):
-    """Two convolutions of a picture, and their sum."""
+    """Two convolutions of an image, and their sum."""
     for trial in range(1000):
         graph = residual(np.random.default_rng([seed, trial]))
         kinds = [op.kind for op in graph.operators]

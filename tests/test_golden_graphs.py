@@ -21,13 +21,13 @@ def test_every_layer_equals_reference(seed):
         rng = np.random.default_rng([seed, number])
         data = write_tflite(network(rng))
         graph, reference = read_tflite(data), Reference(data)
-        pictures = rng.integers(-128, 128, (2, *graph.tensors[0].shape[1:])).astype(np.int8)
-        got = run_graph(graph, pictures)
-        for picture in range(2):
-            want = reference.layers(pictures[picture:picture + 1])
+        images = rng.integers(-128, 128, (2, *graph.tensors[0].shape[1:])).astype(np.int8)
+        got = run_graph(graph, images)
+        for image in range(2):
+            want = reference.layers(images[image:image + 1])
             for operator in graph.operators:
                 index, = operator.outputs
-                np.testing.assert_array_equal(got[index][picture], want[index][0],
+                np.testing.assert_array_equal(got[index][image], want[index][0],
                                               f"seed {seed}, network {number}, {operator}")
                 layers += 1
                 told += np.ptp(want[index].astype(int)) > 10

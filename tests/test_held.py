@@ -34,7 +34,7 @@ from rtl.postprocess import Accumulators, Requantizer
 from rtl.stream.skid_buffer import SkidBuffer
 
 SMALL = ArrayParams(rows=2, cols=2)
-LINES = {"buffer_bytes": 8, "max_lines": 4, "max_pictures": 2}
+LINES = {"buffer_bytes": 8, "max_lines": 4, "max_images": 2}
 IM2COL, FIR = (Im2colParams(rows=2, fir=fir, **LINES) for fir in (False, True))
 
 

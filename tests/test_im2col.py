@@ -11,20 +11,20 @@ def run(params, shape, *, band, tiles=1, pad=0, fir_taps=0, seed=0, p_in=1.0, p_
     """Run one layer through the RTL, and again with another pad byte right behind it; returns the
     unit, what it emitted, and when."""
     rng = np.random.default_rng(seed)
-    pictures = rng.integers(-128, 128, (shape.pictures, shape.height, shape.width,
+    images = rng.integers(-128, 128, (shape.images, shape.height, shape.width,
                                         shape.channels)).astype(np.int8)
     pads = pad, ~pad
     fields = [shape.config(params, band=band, tiles=tiles, pad=each, fir_taps=fir_taps,
                            cols=params.vector_bytes) for each in pads]
-    words = raster_words(pictures, params.word_bytes).tolist()
+    words = raster_words(images, params.word_bytes).tolist()
     golden = dict(kernel=shape.kernel, stride=shape.stride, dilation=shape.dilation,
                   padding=shape.padding, band=band, tiles=tiles)
     if fir_taps:
-        halves = [fir_vectors(pictures, taps=fir_taps, cols=params.vector_bytes, pad=each, **golden)
+        halves = [fir_vectors(images, taps=fir_taps, cols=params.vector_bytes, pad=each, **golden)
                   for each in pads]
     else:
         halves = [(vectors, np.ones(len(vectors), bool)) for each in pads for vectors in [
-            im2col_vectors(pictures, groups=shape.groups, rows=params.rows, pad=each, **golden)]]
+            im2col_vectors(images, groups=shape.groups, rows=params.rows, pad=each, **golden)]]
     count = len(halves[0][0])
     dut = Im2col(params)
     received, cycles = [], []
@@ -74,15 +74,15 @@ def simple(**changes):
     (4, simple(), 1, 1),
     (4, simple(stride=(2, 2), padding=((0, 1), (0, 1))), 2, 2),
     (3, simple(kernel=(1, 4), padding=((0, 0), (2, 1))), 3, 1),
-    (8, simple(channels=8, groups=2, pictures=3), 2, 2),
-    (8, simple(dilation=(2, 2), padding=((2, 2), (2, 2)), pictures=2), 6, 1),
+    (8, simple(channels=8, groups=2, images=3), 2, 2),
+    (8, simple(dilation=(2, 2), padding=((2, 2), (2, 2)), images=2), 6, 1),
     (1, simple(height=1, width=1, channels=1, kernel=(1, 1), padding=((0, 0), (0, 0)),
-               pictures=4), 1, 1),
-    (5, simple(height=9, stride=(4, 1), kernel=(1, 1), padding=((0, 0), (0, 0)), pictures=2), 1, 3),
+               images=4), 1, 1),
+    (5, simple(height=9, stride=(4, 1), kernel=(1, 1), padding=((0, 0), (0, 0)), images=2), 1, 3),
     (2, simple(kernel=(2, 3), padding=((5, 3), (4, 6)), stride=(2, 3)), 2, 1),
-    # A last band of padding alone, while lines of the next picture come.
+    # A last band of padding alone, while lines of the next image come.
     (4, simple(width=1, channels=1, kernel=(2, 1), padding=((1, 7), (0, 0)), stride=(2, 1),
-               pictures=3), 1, 1),
+               images=3), 1, 1),
 ])
 def test_vectors(rows, shape, band, tiles, p_in, p_out):
     params = Im2colParams(rows=rows, buffer_bytes=256, max_lines=32)
@@ -115,10 +115,10 @@ def test_one_vector_a_cycle():
     assert one_layer[-1] - one_layer[0] < len(one_layer) + 3 * 16
 
 
-def test_next_picture_comes_while_this_one_is_at_work():
-    """Between pictures is only the time to free their lines, two cycles each."""
+def test_next_image_comes_while_this_one_is_at_work():
+    """Between images is only the time to free their lines, two cycles each."""
     params = Im2colParams(rows=4, buffer_bytes=4096)
-    shape = ConvShape(height=4, width=30, channels=4, pictures=3)
+    shape = ConvShape(height=4, width=30, channels=4, images=3)
     dut, _, cycles = run(params, shape, band=4, tiles=2)
     one_layer = cycles[:len(cycles) // 2]
     waits = np.diff(one_layer[len(one_layer) // 3:])
@@ -156,7 +156,7 @@ def test_latency(output_register):
 def test_tiles_shorter_than_the_walk_to_the_next(width, band):
     """Vectors wait for tiles here, and lines are given up in between: none that is needed."""
     params = Im2colParams(rows=1, buffer_bytes=4 * width, max_lines=32)
-    shape = ConvShape(height=12, width=width, channels=1, kernel=(3, 1), pictures=3,
+    shape = ConvShape(height=12, width=width, channels=1, kernel=(3, 1), images=3,
                       padding=((1, 1), (0, 0)))
     run(params, shape, band=band, pad=3)
 

@@ -40,14 +40,14 @@ def shapes(draw, depthwise):
     return ConvShape(
         height=number(least[0], least[0] + 6), width=number(least[1], least[1] + 6),
         channels=channels, kernel=kernel, stride=(number(1, 3), number(1, 3)), dilation=dilation,
-        padding=padding, groups=channels if depthwise else groups, pictures=number(1, 3))
+        padding=padding, groups=channels if depthwise else groups, images=number(1, 3))
 
 
-def emit(build, pictures, fields, count, seed, go):
+def emit(build, images, fields, count, seed, go):
     sim = compiled(build)
     sim.reset()
     sim.stall(seed, go)
-    words = raster_words(pictures, BUILDS[build].word_bytes)
+    words = raster_words(images, BUILDS[build].word_bytes)
     sim.push("i", words)
     sim.push("config", {name: np.array([value]) for name, value in fields.items()})
     sim.run({"o": count, "config": 1, "i": len(words)}, cycles=2_000_000)
@@ -63,13 +63,13 @@ def test_patches(build, data):
     pad, seed = data.draw(st.integers(-128, 127)), data.draw(st.integers(0, 99))
     go = data.draw(st.sampled_from([0.3, 0.8, 1.0]))
     params = BUILDS[build]
-    pictures = np.random.default_rng(seed).integers(
-        -128, 128, (shape.pictures, shape.height, shape.width, shape.channels)).astype(np.int8)
+    images = np.random.default_rng(seed).integers(
+        -128, 128, (shape.images, shape.height, shape.width, shape.channels)).astype(np.int8)
     vectors = im2col_vectors(
-        pictures, kernel=shape.kernel, stride=shape.stride, dilation=shape.dilation,
+        images, kernel=shape.kernel, stride=shape.stride, dilation=shape.dilation,
         padding=shape.padding, groups=shape.groups, rows=params.rows, band=band, tiles=tiles,
         pad=pad)
-    o = emit(build, pictures, shape.config(params, band=band, tiles=tiles, pad=pad), len(vectors),
+    o = emit(build, images, shape.config(params, band=band, tiles=tiles, pad=pad), len(vectors),
              seed, go)
     np.testing.assert_array_equal(o["data"][:, :params.rows], vectors)
     row_tiles = shape.row_tiles(params.rows)
@@ -89,12 +89,12 @@ def test_fir(build, data):
     pad, seed = data.draw(st.integers(-128, 127)), data.draw(st.integers(0, 99))
     go = data.draw(st.sampled_from([0.3, 0.8, 1.0]))
     params = BUILDS[build]
-    pictures = np.random.default_rng(seed).integers(
-        -128, 128, (shape.pictures, shape.height, shape.width, shape.channels)).astype(np.int8)
+    images = np.random.default_rng(seed).integers(
+        -128, 128, (shape.images, shape.height, shape.width, shape.channels)).astype(np.int8)
     vectors, keep = fir_vectors(
-        pictures, kernel=shape.kernel, stride=shape.stride, dilation=shape.dilation,
+        images, kernel=shape.kernel, stride=shape.stride, dilation=shape.dilation,
         padding=shape.padding, taps=taps, cols=params.vector_bytes, band=band, pad=pad)
-    o = emit(build, pictures,
+    o = emit(build, images,
              shape.config(params, band=band, pad=pad, fir_taps=taps, cols=params.vector_bytes),
              len(vectors), seed, go)
     assert (o["keep"] == keep).all() and o["fir"].all()

@@ -1,4 +1,4 @@
-"""Inputs from files: arrays, archives, pictures; and what is refused."""
+"""Inputs from files: arrays, archives, images; and what is refused."""
 
 import re
 import struct
@@ -56,8 +56,8 @@ def test_several_inputs(folder):
         np.testing.assert_array_equal(y, other)
 
 
-def pictures(folder):
-    """Files that are pictures, but none to take."""
+def images(folder):
+    """Files that are images, but none to take."""
     image = pytest.importorskip("PIL.Image")
     image.fromarray(np.full((4, 3), 1 << 12, np.uint16)).save(folder / "deep.png")
     image.effect_noise((90, 100), 50).save(folder / "noise.png")
@@ -68,7 +68,7 @@ def pictures(folder):
         file.write(struct.pack("<ii", 40_000, 40_000))
 
 
-def test_pictures(folder):
+def test_images(folder):
     image = pytest.importorskip("PIL.Image")
     pixels = np.arange(0, 240, 20, np.uint8).reshape(4, 3)
     image.fromarray(pixels).save(folder / "grey.png")
@@ -88,12 +88,12 @@ def test_pictures(folder):
     ([END], ["wrong.npy"], (
         "wrong.npy must hold int8 or real inputs of the shape (n, 4, 3, 1), not int32 "
         "(2, 4, 3, 1)")),
-    ([END], ["cut.npz"], "cut.npz is neither an array that numpy.save wrote nor a picture"),
-    ([END], ["text.npy"], "text.npy is neither an array that numpy.save wrote nor a picture"),
-    ([END], ["text.png"], "text.png is not a picture that can be read"),
+    ([END], ["cut.npz"], "cut.npz is neither an array that numpy.save wrote nor an image"),
+    ([END], ["text.npy"], "text.npy is neither an array that numpy.save wrote nor an image"),
+    ([END], ["text.png"], "text.png is not an image that can be read"),
     ([END], ["objects.npz"], "objects.npz: Object arrays cannot be loaded"),
-    ([END], ["cut.png"], "cut.png is damaged, or too large a picture: "),
-    ([END], ["large.bmp"], "large.bmp is damaged, or too large a picture: "),
+    ([END], ["cut.png"], "cut.png is damaged, or too large an image: "),
+    ([END], ["large.bmp"], "large.bmp is damaged, or too large an image: "),
     ([END], ["deep.png"], "deep.png has more than 8 bits a channel: save it with 8"),
     ([END], ["two.npz"], (
         "two.npz must hold one array of int8 or real inputs of the shape (n, 4, 3, 1); of its "
@@ -106,7 +106,7 @@ def test_pictures(folder):
 ])
 def test_refuses(folder, ends, names, message):
     if Path(names[0]).suffix in {".png", ".bmp"}:
-        pictures(folder)
+        images(folder)
     with pytest.raises(ValueError, match=re.escape(message)):
         load_inputs(ends, [folder / name for name in names])
 

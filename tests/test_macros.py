@@ -107,7 +107,7 @@ def test_enables_of_a_block_suffice():
     assert max(map(len, used.values())) <= 4
 
 
-@pytest.mark.parametrize("pins, apart", [(600, True), (100, False)])
+@pytest.mark.parametrize("pins, spread_enables", [(600, True), (100, False)])
 def test_an_enable_from_afar_leads_to_a_block_but_once(pins, spread_enables):
     """Seven multipliers, neighbours, of one enable, and seven blocks: one is in each; if that has
     few pins, they stay together."""

@@ -306,7 +306,7 @@ REFUSALS = [
     ([node("Reshape", ["x", "bad"], "t")], {"constants": {"bad": np.array([7, 2])}},
      "(1, 2, 6, 6) cannot take the shape (7, 2)"),
     ([node("Pad", ["x", "pads"])], {"constants": {"pads": np.array([0, 1, 0, 0, 0, 0, 0, 0])}},
-     "pad pictures or channels"),
+     "pad images or channels"),
     (qdq("Pad", "pads", "one"), {"constants": {"pads": np.array([0, 0, 1, 1, 0, 0, 1, 1])}},
      "pads with 1.0 instead of the zero point"),
     ([dq("x", "xr"), dq("one8", "fill"), node("Pad", ["xr", "pads", "fill"], "yr"), q("yr")],

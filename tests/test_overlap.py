@@ -67,22 +67,22 @@ def accelerator():
     return Watched(BUILD)
 
 
-def run_many(graph, pictures, *, batch=1, stopped=None, seed=0):
+def run_many(graph, images, *, batch=1, stopped=None, seed=0):
     """Program, inputs, what the golden models give, and outcomes."""
     simulated, rng = accelerator(), np.random.default_rng(seed)
     program = compile_graph(graph, BUILD, batch=batch, double_buffered=True)
     simulated.load(program)
     simulated.begin(stopped)
-    inputs = [int8(rng, (batch * pictures, *graph.tensors[n].shape[1:])) for n in graph.inputs]
+    inputs = [int8(rng, (batch * images, *graph.tensors[n].shape[1:])) for n in graph.inputs]
     outcomes = list(simulated.run_many(list(zip(*(
-        np.split(x, pictures) for x in inputs), strict=True))))
-    assert len(outcomes) == pictures
+        np.split(x, images) for x in inputs), strict=True))))
+    assert len(outcomes) == images
     return program, inputs, run_graph(graph, *inputs), outcomes
 
 
-def overlaps(graph, pictures, **options):
+def overlaps(graph, images, **options):
     """The program and outcomes, which are as the golden models have them."""
-    program, _, want, runs = run_many(graph, pictures, **options)
+    program, _, want, runs = run_many(graph, images, **options)
     assert len(program.variants) == 2
     for index in graph.outputs:
         got = np.concatenate([run.values[index] for run in runs])
@@ -109,21 +109,21 @@ def in_turns(program):
             reached[mine % 2] |= {each for each in np.asarray(value).tolist()
                                   if each >> OFFSET_BITS == Window.ACTIVATIONS}
     assert not running and number
-    inner = set().union(*(_places(place.batched(program.pictures)).tolist()
+    inner = set().union(*(_places(place.batched(program.images)).tolist()
                           for tensor, place in program.regions.items()
                           if place == program.pong[tensor]))
     assert reached[0].isdisjoint(reached[1])
     assert inner.isdisjoint(reached[0] | reached[1])
 
 
-@pytest.mark.parametrize("pictures", [1, 2, 3, 8])
-def test_digits(pictures):
-    program, runs = overlaps(GRAPH, pictures)
-    assert [len(run.layer_cycles) for run in runs] == [len(program.layers)] * pictures
+@pytest.mark.parametrize("images", [1, 2, 3, 8])
+def test_digits(images):
+    program, runs = overlaps(GRAPH, images)
+    assert [len(run.layer_cycles) for run in runs] == [len(program.layers)] * images
 
 
 def test_transfers_take_no_time_of_their_own():
-    simulated, x = accelerator(), held_out().pictures[:20]
+    simulated, x = accelerator(), held_out().images[:20]
     simulated.load(compile_graph(GRAPH, BUILD))
     simulated.begin()
     alone = [simulated.run(each[None]) for each in x]
@@ -245,7 +245,7 @@ def test_a_run_that_fails(stopped):
 
 @pytest.mark.parametrize("batch, number", [(1, "3 of 5"), (2, "3 of 3")])
 def test_session_names_the_run_that_failed(batch, number):
-    simulated, x = accelerator(), held_out().pictures[:5]
+    simulated, x = accelerator(), held_out().images[:5]
     session, got = Session(GRAPH, simulated, batch=batch), []
     assert session.alone == ""
     simulated.begin(stopped=2)
@@ -260,7 +260,7 @@ def test_session_names_the_run_that_failed(batch, number):
 
 
 def test_another_run_ends_the_others():
-    simulated, x = accelerator(), held_out().pictures[:4]
+    simulated, x = accelerator(), held_out().images[:4]
     session = Session(GRAPH, simulated)
     results = session.results(x)
     next(results)
@@ -292,7 +292,7 @@ def test_what_does_not_fit_twice_runs_alone():
 
         params, load, run, run_many = short, simulated.load, simulated.run, simulated.run_many
 
-    session, x = Session(GRAPH, Short()), held_out().pictures[:3]
+    session, x = Session(GRAPH, Short()), held_out().images[:3]
     assert session.alone == message
     simulated.begin()
     np.testing.assert_array_equal(session.run(x), run_graph(GRAPH, x)[GRAPH.outputs[0]])

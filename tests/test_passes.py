@@ -96,7 +96,7 @@ def test_inputs_are_quantised_to_themselves(fields, attributes, kept):
     assert kinds(absorb_input_reshapes(grown.graph())) == ["QUANTIZE"] * kept + ["CONV_2D"]
 
 
-def test_pictures_come_one_at_a_time():
+def test_images_come_one_at_a_time():
     graph = chain().graph()
     batch = replace(graph, tensors=(replace(graph.tensors[0], shape=(2, 3)),), operators=(
         Operator(kind="RELU6", inputs=(0,), outputs=(0,)),))

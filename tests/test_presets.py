@@ -79,9 +79,9 @@ def test_macros_are_those_of_ecp5():
               params=board_of("icebreaker").params, macros=True)
 
 
-def test_apart_says_how_macros_are_placed():
+def test_spread_enables_says_how_macros_are_placed():
     board = board_of("ecpix5-85f")
-    assert board.macros and board.apart
+    assert board.macros and board.spread_enables
     with pytest.raises(ValueError,
                        match=r"^spread_enables must be given with macros: it says where these "
                                          r"are placed$"):

@@ -43,7 +43,7 @@ def stimulus(rng, groups, drain_lanes):
 
 
 @pytest.mark.parametrize("go", [1.0, 0.6])
-@pytest.mark.parametrize("lanes, cycles, rounding", [
+@pytest.mark.parametrize("drain_lanes, cycles, rounding", [
     (1, 1, "tflm"), (3, 1, "tflm"), (1, 1, "both"), (1, 2, "tflm"), (2, 3, "tflm"), (1, 4, "tflm"),
     (1, 6, "tflm")])
 def test_equals_tflm(drain_lanes, cycles, rounding, go):
@@ -66,7 +66,7 @@ def test_equals_tflm(drain_lanes, cycles, rounding, go):
 
 
 @pytest.mark.parametrize("go", [1.0, 0.5])
-@pytest.mark.parametrize("lanes, cycles, rounding", [
+@pytest.mark.parametrize("drain_lanes, cycles, rounding", [
     (2, 1, "tflm"), (1, 1, "both"), (2, 3, "tflm")])
 def test_two_streams(drain_lanes, cycles, rounding, go):
     """Each with parameters and a range of its own, in any order."""

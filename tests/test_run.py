@@ -26,7 +26,7 @@ from systolith.zoo.random import residual
 from systolith.zoo.random.shapes import SHAPES
 
 MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
-PICTURES = held_out().pictures[:2]
+PICTURES = held_out().images[:2]
 
 
 def run(*words):
@@ -60,7 +60,7 @@ def test_noise_where_no_input_is_given(digits):
 
 
 def test_layers(digits):
-    result, text = run(digits, "--layers", "--pictures", 1)
+    result, text = run(digits, "--layers", "--count", 1)
     assert result.exit_code == 0
     assert "DEPTHWISE_CONV_2D" in text and "0 of 3156 bytes differ" in text
 

@@ -20,7 +20,7 @@ from systolith.runtime.simulated_accelerator import SimulatedAccelerator
 from systolith.zoo.digits import held_out, model_bytes
 from systolith.zoo.random.shapes import SHAPES, mobilenet
 
-PICTURES = held_out().pictures[:3]
+PICTURES = held_out().images[:3]
 
 
 def pair(**fields):
@@ -42,8 +42,8 @@ def pair(**fields):
 def test_equals_tflm(target, batch):
     session = Session(model_bytes(), target, batch=batch)
     y = session.run(PICTURES)
-    for picture, row in zip(PICTURES, y, strict=True):
-        np.testing.assert_array_equal(run_tflm(model_bytes(), picture[None])[0], row[None])
+    for image, row in zip(PICTURES, y, strict=True):
+        np.testing.assert_array_equal(run_tflm(model_bytes(), image[None])[0], row[None])
     assert y.dtype == np.int8 and len(y) == 3
     assert (session.cycles == 0) == (target == "golden") == bool(session.alone)
 
@@ -52,9 +52,9 @@ def test_ends_say_what_they_are():
     session = Session(model_bytes(), "golden")
     (x,), (y,) = session.inputs, session.outputs
     tensors = session.graph.tensors
-    picture, scores = tensors[session.graph.inputs[0]], tensors[session.graph.outputs[0]]
+    image, scores = tensors[session.graph.inputs[0]], tensors[session.graph.outputs[0]]
     assert (x.shape, x.dtype, x.scale, x.zero_point) == (
-        (1, 8, 8, 1), "int8", picture.scale, picture.zero_point)
+        (1, 8, 8, 1), "int8", image.scale, image.zero_point)
     assert (y.shape, y.scale, y.zero_point) == ((1, 10), scores.scale, scores.zero_point)
 
 
@@ -76,8 +76,8 @@ def test_numbers_that_are_not_finite(number):
         session.run(np.full(PICTURES.shape, number, np.float32), real=True)
 
 
-def test_results_that_are_no_pictures():
-    """Of a fully connected layer that makes several rows of one picture."""
+def test_results_that_are_no_images():
+    """Of a fully connected layer that makes several rows of one image."""
     tensors = (Tensor(name="x", shape=(1, 6), scales=(0.1,)),
                Tensor(name="w", shape=(3, 2), scales=(0.1,), data=np.ones((3, 2), np.int8)),
                Tensor(name="y", shape=(3, 3), scales=(0.5,)))
@@ -115,24 +115,24 @@ X = np.zeros((2, 8, 8, 1), np.int8)
 
 
 @pytest.mark.parametrize("inputs, error, message", [
-    ((X, X), ValueError, "the network has 1 inputs (picture), but 2 were given"),
+    ((X, X), ValueError, "the network has 1 inputs (image), but 2 were given"),
     ((X.astype(np.float32),), TypeError, (
-        "input picture must be int8, not float32; run(..., real=True) quantises real numbers")),
-    ((X.astype(np.uint8),), TypeError, "input picture must be int8, not uint8"),
-    ((X[0],), ValueError, "input picture must be of the shape (n, 8, 8, 1), not (8, 8, 1)"),
-    ((X[:0],), ValueError, "input picture must be of the shape (n, 8, 8, 1), not (0, 8, 8, 1)"),
-    (({"x": X},), ValueError, "the inputs are picture, not x"),
+        "input image must be int8, not float32; run(..., real=True) quantises real numbers")),
+    ((X.astype(np.uint8),), TypeError, "input image must be int8, not uint8"),
+    ((X[0],), ValueError, "input image must be of the shape (n, 8, 8, 1), not (8, 8, 1)"),
+    ((X[:0],), ValueError, "input image must be of the shape (n, 8, 8, 1), not (0, 8, 8, 1)"),
+    (({"x": X},), ValueError, "the inputs are image, not x"),
 ])
 def test_refuses(inputs, error, message):
     session = Session(model_bytes(), "golden")
-    message = message.replace("picture", session.inputs[0].name)
+    message = message.replace("image", session.inputs[0].name)
     with pytest.raises(error, match=f"^{re.escape(message)}$"):
         session.run(*inputs)
 
 
 def test_refuses_inputs_of_different_numbers():
     a = np.zeros((2, 2, 3, 4), np.int8)
-    with pytest.raises(ValueError, match="^inputs must have as many pictures each, not 2 of a, 1 "
+    with pytest.raises(ValueError, match="^inputs must have as many images each, not 2 of a, 1 "
                                          "of b$"):
         Session(pair(), "golden").run(a, a[:1])
 
@@ -150,8 +150,8 @@ def test_reshaped_input():
     x = np.random.default_rng(3).integers(-128, 128, (2, 1960), np.int8)
     assert session.inputs[0].shape == (1, 1960)
     assert not any(layer.operator.kind == "RESHAPE" for layer in session.program.layers)
-    for run, picture in zip(session.results(x), x, strict=True):
-        want = run_graph(session.graph, picture[None])
+    for run, image in zip(session.results(x), x, strict=True):
+        want = run_graph(session.graph, image[None])
         assert run.values.keys() == want.keys()
         for index, value in want.items():
             np.testing.assert_array_equal(run.values[index], value)
@@ -159,7 +159,7 @@ def test_reshaped_input():
 
 @pytest.mark.parametrize("batch", [1, 2])
 def test_compact_inputs_take_fewer_bytes_and_give_the_same(batch):
-    """Lines of pictures with three channels are interleaved, unless they are to be compact."""
+    """Lines of images with three channels are interleaved, unless they are to be compact."""
     graph = mobilenet(np.random.default_rng(1), (12, 10), ((16, 1),))
     x = np.random.default_rng(2).integers(-128, 128, (batch, 12, 10, 3), np.int8)
     want = [run_graph(graph, each[None])[graph.outputs[0]] for each in x]

@@ -40,7 +40,7 @@ def board():
 
 
 def network():
-    return read_tflite(model_bytes()), held_out().pictures[:1]
+    return read_tflite(model_bytes()), held_out().images[:1]
 
 
 def check(device, graph, x, within=64):

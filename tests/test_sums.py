@@ -37,7 +37,7 @@ def accelerator():
 
 
 class Windows(Chain):
-    """Windows over a picture of a given shape."""
+    """Windows over an image of a given shape."""
 
     def __init__(self, *shape):
         super().__init__(np.random.default_rng(sum(shape)))
@@ -74,10 +74,10 @@ def test_without_a_unit(graph, layers, batch):
     assert [layer.kind for layer in program.layers] == [Kind.CONV] * layers
     simulated.load(program)
     rng = np.random.default_rng(1)
-    for pictures in (int8(rng, (batch, *x.shape[1:])), np.full((batch, *x.shape[1:]), -128)):
-        pictures = pictures.astype(np.int8)
-        np.testing.assert_array_equal(simulated.run(pictures).values[graph.outputs[0]],
-                                      run_graph(graph, pictures)[graph.outputs[0]])
+    for images in (int8(rng, (batch, *x.shape[1:])), np.full((batch, *x.shape[1:]), -128)):
+        images = images.astype(np.int8)
+        np.testing.assert_array_equal(simulated.run(images).values[graph.outputs[0]],
+                                      run_graph(graph, images)[graph.outputs[0]])
 
 
 @pytest.mark.parametrize("shape", [(53, 1, 3), (37, 2, 3)])

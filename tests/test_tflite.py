@@ -124,7 +124,7 @@ def test_new_shape_may_be_an_operand(digits):
     altered.operators[RESHAPE].builtinOptions.newShape = None
     altered.operators[RESHAPE].inputs = np.array(
         [14, altered.add_constant(np.array([-1, 32], np.int32))], np.int32)
-    x, graph = held_out().pictures[:3], read_tflite(altered.bytes())
+    x, graph = held_out().images[:3], read_tflite(altered.bytes())
     np.testing.assert_array_equal(run_graph(graph, x)[graph.outputs[0]],
                                   run_graph(digits, x)[digits.outputs[0]])
 
@@ -249,7 +249,7 @@ def unknown_input(altered):
     altered.graph.inputs = np.array([-1], np.int32)
 
 
-@says("the model's input (picture) is not an int8 activation")
+@says("the model's input (image) is not an int8 activation")
 def same_input_twice(altered):
     altered.graph.inputs = np.array([0, 0], np.int32)
 
@@ -259,7 +259,7 @@ def constant_as_input(altered):
     altered.graph.inputs = np.array([0, 1], np.int32)
 
 
-@says("the model's input (picture) is not an int8 activation")
+@says("the model's input (image) is not an int8 activation")
 def float_input(altered):
     altered.tensors.append(copy.copy(altered.tensors[0]))
     altered.tensors[-1].type = schema.TensorType.FLOAT32

@@ -66,7 +66,7 @@ def test_flipped_bytes(seed, regions):
 
 def test_what_is_accepted_runs_as_on_the_reference(regions, tmp_path):
     """Damage that the reader takes for another network is that network to the reference too."""
-    rng, x = np.random.default_rng(9), held_out().pictures[:1]
+    rng, x = np.random.default_rng(9), held_out().images[:1]
     models, results = [], []
     while len(models) < 150:
         data = flipped(rng, regions, 1)

@@ -98,22 +98,22 @@ UNIT = {"stride": (1, 1), "dilation": (1, 1), "padding": ((0, 0), (0, 0)), "acti
 
 # Activations
 case("float", "0 (CONV_2D)",
-     "input 0 (picture) is float32, not int8: quantise the whole model to int8",
+     "input 0 (image) is float32, not int8: quantise the whole model to int8",
      with_tensor, PICTURE, dtype="float32")
 case("unsigned", "8 (SOFTMAX)",
      "the output (8_softmax) is uint8, not int8: quantise the whole model to int8",
      with_tensor, SCORES, dtype="uint8")
-case("no scale", "0 (CONV_2D)", "input 0 (picture) has 0 scales instead of 1",
+case("no scale", "0 (CONV_2D)", "input 0 (image) has 0 scales instead of 1",
      with_tensor, PICTURE, scales=())
 case("two scales", "8 (SOFTMAX)", "the output (8_softmax) has 2 scales instead of 1",
      with_tensor, SCORES, scales=(1.0, 1.0))
 for scale in BAD_SCALES:
     case(f"scale {scale}", "0 (CONV_2D)",
-         f"input 0 (picture) has the scale {scale}, which is not positive and finite",
+         f"input 0 (image) has the scale {scale}, which is not positive and finite",
          with_tensor, PICTURE, scales=(scale,))
 for value in (-129, 128, 1 << 40):
     case(f"zero point {value}", "0 (CONV_2D)",
-         f"input 0 (picture) has the zero point {value}, which is not an int8",
+         f"input 0 (image) has the zero point {value}, which is not an int8",
          with_tensor, PICTURE, zero_point=value)
 case("constant", "7 (FULLY_CONNECTED)", "the output (7_fully_connected) is a constant",
      with_tensor, DENSE_Y, data=np.zeros((1, 10), np.int8))
@@ -160,7 +160,7 @@ case("padding too large", "0 (CONV_2D)",
      "the kernel (3, 3) with dilation (4096, 4096) asks for the padding ((4096, 4096), "
      "(4096, 4096)), which is too much",
      with_options, CONV, dilationHFactor=4096, dilationWFactor=4096)
-case("kernel larger than picture", "5 (AVERAGE_POOL_2D)",
+case("kernel larger than image", "5 (AVERAGE_POOL_2D)",
      "the kernel (5, 4) with dilation (1, 1) is larger than (4, 4)",
      with_options, POOL, filterHeight=5, padding=schema.Padding.VALID)
 case("size", "1 (CONV_2D)",

@@ -128,7 +128,7 @@ def test_walks_as_nested_loops(go):
     (ConvShape(height=40, width=2, channels=64), {"band": 7, "tiles": 5}),
 ])
 def test_tiles_as_their_own_walker_has_them(shape, options):
-    params = replace(BUILD.im2col, serial=False)
+    params = replace(BUILD.im2col, shared_agu=False)
     conv, go = shape.config(params, **options), stalls("tiles", 0.5)
     plain, dut, want = TileWalker(params), SharedAddressGenerator(BUILD), []
 
@@ -184,7 +184,7 @@ def test_outside_addresses_are_told():
     {"activation_bytes": 1 << 18}])
 def test_refuses(changes):
     with pytest.raises(ValueError, match=(
-            r"^shared_agu needs a single memory of up to 128 KiB and one pixel lane, and neither "
+            r"^shared_agu needs a single memory of up to 128 KiB, one pixel lane, and neither "
             r"pooling nor prefetch$")):
         replace(BUILD, **changes)
 
@@ -192,7 +192,7 @@ def test_refuses(changes):
 def test_any_program_ends():
     """Bits flipped at random in a good program: it ends, and the next good run is exact."""
     build = replace(BUILD, activation_bytes=1 << 14, patience=1024, longest=1 << 15)
-    graph, x = read_tflite(model_bytes()), held_out().pictures[:1]
+    graph, x = read_tflite(model_bytes()), held_out().images[:1]
     program, want = compile_graph(graph, build), run_graph(graph, x)
     simulated = SimulatedAccelerator(build)
     rng, words, seen = np.random.default_rng(5), descriptor_words(build), set()

@@ -45,7 +45,7 @@ def units_of(placed, paths):
 
 
 def draw(placed, paths, file, title=""):
-    """A picture of the floorplan, coloured by unit, as PNG or SVG by the suffix of ``file``."""
+    """An image of the floorplan, coloured by unit, as PNG or SVG by the suffix of ``file``."""
     import matplotlib
 
     matplotlib.use("Agg")

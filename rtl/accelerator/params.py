@@ -126,7 +126,7 @@ class AcceleratorParams:
                              f"{self.word_bytes} and {self.array.cols}")
         if self.shared_agu and (not self.single_memory or self.pooling or self.prefetch
                             or self.pixel_lanes > 1 or self.activation_bytes > SHARED_AGU_BYTES):
-            raise ValueError("shared_agu needs a single memory of up to 128 KiB and one pixel lane, "
+            raise ValueError("shared_agu needs a single memory of up to 128 KiB, one pixel lane, "
                              "and neither pooling nor prefetch")
         if not self.single_memory and self.weight_bytes > (most := weight_room(self.array.cols)):
             raise ValueError(f"weight_bytes must be at most {most} with {self.array.cols} columns, "
@@ -197,10 +197,10 @@ class AcceleratorParams:
 
     @property
     def im2col(self):
-        """Parameters of the im2col unit: one picture a layer."""
+        """Parameters of the im2col unit: one image a layer."""
         return Im2colParams(
             rows=self.array.rows, vector_bytes=self.array.vector_bytes, word_bytes=self.word_bytes,
-            buffer_bytes=self.buffer_bytes, max_lines=self.max_lines, max_pictures=1,
+            buffer_bytes=self.buffer_bytes, max_lines=self.max_lines, max_images=1,
             pixel_lanes=self.pixel_lanes, fir=self.array.fir_rows > 0, shared_agu=self.shared_agu,
             output_register=self.output_register)
 

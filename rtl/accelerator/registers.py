@@ -73,7 +73,7 @@ PARAMETERS = {
     "requantize": "Cycles of a requantisation.",
     "output_register": "1 if memories have a second register.",
     "buffer_bytes": "Line buffer.",
-    "max_lines": "Lines of a picture at the most.",
+    "max_lines": "Lines of an image at the most.",
     "activation_bytes": "Memory for tensors.",
     "weight_bytes": "Memory for weights.",
     "channels": "Memory for parameters, in output channels.",

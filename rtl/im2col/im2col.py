@@ -32,16 +32,16 @@ def patch_of(vector_bytes, pixel_lanes=1):
 class Im2col(wiring.Component):
     """A raster of pixels in, vectors of ``rows`` taps of their patches out.
 
-    Pictures come in NHWC order, ``word_bytes`` bytes a word, each line beginning with a new word;
+    Images come in NHWC order, ``word_bytes`` bytes a word, each line beginning with a new word;
     each word is taken once. For each band of output lines, for each pass over each group of
     channels, for each row tile of taps in (kh, kw, cin) order, a vector for each output pixel of
     the band leaves, one a cycle unless the input is late or the output stalls. Where the pixels of
     a kernel line are contiguous a run of ``kw * cin`` bytes is cut into tiles; otherwise each of
-    its pixels is. Bytes outside the picture, and past the end of a run, are the pad byte.
+    its pixels is. Bytes outside the image, and past the end of a run, are the pad byte.
 
     With ``pixel_lanes`` the vectors of as many neighbouring lines of output leave side by side, and
     a band is so many times as high: the unit walks over every ``pixel_lanes``-th line, with a
-    buffer and a comparison with the picture's borders for each lane, but one control. Lines that
+    buffer and a comparison with the image's borders for each lane, but one control. Lines that
     the last lanes have beyond the last one of output are not waited for, and hold anything.
 
     The buffer holds the lines that the current band needs, and refills while it is replayed; no
@@ -87,7 +87,7 @@ class Im2col(wiring.Component):
         config = self.config.payload
 
         running, init = Signal(), Signal()
-        over = Signal()  # the last picture has rolled, so its words are taken
+        over = Signal()  # the last image has rolled, so its words are taken
         m.d.sync += init.eq(self.config.valid & ~running)
         with m.If(self.config.valid):
             m.d.sync += running.eq(1)
@@ -165,7 +165,7 @@ class Im2col(wiring.Component):
         return spare.o
 
     def _inside(self, m, read, advance, cycles):
-        """Which bytes are of the picture and of the run, ``cycles`` enabled cycles after ``read``.
+        """Which bytes are of the image and of the run, ``cycles`` enabled cycles after ``read``.
         """
         bits = self.params.lane_bits
         rest, far = read.rest[:bits], read.rest[bits:-1].any()

@@ -9,19 +9,19 @@ __all__ = ["ConvShape"]
 
 @dataclass(frozen=True, kw_only=True)
 class ConvShape:
-    """Geometry of one convolution over pictures in NHWC order.
+    """Geometry of one convolution over images in NHWC order.
 
     Parameters
     ----------
     height, width, channels : :class:`int`
-        Of an input picture.
+        Of an input image.
     kernel, stride, dilation : pair of :class:`int`
         Along the height and the width.
     padding : pair of pairs
         ``((top, bottom), (left, right))``.
     groups : :class:`int`
         Groups of channels that are convolved apart. ``channels`` groups are a depthwise layer.
-    pictures : :class:`int`
+    images : :class:`int`
     fill : :class:`int`
         Bytes after the channels of each pixel which belong to no group.
     """
@@ -34,7 +34,7 @@ class ConvShape:
     dilation: tuple = (1, 1)
     padding: tuple = ((0, 0), (0, 0))
     groups: int = 1
-    pictures: int = 1
+    images: int = 1
     fill: int = 0
 
     def __post_init__(self):
@@ -53,11 +53,11 @@ class ConvShape:
                 check(f"padding along the {name}", side, 0, 255)
             if self._output(axis) < 1:
                 raise ValueError(f"the kernel spans {self.span(axis)} pixels of {name}, but the "
-                                 f"padded picture has only {self._padded(axis)}")
+                                 f"padded image has only {self._padded(axis)}")
         if self.groups < 1 or self.channels % self.groups:
             raise ValueError(f"groups must divide the {self.channels} channels, not be "
                              f"{self.groups}")
-        check("pictures", self.pictures, 1, 1 << 16)
+        check("images", self.images, 1, 1 << 16)
         check("fill", self.fill, 0, 64 if self.groups > 1 else 0)
 
     def span(self, axis):
@@ -134,7 +134,7 @@ class ConvShape:
         limits = [
             ("height", self.height, params.max_lines),
             ("padded height", self._padded(0) + beyond, (1 << params.line.width - 1) - 1),
-            ("pictures", self.pictures, params.max_pictures),
+            ("images", self.images, params.max_images),
             (f"line buffer bytes ({lines} lines for a band of {band * lanes})",
              lines * line_words * params.word_bytes, params.buffer_bytes),
             ("padded line bytes", self._padded(1) * self.pixel_bytes, 2 * params.buffer_bytes),
@@ -149,7 +149,7 @@ class ConvShape:
         kh_step = self.dilation[0] if self.kernel[0] > 1 else 0
         fields = {
             "pad": pad,
-            "pictures": self.pictures - 1,
+            "pictures": self.images - 1,
             "lines": self.height,
             "line_words": line_words,
             "line_bytes": self.width * self.pixel_bytes,

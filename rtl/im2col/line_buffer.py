@@ -19,7 +19,7 @@ class LineBuffer(wiring.Component):
     Each pixel lane has banks and a rotator of its own, which hold the same words.
     A line is kept until ``keep_from`` has passed it, and the room of one is freed every second
     cycle. Words are taken one each cycle while there is room, but none in the cycle after the last
-    of a line, nor beyond the end of the last picture. ``i.ready`` is a register.
+    of a line, nor beyond the end of the last image. ``i.ready`` is a register.
 
     Parameters
     ----------
@@ -33,11 +33,11 @@ class LineBuffer(wiring.Component):
     lines, line_words, pictures : ``In``
         Fields of the layer.
     keep_from, picture_over : ``In``
-        First line of the picture that is still needed, at most ``lines``; no line is.
+        First line of the image that is still needed, at most ``lines``; no line is.
     present : ``Out``
-        Lines of the picture that have come.
+        Lines of the image that have come.
     rolled, last_picture : ``Out(1)``
-        A strobe: the picture is over, and lines are counted for the next one, if it is not the
+        A strobe: the image is over, and lines are counted for the next one, if it is not the
         last.
     addresses, read_en : ``In``
         Byte address of the first byte of a vector, for each pixel lane.
@@ -49,7 +49,7 @@ class LineBuffer(wiring.Component):
         self.params = params
         self.latency = 2 if params.output_register else 1
         config = params.config
-        # Ahead of its time a word may belong to the next picture.
+        # Ahead of its time a word may belong to the next image.
         self._lines = range(2 * params.max_lines + 2)
         super().__init__({
             "i": In(stream.Signature(bytes_of(params.word_bytes))),
@@ -79,8 +79,8 @@ class LineBuffer(wiring.Component):
         address = Signal(range(self.params.words))
         used = Signal(range(self.params.words + 1))
         column = Signal(range(self.params.words))    # words of the line after the one that comes
-        freed = Signal.like(self.lines)              # lines of the picture whose room is free
-        left = Signal.like(self.pictures)            # pictures after this one
+        freed = Signal.like(self.lines)              # lines of the image whose room is free
+        left = Signal.like(self.pictures)            # images after this one
         limit = Signal(self._lines)                  # lines that may come before the next roll
         write, line_end, freeing = Signal(), Signal(), Signal()
         m.d.comb += [

@@ -12,7 +12,7 @@ def line_of(params):
     tile = tile_of(params)
     return data.StructLayout({
         "position": params.position,    #: Byte of the line of input at which it begins.
-        # Of each pixel lane's line: its address in the buffer; it is of the picture, not of its
+        # Of each pixel lane's line: its address in the buffer; it is of the image, not of its
         # padding, nor beyond the last line of output.
         "bases": data.ArrayLayout(tile["base"].shape, params.pixel_lanes),
         "in_picture": data.ArrayLayout(1, params.pixel_lanes),
@@ -38,9 +38,9 @@ class LineWalker(wiring.Component):
     over : ``In(1)``
         No tile is left.
     present : ``In``
-        Lines of the picture that have come.
+        Lines of the image that have come.
     rolled : ``In(1)``
-        ``present`` counts lines of the next picture from now on.
+        ``present`` counts lines of the next image from now on.
     keep_from, picture_over : ``Out``
         While the last line of a band is read: the first line that is needed after it; none is.
     o : ``Out(stream.Signature(line_of(params)))``
@@ -66,7 +66,7 @@ class LineWalker(wiring.Component):
         lines = [Signal.like(coming.line, name=f"line_{lane}") for lane in range(len(starts))]
         rows_left = Signal.like(coming.rows)
         active = Signal()
-        held = Signal()    # the line is of a picture that has not begun yet
+        held = Signal()    # the line is of an image that has not begun yet
         moves, ends = Signal(), Signal()
         m.d.comb += [
             now.last.eq(rows_left == 0),

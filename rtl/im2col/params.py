@@ -34,9 +34,9 @@ class Im2colParams:
     buffer_bytes : :class:`int`
         Size of the line buffer, a power of two.
     max_lines : :class:`int`
-        Height of a picture at the most.
-    max_pictures : :class:`int`
-        Pictures of a run at the most.
+        Height of an image at the most.
+    max_images : :class:`int`
+        Images of a run at the most.
     pixel_lanes : :class:`int`
         Neighbouring lines of output whose vectors leave side by side, 1 to 4.
     fir : :class:`bool`
@@ -52,7 +52,7 @@ class Im2colParams:
     word_bytes: int = 0
     buffer_bytes: int = 16384
     max_lines: int = 1024
-    max_pictures: int = 256
+    max_images: int = 256
     pixel_lanes: int = 1
     fir: bool = False
     shared_agu: bool = False
@@ -72,7 +72,7 @@ class Im2colParams:
             if value & (value - 1):
                 raise ValueError(f"{name} must be a power of two, not {value}")
         settle("max_lines", self.max_lines, 1, 4096)
-        settle("max_pictures", self.max_pictures, 1, 4096)
+        settle("max_pictures", self.max_images, 1, 4096)
         settle("pixel_lanes", self.pixel_lanes, 1, MAX_PIXEL_LANES)
 
     @property
@@ -104,9 +104,9 @@ class Im2colParams:
         words, lines = range(self.words), self.line.width - 1
         bytes_ = ceil_log2(self.buffer_bytes) + 1
         fields = {
-            "pad": signed(8),           # byte that stands for what lies outside a picture
-            "pictures": range(self.max_pictures),
-            "lines": range(self.max_lines + 1),          # of a picture (not less one)
+            "pad": signed(8),           # byte that stands for what lies outside an image
+            "pictures": range(self.max_images),
+            "lines": range(self.max_lines + 1),          # of an image (not less one)
             "line_words": range(self.words + 1),         # of a line (not less one)
             "line_bytes": range(self.buffer_bytes + 1),  # of them, those that are pixels
             "picture_words": words,     # lines * line_words, modulo the buffer

@@ -17,12 +17,12 @@ def tile_of(params):
         "start": 1,                         #: First tile of a pass.
         "done": 1,                          #: Last tile of a pass.
         "band_end": 1,                      #: Last tile of the last pass of a band.
-        "new_picture": 1,                   #: First tile of a picture that is not the first.
+        "new_picture": 1,                   #: First tile of an image that is not the first.
     })
 
 
 class TileWalker(wiring.Component):
-    """Loops over pictures, bands, groups, passes, kernel lines, runs and chunks.
+    """Loops over images, bands, groups, passes, kernel lines, runs and chunks.
 
     A tile every third cycle: from the one that is taken to the next, and a cycle to see which loops
     are at their end. Nothing depends combinationally on ``o.ready``.
@@ -133,7 +133,7 @@ class TileWalker(wiring.Component):
                 m.d.sync += group.eq(after)
 
     def _step_line(self, m, step, pass_end, band_end, next_picture):
-        """To the next kernel line, band or picture, or back to the first line of the band."""
+        """To the next kernel line, band or image, or back to the first line of the band."""
         config, line, base = self.config, self.o.payload.line, self.o.payload.base
         band_line, band_base = Signal.like(line), Signal.like(base)
         picture_base = Signal.like(base)

@@ -1,6 +1,6 @@
 """Convolutions: accumulators and int8 results, as TensorFlow Lite Micro computes them.
 
-Pictures are (n, h, w, c) int8. ``padding`` is ((top, bottom), (left, right)); what it adds is the
+Images are (n, h, w, c) int8. ``padding`` is ((top, bottom), (left, right)); what it adds is the
 zero point of the input, which contributes nothing. ``scale`` is ``s_in * s_w / s_out``, one
 number or one for each output channel.
 """
@@ -59,7 +59,7 @@ def conv2d_acc(x, weights, bias=0, *, input_zero_point, stride=(1, 1), dilation=
                padding=NO_PADDING):
     """int32 accumulators (n, oh, ow, cout) of ``weights`` (cout, kh, kw, cin).
 
-    A picture may have ``groups * cin`` channels: then each of ``groups`` equal parts of the
+    An image may have ``groups * cin`` channels: then each of ``groups`` equal parts of the
     output channels reads its own part of the input's.
     """
     cout, kh, kw, cin = weights.shape

@@ -5,34 +5,34 @@ import numpy as np
 __all__ = ["fir_vectors", "im2col_vectors", "raster_words"]
 
 
-def raster_words(pictures, word_bytes):
-    """Input words (count, word_bytes) of int8 ``pictures`` (n, h, w, c); lines are filled up with
+def raster_words(images, word_bytes):
+    """Input words (count, word_bytes) of int8 ``images`` (n, h, w, c); lines are filled up with
     zeros to whole words."""
-    n, h, w, c = pictures.shape
-    lines = pictures.reshape(n * h, w * c)
+    n, h, w, c = images.shape
+    lines = images.reshape(n * h, w * c)
     return np.pad(lines, ((0, 0), (0, -(w * c) % word_bytes))).reshape(-1, word_bytes)
 
 
-def _padded(picture, padding, pad):
-    return np.pad(picture, (*padding, (0, 0)), constant_values=pad)
+def _padded(image, padding, pad):
+    return np.pad(image, (*padding, (0, 0)), constant_values=pad)
 
 
-def im2col_vectors(pictures, *, kernel, stride, dilation, padding, groups=1, rows, band, tiles=1,
+def im2col_vectors(images, *, kernel, stride, dilation, padding, groups=1, rows, band, tiles=1,
                    pad=0):
-    """Vectors (count, rows) of int8 ``pictures`` (n, h, w, c), in order of emission.
+    """Vectors (count, rows) of int8 ``images`` (n, h, w, c), in order of emission.
 
-    For each picture, band of ``band`` output lines, group of channels, pass (``tiles`` of them),
+    For each image, band of ``band`` output lines, group of channels, pass (``tiles`` of them),
     row tile, output line and output column: ``rows`` taps in (kh, kw, cin) order. Taps come in
-    runs that a tile never crosses: a kernel line where its bytes lie side by side in the picture,
+    runs that a tile never crosses: a kernel line where its bytes lie side by side in the image,
     a pixel of it where they do not. What a tile lacks at the end of its run is the pad byte.
     """
     (kh, kw), (sh, sw), (dh, dw) = kernel, stride, dilation
     out = []
-    for picture in pictures:
-        x = _padded(picture, padding, pad)
+    for image in images:
+        x = _padded(image, padding, pad)
         oh = (x.shape[0] - (kh - 1) * dh - 1) // sh + 1
         ow = (x.shape[1] - (kw - 1) * dw - 1) // sw + 1
-        channels = picture.shape[2] // groups
+        channels = image.shape[2] // groups
         side_by_side = kw == 1 or (dw == 1 and groups == 1)
         for top in range(0, oh, band):
             oys = range(top, min(top + band, oh))
@@ -50,10 +50,10 @@ def im2col_vectors(pictures, *, kernel, stride, dilation, padding, groups=1, row
     return np.concatenate(out)
 
 
-def fir_vectors(pictures, *, kernel, stride, dilation, padding, taps, cols, band, tiles=1, pad=0):
+def fir_vectors(images, *, kernel, stride, dilation, padding, taps, cols, band, tiles=1, pad=0):
     """Vectors (count, cols) and which of them are kept, of a depthwise layer run as FIR filters.
 
-    For each picture, band, group of ``cols`` channels, pass, kernel line, phase of the stride,
+    For each image, band, group of ``cols`` channels, pass, kernel line, phase of the stride,
     chunk of ``taps`` taps and output line: the pixels, ``stride`` apart, that feed one output
     column after the other, and then those that only end the filter. Lanes past the last channel
     are not defined; here they are zero.
@@ -63,8 +63,8 @@ def fir_vectors(pictures, *, kernel, stride, dilation, padding, taps, cols, band
     phases, length = min(sw, span), -(-span // sw)
     chunks, trail = -(-length // taps), min(length, taps) - 1
     out, keep = [], []
-    for picture in pictures:
-        x = _padded(picture, padding, pad)
+    for image in images:
+        x = _padded(image, padding, pad)
         oh = (x.shape[0] - (kh - 1) * dh - 1) // sh + 1
         ow = (x.shape[1] - span) // sw + 1
         # Filters may look beyond the padding with taps that are zero.

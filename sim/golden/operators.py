@@ -50,7 +50,7 @@ def _windows(x, kernel, stride, padding, fill):
 
 
 def average_pool(x, *, kernel, stride, padding=((0, 0), (0, 0)), low=-128, high=127):
-    """Mean of the cells of each window that lie in the picture, ties away from zero."""
+    """Mean of the cells of each window that lie in the image, ties away from zero."""
     total = _windows(x, kernel, stride, padding, 0).sum(axis=3)
     count = _windows(np.ones_like(x), kernel, stride, padding, 0).sum(axis=3)
     magnitude = (np.abs(total) + count // 2) // count
@@ -58,7 +58,7 @@ def average_pool(x, *, kernel, stride, padding=((0, 0), (0, 0)), low=-128, high=
 
 
 def max_pool(x, *, kernel, stride, padding=((0, 0), (0, 0)), low=-128, high=127):
-    """Maximum of the cells of each window that lie in the picture."""
+    """Maximum of the cells of each window that lie in the image."""
     return np.clip(_windows(x, kernel, stride, padding, -128).max(axis=3), low, high).astype(
         np.int8)
 
@@ -76,7 +76,7 @@ def mean_params(count, scale):
 
 
 def mean(x, *, scales, zero_points):
-    """Mean (n, c) over the pixels of each picture; ``scales`` and ``zero_points`` are those of the
+    """Mean (n, c) over the pixels of each image; ``scales`` and ``zero_points`` are those of the
     input and of the result."""
     multiplier, shift = mean_params(x.shape[1] * x.shape[2], scales[0] / scales[1])
     total = (x.astype(np.int64) - zero_points[0]).sum(axis=(1, 2))

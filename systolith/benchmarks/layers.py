@@ -60,8 +60,8 @@ def bench_layers(progress=lambda text: None):
     conv2d = SimulatedConv2d(build_core("conv2d", drain_lanes=4, word_bytes=16))
     for name, (shape, filters) in LAYERS.items():
         progress(name)
-        pictures = rng.integers(-128, 128, (1, shape.height, shape.width, shape.channels), np.int8)
-        note(name, conv2d.run(layer_of(shape, filters), pictures)[1])
+        images = rng.integers(-128, 128, (1, shape.height, shape.width, shape.channels), np.int8)
+        note(name, conv2d.run(layer_of(shape, filters), images)[1])
     speed("Conv2d 8x8", conv2d.sim)
     progress("compiling Gemm")
     gemm = SimulatedGemm(build_core("gemm"))

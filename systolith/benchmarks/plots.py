@@ -1,4 +1,4 @@
-"""Pictures of where cycles go: a bar for each layer, and the roofline of each build."""
+"""Images of where cycles go: a bar for each layer, and the roofline of each build."""
 
 from dataclasses import dataclass
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from systolith.cli.files import check_picture
+from systolith.cli.files import check_image
 
 __all__ = ["bench"]
 
@@ -42,7 +42,7 @@ def bench(
     if seeds is not None and not record:
         raise ValueError("--seeds are those of --record, which has to be given with it")
     if plot:
-        check_picture(plot)
+        check_image(plot)
     if layers:
         if models or board or plot or record:
             raise ValueError("--layers takes neither models nor boards, and no --plot or --record")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from systolith.cli.files import check_folder, check_picture, check_target, writing
+from systolith.cli.files import check_folder, check_image, check_target, writing
 
 __all__ = ["build"]
 
@@ -47,7 +47,7 @@ def build(
     if output:
         check_target(output)
     if floorplan:
-        check_picture(floorplan)
+        check_image(floorplan)
     if keep:
         check_folder(keep)
     params = resized(chosen, rows=rows, cols=cols, drain_lanes=drain_lanes)

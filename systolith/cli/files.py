@@ -1,11 +1,11 @@
-"""Files that commands read and write: arrays, pictures, folders."""
+"""Files that commands read and write: arrays, images, folders."""
 
 import os
 from contextlib import contextmanager
 from io import BytesIO
 from zipfile import BadZipFile
 
-__all__ = ["check_folder", "check_picture", "check_target", "load", "save", "writing"]
+__all__ = ["check_folder", "check_image", "check_target", "load", "save", "writing"]
 
 #: Suffixes of what can be drawn.
 PICTURES = ".png", ".svg", ".pdf"
@@ -49,13 +49,13 @@ def check_folder(path):
         raise ValueError(f"nothing may be written into {path}; name another folder")
 
 
-def check_picture(path):
-    """Refuse, before any work is done, a picture that could not be written after it, or of a
+def check_image(path):
+    """Refuse, before any work is done, an image that could not be written after it, or of a
     kind that is not drawn."""
     check_target(path)
     if path.suffix.lower() not in PICTURES:
         *most, last = PICTURES
-        raise ValueError(f"{path}: a picture is {', '.join(most)} or {last}, by its suffix")
+        raise ValueError(f"{path}: an image is {', '.join(most)} or {last}, by its suffix")
 
 
 @contextmanager

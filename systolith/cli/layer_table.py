@@ -58,8 +58,8 @@ def draw_digits(console, digits, result):
     labels = digits.labels[:len(result)].tolist()
     chosen = [labels.index(label) for label in dict.fromkeys(labels)][:DRAWN]
     for line in range(8):
-        console.print(Text("   ".join("".join(" ░▒▓█"[-(-int(grey) // 4)] * 2 for grey in picture)
-                                      for picture in digits.greys[chosen, line])))
+        console.print(Text("   ".join("".join(" ░▒▓█"[-(-int(grey) // 4)] * 2 for grey in image)
+                                      for image in digits.greys[chosen, line])))
     names = []
     for index in chosen:
         label, scores = labels[index], result[index]

@@ -17,13 +17,13 @@ def run(
         metavar="[MODEL]", help="A quantised .tflite or .onnx network; by default one that reads "
         "handwritten digits.")] = None,
     input_files: Annotated[list[Path] | None, typer.Option(
-        "--input", metavar="FILE", help="A .npy or .npz of inputs (n, ...), or a picture; for a "
+        "--input", metavar="FILE", help="A .npy or .npz of inputs (n, ...), or an image; for a "
         "network of several inputs, a file for each. By default digits, or noise for your own "
         "network.")] = None,
     output_file: Annotated[Path | None, typer.Option(
         "--output", metavar="Y.npy", help="Write the outputs (n, ...) to this file; .npz if there "
         "are several.")] = None,
-    pictures: Annotated[int, typer.Option(
+    images: Annotated[int, typer.Option(
         min=1, max=10_000, help="The most inputs to run.")] = 100,
     board: BoardName = None,
     rows: Annotated[int | None, typer.Option(help="Rows of the array; by default 8.")] = None,
@@ -75,11 +75,11 @@ def run(
         target = _simulated(build_of(board, *shape, pixel_lanes=pixel_lanes), graph, layers, vcd)
     session = Session(graph, target)
     if digits:
-        inputs = [digits.pictures]
+        inputs = [digits.images]
     else:
         inputs = load_inputs(session.inputs, input_files) if input_files else noise(
             session.inputs, 1)
-    inputs = [x[:pictures] for x in inputs]
+    inputs = [x[:images] for x in inputs]
     count, runs = len(inputs[0]), []
     with progress(total=count * (1 + layers)) as step:
         for number, done in enumerate(session.results(*inputs)):

@@ -46,10 +46,10 @@ def compile_graph(graph, params, keep=False, batch=1, double_buffered=False, com
     """The :class:`Program` of ``graph`` for an accelerator of ``params``.
 
     With ``keep`` no tensor makes room for another, and none is done without, so that all can be
-    read afterwards. A run takes ``batch`` pictures, which share weights where a layer can take them
+    read afterwards. A run takes ``batch`` images, which share weights where a layer can take them
     at once. A ``double_buffered`` program has a twin, so that inputs and outputs are moved during
     runs. A ``compact`` one takes its inputs in as few bytes as can be, where others may take lines
-    of a picture several times over to be done in fewer cycles.
+    of an image several times over to be done in fewer cycles.
 
     Raises :exc:`ValueError` for what cannot run, and for a network that does not fit: every memory
     that is short, and by how much.
@@ -71,7 +71,7 @@ def compile_graph(graph, params, keep=False, batch=1, double_buffered=False, com
                    descriptors=descriptors, weights=weights, channels=channels,
                    areas=plan.areas, regions=context.regions, inputs=context.dense,
                    needs=plan.needs,
-                   least_activations=plan.least * params.word_bytes, keep=keep, pictures=batch,
+                   least_activations=plan.least * params.word_bytes, keep=keep, images=batch,
                    pong=plan.pong)
 
 
@@ -114,7 +114,7 @@ class _Plan:
                  for op in placement.accelerated if op.inputs[0] in dense}
         need, self.least = placement.settle(words, batch, keep, plans, double_buffered)
         self.context = Context(graph=graph, core=core, regions=placement.regions, plans=plans,
-                               dense=dense, sums={}, batched=batched, pictures=batch,
+                               dense=dense, sums={}, batched=batched, images=batch,
                                pooling=params.pooling)
         if not keep:
             order, placement, need = self._fuse(order, placement, words, need, double_buffered)
@@ -151,7 +151,7 @@ class _Plan:
             new_order = next_to_each_other(order, sums)
             passing = {op.outputs[0] for op in order if op.index in sums}
             new = TensorPlacement(self.graph, new_order, params, passing)
-            new_need, least = new.settle(sizes, context.pictures, False,
+            new_need, least = new.settle(sizes, context.images, False,
                                          context.plans, double_buffered)
             kept = in_place(new, sums, context.plans)
             if kept != sums:
@@ -177,10 +177,10 @@ class _Plan:
 
 
 def _layers(context, op):
-    """Those of all pictures."""
+    """Those of all images."""
     layers = []
-    for picture in range(context.pictures // context.count(op)):
-        each = LOWER[op.kind](context.of(picture), op)
+    for image in range(context.images // context.count(op)):
+        each = LOWER[op.kind](context.of(image), op)
         total = context.sums.get(op.index)
         layers += fused(context, total, each) if total else each
     return layers
@@ -232,13 +232,13 @@ def _is_convolution(graph, operator):
 
 
 def input_words(program, tensor, x):
-    """Words (count, word_bytes) of all pictures ``x`` of a tensor, to write from its place on."""
+    """Words (count, word_bytes) of all images ``x`` of a tensor, to write from its place on."""
     region = program.regions[tensor]
     if plan := program.inputs.get(tensor):
-        # A plan is of one picture, or of all, one below the other.
+        # A plan is of one image, or of all, one below the other.
         lines = plan.layer.shape.height * plan.layer.shape.width // region.width
         return np.concatenate([plan.words(part[None]) for part in x.reshape(
             -1, lines, region.width, region.channels)])
-    pictures = x.reshape(-1, region.height, region.width, region.channels)
-    filled = np.pad(pictures, ((0, 0), (0, 0), (0, 0), (0, region.filled - region.channels)))
+    images = x.reshape(-1, region.height, region.width, region.channels)
+    filled = np.pad(images, ((0, 0), (0, 0), (0, 0), (0, region.filled - region.channels)))
     return filled.reshape(-1, region.word_bytes)

@@ -17,13 +17,13 @@ MOST = {"buffer_bytes": 1 << 17, "max_lines": 4096, "depth": 4096}
 
 #: By parameter: what it is called, its unit, and what helps.
 MEMORIES = {
-    "activation_bytes": ("activation memory", "bytes", "smaller pictures or fewer channels"),
+    "activation_bytes": ("activation memory", "bytes", "smaller images or fewer channels"),
     "weight_bytes": ("weight memory", "bytes", "fewer filters or taps"),
     "channels": ("parameter memory", "channels", "fewer output channels in all"),
     "program_words": ("program memory", "words", "fewer layers"),
-    "buffer_bytes": ("line buffer", "bytes", "narrower pictures or fewer channels"),
-    "max_lines": ("lines of a picture", "lines", "lower pictures"),
-    "depth": ("accumulators", "pixels", "narrower pictures"),
+    "buffer_bytes": ("line buffer", "bytes", "narrower images or fewer channels"),
+    "max_lines": ("lines of an image", "lines", "lower images"),
+    "depth": ("accumulators", "pixels", "narrower images"),
     "sum_bits": ("width of accumulators", "bits", "fewer or smaller weights of a filter"),
 }
 
@@ -112,7 +112,7 @@ def shortages(graph, params, **options):
 
 
 def fit(graph, params, keep=False, batch=1):
-    """``params``, with units and memories that suffice for ``graph``, ``batch`` pictures at a time.
+    """``params``, with units and memories that suffice for ``graph``, ``batch`` images at a time.
 
     Each memory stays as it is if it suffices, and is a power of two otherwise, so that networks
     share builds. Raises :exc:`ValueError` if the network cannot run on any.

@@ -25,7 +25,7 @@ PLACES = 0.01, 0.3, 0.7, 0.975
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """Pictures on a board behind a pipe with faults.
+    """Images on a board behind a pipe with faults.
 
     ``event`` happens after the share ``place`` of the time that all takes undisturbed.
     ``must`` says how it has to end: ``"right"``, ``"error"``, or None for either.
@@ -70,12 +70,12 @@ class Outcome:
     kinds: dict = field(default_factory=dict)
 
 
-def run_campaign(board=None, *, scenarios=SCENARIOS, seed=0, pictures=1, step=None):
+def run_campaign(board=None, *, scenarios=SCENARIOS, seed=0, images=1, step=None):
     """An :class:`Outcome` of each scenario, one after the other, on one board."""
     board = board or VirtualBoard(small_build(4, 4))
     graph = read_tflite(model_bytes())
     program = compile_graph(graph, board.params, double_buffered=True)
-    x = held_out().pictures[:pictures]
+    x = held_out().images[:images]
     want = run_graph(graph, x)[graph.outputs[0]]
     length = None  # seconds of a conversation, from the scenario without faults
     for number, scenario in enumerate(scenarios):
@@ -104,7 +104,7 @@ def _play(board, scenario, seed, program, x, want, length):
         device.load(compile_graph(program.graph, small_build(4, 8)) if scenario.event == "other"
                     else program)
         got = np.concatenate([run.values[program.graph.outputs[0]] for run in device.run_many(
-            [(picture[None],) for picture in x])])
+            [(image[None],) for image in x])])
         end = "right" if (got == want).all() else "wrong"
     except LinkError as error:
         end, word = "error", str(error)

@@ -16,7 +16,7 @@ from systolith.zoo.digits import held_out, model_bytes
 
 __all__ = ["Check", "run_selftest"]
 
-#: Pictures that the network has to know, and questions whose answers take a trip each.
+#: Images that the network has to know, and questions whose answers take a trip each.
 PICTURES, PINGS = 20, 20
 
 #: What memories hold: each word differs from all others, and then the complement of each.
@@ -36,7 +36,7 @@ def run_selftest(device, *, words=None, step=None):
     """A :class:`Check` for each part of a :class:`~systolith.runtime.device.Device`.
 
     Activations are written and read. Weights cannot be read, but a convolution gives them: of a
-    picture whose pixel ``n`` is 1 in channel ``n`` and 0 elsewhere, the results at pixel ``n`` are
+    image whose pixel ``n`` is 1 in channel ``n`` and 0 elsewhere, the results at pixel ``n`` are
     the weights of channel ``n``. So each byte of that memory has its say, by way of the array.
     Where one memory holds everything, the test of activations is one of all of it.
 
@@ -124,7 +124,7 @@ def _weights(device, name, flip, words, say):
 
 
 def _mirror(params, count):
-    """A convolution that has its weights for results, and the picture for that: as many filters as
+    """A convolution that has its weights for results, and the image for that: as many filters as
     there may be, find room, and have weights in ``count`` words."""
     rows, cols = params.array.rows, params.array.cols
     most = min(params.channels, params.activation_bytes // (2 * rows), count // rows * cols)
@@ -160,9 +160,9 @@ def _digits(device):
     if short := shortages(graph, device.params):
         return _left_out("digits", short)
     device.load(compile_graph(graph, device.params))
-    x, output = held_out().pictures[:PICTURES], graph.outputs[0]
+    x, output = held_out().images[:PICTURES], graph.outputs[0]
     want = run_graph(graph, x)[output]
-    runs = [device.run(picture[None]) for picture in x]
+    runs = [device.run(image[None]) for image in x]
     wrong = sum(int((run.values[output] != row).any())
                 for run, row in zip(runs, want, strict=True))
     return Check(name="digits", good=not wrong,

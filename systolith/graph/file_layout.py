@@ -1,6 +1,6 @@
 """The numbers of a file and those of its graph.
 
-The file may have uint8, of which 128 are subtracted, and its pictures may have their channels
+The file may have uint8, of which 128 are subtracted, and its images may have their channels
 before lines and pixels. ``Tensor.layout`` and ``Tensor.unsigned`` of inputs and outputs say so.
 """
 

@@ -75,12 +75,12 @@ def _between_scales(function):
     return run
 
 
-def _pictures(graph, operator, x):
+def _images(graph, operator, x):
     return x.reshape(len(x), *graph.operand(operator, 0).size, -1)
 
 
 def _mean(graph, operator, x):
-    y = operators.mean(_pictures(graph, operator, x), **_ends(graph, operator))
+    y = operators.mean(_images(graph, operator, x), **_ends(graph, operator))
     return y.reshape(-1, *graph.result(operator).shape[1:])
 
 
@@ -150,7 +150,7 @@ def _requantised(function, *names):
 
 
 def _mean_float32(graph, operator, x):
-    y = float32.mean(_pictures(graph, operator, x), **_quantisation(graph, operator))
+    y = float32.mean(_images(graph, operator, x), **_quantisation(graph, operator))
     return y.reshape(-1, *graph.result(operator).shape[1:])
 
 
@@ -189,7 +189,7 @@ def run_operator(graph, operator, values):
 def run_graph(graph, *inputs, run=run_operator):
     """Every activation by its index of tensor, from int8 ``inputs`` in the graph's order.
 
-    Inputs may hold any number of pictures along their first axis. ``run`` computes an operator.
+    Inputs may hold any number of images along their first axis. ``run`` computes an operator.
     """
     for index, x in zip(graph.inputs, inputs, strict=True):
         tensor = graph.tensors[index]
@@ -197,7 +197,7 @@ def run_graph(graph, *inputs, run=run_operator):
             raise TypeError(f"input {tensor.name} must be int8, not {x.dtype}")
         if x.ndim != len(tensor.shape) or x.shape[1:] != tensor.shape[1:] or x.shape[0] == 0:
             raise ValueError(f"input {tensor.name} must have the shape {tensor.shape} but for the "
-                             f"number of pictures, not {x.shape}")
+                             f"number of images, not {x.shape}")
     values = dict(zip(graph.inputs, inputs, strict=True))
     for operator in graph.operators:
         values[operator.outputs[0]] = run(graph, operator, values)

@@ -32,7 +32,7 @@ class Tensor:
     zero_point: int = 0
     axis: int = 0
     data: np.ndarray | None = field(default=None, repr=False)  #: Of constants only.
-    layout: str = "NHWC"  #: Order of a picture's axes in the file; here it is always NHWC.
+    layout: str = "NHWC"  #: Order of an image's axes in the file; here it is always NHWC.
     unsigned: bool = False  #: The file has uint8: its numbers and zero point are 128 more.
 
     @property
@@ -42,7 +42,7 @@ class Tensor:
 
     @property
     def size(self):
-        """Height and width of a picture; with less than four axes it has one line, or one pixel."""
+        """Height and width of an image; with less than four axes it has one line, or one pixel."""
         return (1, 1, *self.shape[1:-1])[-2:]
 
 
@@ -65,7 +65,7 @@ class Operator:
 
     * CONV_2D, DEPTHWISE_CONV_2D: ``stride``, ``dilation``, ``padding``, ``activation``
     * TRANSPOSE_CONV: ``stride``, ``padding``, ``activation``; stride and padding are those of the
-      convolution that it transposes; its inputs are the shape of the result, weights, picture and
+      convolution that it transposes; its inputs are the shape of the result, weights, image and
       biases: :meth:`Graph.layer` has them in the order of other layers
     * AVERAGE_POOL_2D, MAX_POOL_2D: ``kernel``, ``stride``, ``padding``, ``activation``
     * FULLY_CONNECTED, ADD: ``activation``

@@ -110,7 +110,7 @@ class Device(AcceleratorDriver):
         self.program = program
 
     def _load(self, program):
-        tag = digest_of(self.images(program))
+        tag = digest_of(self.writes_of(program))
         if self.read(Register.TAG) == tag:
             return
         self.command(Register.TAG, 0)

@@ -58,7 +58,7 @@ class AcceleratorDriver(ABC):
         return int(self.post_read(_address(Window.REGISTERS, np.array([register])))()[0])
 
     @staticmethod
-    def images(program):
+    def writes_of(program):
         """What a program is in memories: (address, words) of each."""
         parts = [(Window.PROGRAM, program.descriptors[:, None]), (Window.WEIGHTS, program.weights),
                  (Window.PARAMS, pack(ChannelParams, program.channels))]
@@ -68,7 +68,7 @@ class AcceleratorDriver(ABC):
     def load(self, program):
         """Write a program that was compiled for this build."""
         self.program, self._turn = program, None
-        for address, words in self.images(program):
+        for address, words in self.writes_of(program):
             self.post_write(address, words)
 
     def run(self, *inputs):
@@ -110,10 +110,10 @@ class AcceleratorDriver(ABC):
                                    "were done: the others are lost")
 
     def _check(self, inputs):
-        pictures = self.program.pictures
+        images = self.program.images
         for x in inputs:
-            if len(x) != pictures:
-                raise ValueError(f"the program takes {pictures} pictures at a time, not {len(x)}")
+            if len(x) != images:
+                raise ValueError(f"the program takes {images} images at a time, not {len(x)}")
 
     def _parts(self, program, inputs):
         """A run, which pauses before each go, behind it, and when all has been asked that waits for
@@ -188,7 +188,7 @@ class AcceleratorDriver(ABC):
         """Ask for tensors; a function that returns them by index."""
         asked = {}
         for index in indices:
-            place = program.regions[index].batched(program.pictures)
+            place = program.regions[index].batched(program.images)
             shape = program.graph.tensors[index].shape[1:]
             asked[index] = place, shape, self.post_read(_places(place))
         return lambda: {index: _tensor(place, shape, words())
@@ -254,7 +254,7 @@ def _places(place):
 
 
 def _tensor(place, shape, words):
-    """What ``words`` at a place are: pictures of a shape."""
+    """What ``words`` at a place are: images of a shape."""
     raw = np.asarray(words).astype("<u4").reshape(-1, chunks_of(8 * place.word_bytes))
     data = raw.view(np.int8)[:, :place.word_bytes].reshape(place.height, place.width, -1)
     return data[..., place.offset:place.offset + place.channels].reshape(-1, *shape)

@@ -1,4 +1,4 @@
-"""Inputs of networks from files: arrays and pictures."""
+"""Inputs of networks from files: arrays and images."""
 
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +12,7 @@ PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 
 
 def noise(ends, count, seed=0):
-    """``count`` random pictures for each of ``ends``."""
+    """``count`` random images for each of ``ends``."""
     rng = np.random.default_rng(seed)
     return [rng.integers(limits.min, limits.max + 1, (count, *end.shape[1:]), end.dtype)
             for end in ends for limits in [np.iinfo(end.dtype)]]
@@ -26,7 +26,7 @@ def load_inputs(ends, paths):
 
     * .npy, or .npz of which one array alone suits: numbers of the input's type, or real ones, which
       are quantised; the first axis may be left out,
-    * a picture, resized to the input: brightness from 0 to 255 becomes the whole range of the
+    * an image, resized to the input: brightness from 0 to 255 becomes the whole range of the
       input, -128 to 127 for int8.
 
     Raises :exc:`ValueError` that names the file and what is wrong with it.
@@ -45,11 +45,11 @@ def load_inputs(ends, paths):
 
 def _load(end, path, name=None):
     if path.suffix.lower() in PICTURES:
-        return _picture(end, path)
+        return _image(end, path)
     try:
         loaded = np.load(BytesIO(path.read_bytes()), allow_pickle=False)
     except (ValueError, EOFError, MemoryError, BadZipFile) as error:
-        raise ValueError(f"{path} is neither an array that numpy.save wrote nor a picture: "
+        raise ValueError(f"{path} is neither an array that numpy.save wrote nor an image: "
                          f"{error}") from error
     if isinstance(loaded, np.ndarray):
         x = _suited(end, loaded)
@@ -81,7 +81,7 @@ def _wanted(end):
 
 
 def _suited(end, x):
-    """``x`` as pictures of ``end``, or None if it is none of them."""
+    """``x`` as images of ``end``, or None if it is none of them."""
     if x.shape == end.shape[1:]:
         x = x[None]
     if x.shape[1:] != end.shape[1:] or x.ndim != len(end.shape) or not len(x):
@@ -91,15 +91,15 @@ def _suited(end, x):
     return x if x.dtype == end.dtype else None
 
 
-def _picture(end, path):
+def _image(end, path):
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
-        raise ValueError(f"{path}: reading pictures needs Pillow: pip install pillow") from error
+        raise ValueError(f"{path}: reading images needs Pillow: pip install pillow") from error
     first = len(end.shape) == 4 and end.shape[1] in {1, 3} and end.shape[3] not in {1, 3}
     shape = end.shape[2:] + end.shape[1:2] if first else end.shape[1:]
     if len(shape) != 3 or shape[2] not in {1, 3}:
-        raise ValueError(f"{path}: the input {end.name} is of the shape {end.shape}, not a picture "
+        raise ValueError(f"{path}: the input {end.name} is of the shape {end.shape}, not an image "
                          "of 1 or 3 channels")
     height, width, channels = shape
     try:
@@ -109,11 +109,11 @@ def _picture(end, path):
             image = image.convert("RGB" if channels == 3 else "L").resize((width, height))
             pixels = np.asarray(image).reshape(1, height, width, channels)
     except UnidentifiedImageError as error:
-        raise ValueError(f"{path} is not a picture that can be read") from error
+        raise ValueError(f"{path} is not an image that can be read") from error
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         if getattr(error, "filename", None):  # it is not there, or may not be read
             raise
-        raise ValueError(f"{path} is damaged, or too large a picture: {error}") from error
+        raise ValueError(f"{path} is damaged, or too large an image: {error}") from error
     if first:
         pixels = np.moveaxis(pixels, -1, 1)
     return pixels if end.dtype == "uint8" else (pixels.astype(np.int16) - 128).astype(np.int8)

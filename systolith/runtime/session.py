@@ -24,7 +24,7 @@ class _Golden:
         counts = {graph.tensors[index].shape[0] for index in (*graph.inputs, *graph.outputs)}
         if len(counts) > 1:
             raise ValueError(f"inputs and outputs have first axes of {sorted(counts)}, but that is "
-                             "the axis of the pictures: reshape all to the same")
+                             "the axis of the images: reshape all to the same")
         self.graph = graph
 
     def run(self, *inputs):
@@ -35,7 +35,7 @@ class _Golden:
 class End:
     """An input or an output of a network.
 
-    ``shape`` is that of the file, its first axis the batch, 1 for one picture. ``dtype`` is
+    ``shape`` is that of the file, its first axis the batch, 1 for one image. ``dtype`` is
     ``"int8"`` or ``"uint8"``; ``real = scale * (number - zero_point)``. ``rounding`` is that of the
     graph.
     """
@@ -90,7 +90,7 @@ class Session:
     keep : :class:`bool`
         Keep all tensors, for :meth:`results`.
     batch : :class:`int`
-        Pictures of a run of the accelerator, which share weights.
+        Images of a run of the accelerator, which share weights.
 
     Attributes
     ----------
@@ -98,9 +98,9 @@ class Session:
     graph : :class:`~systolith.graph.ir.Graph`
     program : :class:`~systolith.compiler.Program` or None
     cycles : :class:`int`
-        Of the last :meth:`run`, all pictures together.
+        Of the last :meth:`run`, all images together.
     alone : :class:`str`
-        Why runs of several pictures do not overlap with the transfer of their inputs and outputs;
+        Why runs of several images do not overlap with the transfer of their inputs and outputs;
         empty if they do.
 
     Raises :exc:`~systolith.graph.ir.ModelError` or :exc:`ValueError` for what the target cannot
@@ -143,16 +143,16 @@ class Session:
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def results(self, *inputs):
-        """The :class:`Run` of each picture in turn, or of each ``batch`` of them, its values as the
+        """The :class:`Run` of each image in turn, or of each ``batch`` of them, its values as the
         graph has them.
 
         Raises :exc:`~systolith.runtime.target.RunError` after the others for those that failed.
         """
-        pictures = self._checked(inputs)
-        total, failed = len(pictures[0]), []
+        images = self._checked(inputs)
+        total, failed = len(images[0]), []
         # The last run may have room for more.
         runs = [tuple(np.resize(x[first:first + self.batch], (self.batch, *x.shape[1:]))
-                      for x in pictures) for first in range(0, total, self.batch)]
+                      for x in images) for first in range(0, total, self.batch)]
         if len(runs) > 1 and hasattr(self.target, "run_many"):
             outcomes = self.target.run_many(runs)
         else:
@@ -198,7 +198,7 @@ class Session:
             counts[end.name] = len(x)
             checked.append(to_graph(self.graph.tensors[index], x))
         if len(set(counts.values())) > 1:
-            raise ValueError("inputs must have as many pictures each, not " + ", ".join(
+            raise ValueError("inputs must have as many images each, not " + ", ".join(
                 f"{count} of {name}" for name, count in counts.items()))
         return checked
 

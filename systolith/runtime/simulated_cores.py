@@ -95,8 +95,8 @@ class SimulatedConv2d:
         self.core = core
         self.sim = CompiledSim(core, trace=trace)
 
-    def run(self, layer, pictures, *, band=None, mapping=None, stalls=(0, 1.0)):
-        """Returns int8 output pictures (n, oh, ow, cout) and a :class:`RunReport`.
+    def run(self, layer, images, *, band=None, mapping=None, stalls=(0, 1.0)):
+        """Returns int8 output images (n, oh, ow, cout) and a :class:`RunReport`.
 
         ``band`` and ``mapping`` are as of :class:`ConvPlan`, ``stalls`` as of
         :class:`SimulatedGemm`. The cycles are those that the core's own counter has.
@@ -106,7 +106,7 @@ class SimulatedConv2d:
         sim.reset()
         sim.stall(*stalls)
         config = plan.config()
-        words = plan.words(pictures)
+        words = plan.words(images)
         sim.push("config", {
             group: {name: np.array([value]) for name, value in fields.items()}
             for group, fields in config.items()})

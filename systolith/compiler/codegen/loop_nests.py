@@ -16,7 +16,7 @@ def loops(*pairs, base):
 
 
 def pixels_fetch(region):
-    """Words of a picture, line by line."""
+    """Words of an image, line by line."""
     return loops((region.pixel_words, 1), (region.width, region.pixel_step),
                  (region.height, region.line_step), base=region.base)
 

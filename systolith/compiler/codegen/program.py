@@ -57,7 +57,7 @@ class Program:
 
     ``descriptors`` are words of 32 bits; ``weights`` are rows of a byte for each column,
     ``channels`` arrays of the fields of :class:`rtl.layouts.ChannelParams`. ``regions`` say where
-    each tensor lies, the first one of ``pictures``; the others follow it. ``inputs`` has, for each
+    each tensor lies, the first one of ``images``; the others follow it. ``inputs`` has, for each
     input that is written in the order of a convolution, the
     :class:`~systolith.compiler.tiling.tiling.ConvPlan` of that. ``areas`` say, by window, at which
     word of their memories activations, weights, parameters and descriptors begin. ``needs`` is what
@@ -81,7 +81,7 @@ class Program:
     regions: dict
     needs: dict
     least_activations: int
-    pictures: int = 1
+    images: int = 1
     keep: bool = False
     pong: dict | None = None
 

@@ -45,7 +45,7 @@ def planning_core(params):
                   pixel_lanes=params.pixel_lanes, requantize=params.requantize,
                   rounding=params.rounding, output_register=params.output_register,
                   buffer_bytes=params.buffer_bytes, word_bytes=params.word_bytes,
-                  max_lines=params.max_lines, max_pictures=1)
+                  max_lines=params.max_lines, max_images=1)
     core.weight_cost, core.scatter_cost = int(params.single_memory), params.drain_lanes
     core.start_cost = SERIAL * params.shared_agu
     core.params_ahead = params.output_register

@@ -17,7 +17,7 @@ class Context:
     core : :class:`Conv2d`
         Like that inside the accelerator.
     regions : dict
-        The :class:`~systolith.compiler.memory.region.Region` of each tensor's first picture.
+        The :class:`~systolith.compiler.memory.region.Region` of each tensor's first image.
     plans : dict
         The :class:`~systolith.compiler.tiling.tiling.ConvPlan` of each convolution, by its
         operator's index.
@@ -26,10 +26,10 @@ class Context:
     sums : dict
         The ADD that takes place in a convolution, by the index of that.
     stacked : set
-        Indices of operators that take all pictures at once, as if they were one.
-    pictures : :class:`int`
-        Pictures of a run.
-    picture : :class:`int`
+        Indices of operators that take all images at once, as if they were one.
+    images : :class:`int`
+        Images of a run.
+    image : :class:`int`
         The one that is lowered now.
     pooling : :class:`bool`
         Whether the build has a unit for windows.
@@ -42,19 +42,19 @@ class Context:
     dense: dict
     sums: dict
     batched: set
-    pictures: int = 1
-    picture: int = 0
+    images: int = 1
+    image: int = 0
     pooling: bool = True
 
     def region(self, operator, tensor):
         region = self.regions[tensor]
         if operator.index in self.batched:
-            return region.batched(self.pictures)
-        return region.at(self.picture * region.words)
+            return region.batched(self.images)
+        return region.at(self.image * region.words)
 
     def count(self, operator):
-        """Pictures that a layer of ``operator`` takes."""
-        return self.pictures if operator.index in self.batched else 1
+        """Images that a layer of ``operator`` takes."""
+        return self.images if operator.index in self.batched else 1
 
     def source(self, operator, position=0):
         return self.region(operator, operator.inputs[position])
@@ -63,5 +63,5 @@ class Context:
         """Where the results of ``operator`` go, or the sum that they become a part of."""
         return self.region(operator, self.sums.get(operator.index, operator).outputs[0])
 
-    def of(self, picture):
-        return replace(self, picture=picture)
+    def of(self, image):
+        return replace(self, image=image)

@@ -17,12 +17,12 @@ __all__ = ["conv_plan", "convolution", "dense_words", "plan_layer", "spread",
            "widened"]
 
 
-def conv_plan(core, graph, operator, region, target, *, dense=False, compact=False, pictures=1):
+def conv_plan(core, graph, operator, region, target, *, dense=False, compact=False, images=1):
     """The :class:`ConvPlan` of a convolution from ``region`` to ``target``.
 
     The input's channels are those of ``region``, with weights of 0 for those that only fill up a
     word; unless it is ``dense``, in the order in which the unit takes it, which repeats no line if
-    it is ``compact``. ``pictures`` that follow each other are taken for one.
+    it is ``compact``. ``images`` that follow each other are taken for one.
     """
     try:
         if operator.kind == "FULLY_CONNECTED":
@@ -31,7 +31,7 @@ def conv_plan(core, graph, operator, region, target, *, dense=False, compact=Fal
             layer = conv_layer(graph, operator, 1)
             if not dense:
                 layer = _thin(widened(layer, region))
-        shape = replace(layer.shape, height=layer.shape.height * pictures)
+        shape = replace(layer.shape, height=layer.shape.height * images)
         return ConvPlan(core, replace(layer, shape=shape), fold=dense and not compact,
                         transpose=operator.kind != "FULLY_CONNECTED")
     except ValueError as error:
@@ -39,7 +39,7 @@ def conv_plan(core, graph, operator, region, target, *, dense=False, compact=Fal
 
 
 def _connected(graph, operator, region, target):
-    """A fully connected layer as one window that covers a picture, or as a 1x1 convolution.
+    """A fully connected layer as one window that covers an image, or as a 1x1 convolution.
 
     If its results are channels of several pixels, it has filters for all bytes of them.
     """
@@ -56,7 +56,7 @@ def _connected(graph, operator, region, target):
     if weights.shape[1] == region.channels:
         shape = ConvShape(height=region.height, width=region.width, channels=region.channels)
         return widened(ConvLayer(shape=shape, weights=weights[:, None, None], **constants), region)
-    raise ValueError(f"it takes {weights.shape[1]} numbers at a time of a picture of "
+    raise ValueError(f"it takes {weights.shape[1]} numbers at a time of an image of "
                      f"{region.height}x{region.width}x{region.channels}; all of them, or the "
                      "channels "
                      "of a pixel, are possible")
@@ -110,7 +110,7 @@ def convolution(context, operator):
     plan = context.plans[operator.index]
     if operator.inputs[0] in context.dense:
         words, lines = plan.shape.line_words(source.word_bytes), plan.shape.height
-        base = context.regions[operator.inputs[0]].base + context.picture * dense_words(plan)
+        base = context.regions[operator.inputs[0]].base + context.image * dense_words(plan)
         fetch = loops((words, 1), (lines, words), base=base)
     else:
         shape, stride = plan.layer.shape, operator.attributes.get("stride", (1, 1))

@@ -104,7 +104,7 @@ def _average(cells, count, input_scale, input_zero_point, scale, zero_point, off
 
 def average(graph, operator, cells):
     """``(bias, factor, zero point)`` of windows of AVERAGE_POOL_2D that see ``cells`` cells of the
-    picture, or :data:`None`."""
+    image, or :data:`None`."""
     x, y, attributes = graph.operand(operator, 0), graph.result(operator), operator.attributes
     height, width = attributes["kernel"]
     return _average(cells, height * width if attributes["count_padding"] else cells,

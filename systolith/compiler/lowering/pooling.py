@@ -35,7 +35,7 @@ def _layer(context, operator, fetch, target, words, limits=FULL_RANGE, scale=Non
 
 
 def _windows(context, operator, source, target, window, stride, **more):
-    """A layer of windows of ``source`` that lie wholly within the picture."""
+    """A layer of windows of ``source`` that lie wholly within the image."""
     fetch = loops((window[1], source.pixel_step), (window[0], source.line_step),
                   (source.pixel_words, 1), (target.width, stride[1] * source.pixel_step),
                   (target.height, stride[0] * source.line_step), base=source.base)
@@ -107,13 +107,13 @@ def _sums(context, operator, *region, **more):
 
 
 def cells_of(graph, operator):
-    """How many cells of the picture windows of a pool see: all numbers that occur."""
+    """How many cells of the image windows of a pool see: all numbers that occur."""
     rows, cols = spans(graph, operator)
     return {tall * wide for *_, tall in rows for *_, wide in cols}
 
 
 def mean(context, operator):
-    """Means of whole pictures: sums, which the requantizer divides."""
+    """Means of whole images: sums, which the requantizer divides."""
     graph, source = context.graph, context.source(operator)
     x, y = graph.operand(operator, 0), graph.result(operator)
     cells = math.prod(x.size)
@@ -129,7 +129,7 @@ def mean(context, operator):
 
 
 def _compact(source, window):
-    """Pictures whose ``window`` is all of them with sides that a kernel can have, if there are
+    """Images whose ``window`` is all of them with sides that a kernel can have, if there are
     such: a mean does not depend on the order of pixels."""
     cells = math.prod(window)
     sides = [n for n in range(1, MAX_KERNEL + 1) if cells % n == 0 and cells // n <= MAX_KERNEL]
@@ -175,7 +175,7 @@ def clamp(context, operator, low, high):
 
 
 def pad(context, operator):
-    """A fill of the whole result, then a copy of the picture into it."""
+    """A fill of the whole result, then a copy of the image into it."""
     source, target = context.source(operator), context.target(operator)
     zero = context.graph.result(operator).zero_point
     pads = operator.attributes["padding"]

@@ -37,7 +37,7 @@ def _cut(size, first, outputs, taps):
 
 
 def transposed_plans(core, graph, operator, region):
-    """``(plan, rows, cols, target)`` of each convolution: what it reads of the picture (begin,
+    """``(plan, rows, cols, target)`` of each convolution: what it reads of the image (begin,
     end), and of the result the first line and pixel; ``rows`` is None where nothing is read."""
     x, weights, _ = graph.layer(operator)
     y = graph.result(operator)
@@ -69,7 +69,7 @@ def transposed_plans(core, graph, operator, region):
 
 
 def transposed(context, operator):
-    """Each convolution goes over the picture as it is, and its results lie a stride apart."""
+    """Each convolution goes over the image as it is, and its results lie a stride apart."""
     source, target = context.source(operator, 2), context.target(operator)
     stride = operator.attributes["stride"]
     layers = []

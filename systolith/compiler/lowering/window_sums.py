@@ -11,7 +11,7 @@ __all__ = ["sums"]
 
 
 def sums(context, operator, source, target, window, stride, *, limits, scale, bias=0):
-    """Layers that sum windows of ``source``, all within the picture, or None if the build cannot.
+    """Layers that sum windows of ``source``, all within the image, or None if the build cannot.
 
     As many channels at a time as its line buffer can take.
     """

@@ -7,9 +7,9 @@ __all__ = ["Region"]
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """A picture in memory: lines of pixels, each of which begins with a word of its own.
+    """An image in memory: lines of pixels, each of which begins with a word of its own.
 
-    Channels that fill up the last word of a pixel hold anything. A picture may be a part of
+    Channels that fill up the last word of a pixel hold anything. An image may be a part of
     another one: of its channels, from byte ``offset`` of a word on, or of its lines and pixels.
 
     Attributes
@@ -40,7 +40,7 @@ class Region:
 
     @property
     def words(self):
-        """Words from this picture to one that follows it."""
+        """Words from this image to one that follows it."""
         return self.height * self.line_step
 
     @property
@@ -76,9 +76,9 @@ class Region:
         """The same ``base`` words further on."""
         return replace(self, base=self.base + base)
 
-    def batched(self, pictures):
-        """As many pictures, which follow each other, as one."""
-        return replace(self, height=self.height * pictures)
+    def batched(self, images):
+        """As many images, which follow each other, as one."""
+        return replace(self, height=self.height * images)
 
     def part(self, top, left, height, width, stride=(1, 1)):
         """Every ``stride``-th line and pixel from (``top``, ``left``) on."""

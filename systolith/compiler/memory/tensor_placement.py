@@ -37,7 +37,7 @@ class TensorPlacement:
     Attributes
     ----------
     regions : dict
-        By tensor; of the first picture, without its address until :meth:`settle`.
+        By tensor; of the first image, without its address until :meth:`settle`.
     pong : dict
         Those of a second run, which the host prepares while the first is under way.
 
@@ -68,7 +68,7 @@ class TensorPlacement:
         shape, name = self.graph.tensors[tensor].shape, self.graph.tensors[tensor].name
         if shape[0] != 1:
             raise ValueError(f"tensor {tensor} ({name}) has the shape {shape}; the first axis is "
-                             "that of the pictures, of which a network takes one at a time: "
+                             "that of the images, of which a network takes one at a time: "
                              "convert the model for a batch of 1")
         *lines, width, channels = (1,) * (4 - len(shape)) + shape[1:]
         return Region(height=math.prod(lines), width=width, channels=channels,
@@ -124,7 +124,7 @@ class TensorPlacement:
         return (made is not None and made.kind == "FULLY_CONNECTED" and len(self._readers[tensor])
                 == 1 and region.height * region.width == 1)
 
-    def settle(self, sizes, pictures=1, keep=False, plans=(), double_buffered=False):
+    def settle(self, sizes, images=1, keep=False, plans=(), double_buffered=False):
         """Give everything its address.
 
         ``sizes`` in words are those of tensors that are written in another form. With ``keep``
@@ -135,7 +135,7 @@ class TensorPlacement:
         lifetimes, own = self._lifetimes(keep), set(sizes)  # written in the order of a plan
         ends = self._ends() if double_buffered else set()
         lifetimes |= dict.fromkeys(ends, (-1, len(self.order)))
-        sizes = {owner: sizes.get(owner, self.regions[owner].words * pictures)
+        sizes = {owner: sizes.get(owner, self.regions[owner].words * images)
                  for owner in lifetimes}
         self._share(lifetimes, sizes, {} if keep else plans, own)
         sizes = {owner: sizes[owner] for owner in lifetimes}

@@ -26,7 +26,7 @@ class ChannelAnalysis:
     Attributes
     ----------
     constant : dict
-        Whether each channel is the same number in all pixels of every picture.
+        Whether each channel is the same number in all pixels of every image.
     values : dict
         Those numbers.
     drop : dict

@@ -24,8 +24,8 @@ def fuse_padding(graph):
 
 def _fused(graph, pad, operator):
     x, y = graph.operand(pad, 0), graph.result(pad)
-    pictures, *sides, channels = pad.attributes["padding"]
-    if len(sides) != 2 or any(pictures + channels) or (x.scales, x.zero_point) != (
+    images, *sides, channels = pad.attributes["padding"]
+    if len(sides) != 2 or any(images + channels) or (x.scales, x.zero_point) != (
             y.scales, y.zero_point):
         return None
     padding = tuple(tuple(own + more for own, more in zip(*pair, strict=True))

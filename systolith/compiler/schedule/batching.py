@@ -1,6 +1,6 @@
-"""Which operators take all pictures of a run at once, as if they were one tall picture.
+"""Which operators take all images of a run at once, as if they were one tall image.
 
-Then the weights of a layer are read once for all of them. A layer of its own for each picture reads
+Then the weights of a layer are read once for all of them. A layer of its own for each image reads
 the same weights again.
 """
 
@@ -16,19 +16,19 @@ __all__ = ["conv_plans", "can_batch"]
 LINEWISE = {"ADD", "CONCATENATION", "MEAN", "RESIZE_NEAREST_NEIGHBOR", *POINTWISE}
 
 
-def conv_plans(core, graph, placement, dense, pictures, compact):
+def conv_plans(core, graph, placement, dense, images, compact):
     """The :class:`~systolith.compiler.tiling.tiling.ConvPlan` of each convolution by index of
-    operator, and the indices of those which take all ``pictures``. Lines of ``dense`` inputs may be
+    operator, and the indices of those which take all ``images``. Lines of ``dense`` inputs may be
     interleaved, but for ``compact`` ones."""
     plans, batched = {}, set()
     for op in placement.accelerated:
         if op.kind in CONVOLUTIONS:
             region, target = (placement.regions[each] for each in (op.inputs[0], op.outputs[0]))
             order = {"dense": op.inputs[0] in dense, "compact": compact}
-            if pictures > 1 and can_batch(graph, op, pictures):
+            if images > 1 and can_batch(graph, op, images):
                 try:
                     plans[op.index] = conv_plan(core, graph, op, region, target,
-                                                pictures=pictures, **order)
+                                                images=images, **order)
                     batched.add(op.index)
                     continue
                 except ValueError:
@@ -37,11 +37,11 @@ def conv_plans(core, graph, placement, dense, pictures, compact):
     return plans, batched
 
 
-def can_batch(graph, operator, pictures):
-    """Whether ``operator`` could take ``pictures`` at once."""
+def can_batch(graph, operator, images):
+    """Whether ``operator`` could take ``images`` at once."""
     y, attributes = graph.result(operator), operator.attributes
     lines = y.shape[1] if len(y.shape) == 4 else 1
-    if pictures == 1 or len(y.shape) > 4 or lines * pictures > MOST:
+    if images == 1 or len(y.shape) > 4 or lines * images > MOST:
         return False
     match operator.kind:
         case "FULLY_CONNECTED":

@@ -10,7 +10,7 @@ __all__ = ["band_bounds", "choose"]
 
 #: What is tried of the ways and bands of a layer, at the most.
 TRIALS = 16
-#: Bands of a trial; those of a taller picture repeat.
+#: Bands of a trial; those of a taller image repeat.
 BANDS = 16
 
 
@@ -79,7 +79,7 @@ def _model(core):
 
 
 def _cycles(core, mapping, band):
-    """The cycles of a picture."""
+    """The cycles of an image."""
     model, conv = _model(core), mapping.config(band)
     beat = core.scatter_cost if mapping.scattered(core.drain_lanes) else 0
     bands = -(-mapping.lines // band)

@@ -29,15 +29,15 @@ def layer_constants(graph, operator):
             "input_zero_point": x.zero_point, "zero_point": y.zero_point, "low": low, "high": high}
 
 
-def conv_layer(graph, operator, pictures):
-    """The :class:`ConvLayer` of one of :data:`CONVOLUTIONS` over ``pictures``.
+def conv_layer(graph, operator, images):
+    """The :class:`ConvLayer` of one of :data:`CONVOLUTIONS` over ``images``.
 
-    A fully connected layer is a 1x1 convolution of a column in which each picture is a pixel: so
+    A fully connected layer is a 1x1 convolution of a column in which each image is a pixel: so
     all of them share its weights.
     """
     x, weights = graph.operand(operator, 0), graph.operand(operator, 1).data
     if operator.kind == "FULLY_CONNECTED":
-        shape = ConvShape(height=pictures, width=1, channels=weights.shape[1])
+        shape = ConvShape(height=images, width=1, channels=weights.shape[1])
         weights = weights[:, None, None, :]
     else:
         if operator.kind == "DEPTHWISE_CONV_2D":
@@ -45,6 +45,6 @@ def conv_layer(graph, operator, pictures):
         _, height, width, channels = x.shape
         shape = ConvShape(
             height=height, width=width, channels=channels, kernel=weights.shape[1:3],
-            groups=channels // weights.shape[3], pictures=pictures,
+            groups=channels // weights.shape[3], images=images,
             **{name: operator.attributes[name] for name in ("stride", "dilation", "padding")})
     return ConvLayer(shape=shape, weights=weights, **layer_constants(graph, operator))

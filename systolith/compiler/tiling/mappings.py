@@ -11,7 +11,7 @@ __all__ = ["Mapping", "mappings_of"]
 class Mapping:
     """One of them.
 
-    ``layer`` is the :class:`~systolith.compiler.tiling.tiling.ConvLayer` as its pictures go in:
+    ``layer`` is the :class:`~systolith.compiler.tiling.tiling.ConvLayer` as its images go in:
     with height and width exchanged if ``transposed``. ``shape`` is that of the lines, which those
     under the kernel make up between them if ``folded``. With ``fir`` a depthwise layer runs as
     filters down the columns.
@@ -45,7 +45,7 @@ class Mapping:
 
     @property
     def words(self):
-        """Input words of a picture."""
+        """Input words of an image."""
         return self.shape.height * self.shape.line_words(self.core.im2col_params.word_bytes)
 
     @property
@@ -101,7 +101,7 @@ class Mapping:
 def mappings_of(core, layer, fold=True, transpose=True):
     """Those of which each is the best for some build, and what each can take: (way, longest band).
 
-    Pictures are only folded or turned if whoever feeds the core can do that. Raises
+    Images are only folded or turned if whoever feeds the core can do that. Raises
     :exc:`ValueError` if none is possible: why the plainest one is not.
     """
     mappings, why = [], None

@@ -142,7 +142,7 @@ class ConvLayer:
     @property
     def macs(self):
         shape = self.shape
-        return shape.pictures * shape.out_height * shape.out_width * self.weights.size
+        return shape.images * shape.out_height * shape.out_width * self.weights.size
 
     @property
     def depthwise(self):
@@ -175,7 +175,7 @@ class ConvLayer:
         return int(low.min() >= least and high.max() <= most)
 
     def transposed(self):
-        """The same layer over pictures with height and width exchanged."""
+        """The same layer over images with height and width exchanged."""
         shape = self.shape
         transposed = {name: getattr(shape, name)[::-1]
                   for name in ("kernel", "stride", "dilation", "padding")}
@@ -192,7 +192,7 @@ class ConvPlan:
     """How a layer runs on a :class:`Conv2d`: folding, FIR, band, and the streams.
 
     The fastest way and band by the model of cycles, unless given: ``mapping`` is one of those of
-    :func:`mappings_of`. Pictures are only interleaved with ``fold`` and only turned with
+    :func:`mappings_of`. Images are only interleaved with ``fold`` and only turned with
     ``transpose``, if what feeds the core can do that.
 
     Raises :exc:`ValueError` for what exceeds the build: what does, and by how much.
@@ -200,13 +200,13 @@ class ConvPlan:
     Attributes
     ----------
     band : :class:`int`
-        Output lines at a time of each pixel lane; lanes take the lines of a picture in turns.
+        Output lines at a time of each pixel lane; lanes take the lines of an image in turns.
     folded : :class:`bool`
         The lines of the kernel are interleaved on input, so that taps fold across them.
     fir : :class:`bool`
         A depthwise layer that runs as FIR filters down the columns.
     transposed : :class:`bool`
-        Pictures go in with height and width exchanged.
+        Images go in with height and width exchanged.
     scattered : :class:`bool`
         The channels of a beat do not lie side by side.
     """
@@ -244,24 +244,24 @@ class ConvPlan:
 
     @property
     def bands(self):
-        """Output lines of each band of a picture, for each pixel lane."""
+        """Output lines of each band of an image, for each pixel lane."""
         return [min(self.band, self.lines - top) for top in range(0, self.lines, self.band)]
 
-    def words(self, pictures):
-        """Input words (count, word_bytes) of int8 ``pictures`` (n, h, w, c)."""
+    def words(self, images):
+        """Input words (count, word_bytes) of int8 ``images`` (n, h, w, c)."""
         shape = self.layer.shape
         size = (shape.width, shape.height) if self.transposed else (shape.height, shape.width)
-        expected = shape.pictures, *size, shape.channels
-        if pictures.shape != expected or pictures.dtype != np.int8:
-            raise ValueError(f"pictures must be int8 of shape {expected}, not {pictures.dtype} of "
-                             f"shape {pictures.shape}")
+        expected = shape.images, *size, shape.channels
+        if images.shape != expected or images.dtype != np.int8:
+            raise ValueError(f"images must be int8 of shape {expected}, not {images.dtype} of "
+                             f"shape {images.shape}")
         if self.transposed:
-            pictures = pictures.transpose(0, 2, 1, 3)
+            images = images.transpose(0, 2, 1, 3)
         if self.folded:
-            pictures = _fold(pictures, self.layer.shape, self.layer.input_zero_point)
-        n, h, w, c = pictures.shape
+            images = _fold(images, self.layer.shape, self.layer.input_zero_point)
+        n, h, w, c = images.shape
         word_bytes = self.core.im2col_params.word_bytes
-        return _fill(pictures.reshape(n * h, w * c), 1, word_bytes).reshape(-1, word_bytes)
+        return _fill(images.reshape(n * h, w * c), 1, word_bytes).reshape(-1, word_bytes)
 
     def _passes(self):
         """Output channels of each pass, -1 where a column has none: (passes, cols)."""
@@ -278,7 +278,7 @@ class ConvPlan:
     @property
     def repeats(self):
         """How often weights and parameters come: for each band."""
-        return len(self.bands) * self.shape.pictures
+        return len(self.bands) * self.shape.images
 
     def weights(self):
         """Rows (count, cols) of all tiles, for each band."""
@@ -330,17 +330,17 @@ class ConvPlan:
     def beats(self):
         """Beats that leave on ``o``."""
         shape = self.shape
-        pixels = shape.pictures * self.lines * self.core.pixel_lanes * shape.out_width
+        pixels = shape.images * self.lines * self.core.pixel_lanes * shape.out_width
         return pixels * len(self._passes()) * self.core.array.cols // self.core.drain_lanes
 
     def gather(self, beats):
-        """Output pictures (n, oh, ow, cout) from the ``beats`` (count, drain_lanes) that left."""
+        """Output images (n, oh, ow, cout) from the ``beats`` (count, drain_lanes) that left."""
         shape, cols, drain_lanes = self.shape, self.core.array.cols, self.core.drain_lanes
         pixel_lanes, passes = self.core.pixel_lanes, self._passes().reshape(-1)
-        out = np.empty((shape.pictures, shape.out_height, shape.out_width,
+        out = np.empty((shape.images, shape.out_height, shape.out_width,
                         len(self.layer.weights)), beats.dtype)
         at = 0
-        for picture in out:
+        for image in out:
             top = 0
             for lines in self.bands:
                 block = (len(passes) // cols, cols // drain_lanes, lines, shape.out_width,
@@ -350,14 +350,14 @@ class ConvPlan:
                 part = beats[at:at + count].reshape(block).transpose(2, 4, 3, 0, 1, 5)
                 part = part.reshape(lines * pixel_lanes, shape.out_width, -1)
                 part = part[:shape.out_height - top, :, passes >= 0]
-                picture[top:top + len(part)][..., passes[passes >= 0]] = part
+                image[top:top + len(part)][..., passes[passes >= 0]] = part
                 at, top = at + count, top + len(part)
         return out.transpose(0, 2, 1, 3) if self.transposed else out
 
 
-def _fold(pictures, shape, pad):
+def _fold(images, shape, pad):
     """Lines ``[oy][x][kh][c]``: for each output line, the input lines under the kernel."""
-    x = np.pad(pictures, ((0, 0), shape.padding[0], (0, 0), (0, 0)), constant_values=pad)
+    x = np.pad(images, ((0, 0), shape.padding[0], (0, 0), (0, 0)), constant_values=pad)
     lines = (np.arange(shape.out_height)[:, None] * shape.stride[0]
              + np.arange(shape.kernel[0]) * shape.dilation[0])
     folded = x[:, lines].transpose(0, 1, 3, 2, 4)              # n, oy, x, kh, c

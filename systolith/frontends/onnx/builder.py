@@ -8,7 +8,7 @@ import numpy as np
 from systolith.frontends.onnx.values import Activation, Refusal, in_order
 from systolith.graph.ir import Graph, Operator, Tensor
 
-__all__ = ["FULL", "Builder", "LAYOUTS", "Quantisation", "layout_of", "picture_shape",
+__all__ = ["FULL", "Builder", "LAYOUTS", "Quantisation", "layout_of", "image_shape",
            "rows_of"]
 
 #: Range of results that nothing bounds.
@@ -69,7 +69,7 @@ class Builder:
     def enter(self, name, shape, unsigned, layout):
         """Index of the tensor of an input whose axes are ``layout``."""
         if layout in {"NCHW", "NCW"}:
-            shape = picture_shape(shape)
+            shape = image_shape(shape)
         elif layout == "NWC":
             shape = (shape[0], 1, *shape[1:])
         tensor = self.activation(name, shape, unsigned)
@@ -118,14 +118,14 @@ class Builder:
         tensor = self.reshape(value.tensor, draft.shape, Quantisation(scale, zero_point))
         return Activation(tensor, value.shape, value.order, value.real)
 
-    def picture(self, value):
+    def image(self, value):
         """The tensor (n, h, w, c) of ``value``, whose axes in the file are (n, c, h, w)."""
         if len(value.shape) not in {3, 4}:
             raise Refusal(f"its input has the shape {value.shape} instead of 3 or 4 axes")
         if not np.array_equal(value.order, in_order(value.shape, 1)):
             raise Refusal(f"its input of shape {value.shape} was transposed or reshaped to other "
                           "axes than (n, c, h, w)")
-        return self.reshape(value.tensor, picture_shape(value.shape))
+        return self.reshape(value.tensor, image_shape(value.shape))
 
     def result(self, tensor, shape, axis=1):
         """The :class:`Activation` of a ``tensor`` whose last axis is ``axis`` in the file."""
@@ -146,7 +146,7 @@ class Builder:
                      outputs=tuple(outputs), rounding="float32")
 
 
-def picture_shape(shape):
+def image_shape(shape):
     """(n, h, w, c) of a shape (n, c, h, w) or (n, c, w)."""
     n, channels, *size = shape
     return (n, *(1,) * (2 - len(size)), *size, channels)
@@ -160,7 +160,7 @@ def layout_of(value, shape):
     """Layout of a tensor of ``shape`` that holds ``value``, or :data:`None` if there is none."""
     rank = len(value.shape)
     last, first = LAYOUTS.get(rank, ("NHWC", None))
-    if first and shape == picture_shape(value.shape) and np.array_equal(
+    if first and shape == image_shape(value.shape) and np.array_equal(
             value.order, in_order(value.shape, 1)):
         return first
     if np.array_equal(value.order, np.arange(value.order.size)):

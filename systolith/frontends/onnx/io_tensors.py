@@ -3,9 +3,9 @@
 import numpy as np
 from onnx import TensorProto
 
-from systolith.frontends.onnx.builder import LAYOUTS, layout_of, picture_shape
+from systolith.frontends.onnx.builder import LAYOUTS, image_shape, layout_of
 from systolith.frontends.onnx.node import damaged
-from systolith.frontends.onnx.values import Activation, Constant, Picture, in_order
+from systolith.frontends.onnx.values import Activation, Constant, FloatInput, in_order
 from systolith.graph.ir import ModelError
 
 __all__ = ["enter", "inputs", "leave"]
@@ -42,7 +42,7 @@ def enter(graph, builder, values):
         layout = _layout(each.name, len(shape), readers)
         first = layout in {"NCHW", "NCW"}
         order = in_order(shape, 1 if first else len(shape) - 1)
-        values[each.name] = Picture(each.name, shape, shape, order)
+        values[each.name] = FloatInput(each.name, shape, shape, order)
         if unsigned is not None:
             tensor = builder.enter(each.name, shape, unsigned, layout)
             values[each.name] = Activation(tensor, shape, order)
@@ -120,7 +120,7 @@ def _left(name, builder, values):
     shape = builder.tensors[value.tensor].shape
     shapes = [shape, value.shape]
     if len(value.shape) in LAYOUTS:
-        shapes.insert(1, picture_shape(value.shape))
+        shapes.insert(1, image_shape(value.shape))
     ways = [(each, layout) for each in shapes if (layout := layout_of(value, each))]
     if not ways:
         raise ModelError(f"the model's output {name!r} is transposed to an order of axes that is "

@@ -149,7 +149,7 @@ class Convolution(_Layer):
             self.kind, self.axis = "DEPTHWISE_CONV_2D", 3
             weights = weights.transpose(3, 1, 2, 0)
         self._prepare(node, x, weights, scales, bias, scale, zero_point)
-        self.input = node.builder.picture(x)
+        self.input = node.builder.image(x)
         self.result_shape = (x.shape[0], *outputs, cout)
         self.shape = (x.shape[0], cout, *outputs[2 - len(kernel):])
 

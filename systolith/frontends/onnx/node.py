@@ -16,7 +16,7 @@ __all__ = ["LARGEST", "Node", "positive", "quantisation_of", "window", "zero_poi
 #: Largest kernel, stride, dilation and padding that is taken for one; past it is damage.
 LARGEST = 1 << 12
 
-#: Most elements of a picture with its padding.
+#: Most elements of an image with its padding.
 MOST_PADDED = 1 << 26
 
 #: Types of the activations, and whether 128 is subtracted from them.

@@ -43,7 +43,7 @@ def normalisation(node, x, scale, zero_point, unsigned):
     if not all(0 < value < math.inf for value in attributes.values()):
         raise Refusal(f"only positive numbers are possible, not {attributes}")
     builder = node.builder
-    source = builder.picture(x)
+    source = builder.image(x)
     tensor = builder.append("LOCAL_RESPONSE_NORMALIZATION", [source], node.outputs[0],
                             builder.tensors[source].shape, unsigned,
                             Quantisation(scale, zero_point), range=FULL, size=size, **attributes)

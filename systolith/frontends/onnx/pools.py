@@ -9,7 +9,7 @@ __all__ = ["average", "maximum", "mean"]
 
 
 def _first(function):
-    """``function`` of pictures (n, c, h, w), also for those whose channels come ``last``."""
+    """``function`` of images (n, c, h, w), also for those whose channels come ``last``."""
     def check(node, x, *quantisation, last=False):
         if not last:
             return function(node, x, *quantisation)
@@ -24,7 +24,7 @@ def _first(function):
 def mean(node, x, scale, zero_point, unsigned):
     """The mean over all pixels."""
     builder = node.builder
-    source = builder.picture(x)
+    source = builder.image(x)
     n, h, w, channels = builder.tensors[source].shape
     input_ = builder.tensors[source].quantisation
     if h * w * max(input_.zero_point + 128, 127 - input_.zero_point) >= 1 << 31:
@@ -36,7 +36,7 @@ def mean(node, x, scale, zero_point, unsigned):
 
 
 def _pooled(node, x, kind, unsigned, quantisation, **attributes):
-    source = node.builder.picture(x)
+    source = node.builder.image(x)
     kernel = node.integers("kernel_shape")
     outputs, geometry = window(node, x.shape[2:], kernel)
     del geometry["dilation"]

@@ -17,8 +17,8 @@ from systolith.frontends.onnx.node import positive, quantisation_of, zero_points
 from systolith.frontends.onnx.values import (
     Activation,
     Constant,
+    FloatInput,
     Pending,
-    Picture,
     Refusal,
     Sums,
     Weights,
@@ -41,7 +41,7 @@ def _quantize(node):
         return _quantize_constant(node, value.array)
     scale, zero_point, unsigned = quantisation_of(node, 1, "output's")
     match value:
-        case Picture():
+        case FloatInput():
             return _enter(node, value, scale, zero_point, unsigned)
         case Activation(real=True):
             bounds = moves.quantised_bounds(value.low, value.high, scale, zero_point)

@@ -14,7 +14,7 @@ from systolith.frontends.onnx import io_tensors as edges
 from systolith.frontends.onnx import shape_ops as moves
 from systolith.frontends.onnx.builder import Builder
 from systolith.frontends.onnx.node import Node, damaged
-from systolith.frontends.onnx.values import Activation, Constant, Picture, Refusal
+from systolith.frontends.onnx.values import Activation, Constant, FloatInput, Refusal
 from systolith.frontends.source import read_source
 from systolith.graph.ir import ModelError
 
@@ -38,7 +38,7 @@ CONVERTERS = {"": fold.CONVERTERS | moves.CONVERTERS | sums.CONVERTERS | qdq.CON
 def read_onnx(source):
     """The :class:`~systolith.graph.ir.Graph` of an .onnx file, given by path or as bytes.
 
-    Its tensors are int8 and pictures in it are (n, h, w, c), whatever the file has: see
+    Its tensors are int8 and images in it are (n, h, w, c), whatever the file has: see
     :mod:`systolith.frontends.onnx.io_tensors`. A first axis without a size counts as 1. Operators
     of the graph are numbered by themselves, as one of the file can become several, or none.
 
@@ -98,7 +98,8 @@ class _Reader:
         outputs = edges.leave(graph, self.builder, self.values)
         if not self.builder.operators:
             raise ModelError("the model has no operator that computes anything")
-        inputs = [value.tensor if not isinstance(value, Picture) else self.builder.entered.get(name)
+        inputs = [value.tensor if not isinstance(value, FloatInput)
+                  else self.builder.entered.get(name)
                   for name, value in edges.inputs(graph, self.values)]
         if None in inputs:
             raise ModelError("the model has inputs that nothing quantises")

@@ -12,8 +12,8 @@ from systolith.frontends.onnx.node import LARGEST, single
 from systolith.frontends.onnx.values import (
     Activation,
     Constant,
+    FloatInput,
     Pending,
-    Picture,
     Refusal,
     Sums,
     Weights,
@@ -21,7 +21,7 @@ from systolith.frontends.onnx.values import (
 
 __all__ = ["CONVERTERS", "bounds_of", "quantised_bounds", "unbounded"]
 
-#: Indices of the input that a pixel of an enlarged picture is nearest to, by how the file says
+#: Indices of the input that a pixel of an enlarged image is nearest to, by how the file says
 #: where that is: of the place ``i`` in the result, the factor ``f``, the sizes ``n`` and ``m``.
 PLACES = {
     "asymmetric": lambda i, f, n, m: i / f,
@@ -42,7 +42,7 @@ def _moving(function):
     does to an array of that ``shape``."""
     def check(node):
         value = node.operand(0)
-        if not isinstance(value, (Activation, Picture, Constant, Weights)):
+        if not isinstance(value, (Activation, FloatInput, Constant, Weights)):
             node.activation(0)  # says what it is instead
         shape = value.array.shape if isinstance(value, (Constant, Weights)) else value.shape
         move = function(node, shape)
@@ -195,10 +195,10 @@ def _pad(node):
         raise Refusal(f"the paddings {pads} are not {2 * rank} numbers between 0 and {LARGEST}")
     pairs = tuple(zip(pads[:rank], pads[rank:], strict=True))
     if any(map(any, pairs[:2])):
-        raise Refusal(f"the paddings {pairs} pad pictures or channels; only lines and pixels are "
+        raise Refusal(f"the paddings {pairs} pad images or channels; only lines and pixels are "
                       "possible")
     builder = node.builder
-    source = builder.picture(x)
+    source = builder.image(x)
     draft = builder.tensors[source]
     if draft.quantisation.zero_point is None:
         draft.quantisation.zero_point = int(value) - 128 * draft.unsigned
@@ -236,7 +236,7 @@ def _resize(node):
             raise Refusal(f"with {place!r} and {rounding!r} it does more than to repeat each pixel "
                           f"{factor} times")
     builder = node.builder
-    source = builder.picture(x)
+    source = builder.image(x)
     draft = builder.tensors[source]
     n, h, w, channels = draft.shape
     shape = (n, h * factor[0], w * factor[1], channels)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-__all__ = ["Activation", "Constant", "Pending", "Picture", "Refusal", "Sums", "Weights",
+__all__ = ["Activation", "Constant", "Pending", "FloatInput", "Refusal", "Sums", "Weights",
            "in_order"]
 
 
@@ -59,7 +59,7 @@ class Activation:
 
 
 @dataclass(frozen=True)
-class Picture:
+class FloatInput:
     """Real numbers that enter the network and are still to be quantised."""
 
     name: str

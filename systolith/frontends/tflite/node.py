@@ -19,7 +19,7 @@ ACTIVATIONS = {code: name for name, code in vars(tflite.ActivationFunctionType).
 #: Largest kernel, stride and dilation that is taken for one; geometry past it is damage.
 LARGEST = 1 << 12
 
-#: Most elements of a picture with its padding.
+#: Most elements of an image with its padding.
 MOST_PADDED = 1 << 26
 
 

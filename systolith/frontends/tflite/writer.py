@@ -20,9 +20,9 @@ def _code(enum, name):
     return getattr(getattr(schema, enum), name)
 
 
-def _window(operator, picture, kernel):
-    """Fields of the options of a window over ``picture``."""
-    attributes, size = operator.attributes, picture.shape[1:3]
+def _window(operator, image, kernel):
+    """Fields of the options of a window over ``image``."""
+    attributes, size = operator.attributes, image.shape[1:3]
     stride, padding = attributes["stride"], attributes["padding"]
     same = tuple(map(same_padding, size, kernel, stride, attributes.get("dilation", (1, 1))))
     if padding not in {same, ((0, 0), (0, 0))}:

@@ -1,4 +1,4 @@
-"""Handwritten digits: a small int8 network of our own, and real pictures to run it on."""
+"""Handwritten digits: a small int8 network of our own, and real images to run it on."""
 
 from systolith.zoo.digits.data import Digits, held_out, model_bytes, training
 

@@ -1,4 +1,4 @@
-"""The pictures, their split, and the network that is shipped."""
+"""The images, their split, and the network that is shipped."""
 
 import functools
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ __all__ = ["SCALE", "ZERO_POINT", "Digits", "held_out", "model_bytes", "training
 
 HELD_OUT, SEED = 500, 0
 
-#: What an int8 number of a picture means. White, 16, stands for 1.0: a step of grey is 15 numbers,
+#: What an int8 number of an image means. White, 16, stands for 1.0: a step of grey is 15 numbers,
 #: so that nothing is rounded.
 SCALE, ZERO_POINT = float(np.float32(1 / 240)), -128
 
 
 @dataclass(frozen=True)
 class Digits:
-    """Pictures of digits.
+    """Images of digits.
 
     ``greys`` are (n, 8, 8) uint8 between 0 and 16, ``labels`` (n,) the digits that they show.
     """
@@ -26,13 +26,13 @@ class Digits:
     labels: np.ndarray
 
     @property
-    def pictures(self):
+    def images(self):
         """What the network takes: (n, 8, 8, 1) int8."""
         return (self.greys[..., None].astype(np.int16) * 15 + ZERO_POINT).astype(np.int8)
 
     @property
     def real(self):
-        """What the numbers of ``pictures`` mean: (n, 8, 8, 1) float32 from 0 to 1."""
+        """What the numbers of ``images`` mean: (n, 8, 8, 1) float32 from 0 to 1."""
         return self.greys[..., None].astype(np.float32) / 16
 
 

@@ -16,7 +16,7 @@ __all__ = ["Add", "AveragePool", "Convolution", "Dense", "Depthwise", "Flatten",
 
 
 def _places(size, kernel, stride):
-    """For each tap of the kernel, where its inputs lie in a picture padded as SAME does; and that
+    """For each tap of the kernel, where its inputs lie in an image padded as SAME does; and that
     padding."""
     padding = tuple(same_padding(n, k, stride) for n, k in zip(size, kernel, strict=True))
     counts = [output_size(n, k, stride, 1, p)
@@ -34,7 +34,7 @@ def _gather(x, kernel, stride):
 
 
 def _scatter(patches, size, kernel, stride):
-    """The transpose of :func:`_gather`: sums (n, h, w, c) of ``patches`` over a picture of
+    """The transpose of :func:`_gather`: sums (n, h, w, c) of ``patches`` over an image of
     ``size``."""
     places, padding = _places(size, kernel, stride)
     (top, bottom), (left, right) = padding
@@ -136,7 +136,7 @@ class Add(_Layer):
 
 
 class AveragePool(_Layer):
-    """Mean over the whole picture: (n, 1, 1, c)."""
+    """Mean over the whole image: (n, 1, 1, c)."""
 
     kind = "AVERAGE_POOL_2D"
 
@@ -185,15 +185,15 @@ class Softmax(_Layer):
 
 
 class Network:
-    """Layers in order, each with the indices of its inputs: value 0 is the picture, value ``k + 1``
+    """Layers in order, each with the indices of its inputs: value 0 is the image, value ``k + 1``
     the result of layer ``k``."""
 
     def __init__(self, *layers):
         self.layers = layers
 
-    def forward(self, pictures):
-        """All values, from real ``pictures`` (n, h, w, c)."""
-        values = [pictures]
+    def forward(self, images):
+        """All values, from real ``images`` (n, h, w, c)."""
+        values = [images]
         for layer, inputs in self.layers:
             values.append(layer.forward(*(values[index] for index in inputs)))
         return values
@@ -209,9 +209,9 @@ class Network:
                 gradients[index] = gradients[index] + part if index in gradients else part
         return [parameters[number] for number in range(len(self.layers))]
 
-    def loss(self, pictures, labels):
+    def loss(self, images, labels):
         """Mean cross entropy, and the gradients of each layer's parameters."""
-        values = self.forward(pictures)
+        values = self.forward(images)
         chosen = values[-1][np.arange(len(labels)), labels]
         gradient = np.zeros_like(values[-1])
         gradient[np.arange(len(labels)), labels] = -1 / (chosen * len(labels))
@@ -219,7 +219,7 @@ class Network:
 
 
 def digits_network(rng):
-    """A residual network for (n, 8, 8, 1) pictures and ten classes, with random weights."""
+    """A residual network for (n, 8, 8, 1) images and ten classes, with random weights."""
     return Network(
         (Convolution(rng, 1, 16, 3), [0]),
         (Convolution(rng, 16, 32, 3, stride=2), [1]),

@@ -1,6 +1,6 @@
 """From a trained network to int8, as TensorFlow Lite quantises after training.
 
-Activations have one scale and zero point, from the values that they take on pictures; weights are
+Activations have one scale and zero point, from the values that they take on images; weights are
 symmetric, within -127..127, with a scale for each output channel (one for all in a fully connected
 layer); biases are int32 in units of the product of both.
 """
@@ -68,7 +68,7 @@ class _Builder:
 
 
 def _attributes(layer, size):
-    """Attributes of the operator of ``layer``, whose input is a picture of ``size``."""
+    """Attributes of the operator of ``layer``, whose input is an image of ``size``."""
     attributes = {"activation": "RELU" if layer.relu else "NONE"}
     match layer.kind:
         case "CONV_2D" | "DEPTHWISE_CONV_2D":
@@ -86,15 +86,15 @@ def _attributes(layer, size):
             return attributes
 
 
-def quantise(network, pictures):
-    """The int8 :class:`~systolith.graph.ir.Graph` of ``network``, for one picture at a time.
+def quantise(network, images):
+    """The int8 :class:`~systolith.graph.ir.Graph` of ``network``, for one image at a time.
 
-    ``pictures`` are real ones, (n, h, w, c), on which the ranges of the activations are measured.
+    ``images`` are real ones, (n, h, w, c), on which the ranges of the activations are measured.
     """
-    values = network.forward(pictures)
+    values = network.forward(images)
     shapes = [(1, *value.shape[1:]) for value in values]
     builder = _Builder()
-    activations = [builder.tensor("picture", shapes[0], [SCALE], zero_point=ZERO_POINT)]
+    activations = [builder.tensor("image", shapes[0], [SCALE], zero_point=ZERO_POINT)]
     for number, (layer, inputs) in enumerate(network.layers):
         name = f"{number}_{layer.kind.lower()}"
         x = builder.tensors[activations[inputs[0]]]

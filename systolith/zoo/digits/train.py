@@ -18,16 +18,16 @@ __all__ = ["accuracy", "build"]
 BATCH, RATE = 32, 6e-3
 
 
-def _distort(rng, pictures, shift=0.4, zoom=0.1):
-    """``pictures`` moved by up to ``shift`` pixels and stretched by up to ``zoom``, each axis on
+def _distort(rng, images, shift=0.4, zoom=0.1):
+    """``images`` moved by up to ``shift`` pixels and stretched by up to ``zoom``, each axis on
     its own, with linear interpolation."""
     def weights():
-        n, size = pictures.shape[:2]
+        n, size = images.shape[:2]
         at = np.arange(size) - (size - 1) / 2
         source = at * (1 + rng.uniform(-zoom, zoom, (n, 1))) + rng.uniform(-shift, shift, (n, 1))
         return np.maximum(0, 1 - np.abs(source[:, :, None] - at)).astype(np.float32)
 
-    return (weights() @ pictures[..., 0] @ weights().transpose(0, 2, 1))[..., None]
+    return (weights() @ images[..., 0] @ weights().transpose(0, 2, 1))[..., None]
 
 
 class _Adam:
@@ -55,12 +55,12 @@ class _Adam:
 def _train(seed, epochs, report):
     rng = np.random.default_rng(seed)
     network, digits = digits_network(rng), training()
-    pictures, optimiser = digits.real, _Adam(network)
-    batches = -(-len(pictures) // BATCH)
+    images, optimiser = digits.real, _Adam(network)
+    batches = -(-len(images) // BATCH)
     for epoch in range(epochs):
         losses = []
-        for batch in np.array_split(rng.permutation(len(pictures)), batches):
-            loss, gradients = network.loss(_distort(rng, pictures[batch]), digits.labels[batch])
+        for batch in np.array_split(rng.permutation(len(images)), batches):
+            loss, gradients = network.loss(_distort(rng, images[batch]), digits.labels[batch])
             done = optimiser.steps / (epochs * batches)
             optimiser.step(gradients, RATE * (1 + np.cos(np.pi * done)) / 2)
             losses.append(loss)
@@ -103,8 +103,8 @@ def main():
     data = write_tflite(graph)
     arguments.output.write_bytes(data)
     for name, digits in (("training", training()), ("held out", held_out())):
-        scores = run_graph(graph, digits.pictures)[graph.outputs[0]]
-        print(f"{name}, {len(digits.labels)} pictures: "
+        scores = run_graph(graph, digits.images)[graph.outputs[0]]
+        print(f"{name}, {len(digits.labels)} images: "
               f"{accuracy(network.forward(digits.real)[-1], digits):.2%} in floating point, "
               f"{accuracy(scores, digits):.2%} in int8")
     print(f"{arguments.output}: {len(data)} bytes, {time.monotonic() - start:.0f} s")

@@ -200,7 +200,7 @@ def relu6(rng):
 
 def mean(rng):
     shape = (1, *rng.integers(1, 12, 3))
-    line = rng.random() < 0.3  # of a picture of three axes, or with an axis of 1
+    line = rng.random() < 0.3  # of an image of three axes, or with an axis of 1
     if line:
         shape = [(1, *shape[2:]), (1, 1, *shape[2:]), (1, shape[1], 1, shape[3])][rng.integers(3)]
     h, w = (1, 1, *shape[1:-1])[-2:]

@@ -7,7 +7,7 @@ from systolith.zoo.random.networks import Chain
 
 __all__ = ["SHAPES", "WAKE_WORDS", "keywords_1d", "large", "mobilenet", "tiny_conv"]
 
-#: Blocks of MLPerf Tiny's visual wake words: a picture of 96x96, a person or none.
+#: Blocks of MLPerf Tiny's visual wake words: an image of 96x96, a person or none.
 WAKE_WORDS = ((16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), *5 * ((128, 1),), (256, 2),
               (256, 1))
 
