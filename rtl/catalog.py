@@ -87,7 +87,8 @@ def build_core(core, *, rows=8, cols=8, family="generic", multipliers=None, **op
         return Requantizer(drain_lanes=drain_lanes, cycles=requantize, rounding=rounding)
     if core == "im2col":
         fir = settings["fir_rows"] > 0
-        return Im2col(Im2colParams(rows=rows, vector_bytes=max(rows, cols) if fir else rows, fir=fir,
+        vector_bytes = max(rows, cols) if fir else rows
+        return Im2col(Im2colParams(rows=rows, vector_bytes=vector_bytes, fir=fir,
                                    output_register=fast, **buffer))
     if multipliers is None:
         multipliers = MULTIPLIERS[family]

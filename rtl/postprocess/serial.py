@@ -7,7 +7,7 @@ from rtl.postprocess.rounding import Rounding
 from rtl.stream.pipeline import pipeline
 from rtl.validate import integer, one_of
 
-__all__ = ["SerialLane", "narrow_range"]
+__all__ = ["SerialLane", "short_acc_range"]
 
 
 def _add(a, b, carry):

@@ -191,7 +191,7 @@ def test_refuses(changes):
 
 def test_any_program_ends():
     """Bits flipped at random in a good program: it ends, and the next good run is exact."""
-    build = replace(BUILD, activation_bytes=1 << 14, patience=1024, longest=1 << 15)
+    build = replace(BUILD, activation_bytes=1 << 14, stall_timeout=1024, layer_timeout=1 << 15)
     graph, x = read_tflite(model_bytes()), held_out().images[:1]
     program, want = compile_graph(graph, build), run_graph(graph, x)
     simulated = SimulatedAccelerator(build)
@@ -206,7 +206,7 @@ def test_any_program_ends():
         simulated.write(Window.ACTIVATIONS, raw[:, None], base=program.areas[Window.PROGRAM])
         before = simulated.sim.cycle
         seen.add(simulated.attempt(program.areas[Window.PROGRAM]))
-        assert simulated.sim.cycle - before < len(program.layers) * (build.longest + 1000)
+        assert simulated.sim.cycle - before < len(program.layers) * (build.layer_timeout + 1000)
         simulated.load(program)
         run = simulated.run(x)
         for index in graph.outputs:

@@ -24,8 +24,11 @@ from systolith.runtime.link.simulated import SimulatedPipe
 from systolith.runtime.session import Session
 from systolith.runtime.target import RunError
 from systolith.zoo.digits import held_out, model_bytes
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
+#: The driver in C.
+DRIVER = ROOT / "systolith" / "runtime" / "c"
+
 MEMORY = Window.ACTIVATIONS << OFFSET_BITS
 
 
@@ -372,8 +375,8 @@ def test_driver_in_c_from_cpp(tmp_path):
             board.receive = [](void *, uint8_t *, size_t, unsigned) { return -1; };
             return systolith_hello(&board, 1, 0) == SYSTOLITH_PORT ? 0 : 1;
         }""")
-    strict = ["-Wall", "-Wextra", "-Werror", "-Wpedantic", f"-I{ROOT / 'host' / 'c'}"]
-    subprocess.run(["gcc", "-std=c99", *strict, "-c", ROOT / "host" / "c" / "systolith.c"],
+    strict = ["-Wall", "-Wextra", "-Werror", "-Wpedantic", f"-I{DRIVER}"]
+    subprocess.run(["gcc", "-std=c99", *strict, "-c", DRIVER / "systolith.c"],
                    cwd=tmp_path, check=True)
     subprocess.run(["g++", "-std=c++11", *strict, "main.cpp", "systolith.o", "-o", "main"],
                    cwd=tmp_path, check=True)
@@ -384,8 +387,8 @@ def test_driver_in_c(tmp_path):
     assert shutil.which("gcc")
     program = tmp_path / "main"
     subprocess.run(["gcc", "-std=c99", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror",
-                    "-Wpedantic", "-Wconversion", "-O1", f"-I{ROOT / 'host' / 'c'}",
-                    ROOT / "tests" / "c" / "main.c", ROOT / "host" / "c" / "systolith.c",
+                    "-Wpedantic", "-Wconversion", "-O1", f"-I{DRIVER}",
+                    Path(__file__).parent / "c" / "main.c", DRIVER / "systolith.c",
                     "-o", program], check=True)
     board().reset()
     with PseudoTerminal(board()) as terminal:

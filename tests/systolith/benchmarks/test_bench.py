@@ -5,7 +5,6 @@ import functools
 import hashlib
 import json
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -36,8 +35,8 @@ from systolith.runtime.link import Channel, Pipe
 from systolith.runtime.link.frames import Unframer, frame
 from systolith.runtime.link.simulated import SimulatedPipe
 from systolith.zoo.digits import held_out, model_bytes
+from tests.support.paths import MODELS
 
-MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 BOARD = board_of("icebreaker")
 
 

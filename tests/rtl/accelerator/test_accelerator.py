@@ -2,7 +2,6 @@
 
 import functools
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +15,7 @@ from systolith.frontends.tflite import read_tflite
 from systolith.graph.interpreter import run_graph
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
 from systolith.zoo.digits import held_out, model_bytes
-
-MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
+from tests.support.paths import MODELS
 
 
 @functools.cache

@@ -15,8 +15,7 @@ from systolith.frontends.tflite.writer import write_tflite
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import ModelError
 from systolith.zoo.digits import held_out, model_bytes
-
-MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
+from tests.support.paths import MODELS
 
 #: Operators of the digits network.
 CONV, STRIDED, DEPTHWISE, POINTWISE, ADD, POOL, RESHAPE, DENSE, SOFTMAX = range(9)

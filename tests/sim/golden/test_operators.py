@@ -1,6 +1,5 @@
 """Golden operators against plain loops, and against TensorFlow Lite Micro itself."""
 
-from pathlib import Path
 
 import flatbuffers
 import numpy as np
@@ -14,8 +13,6 @@ from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Tensor
 from systolith.references.tflm import run_tflm
 from systolith.zoo.random import MAKERS, graph_of, int8, tensor
-
-MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 
 
 @pytest.mark.parametrize("align_corners", [False, True])

@@ -73,7 +73,7 @@ def test_network_over_spi(core):
     graph = conv(rng)
     x = int8(rng, (2, *graph.tensors[graph.inputs[0]].shape[1:]))
     bus = SimulatedBus(core)
-    with Device(SimulatedPipe(bus), patience=TIMEOUT) as device:
+    with Device(SimulatedPipe(bus), timeout=TIMEOUT) as device:
         assert device.params.registers() == core.params.registers()
         y = Session(graph, device).run(x)
         counts = device.channel.counts
@@ -87,7 +87,7 @@ def test_transfers_may_end_anywhere(core):
     bus = SimulatedBus(core)
     whole = bus.xfer2
     bus.xfer2 = lambda data: [whole([byte])[0] for byte in data]
-    with Device(SimulatedPipe(bus), patience=TIMEOUT) as device:
+    with Device(SimulatedPipe(bus), timeout=TIMEOUT) as device:
         assert device.channel.ping() >= 0
         assert device.channel.counts.retries == device.channel.counts.bad_frames == 0
 

@@ -17,9 +17,10 @@ from rtl.family import FAMILIES
 from rtl.memory import BlockRam
 from sim.compiled import find_verilator
 from sim.primitives import models
+from tests.support.paths import ROOT
 
 SHARE = Path(pyosys.__file__).parent / "share"
-WAIVERS = Path(__file__).parents[1] / "sim" / "lint.vlt"
+WAIVERS = ROOT / "sim" / "lint.vlt"
 
 #: The accelerator has an AXI4-Lite port, or this one.
 WISHBONE = "accelerator_wishbone"

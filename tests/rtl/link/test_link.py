@@ -5,7 +5,6 @@ import functools
 import random
 import re
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +22,7 @@ from rtl.link.sender import FrameSender
 from sim.compiled import CompiledSim
 from sim.streams import receive, send, simulate, stalls
 from systolith.runtime.link.frames import Unframer, frame
+from tests.support.paths import ROOT
 
 STALLS = [(1.0, 1.0), (0.3, 1.0), (1.0, 0.3), (0.3, 0.3)]
 
@@ -383,7 +383,7 @@ def test_link_answers_after_any_noise(noise):
 # The page
 
 def page_frames():
-    lines = (Path(__file__).parents[1] / "docs" / "link.md").read_text().splitlines()
+    lines = (ROOT / "docs" / "link.md").read_text().splitlines()
     hexes = [re.search(r"(?:[0-9a-f]{2} )+[0-9a-f]{2}$", line) for line in lines]
     return [bytes.fromhex(match[0]) for match in hexes if match]
 

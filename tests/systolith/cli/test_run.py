@@ -4,7 +4,6 @@
 import re
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +23,8 @@ from systolith.runtime.target import Run
 from systolith.zoo.digits import held_out, model_bytes
 from systolith.zoo.random import residual
 from systolith.zoo.random.shapes import SHAPES
+from tests.support.paths import MODELS
 
-MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 PICTURES = held_out().images[:2]
 
 

@@ -1,7 +1,6 @@
 """Presets of boards: each can be built, by its own declaration."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -10,6 +9,7 @@ from boards.devices import DEVICES
 from boards.presets import upduino
 from rtl.accelerator import Accelerator
 from rtl.postprocess import Requantizer
+from tests.support.paths import ROOT
 
 NAMES = sorted(boards())
 
@@ -89,7 +89,7 @@ def test_spread_enables_says_how_macros_are_placed():
 
 
 def test_every_board_has_a_line_in_the_docs():
-    text = Path(__file__).parents[1].joinpath("docs", "boards.md").read_text()
+    text = ROOT.joinpath("docs", "boards.md").read_text()
     for name in NAMES:
         family, _, size = name.partition("-")
         assert f"`{name}`" in text or (f"`{family}-" in text and f"`-{size}`" in text), name

@@ -4,7 +4,6 @@ sheet."""
 
 import functools
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,8 +26,8 @@ from systolith.runtime.link import Channel
 from systolith.runtime.link.simulated import SimulatedPipe
 from systolith.zoo.digits import held_out, model_bytes
 from systolith.zoo.random import int8, residual
+from tests.support.paths import MODELS
 
-MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 SMALL = small_build(4, 4, sdram_bits=16, weight_bytes=1 << 22)
 #: Where a program could lie in flash: nothing does. So other tests have the same simulator.
 BOOT = 0x20000

@@ -2,7 +2,6 @@
 """The cycle model against the counters of the simulated RTL, layer by layer."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,10 +15,10 @@ from systolith.frontends.tflite import read_tflite
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
 from systolith.zoo.digits import held_out, model_bytes
 from systolith.zoo.random import autoencoder, int8, network
+from tests.support.paths import MODELS
 
 #: Its SDRAM's times are cycles of its clock.
 ULX3S = board_of("ulx3s-25f")
-MODELS = Path(__file__).parent.joinpath("..", "..", "shared", "models")
 
 BUILDS = {
     "8x8": small_build(8, 8),
