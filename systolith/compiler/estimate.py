@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from systolith.compiler import Segment, compile_graph
 from systolith.compiler.cost.layers import CycleModel
 from systolith.compiler.fitting import fit, shortages
-from systolith.compiler.lowering.convolution import dense_words
+from systolith.compiler.tiling.region_layers import packed_words
 
 __all__ = ["Check", "OperatorCheck", "check"]
 
@@ -112,7 +112,7 @@ def _alone(graph, params):
 
 def _bytes(program, tensor):
     if plan := program.inputs.get(tensor):  # in the order of a convolution
-        return dense_words(plan) * program.params.word_bytes
+        return packed_words(plan) * program.params.word_bytes
     region = program.regions.get(tensor)
     return region.words * region.word_bytes if region else 0
 

@@ -7,7 +7,7 @@ from amaranth.utils import ceil_log2
 from rtl.accelerator import AcceleratorParams, descriptor_words
 from rtl.accelerator.params import SHARED_AGU_BYTES
 from rtl.params import ArrayParams
-from systolith.compiler import needs_of
+from systolith.compiler.compile import needs_of
 from systolith.compiler.passes import absorb_input_reshapes
 
 __all__ = ["Shortage", "all_results", "fit", "parts", "shortages", "small_build"]

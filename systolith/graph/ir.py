@@ -1,17 +1,17 @@
 """A quantised network as importers give it, and the numbers that follow from its scales."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from sim.golden import float32
 from sim.golden.operators import activation_range
+from systolith.graph.attributes import Attributes, Clamp
+from systolith.graph.record import OperatorRecord, Role, record_of
 
-__all__ = ["POINTWISE", "Graph", "ModelError", "Operator", "Tensor", "rescale"]
-
-#: Kinds of operators that take each number by itself to another one.
-POINTWISE = {"HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "QUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1",
-             "TANH"}
+__all__ = ["Graph", "ModelError", "Operator", "Tensor", "make_operator", "rescale"]
 
 
 class ModelError(Exception):
@@ -36,17 +36,18 @@ class Tensor:
     unsigned: bool = False  #: The file has uint8: its numbers and zero point are 128 more.
 
     @property
-    def scale(self):
+    def scale(self) -> float:
         """The only scale of an activation."""
         return self.scales[0]
 
     @property
-    def size(self):
+    def size(self) -> tuple[int, int]:
         """Height and width of an image; with less than four axes it has one line, or one pixel."""
-        return (1, 1, *self.shape[1:-1])[-2:]
+        height, width = (1, 1, *self.shape[1:-1])[-2:]
+        return height, width
 
 
-def rescale(kind, x, weights, y):
+def rescale(kind: str, x: Tensor, weights: Tensor, y: Tensor) -> np.ndarray:
     """``s_in * s_w / s_out`` in float64, for each scale of the ``weights`` of an operator of
     ``kind``. The one scale of a fully connected layer is multiplied in float32."""
     products = np.float64(x.scale) * np.array(weights.scales)
@@ -58,38 +59,40 @@ def rescale(kind, x, weights, y):
 
 @dataclass(frozen=True, kw_only=True)
 class Operator:
-    """One operator: ``kind`` is TFLite's name, tensors are given by index, -1 where left out.
-
-    ``attributes`` by kind; ``padding`` is ((top, bottom), (left, right)) but for PAD, where it has
-    a pair for each axis:
-
-    * CONV_2D, DEPTHWISE_CONV_2D: ``stride``, ``dilation``, ``padding``, ``activation``
-    * TRANSPOSE_CONV: ``stride``, ``padding``, ``activation``; stride and padding are those of the
-      convolution that it transposes; its inputs are the shape of the result, weights, image and
-      biases: :meth:`Graph.layer` has them in the order of other layers
-    * AVERAGE_POOL_2D, MAX_POOL_2D: ``kernel``, ``stride``, ``padding``, ``activation``
-    * FULLY_CONNECTED, ADD: ``activation``
-    * SOFTMAX: ``beta``; LEAKY_RELU: ``alpha``; PAD: ``padding``
-    * RESHAPE, and the others of :data:`POINTWISE`, QUANTIZE from int8 to int8: none
-    * RESIZE_NEAREST_NEIGHBOR: ``factor`` (h, w), how often each line and pixel is repeated
-    * MEAN, over lines and pixels, which the result has as axes of 1 or not at all: none; of three
-      axes the second one is that of the pixels
-    * CONCATENATION, of 2 to 10 operands along the channels: none
-
-    ``range``, bounds (low, high) in int8, may stand in place of ``activation``.
-
-    In a graph of the rounding float32 there are neither activations nor RELUs, TANH, HARD_SWISH and
-    TRANSPOSE_CONV; what computes new numbers has ``range``, their bounds (low, high) in int8, and
-    takes any scale to any other. AVERAGE_POOL_2D has ``count_padding``, whether padding counts as
-    zeros; SOFTMAX has no ``beta``. LOCAL_RESPONSE_NORMALIZATION has ``size``, ``alpha``, ``beta``
-    and ``bias``.
-    """
+    """One operator: ``kind`` is the name of its record, tensors are given by index, -1 where left
+    out; ``index`` numbers the operators of a file."""
 
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    attributes: dict = field(default_factory=dict)
+    attributes: Any = field(default_factory=Attributes)  #: Of the type that the record names.
     index: int = 0
+
+    @property
+    def record(self) -> OperatorRecord:
+        """What is known of its kind; raises :exc:`~systolith.graph.record.UnknownOperator`."""
+        return record_of(self.kind)
+
+    @property
+    def activations(self) -> tuple[int, ...]:
+        """Tensors that it computes with, other than weights, biases, sizes and the like."""
+        return tuple(tensor for position, tensor in enumerate(self.inputs)
+                     if self.record.role(position) is Role.ACTIVATION)
+
+    def __str__(self) -> str:
+        """As messages name it."""
+        return f"operator {self.index} ({self.kind})"
+
+
+def make_operator(kind: str, inputs: Iterable[int], outputs: Iterable[int],
+                  attributes: Mapping[str, Any] | None = None, index: int = 0) -> Operator:
+    """An :class:`Operator` with ``attributes`` by their names.
+
+    Raises :exc:`~systolith.graph.record.UnknownOperator` for a kind without a record, and
+    :exc:`TypeError` for attributes that it does not have.
+    """
+    return Operator(kind=kind, inputs=tuple(inputs), outputs=tuple(outputs), index=index,
+                    attributes=record_of(kind).attributes(**(attributes or {})))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +100,7 @@ class Graph:
     """Operators in an order in which they can run; ``inputs`` and ``outputs`` index tensors.
 
     ``rounding`` is that of the runtime whose bytes the graph has to give: "tflm" or "float32".
+    ``str`` of a graph is its text form, see :mod:`systolith.graph.text`.
     """
 
     tensors: tuple[Tensor, ...]
@@ -105,37 +109,55 @@ class Graph:
     outputs: tuple[int, ...]
     rounding: str = "tflm"
 
-    def operand(self, operator, position):
+    def __str__(self) -> str:
+        from systolith.graph.text import text_of  # which knows graphs
+
+        return text_of(self)
+
+    def operand(self, operator: Operator, position: int) -> Tensor | None:
         """The tensor at ``position`` of the inputs, or :data:`None` where it is left out."""
         inputs = operator.inputs
         missing = position >= len(inputs) or inputs[position] < 0
         return None if missing else self.tensors[inputs[position]]
 
-    def result(self, operator):
+    def activation(self, operator: Operator, number: int = 0) -> Tensor:
+        """An activation among the operands, the first one by default."""
+        return self.tensors[operator.activations[number]]
+
+    def result(self, operator: Operator) -> Tensor:
         """The tensor that ``operator`` computes."""
         return self.tensors[operator.outputs[0]]
 
-    def layer(self, operator):
-        """Input, weights and biases, if there are any, of a layer with weights."""
-        positions = (2, 1, 3) if operator.kind == "TRANSPOSE_CONV" else (0, 1, 2)
-        return tuple(self.operand(operator, position) for position in positions)
+    def constant(self, operator: Operator, role: Role) -> Tensor | None:
+        """The operand of a ``role``, or :data:`None` where it is left out."""
+        position = operator.record.position(role)
+        return None if position is None else self.operand(operator, position)
 
-    def bias(self, operator):
+    def weights(self, operator: Operator) -> Tensor:
+        """Those of a layer with weights."""
+        weights = self.constant(operator, Role.WEIGHTS)
+        assert weights is not None, f"{operator} has no weights"
+        return weights
+
+    def bias(self, operator: Operator) -> np.ndarray:
         """int32 biases of a layer with weights, 0 where it has none."""
-        *_, bias = self.layer(operator)
-        return np.zeros(self.result(operator).shape[-1], np.int32) if bias is None else bias.data
+        bias = self.constant(operator, Role.BIAS)
+        if bias is None or bias.data is None:
+            return np.zeros(self.result(operator).shape[-1], np.int32)
+        return bias.data
 
-    def rescale(self, operator):
+    def rescale(self, operator: Operator) -> np.ndarray:
         """:func:`rescale` for each output channel of a layer with weights, or what stands for it
         in float32."""
-        (x, weights, _), y = self.layer(operator), self.result(operator)
+        x, weights, y = self.activation(operator), self.weights(operator), self.result(operator)
         scales = (float32.rescale(x.scale, weights.scales, y.scale) if self.rounding == "float32"
                   else rescale(operator.kind, x, weights, y))
         return np.broadcast_to(scales, y.shape[-1:])
 
-    def clamp(self, operator):
+    def clamp(self, operator: Operator) -> tuple[int, int]:
         """Bounds ``(low, high)`` of the results, by the fused activation."""
-        if "range" in operator.attributes:
-            return operator.attributes["range"]
+        attributes: Clamp = operator.attributes
+        if attributes.range is not None:
+            return attributes.range
         y = self.result(operator)
-        return activation_range(operator.attributes["activation"], y.scale, y.zero_point)
+        return activation_range(attributes.activation, y.scale, y.zero_point)

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from systolith.compiler.codegen.loop_nests import loops
-from systolith.compiler.lowering.convolution import plan_layer, spread
+from systolith.compiler.lowering.convolution import plan_layer
 from systolith.compiler.lowering.pooling import copies
 from systolith.compiler.tiling.conv_layers import requantisation
+from systolith.compiler.tiling.region_layers import spread
 from systolith.compiler.tiling.tiling import ConvPlan
 
 __all__ = ["concatenate", "reshape"]
@@ -17,7 +18,7 @@ __all__ = ["concatenate", "reshape"]
 def concatenate(context, operator):
     """Copies of the operands that were not written in their place to begin with."""
     target, first, layers = context.target(operator), 0, []
-    for position in range(len(operator.inputs)):
+    for position in range(len(operator.activations)):
         source = context.source(operator, position)
         part = target.slice(first, source.channels)
         if part != source:

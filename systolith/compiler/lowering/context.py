@@ -1,8 +1,12 @@
 """What lowering an operator needs to know of the others."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from rtl.conv2d import Conv2d
+from systolith.compiler.layout.region import Region
+from systolith.compiler.tiling.plans import Plans
+from systolith.graph.ir import Graph, Operator
 
 __all__ = ["Context"]
 
@@ -13,20 +17,14 @@ class Context:
 
     Attributes
     ----------
-    graph : :class:`systolith.graph.ir.Graph`
+    graph : :class:`~systolith.graph.ir.Graph`
     core : :class:`Conv2d`
         Like that inside the accelerator.
-    regions : dict
-        The :class:`~systolith.compiler.memory.region.Region` of each tensor's first image.
-    plans : dict
-        The :class:`~systolith.compiler.tiling.tiling.ConvPlan` of each convolution, by its
-        operator's index.
-    dense : dict
-        Inputs that are written in the order in which a convolution takes them: its plan.
-    sums : dict
-        The ADD that takes place in a convolution, by the index of that.
-    stacked : set
-        Indices of operators that take all images at once, as if they were one.
+    regions : mapping
+        The :class:`~systolith.compiler.layout.region.Region` of each tensor's first image.
+    plans : :class:`~systolith.compiler.tiling.plans.Plans`
+    fused_adds : mapping
+        The sum that takes place in a convolution, by the index of that.
     images : :class:`int`
         Images of a run.
     image : :class:`int`
@@ -35,33 +33,32 @@ class Context:
         Whether the build has a unit for windows.
     """
 
-    graph: object
+    graph: Graph
     core: Conv2d
-    regions: dict
-    plans: dict
-    dense: dict
-    sums: dict
-    batched: set
+    regions: Mapping[int, Region]
+    plans: Plans
+    fused_adds: Mapping[int, Operator]
     images: int = 1
     image: int = 0
     pooling: bool = True
 
-    def region(self, operator, tensor):
+    def region(self, operator: Operator, tensor: int) -> Region:
         region = self.regions[tensor]
-        if operator.index in self.batched:
+        if operator.index in self.plans.batched:
             return region.batched(self.images)
         return region.at(self.image * region.words)
 
-    def count(self, operator):
+    def count(self, operator: Operator) -> int:
         """Images that a layer of ``operator`` takes."""
-        return self.images if operator.index in self.batched else 1
+        return self.images if operator.index in self.plans.batched else 1
 
-    def source(self, operator, position=0):
-        return self.region(operator, operator.inputs[position])
+    def source(self, operator: Operator, number: int = 0) -> Region:
+        """Where an activation lies, the first one by default."""
+        return self.region(operator, operator.activations[number])
 
-    def target(self, operator):
+    def target(self, operator: Operator) -> Region:
         """Where the results of ``operator`` go, or the sum that they become a part of."""
-        return self.region(operator, self.sums.get(operator.index, operator).outputs[0])
+        return self.region(operator, self.fused_adds.get(operator.index, operator).outputs[0])
 
-    def of(self, image):
+    def of(self, image: int) -> "Context":
         return replace(self, image=image)

@@ -106,6 +106,6 @@ def average(graph, operator, cells):
     """``(bias, factor, zero point)`` of windows of AVERAGE_POOL_2D that see ``cells`` cells of the
     image, or :data:`None`."""
     x, y, attributes = graph.operand(operator, 0), graph.result(operator), operator.attributes
-    height, width = attributes["kernel"]
-    return _average(cells, height * width if attributes["count_padding"] else cells,
+    height, width = attributes.kernel
+    return _average(cells, height * width if attributes.count_padding else cells,
                     float(x.scale), x.zero_point, float(y.scale), y.zero_point, 128 * y.unsigned)

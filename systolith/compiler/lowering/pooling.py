@@ -60,8 +60,8 @@ def spans(graph, operator):
     """:func:`_spans` of lines and of pixels of a pool."""
     x, y, attributes = graph.operand(operator, 0), graph.result(operator), operator.attributes
     return [_spans(size, kernel, stride, padding[0], outputs) for size, kernel, stride, padding,
-            outputs in zip(x.shape[1:3], attributes["kernel"], attributes["stride"],
-                           attributes["padding"], y.shape[1:3], strict=True)]
+            outputs in zip(x.shape[1:3], attributes.kernel, attributes.stride,
+                           attributes.padding, y.shape[1:3], strict=True)]
 
 
 def pool(context, operator):
@@ -78,7 +78,7 @@ def pool(context, operator):
         for x, pixels, left, wide in cols:
             limits = {"zero_point": 0, "low": low, "high": high}
             region = (source.part(top, left, source.height, source.width),
-                      target.part(y, x, lines, pixels), (tall, wide), attributes["stride"])
+                      target.part(y, x, lines, pixels), (tall, wide), attributes.stride)
             if operator.kind == "MAX_POOL_2D":
                 layers.append(_windows(context, operator, *region, limits=limits, maximum=1))
                 continue
@@ -165,7 +165,7 @@ def copies(context, operator, source, target, limits=FULL_RANGE, factor=(1, 1)):
 def resize(context, operator):
     """Each line and pixel as often as the factor says."""
     return copies(context, operator, context.source(operator), context.target(operator),
-                  factor=operator.attributes["factor"])
+                  factor=operator.attributes.factor)
 
 
 def clamp(context, operator, low, high):
@@ -178,7 +178,7 @@ def pad(context, operator):
     """A fill of the whole result, then a copy of the image into it."""
     source, target = context.source(operator), context.target(operator)
     zero = context.graph.result(operator).zero_point
-    pads = operator.attributes["padding"]
+    pads = operator.attributes.padding
     if len(pads) > 4 and any(map(any, pads[:-2])):
         raise ValueError(f"operator {operator.index} (PAD): it pads other than the last two of "
                          f"{len(pads)} axes; of four axes all but the first can be padded")

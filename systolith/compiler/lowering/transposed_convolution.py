@@ -39,13 +39,13 @@ def _cut(size, first, outputs, taps):
 def transposed_plans(core, graph, operator, region):
     """``(plan, rows, cols, target)`` of each convolution: what it reads of the image (begin,
     end), and of the result the first line and pixel; ``rows`` is None where nothing is read."""
-    x, weights, _ = graph.layer(operator)
+    x, weights = graph.activation(operator), graph.weights(operator)
     y = graph.result(operator)
     layer = layer_constants(graph, operator)
     fill = region.filled - region.channels
     rows, cols = (_phases(*axis) for axis in zip(
-        x.shape[1:3], y.shape[1:3], weights.shape[1:3], operator.attributes["stride"],
-        (before for before, _ in operator.attributes["padding"]), strict=True))
+        x.shape[1:3], y.shape[1:3], weights.shape[1:3], operator.attributes.stride,
+        (before for before, _ in operator.attributes.padding), strict=True))
     plans = []
     for top, lines, row_taps, row in rows:
         for left, pixels, col_taps, col in cols:
@@ -70,8 +70,8 @@ def transposed_plans(core, graph, operator, region):
 
 def transposed(context, operator):
     """Each convolution goes over the image as it is, and its results lie a stride apart."""
-    source, target = context.source(operator, 2), context.target(operator)
-    stride = operator.attributes["stride"]
+    source, target = context.source(operator), context.target(operator)
+    stride = operator.attributes.stride
     layers = []
     for plan, ranges, (top, left) in transposed_plans(context.core, context.graph, operator,
                                                       source):

@@ -4,7 +4,8 @@ import numpy as np
 
 from rtl.im2col import ConvShape
 from systolith.compiler.codegen.loop_nests import pixels_fetch
-from systolith.compiler.lowering.convolution import plan_layer, widened
+from systolith.compiler.lowering.convolution import plan_layer
+from systolith.compiler.tiling.region_layers import widened
 from systolith.compiler.tiling.tiling import ConvLayer, ConvPlan
 
 __all__ = ["sums"]

@@ -1,1 +1,1 @@
-"""Where tensors lie in the activation memory."""
+"""Addresses in the activation memory."""

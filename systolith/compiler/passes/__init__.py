@@ -6,8 +6,7 @@ from systolith.compiler.passes.dead_operators import remove_dead_operators
 from systolith.compiler.passes.fold_constants import fold_constants
 from systolith.compiler.passes.fuse_activations import fuse_activations
 from systolith.compiler.passes.fuse_padding import fuse_padding
-from systolith.compiler.passes.optimise import optimise
+from systolith.compiler.passes.optimise import PASSES, optimise, optimise_in_steps
 
-__all__ = ["remove_dead_operators", "fold_constants", "fuse_activations", "fuse_padding",
-           "optimise",
-           "remove_dead_channels", "absorb_input_reshapes"]
+__all__ = ["PASSES", "absorb_input_reshapes", "fold_constants", "fuse_activations", "fuse_padding",
+           "optimise", "optimise_in_steps", "remove_dead_channels", "remove_dead_operators"]

@@ -1,21 +1,15 @@
 """Which channels of activations are constants, and which nothing depends on."""
 
-import math
-
 import numpy as np
 
-from systolith.compiler.passes.fold_constants import activations_of
 from systolith.graph.interpreter import run_operator
-from systolith.graph.ir import POINTWISE
+from systolith.graph.ir import Graph, Operator
+from systolith.graph.record import Channels, UnknownOperator
 
 __all__ = ["ChannelAnalysis", "flat"]
 
-#: Operators that take each channel by itself to the same channel.
-CHANNELWISE = {"AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN", "RESIZE_NEAREST_NEIGHBOR", "ADD", "PAD",
-               *POINTWISE}
 
-
-def flat(channels, count):
+def flat(channels: np.ndarray, count: int) -> np.ndarray:
     """What holds for channels, for ``count`` numbers of pixels after each other."""
     return np.tile(channels, count // len(channels))
 
@@ -33,15 +27,13 @@ class ChannelAnalysis:
         Whether each channel can be removed.
     """
 
-    WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
-
-    def __init__(self, graph):
+    def __init__(self, graph: Graph):
         self.graph = graph
         indices = {*graph.inputs, *(op.outputs[0] for op in graph.operators)}
         self.constant = {n: np.zeros(graph.tensors[n].shape[-1], bool) for n in indices}
         self.values = {n: np.zeros(graph.tensors[n].shape[-1], np.int8) for n in indices}
         for op in graph.operators:
-            if all(index in indices for index in activations_of(op)):
+            if all(index in indices for index in op.activations):
                 self._settle(op)
         read = {index for op in graph.operators for index in op.inputs} - {
             *graph.inputs, *graph.outputs}
@@ -50,15 +42,15 @@ class ChannelAnalysis:
 
     # What is constant.
 
-    def _settle(self, operator):
+    def _settle(self, operator: Operator) -> None:
         """Constants among the results of ``operator``."""
         y = operator.outputs[0]
         constant = self._constant(operator)
-        if constant is None or not constant.any():
+        if not constant.any():
             return
         # All pixels of a constant are alike: those of the others do not matter.
         operands = {}
-        for index in activations_of(operator):
+        for index in operator.activations:
             tensor = self.graph.tensors[index]
             line = np.where(self.constant[index], self.values[index], tensor.zero_point)
             operands[index] = np.broadcast_to(line.astype(np.int8), (1, *tensor.shape[1:]))
@@ -66,44 +58,41 @@ class ChannelAnalysis:
         self.constant[y] = constant
         self.values[y] = np.where(constant, result.reshape(-1, len(constant))[0], 0).astype(np.int8)
 
-    def _constant(self, operator):
-        parts = [self.constant[index] for index in activations_of(operator)]
-        if operator.kind in self.WEIGHTED:
-            _, weights, _ = self.graph.layer(operator)
-            needs = weights.data != 0
-            if operator.kind == "DEPTHWISE_CONV_2D":
-                inputs = np.repeat(self._foldable(operator), needs.shape[3] // len(parts[0]))
-                return ~(needs & ~inputs).any(axis=(0, 1, 2))
-            if needs.shape[-1] % len(parts[0]):  # in groups, or not pixel by pixel
+    def _constant(self, operator: Operator) -> np.ndarray:
+        """Whether each channel of the result is constant."""
+        record, y = operator.record, self.graph.result(operator)
+        parts = [self._foldable(operator, index) for index in operator.activations]
+        match record.channels_of(self.graph, operator):
+            case Channels.WEIGHTED:
+                needs = self.graph.weights(operator).data != 0
+                if needs.shape[-1] % len(parts[0]) == 0:  # neither in groups, nor torn apart
+                    needs &= ~flat(parts[0], needs.shape[-1])
                 return ~needs.reshape(len(needs), -1).any(axis=1)
-            needs &= ~flat(self._foldable(operator), needs.shape[-1])
-            return ~needs.reshape(len(needs), -1).any(axis=1)
-        if operator.kind == "CONCATENATION":
-            return np.concatenate(parts)
-        if operator.kind == "RESHAPE" and self._flattens(operator):
-            return flat(parts[0], self.graph.result(operator).shape[-1])
-        if operator.kind == "PAD":
-            if any(operator.attributes["padding"][-1]):
-                return None
-            index = operator.inputs[0]
-            return parts[0] & (self.values[index] == self.graph.tensors[index].zero_point)
-        return np.logical_and.reduce(parts) if operator.kind in CHANNELWISE else None
+            case Channels.DEPTHWISE:
+                needs = self.graph.weights(operator).data != 0
+                inputs = np.repeat(parts[0], needs.shape[3] // len(parts[0]))
+                return ~(needs & ~inputs).any(axis=(0, 1, 2))
+            case Channels.JOINED:
+                return np.concatenate(parts)
+            case Channels.FLATTENED:
+                return flat(parts[0], y.shape[-1])
+            case Channels.SAME:
+                return np.logical_and.reduce(parts)
+            case Channels.ALL:
+                return np.zeros(y.shape[-1], bool)
+            case other:
+                raise UnknownOperator(f"{operator}: this pass knows nothing of {other}")
 
-    def _foldable(self, operator):
-        """Input channels of a layer with weights that are constants, in its padding too."""
-        index, = activations_of(operator)
-        padding = np.array(operator.attributes.get("padding", 0))
-        if operator.kind != "TRANSPOSE_CONV" and not padding.any():
+    def _foldable(self, operator: Operator, index: int) -> np.ndarray:
+        """Channels of an activation that are constants for ``operator``: among the zero points that
+        take part too, if there are any."""
+        if not operator.record.fills(self.graph, operator):
             return self.constant[index]
         return self.constant[index] & (self.values[index] == self.graph.tensors[index].zero_point)
 
-    def _flattens(self, operator):
-        x, y = self.graph.operand(operator, 0), self.graph.result(operator)
-        return y.shape[-1] == math.prod(x.shape[1:])
-
     # What can be removed.
 
-    def _shrink(self):
+    def _shrink(self) -> None:
         """The most that all operators can do without."""
         count = None
         while count != (count := sum(drop.sum() for drop in self.drop.values())):
@@ -115,35 +104,38 @@ class ChannelAnalysis:
         if empty:
             self._shrink()
 
-    def _restrict(self, operator):
+    def _restrict(self, operator: Operator) -> None:
         """Keep what ``operator`` needs: of the operands, and of the result to match them."""
-        y, activations = self.drop[operator.outputs[0]], activations_of(operator)
-        x = self.drop[activations[0]] if activations[0] in self.drop else None
-        apart = operator.kind in self.WEIGHTED and (
-            self.graph.operand(operator, 1).shape[-1] % len(x))
-        if operator.kind == "DEPTHWISE_CONV_2D":
-            both = x & y.reshape(len(x), -1).all(axis=1)
-            x[:], y[:] = both, np.repeat(both, len(y) // len(x))
-        elif operator.kind in self.WEIGHTED and not apart:
-            _, weights, _ = self.graph.layer(operator)
-            needs = (weights.data[~y] != 0) & ~flat(self._foldable(operator),
-                                                    weights.shape[-1])
-            x &= ~needs.reshape(-1, len(x)).any(axis=0)
-        elif operator.kind == "CONCATENATION":
-            first = 0
-            for index in activations:
-                part = self.drop[index]
-                both = part & y[first:first + len(part)]
-                part[:] = both
-                first += len(part)
-            y[:] = np.concatenate([self.drop[index] for index in activations])
-        elif operator.kind == "RESHAPE" and self._flattens(operator):
-            both = x & y.reshape(-1, len(x)).all(axis=0)
-            x[:], y[:] = both, flat(both, len(y))
-        elif operator.kind in CHANNELWISE and len(y) == len(x):
-            both = np.logical_and.reduce([y, *(self.drop[index] for index in activations)])
-            for drop in (y, *(self.drop[index] for index in activations)):
-                drop[:] = both
-        else:
-            for drop in (y, *(self.drop[index] for index in activations)):
-                drop[:] = False
+        y, activations = self.drop[operator.outputs[0]], operator.activations
+        parts = [self.drop[index] for index in activations if index in self.drop]
+        channels = operator.record.channels_of(self.graph, operator)
+        if len(parts) < len(activations):  # constants stay as they are
+            channels = Channels.ALL
+        x = parts[0] if parts else y
+        match channels:
+            case Channels.DEPTHWISE:
+                both = x & y.reshape(len(x), -1).all(axis=1)
+                x[:], y[:] = both, np.repeat(both, len(y) // len(x))
+            case Channels.WEIGHTED if self.graph.weights(operator).shape[-1] % len(x) == 0:
+                weights = self.graph.weights(operator)
+                needs = (weights.data[~y] != 0) & ~flat(
+                    self._foldable(operator, activations[0]), weights.shape[-1])
+                x &= ~needs.reshape(-1, len(x)).any(axis=0)
+            case Channels.JOINED:
+                first = 0
+                for part in parts:
+                    part &= y[first:first + len(part)]
+                    first += len(part)
+                y[:] = np.concatenate(parts)
+            case Channels.FLATTENED:
+                both = x & y.reshape(-1, len(x)).all(axis=0)
+                x[:], y[:] = both, flat(both, len(y))
+            case Channels.SAME:
+                both = np.logical_and.reduce([y, *parts])
+                for drop in (y, *parts):
+                    drop[:] = both
+            case Channels.ALL | Channels.WEIGHTED:
+                for drop in (y, *parts):
+                    drop[:] = False
+            case other:
+                raise UnknownOperator(f"{operator}: this pass knows nothing of {other}")

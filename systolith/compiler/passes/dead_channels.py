@@ -3,12 +3,13 @@ from dataclasses import replace
 import numpy as np
 
 from systolith.compiler.passes.channel_analysis import ChannelAnalysis, flat
-from systolith.compiler.passes.fold_constants import activations_of
+from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.graph.record import Channels, Role
 
 __all__ = ["remove_dead_channels"]
 
 
-def remove_dead_channels(graph):
+def remove_dead_channels(graph: Graph) -> Graph:
     """``graph`` without the channels that nothing depends on.
 
     A channel whose weights are all zero is a constant, and what is computed from constants alone
@@ -26,7 +27,7 @@ def remove_dead_channels(graph):
 class _Removal:
     """``graph`` with smaller tensors and weights."""
 
-    def __init__(self, before, live):
+    def __init__(self, before: Graph, live: ChannelAnalysis):
         self.before, self.live = before, live
         self.tensors = list(before.tensors)
         for index, drop in live.drop.items():
@@ -36,19 +37,19 @@ class _Removal:
         operators = tuple(map(self._operator, before.operators))
         self.graph = replace(before, tensors=tuple(self.tensors), operators=operators)
 
-    def _constant(self, tensor, data, scales):
+    def _constant(self, tensor: Tensor, data: np.ndarray, scales: tuple[float, ...]) -> int:
         self.tensors.append(replace(tensor, data=data, shape=data.shape, scales=scales))
         return len(self.tensors) - 1
 
-    def _operator(self, operator):
-        positions = {"TRANSPOSE_CONV": (1, 3)}.get(operator.kind, (1, 2))
-        _, weights, _ = (self.before.layer(operator) if operator.kind in self.live.WEIGHTED
-                         else (None,) * 3)
-        x, y = activations_of(operator)[0], operator.outputs[0]
-        if weights is None or not (self.live.drop[x].any() or self.live.drop[y].any()):
+    def _operator(self, operator: Operator) -> Operator:
+        """``operator`` with the weights and biases of the channels that stay."""
+        if not operator.record.weighted:
             return operator
-        keep = ~self.live.drop[y]
-        axis = 3 if operator.kind == "DEPTHWISE_CONV_2D" else 0
+        x, y = operator.activations[0], operator.outputs[0]
+        if not (self.live.drop[x].any() or self.live.drop[y].any()):
+            return operator
+        weights, keep = self.before.weights(operator), ~self.live.drop[y]
+        axis = 3 if operator.record.channels is Channels.DEPTHWISE else 0
         scales = weights.scales
         if len(scales) > 1:
             scales = tuple(np.array(scales)[keep].tolist())
@@ -59,11 +60,18 @@ class _Removal:
             offset = np.where(drop, constants - self.before.tensors[x].zero_point, 0)
             bias += (data * offset).reshape(len(data), -1).sum(axis=1)
             data = data[..., ~drop]
-        inputs = [*operator.inputs, *(-1,) * (positions[1] + 1 - len(operator.inputs))]
-        like = self.before.operand(operator, positions[1]) or replace(
+        return self._weighted(operator, data.compress(keep, axis), scales,
+                              bias[keep].astype(np.int32), keep)
+
+    def _weighted(self, operator: Operator, data: np.ndarray, scales: tuple[float, ...],
+                  bias: np.ndarray, keep: np.ndarray) -> Operator:
+        """``operator`` with other weights, and biases even if it had none."""
+        weights = self.before.weights(operator)
+        at, bias_at = (operator.record.position(role) for role in (Role.WEIGHTS, Role.BIAS))
+        inputs = [*operator.inputs, *(-1,) * (bias_at + 1 - len(operator.inputs))]
+        like = self.before.operand(operator, bias_at) or replace(
             weights, name=f"{weights.name} biases", dtype="int32", axis=0)
-        inputs[positions[0]] = self._constant(weights, data.compress(keep, axis), scales)
-        inputs[positions[1]] = self._constant(
-            like, bias[keep].astype(np.int32), like.scales if len(like.scales) < 2 else tuple(
-                np.array(like.scales)[keep].tolist()))
+        inputs[at] = self._constant(weights, data, scales)
+        inputs[bias_at] = self._constant(like, bias, like.scales if len(like.scales) < 2 else tuple(
+            np.array(like.scales)[keep].tolist()))
         return replace(operator, inputs=tuple(inputs))

@@ -5,11 +5,9 @@ import numpy as np
 from rtl.im2col import ConvShape
 from sim.golden.requantize import channel_params
 from systolith.compiler.tiling.tiling import ConvLayer
+from systolith.graph.record import UnknownOperator
 
-__all__ = ["CONVOLUTIONS", "conv_layer", "layer_constants", "requantisation"]
-
-#: Operators that are convolutions, or run as one.
-CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+__all__ = ["conv_layer", "layer_constants", "requantisation"]
 
 
 def requantisation(graph, factor):
@@ -22,7 +20,7 @@ def requantisation(graph, factor):
 
 def layer_constants(graph, operator):
     """What a :class:`ConvLayer` has beside shape and weights, of any operator with weights."""
-    (x, *_), y = graph.layer(operator), graph.result(operator)
+    x, y = graph.activation(operator), graph.result(operator)
     params = np.array([requantisation(graph, scale) for scale in graph.rescale(operator)])
     low, high = graph.clamp(operator)
     return {"bias": graph.bias(operator), "multiplier": params[:, 0], "shift": params[:, 1],
@@ -30,21 +28,28 @@ def layer_constants(graph, operator):
 
 
 def conv_layer(graph, operator, images):
-    """The :class:`ConvLayer` of one of :data:`CONVOLUTIONS` over ``images``.
+    """The :class:`ConvLayer` of a convolution, or of a fully connected layer, over ``images``.
 
     A fully connected layer is a 1x1 convolution of a column in which each image is a pixel: so
     all of them share its weights.
+
+    Raises :exc:`~systolith.graph.record.UnknownOperator` for any other kind.
     """
-    x, weights = graph.operand(operator, 0), graph.operand(operator, 1).data
-    if operator.kind == "FULLY_CONNECTED":
-        shape = ConvShape(height=images, width=1, channels=weights.shape[1])
-        weights = weights[:, None, None, :]
-    else:
-        if operator.kind == "DEPTHWISE_CONV_2D":
+    x, weights = graph.activation(operator), graph.weights(operator).data
+    match operator.kind:
+        case "FULLY_CONNECTED":
+            shape = ConvShape(height=images, width=1, channels=weights.shape[1])
+            return ConvLayer(shape=shape, weights=weights[:, None, None, :],
+                             **layer_constants(graph, operator))
+        case "DEPTHWISE_CONV_2D":
             weights = weights.transpose(3, 1, 2, 0)
-        _, height, width, channels = x.shape
-        shape = ConvShape(
-            height=height, width=width, channels=channels, kernel=weights.shape[1:3],
-            groups=channels // weights.shape[3], images=images,
-            **{name: operator.attributes[name] for name in ("stride", "dilation", "padding")})
+        case "CONV_2D":
+            pass
+        case kind:
+            raise UnknownOperator(f"{operator}: operators of kind {kind} are no convolutions")
+    _, height, width, channels = x.shape
+    shape = ConvShape(
+        height=height, width=width, channels=channels, kernel=weights.shape[1:3],
+        groups=channels // weights.shape[3], images=images,
+        **{name: getattr(operator.attributes, name) for name in ("stride", "dilation", "padding")})
     return ConvLayer(shape=shape, weights=weights, **layer_constants(graph, operator))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from systolith.frontends.onnx.values import Activation, Refusal, in_order
-from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.graph.ir import Graph, Tensor, make_operator
 
 __all__ = ["FULL", "Builder", "LAYOUTS", "Quantisation", "layout_of", "image_shape",
            "rows_of"]
@@ -95,8 +95,8 @@ class Builder:
     def append(self, kind, inputs, name, shape, unsigned, quantisation, **attributes):
         """Append an operator; index of the activation that it computes."""
         result = self.activation(name, shape, unsigned, quantisation)
-        self.operators.append(Operator(kind=kind, inputs=tuple(inputs), outputs=(result,),
-                                       attributes=attributes, index=len(self.operators)))
+        self.operators.append(make_operator(kind, tuple(inputs), (result,), attributes,
+                                            len(self.operators)))
         return result
 
     def reshape(self, tensor, shape, quantisation=None):

@@ -11,18 +11,19 @@ import numpy as np
 
 from sim.golden import float32
 from sim.golden.requantize import requantize_float32
-from systolith.frontends.onnx import layers
-from systolith.frontends.onnx import shape_ops as moves
+from systolith.frontends.onnx import layers, shape_ops
 from systolith.frontends.onnx.node import single, zero_points_of
 from systolith.frontends.onnx.values import Constant, Refusal, Sums
 
-__all__ = ["CONVERTERS", "add", "dequantize", "finish"]
+__all__ = ["CONVERTERS", "add", "dequantize", "finish", "layer"]
 
 #: Most sums that are tried.
 MOST_SUMS = 1 << 24
 
 
-def _layer(kind, axis):
+def layer(kind, axis):
+    """The converter of a layer of integers with weights, whose output channels are ``axis`` of the
+    weights."""
     def check(node):
         node.expect(2, 4)
         x = node.activation(0)
@@ -43,9 +44,9 @@ def _layer(kind, axis):
         if scale is None or draft.quantisation.zero_point != zero:
             scale = 1.0
         x = node.builder.quantised(x, scale, zero)
-        layer = kind(node, x, layers.integers(array, zeros, axis), np.ones(1, np.float32), None,
+        found = kind(node, x, layers.integers(array, zeros, axis), np.ones(1, np.float32), None,
                      scale=scale, zero_point=zero)
-        return Sums(f"{node.kind} {node.name}".strip(), layer)
+        return Sums(f"{node.kind} {node.name}".strip(), found)
     return check
 
 
@@ -167,14 +168,12 @@ def finish(value, scale, zero_point, unsigned):
                           "DequantizeLinear and QuantizeLinear")
     if np.all(bias == 0):
         layer.bias = None
-    bounds = moves.quantised_bounds(value.low, value.high, scale, zero_point)
+    bounds = shape_ops.quantised_bounds(value.low, value.high, scale, zero_point)
     return layer.finish(scale, zero_point, unsigned, bounds)
 
 
-#: What computes sums, and what follows them.
+#: What follows integer sums, and is no operator of the graph.
 CONVERTERS = {
-    "ConvInteger": _layer(layers.Convolution, 0),
-    "MatMulInteger": _layer(layers.MatMul, -1),
     "Cast": _cast,
     "Mul": _multiply,
 }

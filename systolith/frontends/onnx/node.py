@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from onnx import AttributeProto
 
 from sim.golden.conv import output_size, same_padding
 from systolith.frontends.onnx.builder import Builder
@@ -18,6 +17,9 @@ LARGEST = 1 << 12
 
 #: Most elements of an image with its padding.
 MOST_PADDED = 1 << 26
+
+#: Types of attributes, as :class:`onnx.AttributeProto` numbers them.
+ATTRIBUTES = {"FLOAT": 1, "INT": 2, "STRING": 3, "FLOATS": 6, "INTS": 7}
 
 #: Types of the activations, and whether 128 is subtracted from them.
 ACTIVATIONS = {"int8": False, "uint8": True}
@@ -42,7 +44,7 @@ class Node:
         if name not in self.attributes:
             return default
         attribute = self.attributes[name]
-        if attribute.type != AttributeProto.AttributeType.Value(kind):
+        if attribute.type != ATTRIBUTES[kind]:
             raise Refusal(f"its attribute {name} is not of the type {kind}")
         match kind:
             case "INT":

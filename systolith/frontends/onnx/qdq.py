@@ -9,9 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from sim.golden import float32
-from systolith.frontends.onnx import integer_ops as sums
-from systolith.frontends.onnx import layers, pointwise, pools, qlinear
-from systolith.frontends.onnx import shape_ops as moves
+from systolith.frontends.onnx import integer_ops, layers, pointwise, shape_ops
 from systolith.frontends.onnx.builder import Quantisation
 from systolith.frontends.onnx.node import positive, quantisation_of, zero_points_of
 from systolith.frontends.onnx.values import (
@@ -24,7 +22,8 @@ from systolith.frontends.onnx.values import (
     Weights,
 )
 
-__all__ = ["CONVERTERS", "REFUSED"]
+__all__ = ["REFUSED", "dequantize", "described", "gemm", "layer", "lookup", "pending", "quantize",
+           "real", "unary"]
 
 
 def _plain(node):
@@ -33,7 +32,7 @@ def _plain(node):
         raise Refusal("scales for blocks are not possible: only one scale, or one for each channel")
 
 
-def _quantize(node):
+def quantize(node):
     node.expect(2, 3)
     _plain(node)
     value = node.operand(0)
@@ -44,16 +43,16 @@ def _quantize(node):
         case FloatInput():
             return _enter(node, value, scale, zero_point, unsigned)
         case Activation(real=True):
-            bounds = moves.quantised_bounds(value.low, value.high, scale, zero_point)
+            bounds = shape_ops.quantised_bounds(value.low, value.high, scale, zero_point)
             return pointwise.requantise(node, value, scale, zero_point, unsigned, bounds)
         case Pending():
-            bounds = moves.quantised_bounds(value.low, value.high, scale, zero_point)
+            bounds = shape_ops.quantised_bounds(value.low, value.high, scale, zero_point)
             try:
                 return value.finish(scale, zero_point, unsigned, bounds)
             except Refusal as refusal:
                 raise Refusal(f"of {value.what}, whose result it quantises: {refusal}") from refusal
         case Sums(real=True):
-            return sums.finish(value, scale, zero_point, unsigned)
+            return integer_ops.finish(value, scale, zero_point, unsigned)
     return node.activation(0, real=True)  # says what it is instead
 
 
@@ -103,7 +102,7 @@ def _quantize_constant(node, array):
     return Constant((numbers.astype(np.int64) + 128 * unsigned).astype(zeros.dtype))
 
 
-def _dequantize(node):
+def dequantize(node):
     node.expect(2, 3)
     _plain(node)
     value = node.operand(0)
@@ -118,7 +117,7 @@ def _dequantize(node):
             raise Refusal(f"the constant is {array.dtype} and its zero point {zeros.dtype}")
         return Weights(array, scales, zeros, axis)
     if isinstance(value, Sums):
-        return sums.dequantize(node, value)
+        return integer_ops.dequantize(node, value)
     x = node.activation(0)
     scale, zero_point, unsigned = quantisation_of(node, 1, "input's")
     if node.builder.tensors[x.tensor].unsigned != unsigned:
@@ -126,10 +125,10 @@ def _dequantize(node):
     return replace(node.builder.quantised(x, scale, zero_point), real=True)
 
 
-def _real(node, position):
+def real(node, position):
     """Activation ``position``, dequantised."""
     node.activation(position, real=True)
-    return moves.unbounded(node, position)
+    return shape_ops.unbounded(node, position)
 
 
 def _weights(node, position, axis):
@@ -144,7 +143,7 @@ def _weights(node, position, axis):
 
 def _bias(node, position, scale, scales):
     """int32 biases: given as such, or as floats that onnxruntime quantises in the scale of the
-    sums."""
+    integer_ops."""
     value = node.operand(position)
     if value is None:
         return None
@@ -164,26 +163,26 @@ def _bias(node, position, scale, scales):
     raise Refusal(f"the biases (input {position}) are not a constant of int32 or float32")
 
 
-def _layer(kind, axis):
+def layer(kind, axis):
     """The check of a layer with weights, whose output channels are ``axis`` of the weights."""
     def check(node):
         node.expect(2, 3)
-        x = _real(node, 0)
+        x = real(node, 0)
         weights, scales = _weights(node, 1, axis)
         input_ = node.builder.tensors[x.tensor].quantisation
-        layer = kind(node, x, weights, scales, _bias(node, 2, input_.scale, scales),
+        found = kind(node, x, weights, scales, _bias(node, 2, input_.scale, scales),
                      scale=input_.scale, zero_point=input_.zero_point)
-        return Pending(_what(node), layer.shape, layer.finish)
+        return Pending(described(node), found.shape, found.finish)
     return check
 
 
-def _what(node):
+def described(node):
     return f"{node.kind} {node.name}".strip()
 
 
-def _gemm(node):
+def gemm(node):
     node.expect(2, 3)
-    x = _real(node, 0)
+    x = real(node, 0)
     transposed = node.integer("transB", 0)
     if node.number("alpha", 1.0) != 1 or node.integer("transA", 0) or len(x.shape) != 2 or (
             node.operand(2) is not None and node.number("beta", 1.0) != 1):
@@ -195,74 +194,36 @@ def _gemm(node):
     layer = layers.MatMul(node, x, weights.T if transposed else weights, scales,
                           _bias(node, 2, input_.scale, scales), scale=input_.scale,
                           zero_point=input_.zero_point)
-    return Pending(_what(node), layer.shape, layer.finish)
+    return Pending(described(node), layer.shape, layer.finish)
 
 
-def _pending(node, x, function, *arguments, **attributes):
+def pending(node, x, function, *arguments, **attributes):
     """What ``function(node, x, ..., scale, zero_point, unsigned)`` computes once they are
     known; ReLUs behind it bound a copy of it."""
     def finish(scale, zero_point, unsigned, bounds):
         result = function(node, x, *arguments, scale, zero_point, unsigned, **attributes)
         return pointwise.requantise(node, result, scale, zero_point, unsigned, bounds)
     shape = x.shape if hasattr(x, "shape") else x[0].shape
-    return Pending(_what(node), shape, finish)
+    return Pending(described(node), shape, finish)
 
 
-def _add(node):
-    if any(isinstance(value, Sums) for value in node.inputs):
-        return sums.add(node)
-    node.expect(2)
-    a, b = _real(node, 0), _real(node, 1)
-    if a.shape != b.shape:
-        raise Refusal(f"shapes {a.shape} and {b.shape} differ")
-    return Pending(_what(node), a.shape, lambda *quantisation: qlinear.add(node, a, b,
-                                                                           *quantisation))
-
-
-def _concatenate(node):
-    values = node.inputs
-    if values and all(isinstance(value, Constant) for value in values):
-        return Constant(np.concatenate([value.array for value in values], node.axis(
-            values[0].array.ndim)))
-    real = isinstance(node.operand(0), Activation) and node.operand(0).real
-    parts = [moves.unbounded(node, position) for position in range(len(values))]
-    if any(part.real != real for part in parts):
-        raise Refusal("some of its operands are dequantised and some are not")
-    axis = node.axis(len(parts[0].shape))
-    if real:
-        return _pending(node, parts, qlinear.concatenate, axis)
-    known = {(q.scale, q.zero_point, draft.unsigned) for part in parts
-             for draft in [node.builder.tensors[part.tensor]] for q in [draft.quantisation]}
-    if len(known) > 1 or None in next(iter(known)):
-        raise Refusal("its operands are integers of different, or of unknown scales")
-    return qlinear.concatenate(node, parts, axis, *known.pop())
-
-
-def _pool(function):
+def unary(function):
+    """The converter of an operator of one activation, which ``function`` appends."""
     def check(node):
         node.expect(1)
-        return _pending(node, _real(node, 0), function)
+        return pending(node, real(node, 0), function)
     return check
 
 
-def _lookup(kind, *names):
+def lookup(kind, *names):
+    """The converter of a function of one number; ``names`` of attributes have their defaults."""
     def check(node):
         node.expect(1)
-        x = _real(node, 0)
+        x = real(node, 0)
         attributes = {name: node.number(name, default) for name, default in names}
-        return Pending(_what(node), x.shape, lambda *quantisation: pointwise.lookup(
+        return Pending(described(node), x.shape, lambda *quantisation: pointwise.lookup(
             node, x, kind, *quantisation, **attributes))
     return check
-
-
-def _softmax(node):
-    node.expect(1)
-    return _pending(node, _real(node, 0), pointwise.softmax)
-
-
-def _normalisation(node):
-    node.expect(1)
-    return _pending(node, _real(node, 0), pointwise.normalisation)
 
 
 def _refused(reason):
@@ -270,23 +231,6 @@ def _refused(reason):
         raise Refusal(reason)
     return check
 
-
-#: Operators on floats, of the domain "".
-CONVERTERS = {
-    "QuantizeLinear": _quantize,
-    "DequantizeLinear": _dequantize,
-    "Conv": _layer(layers.Convolution, 0),
-    "MatMul": _layer(layers.MatMul, -1),
-    "Gemm": _gemm,
-    "Add": _add,
-    "Concat": _concatenate,
-    "AveragePool": _pool(pools.average),
-    "GlobalAveragePool": _pool(pools.mean),
-    "Sigmoid": _lookup("LOGISTIC"),
-    "LeakyRelu": _lookup("LEAKY_RELU", ("alpha", 0.01)),
-    "LRN": _normalisation,
-    "Softmax": _softmax,
-}
 
 #: Operators that no model can have here, and what to do about it.
 REFUSED = {

@@ -8,15 +8,14 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto, numpy_helper
 from onnx.helper import tensor_dtype_to_np_dtype
 
-from systolith.frontends.onnx import fold, qdq, qlinear
-from systolith.frontends.onnx import integer_ops as sums
-from systolith.frontends.onnx import io_tensors as edges
-from systolith.frontends.onnx import shape_ops as moves
+from systolith.frontends.onnx import fold, integer_ops, io_tensors, qdq
 from systolith.frontends.onnx.builder import Builder
 from systolith.frontends.onnx.node import Node, damaged
 from systolith.frontends.onnx.values import Activation, Constant, FloatInput, Refusal
 from systolith.frontends.source import read_source
 from systolith.graph.ir import ModelError
+from systolith.graph.record import records
+from systolith.graph.verify import verify
 
 __all__ = ["read_onnx"]
 
@@ -30,9 +29,15 @@ DAMAGE = (DecodeError, struct.error, IndexError, KeyError, TypeError, ValueError
 #: Versions of the operator sets that are read.
 VERSIONS = {"": range(7, 29), "com.microsoft": range(1, 2)}
 
-CONVERTERS = {"": fold.CONVERTERS | moves.CONVERTERS | sums.CONVERTERS | qdq.CONVERTERS
-              | qdq.REFUSED | qlinear.CONVERTERS,
-          "com.microsoft": qlinear.CONVERTERS}
+
+def _converters():
+    """By domain, what reads each operator of a file. Those with scales among their operands may be
+    of either."""
+    onnx, qlinear = ({name: convert for record in records().values()
+                      for name, convert in getattr(record, group).items()}
+                     for group in ("onnx", "qlinear"))
+    return {"": {**fold.CONVERTERS, **integer_ops.CONVERTERS, **qdq.REFUSED, **onnx, **qlinear},
+            "com.microsoft": qlinear}
 
 
 def read_onnx(source):
@@ -87,23 +92,23 @@ class _Reader:
         self.builder, self.values = Builder(), {}
         for tensor in graph.initializer:
             self._define(tensor.name, Constant(_array(tensor)))
-        edges.enter(graph, self.builder, self.values)
+        io_tensors.enter(graph, self.builder, self.values)
         refusals = [text for index, node in enumerate(graph.node)
                     if (text := self._read(index, node))]
         if refusals:
             count = f"{len(refusals)} of {len(graph.node)} operators cannot run:"
-            known = ", ".join(sorted({kind for checks in CONVERTERS.values() for kind in checks}
+            known = ", ".join(sorted({kind for each in _converters().values() for kind in each}
                                      - set(qdq.REFUSED)))
             raise ModelError("\n  ".join([count, *refusals, f"these are supported: {known}"]))
-        outputs = edges.leave(graph, self.builder, self.values)
+        outputs = io_tensors.leave(graph, self.builder, self.values)
         if not self.builder.operators:
             raise ModelError("the model has no operator that computes anything")
         inputs = [value.tensor if not isinstance(value, FloatInput)
                   else self.builder.entered.get(name)
-                  for name, value in edges.inputs(graph, self.values)]
+                  for name, value in io_tensors.inputs(graph, self.values)]
         if None in inputs:
             raise ModelError("the model has inputs that nothing quantises")
-        self.graph = self.builder.graph(inputs, outputs)
+        self.graph = verify(self.builder.graph(inputs, outputs), "the model")
 
     def _define(self, name, value):
         if not name or name in self.values:
@@ -134,19 +139,19 @@ class _Reader:
 
     def _value(self, kind, domain, node, inputs):
         """What an operator computes, or :data:`None` where it reads what a refused one would."""
-        checks = CONVERTERS.get(domain, {})
-        if kind not in checks:
+        converters = _converters().get(domain, {})
+        if kind not in converters:
             raise Refusal("not supported" + (f" in the domain {_text(domain)}" if domain else ""))
         if any(name and value is None for name, value in zip(node.input, inputs, strict=True)):
             return None
         if len(inputs) > MOST_OPERANDS:
             raise Refusal(f"it has {len(inputs)} operands, more than {MOST_OPERANDS}")
-        check = checks[kind]
+        convert = converters[kind]
         # A Shape needs no numbers; others are computed here where all their operands are known.
         if kind in fold.CONVERTERS and (kind == "Shape" or all(
                 isinstance(value, Constant) for value in inputs)):
-            check = fold.CONVERTERS[kind]
-        return check(Node(
+            convert = fold.CONVERTERS[kind]
+        return convert(Node(
             kind=kind, name=_text(node.name), inputs=tuple(inputs), outputs=tuple(node.output),
             attributes={attribute.name: attribute for attribute in node.attribute},
             version=self.versions.get(domain, VERSIONS[domain][0]) if domain else

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from sim.golden import float32
-from systolith.frontends.onnx import pointwise, pools
+from systolith.frontends.onnx import pointwise
 from systolith.frontends.onnx.builder import FULL
-from systolith.frontends.onnx.node import LARGEST, single
+from systolith.frontends.onnx.node import single
 from systolith.frontends.onnx.values import (
     Activation,
     Constant,
@@ -19,22 +19,8 @@ from systolith.frontends.onnx.values import (
     Weights,
 )
 
-__all__ = ["CONVERTERS", "bounds_of", "quantised_bounds", "unbounded"]
-
-#: Indices of the input that a pixel of an enlarged image is nearest to, by how the file says
-#: where that is: of the place ``i`` in the result, the factor ``f``, the sizes ``n`` and ``m``.
-PLACES = {
-    "asymmetric": lambda i, f, n, m: i / f,
-    "half_pixel": lambda i, f, n, m: (i + 0.5) / f - 0.5,
-    "pytorch_half_pixel": lambda i, f, n, m: (i + 0.5) / f - 0.5 if m > 1 else 0 * i,
-    "align_corners": lambda i, f, n, m: i * (n - 1) / (m - 1) if m > 1 else 0 * i,
-}
-NEAREST = {
-    "round_prefer_floor": lambda x: np.ceil(x - 0.5),
-    "round_prefer_ceil": lambda x: np.floor(x + 0.5),
-    "floor": np.floor,
-    "ceil": np.ceil,
-}
+__all__ = ["MOVING", "bounded", "bounds_of", "channels_first", "clamp", "quantised_bounds",
+           "unbounded"]
 
 
 def _moving(function):
@@ -144,7 +130,7 @@ def unbounded(node, position=0):
     return x
 
 
-def _bounded(node):
+def bounded(node):
     """Activation 0, of integers or real; what a ReLU or Clip bounds in its own scale."""
     value = node.operand(0)
     x = node.activation(0, real=isinstance(value, Activation) and value.real)
@@ -158,112 +144,6 @@ def _bounded(node):
             return unbounded(node)  # says that it must be quantised
     return replace(pointwise.requantise(node, x, scale, zero_point, draft.unsigned, bounds),
                    real=True)
-
-
-def _max_pool(node):
-    node.expect(1, outputs=1)
-    x = _bounded(node)
-    return replace(pools.maximum(node, x), real=x.real)
-
-
-def _fill(node, real):
-    """The number that a Pad puts in, which may be quantised as whatever else is."""
-    fill = node.operand(2)
-    match fill:
-        case None:
-            return np.float32(0) if real else np.int64(0)
-        case Weights() if real:
-            return single((fill.array.astype(np.float32) - fill.zero_points) * fill.scales, "fill")
-    return single(node.constant(2, "fill"), "fill")
-
-
-def _pad(node):
-    x = _bounded(node)
-    if node.attribute("mode", "STRING", "constant") != "constant":
-        raise Refusal("only padding with a constant is possible")
-    if node.version < 11:
-        node.expect(1)
-        pads, value = node.integers("pads"), np.float32(node.number("value", 0.0))
-    else:
-        node.expect(2, 4)
-        pads = tuple(node.constant(1, "paddings").ravel().tolist())
-        value = _fill(node, x.real)
-    rank = len(x.shape)
-    if node.operand(3) is not None:
-        raise Refusal("padding of some axes is not possible: give paddings for all")
-    if len(pads) != 2 * rank or not all(0 <= pad <= LARGEST for pad in pads):
-        raise Refusal(f"the paddings {pads} are not {2 * rank} numbers between 0 and {LARGEST}")
-    pairs = tuple(zip(pads[:rank], pads[rank:], strict=True))
-    if any(map(any, pairs[:2])):
-        raise Refusal(f"the paddings {pairs} pad images or channels; only lines and pixels are "
-                      "possible")
-    builder = node.builder
-    source = builder.image(x)
-    draft = builder.tensors[source]
-    if draft.quantisation.zero_point is None:
-        draft.quantisation.zero_point = int(value) - 128 * draft.unsigned
-    if value != (0 if x.real else draft.quantisation.zero_point + 128 * draft.unsigned):
-        raise Refusal(f"it pads with {value} instead of the zero point: only zeros are possible")
-    pairs = (*pairs[2:],)
-    pairs = ((0, 0), *((0, 0),) * (2 - len(pairs)), *pairs, (0, 0))
-    shape = tuple(size + sum(pair) for size, pair in zip(draft.shape, pairs, strict=True))
-    if math.prod(shape) > 1 << 22:
-        raise Refusal(f"its result of shape {shape} is too large")
-    tensor = builder.append("PAD", [source], node.outputs[0], shape, draft.unsigned,
-                            draft.quantisation, padding=pairs)
-    file_shape = (shape[0], shape[3], *shape[1:3][4 - rank:])
-    return replace(builder.result(tensor, file_shape), real=x.real)
-
-
-def _resize(node):
-    x = _bounded(node)
-    mode = node.attribute("mode", "STRING", "nearest")
-    if mode != "nearest":
-        raise Refusal(f"the mode {mode!r} is not possible; only 'nearest' is")
-    if len(x.shape) != 4:
-        raise Refusal(f"its input has the shape {x.shape} instead of 4 axes")
-    factor = _enlargement(node, x.shape)
-    if node.kind == "Upsample" or node.version < 11:
-        place, rounding = "asymmetric", "floor"
-    else:
-        place = node.attribute("coordinate_transformation_mode", "STRING", "half_pixel")
-        rounding = node.attribute("nearest_mode", "STRING", "round_prefer_floor")
-    if place not in PLACES or rounding not in NEAREST:
-        raise Refusal(f"the mode {place!r} with {rounding!r} is not possible")
-    for n, f in zip(x.shape[2:], factor, strict=True):
-        index = NEAREST[rounding](PLACES[place](np.arange(n * f), f, n, n * f))
-        if np.any(np.clip(index, 0, n - 1) != np.arange(n * f) // f):
-            raise Refusal(f"with {place!r} and {rounding!r} it does more than to repeat each pixel "
-                          f"{factor} times")
-    builder = node.builder
-    source = builder.image(x)
-    draft = builder.tensors[source]
-    n, h, w, channels = draft.shape
-    shape = (n, h * factor[0], w * factor[1], channels)
-    if math.prod(shape) > 1 << 22:
-        raise Refusal(f"its result of shape {shape} is too large")
-    tensor = builder.append("RESIZE_NEAREST_NEIGHBOR", [source], node.outputs[0], shape,
-                            draft.unsigned, draft.quantisation, factor=factor)
-    return replace(builder.result(tensor, (n, channels, *shape[1:3])), real=x.real)
-
-
-def _enlargement(node, shape):
-    """Factors of lines and pixels."""
-    if node.integers("axes"):
-        raise Refusal("sizes of some axes are not possible: give them for all")
-    sizes = node.operand(3)
-    if sizes is not None:
-        sizes = node.constant(3, "sizes").ravel().tolist()
-        factors = [m / n for m, n in zip(sizes, shape, strict=False)]
-    elif node.kind == "Upsample" and node.version < 9:
-        factors = list(node.attribute("scales", "FLOATS", ()))
-    else:
-        at = 1 if node.kind == "Upsample" or node.version < 11 else 2
-        factors = node.constant(at, "scales").ravel().tolist()
-    if len(factors) != 4 or factors[:2] != [1, 1] or not all(
-            1 <= f <= LARGEST and f == int(f) for f in factors):
-        raise Refusal(f"the factors {factors} are not whole ones of lines and pixels")
-    return tuple(map(int, factors[2:]))
 
 
 def bounds_of(node):
@@ -290,7 +170,7 @@ def quantised_bounds(low, high, scale, zero_point):
     return tuple(int(float32.quantize(bound, scale, zero_point)) for bound in (low, high))
 
 
-def _clamp(node):
+def clamp(node):
     """ReLU and Clip: bounds that wait for the scale of what is quantised next. Of integers they
     are numbers themselves."""
     low, high = bounds_of(node)
@@ -305,8 +185,20 @@ def _clamp(node):
     return pointwise.lookup(node, x, "QUANTIZE", old.scale, old.zero_point, draft.unsigned, bounds)
 
 
-#: What moves numbers or chooses among them, of integers and of floats.
-CONVERTERS = {
+def channels_first(function):
+    """``function`` of images (n, c, h, w), also for those whose channels come ``last``."""
+    def check(node, x, *quantisation, last=False):
+        if not last:
+            return function(node, x, *quantisation)
+        back = (0, *range(2, len(x.shape)), 1)
+        there = (0, len(x.shape) - 1, *range(1, len(x.shape) - 1))
+        result = function(node, x.moved(lambda places: places.transpose(there)), *quantisation)
+        return result.moved(lambda places: places.transpose(back))
+    return check
+
+
+#: What only moves numbers, of integers and of floats.
+MOVING = {
     "Reshape": _moving(_reshape),
     "Flatten": _moving(_flatten),
     "Squeeze": _moving(_squeeze),
@@ -314,10 +206,4 @@ CONVERTERS = {
     "Transpose": _moving(_transpose),
     "Identity": _moving(_same),
     "Dropout": _moving(_same),
-    "MaxPool": _max_pool,
-    "Pad": _pad,
-    "Resize": _resize,
-    "Upsample": _resize,
-    "Relu": _clamp,
-    "Clip": _clamp,
 }

@@ -1,17 +1,14 @@
-"""What a layer with weights may look like in a .tflite file."""
-
-import math
+"""What layers with weights have in common in a .tflite file."""
 
 import numpy as np
-import tflite
 
-from systolith.frontends.tflite.node import Refusal, check_factor, constant, positive, window
+from systolith.frontends.tflite.node import Refusal, check_factor, constant, positive
 from systolith.graph.ir import rescale
 
-__all__ = ["conv", "depthwise", "fully_connected", "transpose_conv"]
+__all__ = ["check_bias_scale", "check_channels", "weights_of"]
 
 
-def _weights(node, rank, axis):
+def weights_of(node, rank, axis):
     """The weights, checked to be symmetric with one scale, or one for each index of ``axis``."""
     weights = constant(node.inputs[1], "weights", "int8")
     if len(weights.shape) != rank:
@@ -27,7 +24,7 @@ def _weights(node, rank, axis):
     return weights
 
 
-def _check_channels(kind, x, weights, axis, bias, y):
+def check_channels(kind, x, weights, axis, bias, y):
     """Refuse what the requantisation or 32 bits of accumulator cannot hold."""
     channels = weights.shape[axis]
     magnitudes = np.abs(np.moveaxis(weights.data, axis, 0).astype(np.int64))
@@ -46,68 +43,7 @@ def _check_channels(kind, x, weights, axis, bias, y):
         check_factor(f"channel {channel}", scale)
 
 
-def _convolve(node, options, axis):
-    node.expect(options, 2, 3)
-    x, weights = node.activation(0, 4), _weights(node, 4, axis)
-    dilation = node.option("DilationHFactor"), node.option("DilationWFactor")
-    outputs, geometry = window(node, x.shape[1:3], weights.shape[1:3], dilation)
-    y = node.result((x.shape[0], *outputs, weights.shape[axis]))
-    _check_channels(node.kind, x, weights, axis, node.optional(2), y)
-    return x, weights, {"dilation": dilation, **geometry, "activation": node.fused()}
-
-
-def conv(node):
-    x, weights, attributes = _convolve(node, tflite.Conv2DOptions, 0)
-    groups, rest = divmod(x.shape[3], weights.shape[3])
-    if rest or weights.shape[0] % groups:
-        raise Refusal(f"{x.shape[3]} input channels and filters of shape {weights.shape} make no "
-                      "groups")
-    return attributes
-
-
-def depthwise(node):
-    x, weights, attributes = _convolve(node, tflite.DepthwiseConv2DOptions, 3)
-    multiplier = node.option("DepthMultiplier")
-    if weights.shape[0] != 1 or weights.shape[3] != x.shape[3] * multiplier:
-        raise Refusal(f"{x.shape[3]} input channels with multiplier {multiplier} do not give the "
-                      f"weights' shape {weights.shape}")
-    return attributes
-
-
-def transpose_conv(node):
-    """Of its shape, the reference takes the output's; elsewhere the first operand counts."""
-    node.expect(tflite.TransposeConvOptions, 3, 4)
-    shape = constant(node.inputs[0], "sizes of the output", "int32").data
-    weights, x = _weights(node, 4, 0), node.activation(2, 4)
-    if shape.shape != (4,):
-        raise Refusal(f"the sizes of the output have the shape {shape.shape} instead of (4,)")
-    y = node.result(tuple(shape.tolist()))
-    if weights.shape[3] != x.shape[3] or y.shape != (x.shape[0], *y.shape[1:3], weights.shape[0]):
-        raise Refusal(f"shapes {x.shape}, {weights.shape} and {y.shape} do not fit each other")
-    size, geometry = window(node, y.shape[1:3], weights.shape[1:3])
-    if size != x.shape[1:3]:
-        raise Refusal(f"the convolution that it transposes leads to {size}, but the input is "
-                      f"{x.shape[1:3]}")
-    _check_channels(node.kind, x, weights, 0, node.optional(3), y)
-    return {**geometry, "activation": node.fused()}
-
-
-def fully_connected(node):
-    node.expect(tflite.FullyConnectedOptions, 2, 3)
-    x, weights = node.activation(0), _weights(node, 2, 0)
-    if node.option("WeightsFormat") != 0:
-        raise Refusal("the weights are in a shuffled format")
-    cout, cin = weights.shape
-    rows, rest = divmod(math.prod(x.shape), cin)
-    y = node.result()
-    if rest or math.prod(y.shape) != rows * cout or y.shape[-1:] != (cout,):
-        raise Refusal(f"shapes {x.shape}, {weights.shape} and {y.shape} do not fit each other")
-    _check_channels(node.kind, x, weights, 0, node.optional(2), y)
-    _check_bias_scale(node.optional(2), x, weights, y)
-    return {"activation": node.fused()}
-
-
-def _check_bias_scale(bias, x, weights, y):
+def check_bias_scale(bias, x, weights, y):
     """Refuse biases in other units than those of the sums, as TensorFlow Lite Micro does here."""
     if bias is not None and len(weights.scales) == 1:
         scale, product = bias.scales[0] if bias.scales else 0.0, x.scale * weights.scale

@@ -11,7 +11,7 @@ from sim.golden.requantize import channel_params
 from systolith.graph.ir import Tensor
 
 __all__ = ["LARGEST", "Node", "Refusal", "activation", "check_bounds", "check_factor",
-           "constant", "positive", "window"]
+           "check_probabilities", "constant", "positive", "same_numbers", "window"]
 
 ACTIVATIONS = {code: name for name, code in vars(tflite.ActivationFunctionType).items()
                if isinstance(code, int)}
@@ -123,6 +123,20 @@ def check_factor(role, factor):
     except (ValueError, OverflowError) as error:
         raise Refusal(f"{role} is rescaled by {factor}, but only factors below 8 are "
                       "possible") from error
+
+
+def check_probabilities(y):
+    """Refuse a ``y`` of other numbers than 0 to 255 parts of 256."""
+    if (y.scale, y.zero_point) != (1 / 256, -128):
+        raise Refusal(f"the output has the scale {y.scale} and the zero point {y.zero_point} "
+                      "instead of 1/256 and -128")
+
+
+def same_numbers(x, y):
+    """Refuse a ``y`` whose int8 numbers mean something else than those of ``x``."""
+    if (x.scale, x.zero_point) != (y.scale, y.zero_point):
+        raise Refusal(f"input and output differ in scale or zero point: {x.scale}, {x.zero_point} "
+                      f"and {y.scale}, {y.zero_point}")
 
 
 def window(node, size, kernel, dilation=(1, 1)):

@@ -10,10 +10,11 @@ from flatbuffers import number_types
 from systolith.frontends.source import read_source
 from systolith.frontends.tflite.io_tensors import Ends
 from systolith.frontends.tflite.node import Node, Refusal
-from systolith.frontends.tflite.operators import CONVERTERS
 from systolith.graph.ir import Graph, ModelError, Operator, Tensor
+from systolith.graph.record import records
+from systolith.graph.verify import verify
 
-__all__ = ["read_tflite"]
+__all__ = ["read_tflite", "supported"]
 
 DTYPES = {code: name.lower() for name, code in vars(tflite.TensorType).items()
           if isinstance(code, int)}
@@ -118,8 +119,8 @@ def _read(data):
                                       *refusals]))
     graph = Graph(tensors=tuple(ends.tensors), operators=tuple(operators),
                   inputs=tuple(ends.inputs), outputs=tuple(ends.outputs))
-    _check_order(graph)
-    return graph
+    _check_inputs(graph)
+    return verify(graph, "the model")
 
 
 def _tensor(index, table, buffers):
@@ -185,8 +186,9 @@ def _operands(index, kind, table, count):
 
 
 def _operator(index, kind, table, inputs, outputs, tensors):
-    if kind not in CONVERTERS:
-        raise Refusal(f"not supported; these are: {', '.join(CONVERTERS)}")
+    converters = _converters()
+    if kind not in converters:
+        raise Refusal(f"not supported; these are: {', '.join(supported())}")
     if -1 in outputs:
         raise Refusal("an output is left out")
     options = table.BuiltinOptions()
@@ -196,35 +198,28 @@ def _operator(index, kind, table, inputs, outputs, tensors):
         options = typed
     node = Node(kind, tuple(None if position < 0 else tensors[position] for position in inputs),
                 tuple(tensors[position] for position in outputs), options)
-    attributes = CONVERTERS[kind](node)
-    if kind in {"SQUEEZE", "EXPAND_DIMS"}:
-        kind, inputs = "RESHAPE", inputs[:1]
-    return Operator(kind=kind, inputs=inputs, outputs=outputs, attributes=attributes, index=index)
+    kind, convert = converters[kind]
+    return Operator(kind=kind, inputs=inputs, outputs=outputs, attributes=convert(node),
+                    index=index)
 
 
-def _check_order(graph):
-    """Raise :exc:`ModelError` unless operators read what is there, and compute what is not."""
-    if not graph.inputs or not graph.outputs:
-        raise ModelError(f"the model has {len(graph.inputs)} inputs and {len(graph.outputs)} "
-                         "outputs")
-    known = set()
+def supported():
+    """Names of the operators of files that graphs can have."""
+    return sorted(_converters())
+
+
+def _converters():
+    """For each operator of a file the kind that it becomes, and what gives its attributes."""
+    return {name: (record.kind, convert) for record in records().values()
+            for name, convert in record.tflite.items()}
+
+
+def _check_inputs(graph):
+    """Raise :exc:`ModelError` unless what the model is given are int8 activations."""
     for index in graph.inputs:
         if not 0 <= index < len(graph.tensors):
             raise ModelError(f"the model's input is tensor {index}, but there are "
                              f"{len(graph.tensors)}")
         tensor = graph.tensors[index]
-        if tensor.data is not None or tensor.dtype != "int8" or index in known:
+        if tensor.data is not None or tensor.dtype != "int8":
             raise ModelError(f"the model's input ({tensor.name}) is not an int8 activation")
-        known.add(index)
-    for operator in graph.operators:
-        where = f"operator {operator.index} ({operator.kind})"
-        for index in operator.inputs:
-            if index >= 0 and graph.tensors[index].data is None and index not in known:
-                raise ModelError(f"{where} reads tensor {index}, which nothing has computed yet")
-        for index in operator.outputs:
-            if index in known:
-                raise ModelError(f"{where} computes tensor {index}, which is there already")
-            known.add(index)
-    for index in graph.outputs:
-        if index not in known:
-            raise ModelError(f"the model's output is tensor {index}, which nothing computes")

@@ -1,84 +1,41 @@
 """From a :class:`systolith.graph.ir.Graph` to the bytes of a .tflite file: the inverse of the
 reader."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
 import flatbuffers
 import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from sim.golden.conv import same_padding
-from systolith.graph.ir import POINTWISE
+from systolith.graph.attributes import Attributes
+from systolith.graph.record import record_of
 
-__all__ = ["write_tflite"]
+__all__ = ["FileOptions", "write_tflite"]
 
-#: Versions of int8 operators; of the rest the first will do.
-VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 4, "FULLY_CONNECTED": 4,
-            "ADD": 2, "AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2, "MEAN": 2, "CONCATENATION": 2,
-            "SOFTMAX": 2, "LOGISTIC": 2, "LEAKY_RELU": 2, "PAD": 2, "RESIZE_NEAREST_NEIGHBOR": 2}
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions(Attributes):
+    """Options of an operator as a file has them, for operators that no graph can have: the name of
+    their table, or NONE, and its fields."""
+
+    table: str = "NONE"
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _options(graph, operator):
+    """Version of an operator, and name and fields of its options."""
+    if isinstance(operator.attributes, FileOptions):
+        return 1, operator.attributes.table, operator.attributes.fields
+    record = record_of(operator.kind)
+    if record.writer is None:
+        raise ValueError(f"operators of kind {operator.kind} cannot be written")
+    return record.version, *record.writer(graph, operator)
 
 
 def _code(enum, name):
     return getattr(getattr(schema, enum), name)
-
-
-def _window(operator, image, kernel):
-    """Fields of the options of a window over ``image``."""
-    attributes, size = operator.attributes, image.shape[1:3]
-    stride, padding = attributes["stride"], attributes["padding"]
-    same = tuple(map(same_padding, size, kernel, stride, attributes.get("dilation", (1, 1))))
-    if padding not in {same, ((0, 0), (0, 0))}:
-        raise ValueError(f"the padding of operator {operator.index} must be that of SAME, {same}, "
-                         f"or none, not {padding}")
-    return {"padding": _code("Padding", "SAME" if padding == same else "VALID"),
-            "strideH": stride[0], "strideW": stride[1]}
-
-
-def _options(graph, operator):
-    """Name and fields of the options of ``operator``; the name is NONE where it has none."""
-    attributes = operator.attributes
-    fields = {}
-    if "activation" in attributes:
-        fields["fusedActivationFunction"] = _code("ActivationFunctionType",
-                                                  attributes["activation"])
-    if "dilation" in attributes:
-        fields["dilationHFactor"], fields["dilationWFactor"] = attributes["dilation"]
-    x, y = graph.operand(operator, 0), graph.result(operator)
-    match operator.kind:
-        case "CONV_2D":
-            kernel = graph.operand(operator, 1).shape[1:3]
-            return "Conv2DOptions", fields | _window(operator, x, kernel)
-        case "DEPTHWISE_CONV_2D":
-            weights = graph.operand(operator, 1).shape
-            return "DepthwiseConv2DOptions", fields | _window(operator, x, weights[1:3]) | {
-                "depthMultiplier": weights[3] // x.shape[3]}
-        case "TRANSPOSE_CONV":  # its window goes over the result
-            kernel = graph.operand(operator, 1).shape[1:3]
-            return "TransposeConvOptions", fields | _window(operator, y, kernel)
-        case "AVERAGE_POOL_2D" | "MAX_POOL_2D":
-            kernel = attributes["kernel"]
-            return "Pool2DOptions", fields | _window(operator, x, kernel) | {
-                "filterHeight": kernel[0], "filterWidth": kernel[1]}
-        case "FULLY_CONNECTED":
-            return "FullyConnectedOptions", fields
-        case "ADD":
-            return "AddOptions", fields
-        case "MEAN":
-            return "ReducerOptions", {"keepDims": len(y.shape) == len(x.shape)}
-        case "CONCATENATION":
-            return "ConcatenationOptions", {"axis": len(y.shape) - 1}
-        case "SOFTMAX":
-            return "SoftmaxOptions", {"beta": attributes["beta"]}
-        case "LEAKY_RELU":
-            return "LeakyReluOptions", {"alpha": attributes["alpha"]}
-        case "RESHAPE":
-            return "ReshapeOptions", {"newShape": list(y.shape)}
-        case "RESIZE_NEAREST_NEIGHBOR":
-            return "ResizeNearestNeighborOptions", {}
-        case kind if kind in POINTWISE or kind == "DEQUANTIZE":
-            return "NONE", {}
-        case "PAD":
-            return "PadOptions", {}
-        case kind:
-            raise ValueError(f"operators of kind {kind} cannot be written")
 
 
 def _with(table, **fields):
@@ -113,13 +70,15 @@ def write_tflite(graph):
                              type=_code("TensorType", "U" * tensor.unsigned
                                         + tensor.dtype.upper()),
                              name=tensor.name, quantization=quantization))
-    kinds = sorted({operator.kind for operator in graph.operators})
+    options = [_options(graph, operator) for operator in graph.operators]
+    versions = {operator.kind: version for operator, (version, *_) in zip(
+        graph.operators, options, strict=True)}
+    kinds = sorted(versions)
     codes = [_with("OperatorCode", builtinCode=_code("BuiltinOperator", kind),
                    deprecatedBuiltinCode=min(_code("BuiltinOperator", kind), 127),
-                   version=VERSIONS.get(kind, 1)) for kind in kinds]
+                   version=versions[kind]) for kind in kinds]
     operators = []
-    for operator in graph.operators:
-        name, fields = _options(graph, operator)
+    for operator, (_, name, fields) in zip(graph.operators, options, strict=True):
         operators.append(_with(
             "Operator", opcodeIndex=kinds.index(operator.kind),
             inputs=np.array(operator.inputs, np.int32),

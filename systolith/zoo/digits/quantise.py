@@ -8,7 +8,7 @@ layer); biases are int32 in units of the product of both.
 import numpy as np
 
 from sim.golden.conv import same_padding
-from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.graph.ir import Graph, Tensor, make_operator
 from systolith.zoo.digits.data import SCALE, ZERO_POINT
 
 __all__ = ["quantise"]
@@ -109,7 +109,7 @@ def quantise(network, images):
             scale, zero_point = activation_parameters(values[number + 1])
         activations.append(builder.tensor(name, shapes[number + 1], [scale],
                                           zero_point=zero_point))
-        builder.operators.append(Operator(
+        builder.operators.append(make_operator(
             kind=layer.kind, inputs=tuple(operands), outputs=(activations[-1],), index=number,
             attributes=_attributes(layer, x.shape[1:3])))
     return Graph(tensors=tuple(builder.tensors), operators=tuple(builder.operators),

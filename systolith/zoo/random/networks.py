@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from sim.golden.conv import output_size, same_padding
-from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.graph.ir import Graph, Tensor, make_operator
 
 __all__ = ["Chain", "autoencoder", "network", "residual", "with_zeros"]
 
@@ -48,7 +48,7 @@ class Chain:
 
     def append(self, kind, inputs, shape, scale, zero_point=None, **attributes):
         self.last = self.tensor(shape, scale, zero_point)
-        self.operators.append(Operator(kind=kind, inputs=tuple(inputs), outputs=(self.last,),
+        self.operators.append(make_operator(kind=kind, inputs=tuple(inputs), outputs=(self.last,),
                                        attributes=attributes, index=len(self.operators)))
 
     def weighted(self, kind, shape, axis, result, **attributes):
@@ -301,5 +301,7 @@ def _same(chain, kind, filters, kernel, stride):
         (1, kernel, kernel, filters), 3)
     chain.weighted(kind, shape, axis, result, stride=stride, dilation=(1, 1), padding=padding)
     chain.tensors[chain.last] = replace(chain.x, zero_point=chain.integer(-60, 60))
-    chain.operators[-1].attributes["activation"] = str(chain.rng.choice(["NONE", "NONE", "RELU"]))
+    last = chain.operators[-1]
+    chain.operators[-1] = replace(last, attributes=replace(
+        last.attributes, activation=str(chain.rng.choice(["NONE", "NONE", "RELU"]))))
     return chain.last

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from sim.golden.conv import output_size, same_padding
-from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.graph.ir import Graph, Tensor, make_operator
 
 __all__ = ["MAKERS", "graph_of", "int8", "tensor"]
 
@@ -75,8 +75,7 @@ def out_scale(rng, x, weights, taps):
 def graph_of(kind, tensors, attributes):
     """A graph of one operator: its operands, constants among them, and then the result."""
     last = len(tensors) - 1
-    operator = Operator(kind=kind, inputs=tuple(range(last)), outputs=(last,),
-                        attributes=attributes)
+    operator = make_operator(kind, tuple(range(last)), (last,), attributes)
     inputs = tuple(n for n in range(last) if tensors[n].data is None)
     return Graph(tensors=tuple(tensors), operators=(operator,), inputs=inputs, outputs=(last,))
 

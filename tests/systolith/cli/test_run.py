@@ -16,7 +16,7 @@ from systolith.compiler.fitting import small_build
 from systolith.frontends.tflite import read_tflite
 from systolith.frontends.tflite.writer import write_tflite
 from systolith.graph.interpreter import run_graph
-from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.graph.ir import Graph, Tensor, make_operator
 from systolith.references.comparison import Comparison
 from systolith.references.tflm import TflmError, run_tflm
 from systolith.runtime.target import Run
@@ -96,7 +96,7 @@ def test_several_inputs(tmp_path):
         return Tensor(name=name, shape=(1, 2, 3, 4), scales=(0.5,), zero_point=3)
 
     graph = Graph(tensors=(tensor("a"), tensor("b"), tensor("sum")), inputs=(0, 1), outputs=(2,),
-                  operators=(Operator(kind="ADD", inputs=(0, 1), outputs=(2,),
+                  operators=(make_operator(kind="ADD", inputs=(0, 1), outputs=(2,),
                                       attributes={"activation": "NONE"}),))
     path = tmp_path / "add.tflite"
     path.write_bytes(write_tflite(graph))
@@ -168,7 +168,8 @@ def test_comparison_where_the_runtime_would_end_the_process(numbers, ends):
     x = Tensor(name="x", shape=(1, 600), scales=(1.0,), zero_point=0)
     graph = Graph(
         tensors=(x, replace(x, scales=(1 / 256,), zero_point=-128)), inputs=(0,), outputs=(1,),
-        operators=(Operator(kind="SOFTMAX", inputs=(0,), outputs=(1,), attributes={"beta": 1.0}),))
+        operators=(make_operator(kind="SOFTMAX", inputs=(0,), outputs=(1,),
+                                 attributes={"beta": 1.0}),))
     data, one = write_tflite(graph), np.full((1, 600), -100, np.int8)
     one[:, :numbers] = 7
     comparison = Comparison(data, graph, None, False)

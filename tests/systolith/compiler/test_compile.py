@@ -13,7 +13,7 @@ from systolith.compiler import Segment, compile_graph
 from systolith.compiler.fitting import fit, small_build
 from systolith.compiler.memory.allocation import allocate, lower_bound
 from systolith.graph.interpreter import run_graph
-from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.graph.ir import Graph, Tensor, make_operator
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
 from systolith.zoo.random import Chain, int8, network
 
@@ -117,7 +117,7 @@ def test_images_keep_their_padding_apart(pads):
 def test_tensors_that_are_longer_than_loops(shape):
     tensors = [Tensor(name=name, shape=shape, scales=(0.1,)) for name in ("x", "y")]
     graph = Graph(tensors=tuple(tensors), inputs=(0,), outputs=(1,), operators=(
-        Operator(kind="RELU", inputs=(0,), outputs=(1,), index=3),))
+        make_operator(kind="RELU", inputs=(0,), outputs=(1,), index=3),))
     with pytest.raises(ValueError, match=r"^operator 3 \(RELU\): it is more than a descriptor can "
                                          "say, of up to 4095 lines, pixels or channels: "):
         compile_graph(graph, small_build(4, 4))

@@ -15,7 +15,7 @@ from systolith.compiler.estimate import check
 from systolith.compiler.fitting import small_build
 from systolith.frontends.model_file import read_model
 from systolith.graph.interpreter import run_graph
-from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.graph.ir import Graph, Tensor, make_operator
 from systolith.runtime.driver import _places
 from systolith.runtime.session import Session
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
@@ -163,7 +163,7 @@ def graph_of(shapes, operators, inputs, outputs):
         tensors=tuple(Tensor(name=name, shape=shape, scales=(0.5,), zero_point=3)
                       for name, shape in shapes.items()),
         inputs=tuple(map(names.index, inputs)), outputs=tuple(map(names.index, outputs)),
-        operators=tuple(Operator(kind=kind, inputs=tuple(map(names.index, taken)),
+        operators=tuple(make_operator(kind=kind, inputs=tuple(map(names.index, taken)),
                                  outputs=(names.index(given),), index=index, attributes=attributes)
                         for index, (kind, taken, given, attributes) in enumerate(operators)))
 
@@ -202,11 +202,12 @@ def test_the_host_has_the_first_and_the_last_word():
     tensors = (*grown.tensors, *scores)
     first, last = len(grown.tensors), len(grown.tensors) + 1
     graph = replace(grown, tensors=tensors, outputs=(last,), operators=(
-        Operator(kind="SOFTMAX", inputs=grown.inputs, outputs=(first,), attributes={"beta": 1.0}),
+        make_operator(kind="SOFTMAX", inputs=grown.inputs, outputs=(first,),
+                      attributes={"beta": 1.0}),
         *(replace(op, index=op.index + 1, inputs=tuple(
             first if each in grown.inputs else each for each in op.inputs))
           for op in grown.operators),
-        Operator(kind="SOFTMAX", inputs=grown.outputs, outputs=(last,), index=9,
+        make_operator(kind="SOFTMAX", inputs=grown.outputs, outputs=(last,), index=9,
                  attributes={"beta": 1.0})))
     program, _ = overlaps(graph, 5)
     assert [isinstance(step, Segment) for step in program.steps] == [False, True, False]

@@ -12,7 +12,7 @@ from systolith.compiler.fitting import fit, small_build
 from systolith.frontends.tflite import read_tflite
 from systolith.frontends.tflite.writer import write_tflite
 from systolith.graph.interpreter import run_graph
-from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.graph.ir import Graph, Tensor, make_operator
 from systolith.references.tflm import run_tflm
 from systolith.runtime.device import Device
 from systolith.runtime.session import session_program
@@ -31,8 +31,9 @@ def pair(**fields):
     return Graph(
         tensors=tuple(map(tensor, ("a", "b", "sum", "most"))), inputs=(0, 1), outputs=(2, 3),
         operators=(
-            Operator(kind="ADD", inputs=(0, 1), outputs=(2,), attributes={"activation": "NONE"}),
-            Operator(kind="MAX_POOL_2D", inputs=(2,), outputs=(3,), index=1, attributes={
+            make_operator(kind="ADD", inputs=(0, 1), outputs=(2,),
+                          attributes={"activation": "NONE"}),
+            make_operator(kind="MAX_POOL_2D", inputs=(2,), outputs=(3,), index=1, attributes={
                 "kernel": (1, 1), "stride": (1, 1), "padding": ((0, 0), (0, 0)),
                 "activation": "RELU"})))
 
@@ -81,7 +82,7 @@ def test_results_that_are_no_images():
     tensors = (Tensor(name="x", shape=(1, 6), scales=(0.1,)),
                Tensor(name="w", shape=(3, 2), scales=(0.1,), data=np.ones((3, 2), np.int8)),
                Tensor(name="y", shape=(3, 3), scales=(0.5,)))
-    graph = Graph(tensors=tensors, inputs=(0,), outputs=(2,), operators=(Operator(
+    graph = Graph(tensors=tensors, inputs=(0,), outputs=(2,), operators=(make_operator(
         kind="FULLY_CONNECTED", inputs=(0, 1), outputs=(2,), attributes={"activation": "NONE"}),))
     with pytest.raises(ValueError, match=r"^inputs and outputs have first axes of \[1, 3\], but"):
         Session(graph, "golden")

@@ -6,14 +6,15 @@ import pytest
 from sim.golden import float32
 from sim.golden.requantize import requantize_float32
 from systolith.compiler.lowering.float32_tables import BYTES, average, total
-from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.graph.ir import Graph, Tensor, make_operator
 
 
 def graph_of(kind, *ends, unsigned=False, **attributes):
     """An operator between tensors of ``(scale, zero point)``, the last of which is the result."""
     tensors = tuple(Tensor(name="", shape=(1, 1, 1, 1), scales=(float(np.float32(scale)),),
                            zero_point=int(zero), unsigned=unsigned) for scale, zero in ends)
-    operator = Operator(kind=kind, inputs=tuple(range(len(ends) - 1)), outputs=(len(ends) - 1,),
+    operator = make_operator(kind=kind, inputs=tuple(range(len(ends) - 1)),
+                             outputs=(len(ends) - 1,),
                         attributes=attributes)
     return Graph(tensors=tensors, operators=(operator,), inputs=(0,), outputs=(len(ends) - 1,),
                  rounding="float32"), operator

@@ -18,7 +18,7 @@ from systolith.compiler.passes import (
     remove_dead_operators,
 )
 from systolith.graph.interpreter import run_graph
-from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.graph.ir import Graph, Tensor, make_operator
 from systolith.zoo.random import Chain, int8, network, with_zeros
 
 PASSES = [
@@ -36,10 +36,12 @@ def kinds(graph):
 
 def same_results(before, after, seed=0):
     """Fail unless both graphs give the same results, which do not all saturate."""
-    assert (before.inputs, before.outputs) == (after.inputs, after.outputs)
+    assert len(before.inputs) == len(after.inputs) and before.outputs == after.outputs
     rng = np.random.default_rng(seed)
     inputs = [int8(rng, (3, *before.tensors[index].shape[1:])) for index in before.inputs]
-    want, got = run_graph(before, *inputs), run_graph(after, *inputs)
+    want, got = run_graph(before, *inputs), run_graph(after, *(
+        x.reshape(3, *after.tensors[index].shape[1:])
+        for index, x in zip(after.inputs, inputs, strict=True)))
     for index in before.outputs:
         np.testing.assert_array_equal(got[index], want[index])
     return np.ptp(want[before.outputs[0]].astype(int)) > 10
@@ -98,8 +100,9 @@ def test_inputs_are_quantised_to_themselves(fields, attributes, kept):
 
 def test_images_come_one_at_a_time():
     graph = chain().graph()
-    batch = replace(graph, tensors=(replace(graph.tensors[0], shape=(2, 3)),), operators=(
-        Operator(kind="RELU6", inputs=(0,), outputs=(0,)),))
+    x = replace(graph.tensors[0], shape=(2, 3))
+    batch = replace(graph, tensors=(x, x), outputs=(1,), operators=(
+        make_operator(kind="RELU6", inputs=(0,), outputs=(1,)),))
     with pytest.raises(ValueError, match="convert the model for a batch of 1$"):
         compile_graph(batch, small_build(4, 4))
 
@@ -112,8 +115,8 @@ def test_rows_of_other_lengths_than_pixels(taken):
                Tensor(name="w", shape=(3, taken), scales=(0.1,), data=np.ones((3, taken), np.int8)),
                Tensor(name="y", shape=(120 // taken, 3), scales=(0.5,)))
     before = Graph(tensors=tensors, inputs=(0,), outputs=(3,), operators=(
-        Operator(kind="RELU6", inputs=(0,), outputs=(1,)),
-        Operator(kind="FULLY_CONNECTED", inputs=(1, 2), outputs=(3,), index=1,
+        make_operator(kind="RELU6", inputs=(0,), outputs=(1,)),
+        make_operator(kind="FULLY_CONNECTED", inputs=(1, 2), outputs=(3,), index=1,
                  attributes={"activation": "NONE"})))
     same_results(before, optimise(before))
     with pytest.raises(ValueError, match=rf"has the shape \({120 // taken}, 3\); the first axis"):

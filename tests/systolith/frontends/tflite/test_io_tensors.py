@@ -9,8 +9,8 @@ import pytest
 from systolith import Session
 from systolith.compiler.fitting import small_build
 from systolith.frontends.tflite import read_tflite
-from systolith.frontends.tflite.writer import write_tflite
-from systolith.graph.ir import Graph, ModelError, Operator, Tensor
+from systolith.frontends.tflite.writer import FileOptions, write_tflite
+from systolith.graph.ir import Graph, ModelError, Operator, Tensor, make_operator
 from systolith.references.comparison import Comparison
 from systolith.references.tflm import Reference
 
@@ -34,10 +34,11 @@ def model(dtype, **fields):
                  Tensor(name="b", shape=(5,), dtype="int32", scales=(0.000625,),
                         data=np.array([0, 9, -900, 77, 5], np.int32)), y,
                  replace(y, **{"name": "out", **of})), inputs=(IN,), outputs=(OUT,),
-        operators=(Operator(kind="QUANTIZE", inputs=(IN,), outputs=(X,)),
-                   Operator(kind="CONV_2D", inputs=(X, W, B), outputs=(Y,), index=1,
+        operators=(make_operator(kind="QUANTIZE", inputs=(IN,), outputs=(X,)),
+                   make_operator(kind="CONV_2D", inputs=(X, W, B), outputs=(Y,), index=1,
                             attributes=POINT),
-                   Operator(kind=last, inputs=(Y,), outputs=(OUT,), index=2)))
+                   Operator(kind=last, inputs=(Y,), outputs=(OUT,), index=2,
+                            attributes=FileOptions())))
 
 
 @pytest.mark.parametrize("runtime", ["tflm", "litert"])

@@ -9,10 +9,11 @@ import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from systolith.frontends.tflite import read_tflite
-from systolith.frontends.tflite.operators import CONVERTERS
-from systolith.frontends.tflite.writer import write_tflite
+from systolith.frontends.tflite.reader import supported
+from systolith.frontends.tflite.writer import FileOptions, write_tflite
+from systolith.graph.attributes import Pad, Resize
 from systolith.graph.interpreter import run_graph
-from systolith.graph.ir import Graph, ModelError, Operator, Tensor
+from systolith.graph.ir import Graph, ModelError, Operator, Tensor, make_operator
 from systolith.references.tflm import Reference, TflmError
 from systolith.zoo.digits import model_bytes
 
@@ -20,7 +21,7 @@ DIGITS = read_tflite(model_bytes())
 
 #: Operators and tensors of the digits network.
 CONV, STRIDED, DEPTHWISE, POINTWISE, ADD, POOL, RESHAPE, DENSE, SOFTMAX = range(9)
-(PICTURE, CONV_W, CONV_B, CONV_Y, STRIDED_W, STRIDED_B, STRIDED_Y, DEPTHWISE_W, DEPTHWISE_B,
+(IMAGE, CONV_W, CONV_B, CONV_Y, STRIDED_W, STRIDED_B, STRIDED_Y, DEPTHWISE_W, DEPTHWISE_B,
  DEPTHWISE_Y, POINTWISE_W, POINTWISE_B, POINTWISE_Y, ADD_Y, POOL_Y, FLAT, DENSE_W, DENSE_B, DENSE_Y,
  SCORES) = range(20)
 
@@ -33,12 +34,20 @@ def filters(*shape, scale=0.1):
     return Tensor(name="w", shape=shape, scales=(scale,), data=np.ones(shape, np.int8))
 
 
+#: Operators of which a file says all by their operands: the table of their options.
+TABLES = {"RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions", "PAD": "PadOptions",
+          "DEQUANTIZE": "NONE"}
+
+
 def one_operator(kind, *tensors, inputs=(0,), **attributes):
     """A graph of one operator: its operands, of which ``inputs`` are the graph's, and the
     result."""
     last = len(tensors) - 1
-    return Graph(tensors=tensors, inputs=inputs, outputs=(last,), operators=(
-        Operator(kind=kind, inputs=tuple(range(last)), outputs=(last,), attributes=attributes),))
+    ends = {"inputs": tuple(range(last)), "outputs": (last,)}
+    operator = (Operator(kind=kind, **ends, attributes=FileOptions(table=TABLES[kind]))
+                if kind in TABLES and not attributes else
+                make_operator(kind=kind, **ends, attributes=attributes))
+    return Graph(tensors=tensors, inputs=inputs, outputs=(last,), operators=(operator,))
 
 
 def written(*args, **kwargs):
@@ -99,22 +108,22 @@ UNIT = {"stride": (1, 1), "dilation": (1, 1), "padding": ((0, 0), (0, 0)), "acti
 # Activations
 case("float", "0 (CONV_2D)",
      "input 0 (image) is float32, not int8: quantise the whole model to int8",
-     with_tensor, PICTURE, dtype="float32")
+     with_tensor, IMAGE, dtype="float32")
 case("unsigned", "8 (SOFTMAX)",
      "the output (8_softmax) is uint8, not int8: quantise the whole model to int8",
      with_tensor, SCORES, dtype="uint8")
 case("no scale", "0 (CONV_2D)", "input 0 (image) has 0 scales instead of 1",
-     with_tensor, PICTURE, scales=())
+     with_tensor, IMAGE, scales=())
 case("two scales", "8 (SOFTMAX)", "the output (8_softmax) has 2 scales instead of 1",
      with_tensor, SCORES, scales=(1.0, 1.0))
 for scale in BAD_SCALES:
     case(f"scale {scale}", "0 (CONV_2D)",
          f"input 0 (image) has the scale {scale}, which is not positive and finite",
-         with_tensor, PICTURE, scales=(scale,))
+         with_tensor, IMAGE, scales=(scale,))
 for value in (-129, 128, 1 << 40):
     case(f"zero point {value}", "0 (CONV_2D)",
          f"input 0 (image) has the zero point {value}, which is not an int8",
-         with_tensor, PICTURE, zero_point=value)
+         with_tensor, IMAGE, zero_point=value)
 case("constant", "7 (FULLY_CONNECTED)", "the output (7_fully_connected) is a constant",
      with_tensor, DENSE_Y, data=np.zeros((1, 10), np.int8))
 case("rank", "2 (DEPTHWISE_CONV_2D)", "input 0 (6_reshape) has the shape (1, 32) instead of 4 axes",
@@ -171,11 +180,11 @@ case("size", "1 (CONV_2D)",
 case("weights computed", "3 (CONV_2D)", "the weights are not a constant",
      with_operator, POINTWISE, inputs=[STRIDED_Y, DEPTHWISE_Y, POINTWISE_B])
 case("weights left out", "0 (CONV_2D)", "the weights are not a constant",
-     with_operator, CONV, inputs=[PICTURE, -1, CONV_B])
+     with_operator, CONV, inputs=[IMAGE, -1, CONV_B])
 case("unsigned weights", "0 (CONV_2D)", "the weights (0_conv_2d/weights) are uint8, not int8",
      with_tensor, CONV_W, dtype="uint8")
 case("rank of weights", "0 (CONV_2D)", "the weights have the shape (10, 32) instead of 4 axes",
-     with_operator, CONV, inputs=[PICTURE, DENSE_W, CONV_B])
+     with_operator, CONV, inputs=[IMAGE, DENSE_W, CONV_B])
 case("zero point of weights", "0 (CONV_2D)", "the weights have zero points other than 0",
      with_tensor, CONV_W, zero_point=1)
 for count in (0, 15):
@@ -262,7 +271,7 @@ case("sums", "0 (CONV_2D)", "the sums of channel 2 can exceed 32 bits",
      with_tensor, CONV_B, data=np.where(np.arange(16) == 2, (1 << 31) - 1, 0).astype(np.int32))
 case("factor", "0 (CONV_2D)",
      "channel 15 is rescaled by "
-     f"{64 * DIGITS.tensors[PICTURE].scale / DIGITS.tensors[CONV_Y].scale}, but only factors below "
+     f"{64 * DIGITS.tensors[IMAGE].scale / DIGITS.tensors[CONV_Y].scale}, but only factors below "
      "8 are possible",
      with_tensor, CONV_W, scales=(0.01,) * 15 + (64.0,))
 case("factor beyond float32", "0 (FULLY_CONNECTED)",
@@ -464,7 +473,7 @@ case("aligned centers", "0 (RESIZE_NEAREST_NEIGHBOR)",
 @pytest.mark.parametrize("options", [{}, {"halfPixelCenters": True}, {"alignCorners": True}])
 def test_repetitions_are_read(options):
     graph = read_tflite(resized((4, 6), options=options))
-    assert graph.operators[0].attributes == {"factor": (2, 2)}
+    assert graph.operators[0].attributes == Resize(factor=(2, 2))
 
 
 @pytest.mark.parametrize("make, args, kwargs, operator, reason", CASES)
@@ -502,7 +511,7 @@ def test_refuses_table_of_padding(rows, fields, reason):
 
 def test_padding_is_read():
     graph = read_tflite(padded([[0, 0], [1, 2], [0, 3], [4, 0]]))
-    assert graph.operators[0].attributes == {"padding": ((0, 0), (1, 2), (0, 3), (4, 0))}
+    assert graph.operators[0].attributes == Pad(padding=((0, 0), (1, 2), (0, 3), (4, 0)))
     assert graph.result(graph.operators[0]).shape == (1, 5, 6, 8)
 
 
@@ -533,7 +542,7 @@ def test_axes_of_one(kind, options, shape, other):
 
     graph, x = read_tflite(model(shape, other)), np.arange(12, dtype=np.int8).reshape(shape)
     operator, = graph.operators
-    assert operator.kind == "RESHAPE" and operator.inputs == (0,)
+    assert operator.kind == "RESHAPE" and operator.inputs[0] == 0
     want, = Reference(model(shape, other)).run(x)
     np.testing.assert_array_equal(run_graph(graph, x)[graph.outputs[0]], want)
     assert refusals(model(shape, (1, 4, 3))) == {
@@ -542,7 +551,7 @@ def test_axes_of_one(kind, options, shape, other):
         f"0 ({kind})": "input and output differ in scale or zero point: 0.5, 3 and 0.25, 3"}
 
 
-SUPPORTED = ", ".join(CONVERTERS)
+SUPPORTED = ", ".join(supported())
 
 
 @pytest.mark.parametrize("kind, operator, reason", [

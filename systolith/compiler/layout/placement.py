@@ -1,0 +1,133 @@
+"""Which tensors have memory of their own, and which are a part of another tensor's."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from systolith.compiler.layout.region import Region
+from systolith.compiler.schedule import Schedule
+from systolith.graph.ir import Operator
+from systolith.graph.record import Placement as Kind
+
+__all__ = ["Placement", "owner_of", "place_tensors"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where tensors that the accelerator reads or writes lie, relative to each other.
+
+    Attributes
+    ----------
+    schedule : :class:`~systolith.compiler.schedule.Schedule`
+    regions : mapping
+        The :class:`Region` of each tensor's first image, without its address.
+    owners : mapping
+        The tensor whose memory each tensor lies in: itself, or one that has an owner in turn.
+    copied : set of :class:`int`
+        Indices of operators whose results could lie where their operands do, but do not.
+    """
+
+    schedule: Schedule
+    regions: Mapping[int, Region]
+    owners: Mapping[int, int]
+    copied: frozenset[int]
+
+    def is_work(self, operator: Operator) -> bool:
+        """Whether layers are needed for an operator of the accelerator."""
+        view = operator.record.placement is Kind.VIEW
+        return not view or operator.index in self.copied
+
+
+def owner_of(owners: Mapping[int, int], tensor: int) -> int:
+    """The tensor whose memory ``tensor`` lies in."""
+    while owners[tensor] != tensor:
+        tensor = owners[tensor]
+    return tensor
+
+
+def place_tensors(schedule: Schedule, word_bytes: int) -> Placement:
+    """The :class:`Placement` of a schedule, in words of ``word_bytes``.
+
+    Operands of a concatenation are written to their channels of the result, unless something needs
+    them elsewhere. A reshaped tensor stays as it lies, if what reads it can take it so, or if it
+    can be computed so.
+
+    Raises :exc:`ValueError` for tensors of several images.
+    """
+    work = _Placer(schedule, word_bytes)
+    for op in reversed(schedule.accelerated):
+        if op.record.placement is Kind.JOINED:
+            work.join(op)
+    for op in schedule.accelerated:
+        if op.record.placement is Kind.VIEW:
+            work.view(op)
+    return Placement(schedule=schedule, regions=work.regions, owners=work.owners,
+                     copied=frozenset(work.copied))
+
+
+class _Placer:
+    """Regions and owners as they come about."""
+
+    def __init__(self, schedule: Schedule, word_bytes: int):
+        self.schedule, self.graph = schedule, schedule.graph
+        tensors = {each for op in schedule.accelerated for each in (*op.inputs, *op.outputs)
+                   if each >= 0 and self.graph.tensors[each].data is None}
+        self.regions = {tensor: self._region(tensor, word_bytes)
+                        for tensor in tensors - schedule.never_stored}
+        self.owners = {tensor: tensor for tensor in self.regions}
+        self.copied: list[int] = []
+        self._readers = {tensor: schedule.readers(tensor) for tensor in self.regions}
+
+    def _region(self, tensor: int, word_bytes: int) -> Region:
+        shape, name = self.graph.tensors[tensor].shape, self.graph.tensors[tensor].name
+        if shape[0] != 1:
+            raise ValueError(f"tensor {tensor} ({name}) has the shape {shape}; the first axis is "
+                             "that of the images, of which a network takes one at a time: "
+                             "convert the model for a batch of 1")
+        *lines, width, channels = (1,) * (4 - len(shape)) + shape[1:]
+        return Region(height=math.prod(lines), width=width, channels=channels,
+                      word_bytes=word_bytes)
+
+    def join(self, operator: Operator) -> None:
+        """Put operands into the result where that does no harm."""
+        made = {op.outputs[0] for op in self.schedule.accelerated
+                if op.record.placement is not Kind.VIEW}
+        joined, first = self.regions[operator.outputs[0]], 0
+        for tensor in operator.activations:
+            part = joined.slice(first, self.regions[tensor].channels)
+            first += part.channels
+            others = [op for op in self._readers[tensor] if op is not operator]
+            if (tensor in made and operator.inputs.count(tensor) == 1
+                    and self.owners[tensor] == tensor
+                    and not any(op.record.sums or part.offset for op in others)):
+                self.regions[tensor] = part
+                self.owners[tensor] = operator.outputs[0]
+
+    def view(self, operator: Operator) -> None:
+        """Let the result lie where the operand does, or the operand where the result does."""
+        before, after = operator.activations[0], operator.outputs[0]
+        x, y = self.regions[before], self.regions[after]
+        if x.whole and (x.channels == y.channels or (x.filled, y.filled)
+                        == (x.channels, y.channels)):
+            self.regions[after] = replace(x, height=y.height, width=y.width, channels=y.channels,
+                                          pixel_step=0, line_step=0)
+        elif all(self._flat(op) for op in self._readers[after]):
+            self.regions[after] = x
+        elif self._spreads(before, x):
+            self.regions[before] = y
+        else:
+            self.copied.append(operator.index)
+            return
+        self.owners[after] = before
+
+    def _flat(self, operator: Operator) -> bool:
+        """Whether ``operator`` takes bytes in their order, whatever pixels they belong to."""
+        return (self.schedule.parts.on_host(operator)
+                or operator.record.reads_flat(self.graph, operator))
+
+    def _spreads(self, tensor: int, region: Region) -> bool:
+        """Whether what computes ``tensor`` can give the pixels of what it is reshaped to: a fully
+        connected layer has filters without weights for the bytes that fill up words."""
+        made = next((op for op in self.schedule.accelerated if tensor in op.outputs), None)
+        return (made is not None and made.record.writes_flat and len(self._readers[tensor]) == 1
+                and region.height * region.width == 1)

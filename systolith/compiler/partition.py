@@ -1,0 +1,30 @@
+"""Which operators the accelerator runs, and which the host: decided once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from systolith.graph.ir import Graph, Operator
+
+__all__ = ["Partition", "partition"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partition:
+    """``host`` has, by the index of each operator that the host runs, the reason why."""
+
+    host: Mapping[int, str] = field(default_factory=dict)
+
+    def on_host(self, operator: Operator) -> bool:
+        return operator.index in self.host
+
+
+def partition(graph: Graph) -> Partition:
+    """The :class:`Partition` of a graph, as the records of its operators have it."""
+    reasons = {op.index: _host_reason(graph, op) for op in graph.operators}
+    return Partition(host={index: reason for index, reason in reasons.items() if reason})
+
+
+def _host_reason(graph: Graph, operator: Operator) -> str:
+    if operator.record.lower is None:
+        return "the accelerator has no layers for it"
+    return operator.record.host_reason(graph, operator)

@@ -1,1 +1,0 @@
-"""In which order operators run, and which of them run together."""

@@ -1,0 +1,233 @@
+"""What is known of a kind of operator: one record each, which everything else asks."""
+
+import enum
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from systolith.graph.attributes import Attributes
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from systolith.graph.ir import Graph, Operator
+
+__all__ = ["Channels", "Locality", "OperatorRecord", "Placement", "Role", "UnknownOperator",
+           "record_of", "records", "register"]
+
+
+class UnknownOperator(Exception):
+    """A kind without a record, or what a record says that whoever asked does not know."""
+
+
+class Role(enum.Enum):
+    """What an operand is to its operator."""
+
+    ACTIVATION = "activation"
+    WEIGHTS = "weights"
+    BIAS = "biases"
+    CONSTANT = "constant"  #: Sizes, axes and the like: what the attributes say already.
+
+
+class Channels(enum.Enum):
+    """Which channels of the operands a channel of the result depends on."""
+
+    ALL = enum.auto()        #: Any may depend on any.
+    SAME = enum.auto()       #: On that of the same number in each activation.
+    WEIGHTED = enum.auto()   #: On those with a weight other than 0, which may be all.
+    DEPTHWISE = enum.auto()  #: On one, which has the weights of some channels of the result.
+    JOINED = enum.auto()     #: The activations' channels follow each other.
+    FLATTENED = enum.auto()  #: Pixels follow each other as channels.
+
+
+class Locality(enum.Enum):
+    """How much of an operand is behind an element of the result."""
+
+    ELEMENT = enum.auto()  #: One element of each activation, at the same index.
+    LINE = enum.auto()     #: A line of the image, of which it makes one or several.
+    IMAGE = enum.auto()    #: Anything.
+
+
+class Placement(enum.Enum):
+    """Where a result can lie in memory."""
+
+    OWN = enum.auto()     #: In memory of its own, or in place of an operand.
+    VIEW = enum.auto()    #: Where its operand lies: the bytes are the same.
+    JOINED = enum.auto()  #: Around its operands, each of which may be written to its part.
+
+
+def _never(graph: "Graph", operator: "Operator") -> bool:
+    return False
+
+
+def _no_reason(graph: "Graph", operator: "Operator") -> str:
+    return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorRecord:
+    """A kind of operator.
+
+    Parameters
+    ----------
+    kind : :class:`str`
+        Its name in graphs: that of TensorFlow Lite, where it has one.
+    operands : tuple of :class:`Role`
+        In their order; ``optional`` of them, the last ones, may be left out. With ``variadic``
+        there are from ``variadic[0]`` to ``variadic[1]`` of the last role.
+    attributes : type
+        Of the operator's ``attributes``.
+    shape : callable
+        ``shape(graph, operator)``: that of the result, the first axis included.
+    complaint : callable
+        ``complaint(graph, operator)``: what is wrong with an operator whose operands, shapes and
+        types are right, or "".
+    golden : mapping
+        By the rounding of a graph, ``run(graph, operator, *activations)``: the int8 result, of any
+        number of images. Kinds without one for a rounding cannot be in such graphs.
+    lower : callable or None
+        ``lower(context, operator)``: layers of the accelerator; None for a kind that it does not
+        have, which the host runs.
+    host_reason : callable
+        ``host_reason(graph, operator)``: why the host runs an operator in spite of ``lower``, or
+        "".
+    unit : :class:`str` or None
+        The unit of a build, a parameter of :class:`~rtl.accelerator.AcceleratorParams`, that its
+        layers need where nothing else takes its place.
+    channels : :class:`Channels` or callable
+        Or ``channels(graph, operator)``.
+    fills : callable
+        ``fills(graph, operator)``: whether zero points take part, beside the elements of its
+        operands: as padding, or between them.
+    locality : :class:`Locality`
+    batches : callable or None
+        ``batches(graph, operator)``: whether images below each other can be taken for one; by
+        default as the locality has it.
+    placement : :class:`Placement`
+    same_bytes : callable
+        ``same_bytes(graph, operator)``: whether the result has the bytes of the operand.
+    reads_flat : callable
+        ``reads_flat(graph, operator)``: whether bytes are taken in their order, whatever pixels
+        they belong to.
+    writes_flat : :class:`bool`
+        Channels of a single pixel can be given as those of several.
+    clamps : :class:`bool`
+        It clamps its results, and could do so more narrowly: attributes are a
+        :class:`~systolith.graph.attributes.Clamp`.
+    planned : :class:`bool`
+        It runs as a convolution, whose tiles and bands are planned before it is lowered.
+    takes_sum : :class:`bool`
+        A sum with another tensor can take place where its results are requantised.
+    sums : :class:`bool`
+        It is such a sum, of two tensors.
+    tflite, onnx, qlinear : mapping
+        Converters by the names of operators in files. Of a ``.tflite`` file
+        ``convert(node)`` gives the attributes; ``onnx`` are operators on floats or of any type,
+        ``qlinear`` those that have scales among their operands, and give what an
+        :mod:`~systolith.frontends.onnx` value is.
+    writer : callable
+        ``writer(graph, operator)``: name and fields of the options in a .tflite file, of which
+        ``version`` is that of the operator.
+    """
+
+    kind: str
+    operands: tuple[Role, ...] = (Role.ACTIVATION,)
+    optional: int = 0
+    variadic: tuple[int, int] | None = None
+    attributes: type[Attributes] = Attributes
+    shape: Callable[["Graph", "Operator"], tuple[int, ...]]
+    complaint: Callable[["Graph", "Operator"], str] = _no_reason
+    golden: Mapping[str, "Callable[..., np.ndarray]"] = field(default_factory=dict)
+    lower: Callable[[Any, "Operator"], list] | None = None
+    host_reason: Callable[["Graph", "Operator"], str] = _no_reason
+    unit: str | None = None
+    channels: "Channels | Callable[[Graph, Operator], Channels]" = Channels.ALL
+    fills: Callable[["Graph", "Operator"], bool] = _never
+    locality: Locality = Locality.IMAGE
+    batches: Callable[["Graph", "Operator"], bool] | None = None
+    placement: Placement = Placement.OWN
+    same_bytes: Callable[["Graph", "Operator"], bool] = _never
+    reads_flat: Callable[["Graph", "Operator"], bool] = _never
+    writes_flat: bool = False
+    clamps: bool = False
+    planned: bool = False
+    takes_sum: bool = False
+    sums: bool = False
+    tflite: Mapping[str, Callable[[Any], Attributes]] = field(default_factory=dict)
+    onnx: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    qlinear: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    writer: Callable[["Graph", "Operator"], tuple[str, dict[str, Any]]] | None = None
+    version: int = 1
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether each number of the result depends on one number of one activation alone, so that
+        a table of 256 entries says all of it."""
+        return self.locality is Locality.ELEMENT and self.operands == (Role.ACTIVATION,)
+
+    def role(self, position: int) -> Role:
+        """Of the operand at ``position``."""
+        return self.operands[min(position, len(self.operands) - 1)]
+
+    def position(self, role: Role) -> int | None:
+        """Of the first operand of ``role``, or None."""
+        return self.operands.index(role) if role in self.operands else None
+
+    @property
+    def weighted(self) -> bool:
+        return Role.WEIGHTS in self.operands
+
+    def counts(self) -> tuple[int, int]:
+        """Operands at the least and at the most."""
+        most = len(self.operands)
+        if self.variadic:
+            return most - 1 + self.variadic[0], most - 1 + self.variadic[1]
+        return most - self.optional, most
+
+    def channels_of(self, graph: "Graph", operator: "Operator") -> Channels:
+        if isinstance(self.channels, Channels):
+            return self.channels
+        return self.channels(graph, operator)
+
+    def batches_of(self, graph: "Graph", operator: "Operator") -> bool:
+        """Whether an operator can take images that lie below each other for one."""
+        if self.batches is not None:
+            return self.batches(graph, operator)
+        return self.locality is not Locality.IMAGE
+
+
+_records: dict[str, OperatorRecord] = {}
+_loaded: list[bool] = []
+
+
+def register(*found: OperatorRecord) -> None:
+    """Make kinds of operators known.
+
+    Raises :exc:`ValueError` for a kind that has another record already.
+    """
+    for record in found:
+        if _records.setdefault(record.kind, record) is not record:
+            raise ValueError(f"there is a record of operators of kind {record.kind} already")
+
+
+def records() -> Mapping[str, OperatorRecord]:
+    """All of them by their kinds: those of the modules of :mod:`systolith.operators`, and those
+    that were registered besides."""
+    if not _loaded:
+        _loaded.append(True)
+        # They know importers and the compiler, which both know this module: hence not at the top.
+        package = importlib.import_module("systolith.operators")
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    return _records
+
+
+def record_of(kind: str) -> OperatorRecord:
+    """The record of a kind; raises :exc:`UnknownOperator` if there is none."""
+    found = records().get(kind)
+    if found is None:
+        raise UnknownOperator(f"there is no record of operators of kind {kind}: register one "
+                              "(systolith.graph.record.register)")
+    return found

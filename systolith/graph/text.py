@@ -1,0 +1,64 @@
+"""A graph as text that a person reads."""
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from systolith.graph.attributes import Attributes
+
+if TYPE_CHECKING:
+    from systolith.graph.ir import Graph, Operator, Tensor
+
+__all__ = ["text_of"]
+
+
+def text_of(graph: "Graph") -> str:
+    """Inputs, operators and outputs, a line each, with the shape, type and scale of each tensor
+    where it is computed, and the constants that an operator reads.
+
+    ``%7 conv: int8[1, 8, 8, 16] * 0.05 @ -3`` is tensor 7, called ``conv``, whose numbers mean
+    ``0.05 * (number + 3)``.
+    """
+    lines = [f"graph, rounding {graph.rounding}"]
+    lines += [f"  input   {_described(graph, index)}" for index in graph.inputs]
+    for operator in graph.operators:
+        lines.append(f"  {operator.index:>5}   {_result(graph, operator)} = {operator.kind}("
+                     f"{', '.join(_operand(graph, index) for index in operator.inputs)})"
+                     f"{_attributes(operator.attributes)}")
+    lines += [f"  output  {_named(graph, index)}" for index in graph.outputs]
+    return "\n".join(lines)
+
+
+def _result(graph: "Graph", operator: "Operator") -> str:
+    return ", ".join(_described(graph, index) for index in operator.outputs)
+
+
+def _named(graph: "Graph", index: int) -> str:
+    name = graph.tensors[index].name
+    return f"%{index} {name}" if name else f"%{index}"
+
+
+def _operand(graph: "Graph", index: int) -> str:
+    if index < 0:
+        return "none"
+    constant = graph.tensors[index].data is not None
+    return f"const {_described(graph, index)}" if constant else f"%{index}"
+
+
+def _described(graph: "Graph", index: int) -> str:
+    tensor = graph.tensors[index]
+    shape = ", ".join(map(str, tensor.shape))
+    return f"{_named(graph, index)}: {tensor.dtype}[{shape}]{_scale(tensor)}"
+
+
+def _scale(tensor: "Tensor") -> str:
+    if not tensor.scales:
+        return ""
+    if len(tensor.scales) > 1:
+        return f" * {len(tensor.scales)} scales of axis {tensor.axis}"
+    return f" * {tensor.scales[0]:.6g}" + (f" @ {tensor.zero_point}" if tensor.zero_point else "")
+
+
+def _attributes(attributes: Attributes) -> str:
+    shown = [f"{each.name}={getattr(attributes, each.name)}" for each in fields(attributes)
+             if getattr(attributes, each.name) != each.default]
+    return f" {{{', '.join(shown)}}}" if shown else ""

@@ -1,0 +1,168 @@
+"""Functions of one number at a time: activation functions, and the change of a scale.
+
+Each is a table of 256 entries, which follows from its golden model.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import tflite
+
+from sim.golden import float32, pointwise
+from systolith.compiler.lowering.elementwise import function
+from systolith.frontends.onnx import qdq, qlinear, shape_ops
+from systolith.frontends.tflite.node import (
+    Node,
+    Refusal,
+    check_bounds,
+    check_factor,
+    check_probabilities,
+    same_numbers,
+)
+from systolith.graph import golden
+from systolith.graph.attributes import Attributes, Clamp
+from systolith.graph.ir import Graph, Operator
+from systolith.graph.record import Channels, Locality, OperatorRecord, register
+
+__all__ = ["LeakyRelu"]
+
+#: What there may be beside int8.
+ENDS = ("convert the whole model to int8; only its inputs and outputs may be float32 or uint8, "
+        "with a QUANTIZE or DEQUANTIZE next to them")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakyRelu(Clamp):
+    """What is negative is multiplied by ``alpha``."""
+
+    alpha: float
+
+
+def _logistic(node: Node) -> Clamp:
+    _, y = _fixed_point(node)
+    check_probabilities(y)
+    return Clamp()
+
+
+def _tanh(node: Node) -> Clamp:
+    _, y = _fixed_point(node)
+    if (y.scale, y.zero_point) != (1 / 128, 0):
+        raise Refusal(f"the output has the scale {y.scale} and the zero point {y.zero_point} "
+                      "instead of 1/128 and 0")
+    return Clamp()
+
+
+def _fixed_point(node: Node):
+    """Input and result of a function that is computed with 4 integer bits."""
+    node.expect(None, 1)
+    x = node.activation(0)
+    y = node.result(x.shape)
+    if not 2.0 ** -27 <= x.scale < 1 << 34:
+        raise Refusal(f"the input's scale {x.scale} is out of range")
+    return x, y
+
+
+def _hard_swish(node: Node) -> Clamp:
+    node.expect(None, 1)
+    x = node.activation(0)
+    factor = x.scale / 128 / node.result(x.shape).scale
+    if not 2.0 ** -31 <= factor < 1 or not 2.0 ** -31 < x.scale < 1 << 14:
+        raise Refusal(f"what is large is rescaled by {128 * factor}, but only factors below 128 "
+                      "are possible")
+    return Clamp()
+
+
+def _relu(node: Node) -> Clamp:
+    node.expect(None, 1)
+    x = node.activation(0)
+    check_factor("what is positive", x.scale / node.result(x.shape).scale)
+    return Clamp()
+
+
+def _bounded(node: Node) -> Clamp:
+    node.expect(None, 1)
+    x = node.activation(0)
+    same_numbers(x, node.result(x.shape))
+    check_bounds(node.kind, x.scale)
+    return Clamp()
+
+
+def _quantize(node: Node) -> Clamp:
+    """From int8 to int8; either may be an end of the model that is uint8."""
+    node.expect(None, 1)
+    x, y = node.inputs[0], node.outputs[0]
+    if x is not None and {x.dtype, y.dtype} != {"int8"}:
+        raise Refusal(f"from {x.dtype} to {y.dtype} it is not supported: {ENDS}")
+    node = replace(node, inputs=(x and replace(x, unsigned=False),),
+                   outputs=(replace(y, unsigned=False),))
+    x = node.activation(0)
+    check_factor("each number", x.scale / node.result(x.shape).scale)
+    return Clamp()
+
+
+def _dequantize(node: Node) -> Attributes:
+    raise Refusal(ENDS)
+
+
+def _leaky_relu(node: Node) -> LeakyRelu:
+    node.expect(tflite.LeakyReluOptions, 1)
+    x = node.activation(0)
+    y, alpha = node.result(x.shape), node.option("Alpha")
+    if not alpha >= 0:
+        raise Refusal(f"alpha is {alpha}, but only factors from 0 on are possible")
+    check_factor("what is positive", x.scale / y.scale)
+    check_factor("what is negative", x.scale * alpha / y.scale)
+    return LeakyRelu(alpha=alpha)
+
+
+def _same_bytes(graph: Graph, operator: Operator) -> bool:
+    """Whether a QUANTIZE leads to the scale that it comes from."""
+    x, y = graph.activation(operator), graph.result(operator)
+    return (x.scales, x.zero_point) == (y.scales, y.zero_point) and (
+        operator.attributes.range in {None, (-128, 127)})
+
+
+def _writer(graph: Graph, operator: Operator):
+    return "NONE", {}
+
+
+def _activation(kind: str, tflm: golden.Golden, convert: Callable[[Node], Attributes], **more):
+    """The record of a function of one number, whose name is that of TensorFlow Lite."""
+    golden_models = {"tflm": tflm} | (
+        {"float32": more.pop("in_float32")} if "in_float32" in more else {})
+    fields = {"attributes": Clamp, "writer": _writer, **more}
+    return OperatorRecord(
+        kind=kind, shape=golden.result_like, golden=golden_models, lower=function, unit="addition",
+        channels=Channels.SAME, locality=Locality.ELEMENT,
+        tflite={kind: convert, **fields.pop("also", {})}, **fields)
+
+
+def _in_float32(function_: golden.Golden, *names: str) -> golden.Golden:
+    return golden.mapped(function_, golden.requantised, *names)
+
+
+register(
+    _activation("LOGISTIC", golden.of_input(pointwise.logistic), _logistic, version=2,
+                in_float32=_in_float32(float32.logistic),
+                onnx={"Sigmoid": qdq.lookup("LOGISTIC")},
+                qlinear={"QLinearSigmoid": qlinear.lookup("LOGISTIC")}),
+    _activation("TANH", golden.of_input(pointwise.tanh), _tanh),
+    _activation("HARD_SWISH", golden.between_scales(pointwise.hard_swish), _hard_swish),
+    _activation("RELU", golden.between_scales(pointwise.relu), _relu),
+    _activation("RELU6", golden.of_input(partial(pointwise.clamp, activation="RELU6")), _bounded),
+    _activation("RELU_N1_TO_1",
+                golden.of_input(partial(pointwise.clamp, activation="RELU_N1_TO_1")), _bounded),
+    _activation("LEAKY_RELU", golden.between_scales(pointwise.leaky_relu, "alpha"), _leaky_relu,
+                attributes=LeakyRelu, version=2,
+                in_float32=_in_float32(float32.leaky_relu, "alpha"),
+                onnx={"LeakyRelu": qdq.lookup("LEAKY_RELU", ("alpha", 0.01))},
+                qlinear={"QLinearLeakyRelu": qlinear.lookup("LEAKY_RELU", ("alpha", 0.01))},
+                writer=lambda graph, operator: ("LeakyReluOptions", {
+                    "alpha": operator.attributes.alpha})),
+    _activation("QUANTIZE", golden.between_scales(pointwise.requantise), _quantize,
+                in_float32=_in_float32(float32.requantise), same_bytes=_same_bytes,
+                also={"DEQUANTIZE": _dequantize},
+                onnx={"QuantizeLinear": qdq.quantize, "DequantizeLinear": qdq.dequantize,
+                      "Relu": shape_ops.clamp, "Clip": shape_ops.clamp}),
+)

@@ -1,0 +1,117 @@
+"""Tensors side by side along their channels."""
+
+import numpy as np
+import tflite
+
+from systolith.compiler.lowering.concat_reshape import concatenate
+from systolith.frontends.onnx import qdq, qlinear, shape_ops
+from systolith.frontends.onnx.builder import Quantisation
+from systolith.frontends.onnx.node import Node as OnnxNode
+from systolith.frontends.onnx.pointwise import requantise
+from systolith.frontends.onnx.values import Activation, Constant, in_order
+from systolith.frontends.onnx.values import Refusal as OnnxRefusal
+from systolith.frontends.tflite.node import Node, Refusal, same_numbers
+from systolith.graph import golden
+from systolith.graph.attributes import Attributes
+from systolith.graph.ir import Graph, Operator
+from systolith.graph.record import Channels, Locality, OperatorRecord, Placement, register
+
+__all__: list[str] = []
+
+#: Operands at the least and at the most, as the reference has it.
+PARTS = 2, 10
+
+
+def _golden(graph: Graph, operator: Operator, *parts: np.ndarray) -> np.ndarray:
+    return np.concatenate(parts, axis=-1)
+
+
+def _shape(graph: Graph, operator: Operator) -> tuple[int, ...]:
+    shapes = [graph.tensors[index].shape for index in operator.activations]
+    if len({shape[:-1] for shape in shapes}) > 1:
+        raise ValueError("they differ in more than channels")
+    return *shapes[0][:-1], sum(shape[-1] for shape in shapes)
+
+
+def _convert(node: Node) -> Attributes:
+    node.expect(tflite.ConcatenationOptions, *PARTS)
+    parts = [node.activation(position) for position in range(len(node.inputs))]
+    *rest, _ = shape = parts[0].shape
+    axis = node.option("Axis")
+    if not rest or axis not in {-1, len(rest)}:
+        raise Refusal(f"it goes along axis {axis} of {shape}; only channels, the last of several "
+                      "axes, are possible")
+    if any(part.shape[:-1] != shape[:-1] for part in parts):
+        raise Refusal(f"the shapes {', '.join(str(part.shape) for part in parts)} differ in more "
+                      "than channels")
+    y = node.result((*rest, sum(part.shape[-1] for part in parts)))
+    for part in parts:
+        same_numbers(part, y)
+    if (activation := node.fused()) != "NONE":
+        raise Refusal(f"the fused activation {activation} is not possible here")
+    return Attributes()
+
+
+def _append(node: OnnxNode, parts: list[Activation], axis: int, scale: float, zero_point: int,
+            unsigned: bool) -> Activation:
+    """``parts`` side by side along ``axis``, each in the scale of the result."""
+    builder, shape = node.builder, parts[0].shape
+    if any(len(part.shape) != len(shape) or part.shape[:axis] != shape[:axis]
+           or part.shape[axis + 1:] != shape[axis + 1:] for part in parts):
+        raise OnnxRefusal(f"the shapes {', '.join(str(part.shape) for part in parts)} differ in "
+                          f"more than axis {axis}")
+    if not PARTS[0] <= len(parts) <= PARTS[1]:
+        raise OnnxRefusal(f"it has {len(parts)} operands; only 2 to 10 are possible")
+    tensors = []
+    for part in parts:
+        if not np.array_equal(part.order, in_order(part.shape, axis)):
+            raise OnnxRefusal(f"it goes along axis {axis} of {shape}; only channels, (n, c, h, w) "
+                              "or the last of two axes, are possible")
+        part = requantise(node, part, scale, zero_point, unsigned)
+        moved = (*part.shape[:axis], *part.shape[axis + 1:], part.shape[axis])
+        tensors.append(builder.reshape(part.tensor, moved if len(shape) != 3 or axis != 1 else (
+            moved[0], 1, *moved[1:])))
+    width = sum(part.shape[axis] for part in parts)
+    inner = builder.tensors[tensors[0]].shape[:-1]
+    tensor = builder.append("CONCATENATION", tensors, node.outputs[0], (*inner, width), unsigned,
+                            Quantisation(scale, zero_point))
+    return builder.result(tensor, (*shape[:axis], width, *shape[axis + 1:]), axis)
+
+
+def _of_any(node: OnnxNode):
+    """Of constants, of dequantised activations, or of integers in one scale."""
+    values = node.inputs
+    if values and all(isinstance(value, Constant) for value in values):
+        return Constant(np.concatenate([value.array for value in values], node.axis(
+            values[0].array.ndim)))
+    real = isinstance(node.operand(0), Activation) and node.operand(0).real
+    parts = [shape_ops.unbounded(node, position) for position in range(len(values))]
+    if any(part.real != real for part in parts):
+        raise OnnxRefusal("some of its operands are dequantised and some are not")
+    axis = node.axis(len(parts[0].shape))
+    if real:
+        return qdq.pending(node, parts, _append, axis)
+    known = {(q.scale, q.zero_point, draft.unsigned) for part in parts
+             for draft in [node.builder.tensors[part.tensor]] for q in [draft.quantisation]}
+    if len(known) > 1 or None in next(iter(known)):
+        raise OnnxRefusal("its operands are integers of different, or of unknown scales")
+    return _append(node, parts, axis, *known.pop())
+
+
+def _of_integers(node: OnnxNode) -> Activation:
+    """The result's scale and zero point come first, then three operands for each part."""
+    if len(node.inputs) < 5 or (len(node.inputs) - 2) % 3 or len(node.outputs) != 1:
+        raise OnnxRefusal(f"it has {len(node.inputs)} inputs and {len(node.outputs)} outputs")
+    parts = [qlinear.quantised(node, position)[0] for position in range(2, len(node.inputs), 3)]
+    return _append(node, parts, node.axis(len(parts[0].shape)),
+                   *qlinear.quantisation_of(node, 0, "output's"))
+
+
+register(OperatorRecord(
+    kind="CONCATENATION", variadic=PARTS, shape=_shape, complaint=golden.same_numbers,
+    golden=dict.fromkeys(("tflm", "float32"), _golden), lower=concatenate, unit="pooling",
+    channels=Channels.JOINED, locality=Locality.LINE, placement=Placement.JOINED,
+    tflite={"CONCATENATION": _convert}, onnx={"Concat": _of_any},
+    qlinear={"QLinearConcat": _of_integers},
+    writer=lambda graph, operator: ("ConcatenationOptions", {
+        "axis": len(graph.result(operator).shape) - 1}), version=2))

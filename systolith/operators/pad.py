@@ -1,0 +1,112 @@
+"""Padding with zero points."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import tflite
+
+from sim.golden import operators
+from systolith.compiler.lowering.pooling import pad
+from systolith.frontends.onnx import shape_ops
+from systolith.frontends.onnx.node import LARGEST, single
+from systolith.frontends.onnx.node import Node as OnnxNode
+from systolith.frontends.onnx.values import Activation, Weights
+from systolith.frontends.onnx.values import Refusal as OnnxRefusal
+from systolith.frontends.tflite import node as tflite_node
+from systolith.frontends.tflite.node import Node, Refusal, constant, same_numbers
+from systolith.graph import golden
+from systolith.graph.attributes import Pad
+from systolith.graph.ir import Graph, Operator
+from systolith.graph.record import Channels, OperatorRecord, Role, register
+
+__all__: list[str] = []
+
+#: Most elements of a result.
+MOST_ELEMENTS = 1 << 22
+
+
+def _golden(graph: Graph, operator: Operator, x: np.ndarray) -> np.ndarray:
+    return operators.pad(x, operator.attributes.padding, graph.result(operator).zero_point)
+
+
+def _shape(graph: Graph, operator: Operator) -> tuple[int, ...]:
+    x = graph.activation(operator).shape
+    return tuple(size + sum(pair) for size, pair in zip(x, operator.attributes.padding,
+                                                        strict=True))
+
+
+def _channels(graph: Graph, operator: Operator) -> Channels:
+    return Channels.ALL if any(operator.attributes.padding[-1]) else Channels.SAME
+
+
+def _convert(node: Node) -> Pad:
+    node.expect(tflite.PadOptions, 2)
+    x, pads = node.activation(0), constant(node.inputs[1], "paddings", "int32")
+    if pads.shape != (len(x.shape), 2):
+        raise Refusal(f"the paddings have the shape {pads.shape} instead of {(len(x.shape), 2)}")
+    padding = tuple(map(tuple, pads.data.tolist()))
+    most = tflite_node.LARGEST
+    if not all(0 <= value <= most for pair in padding for value in pair) or any(padding[0]):
+        raise Refusal(f"the paddings {padding} are not between 0 and {most}, or pad the batch")
+    same_numbers(x, node.result(tuple(size + sum(pair) for size, pair in zip(
+        x.shape, padding, strict=True))))
+    return Pad(padding=padding)
+
+
+def _fill(node: OnnxNode, real: bool):
+    """The number that a Pad puts in, which may be quantised as whatever else is."""
+    fill = node.operand(2)
+    match fill:
+        case None:
+            return np.float32(0) if real else np.int64(0)
+        case Weights() if real:
+            return single((fill.array.astype(np.float32) - fill.zero_points) * fill.scales, "fill")
+    return single(node.constant(2, "fill"), "fill")
+
+
+def _of_onnx(node: OnnxNode) -> Activation:
+    x = shape_ops.bounded(node)
+    if node.attribute("mode", "STRING", "constant") != "constant":
+        raise OnnxRefusal("only padding with a constant is possible")
+    if node.version < 11:
+        node.expect(1)
+        pads, value = node.integers("pads"), np.float32(node.number("value", 0.0))
+    else:
+        node.expect(2, 4)
+        pads = tuple(node.constant(1, "paddings").ravel().tolist())
+        value = _fill(node, x.real)
+    rank = len(x.shape)
+    if node.operand(3) is not None:
+        raise OnnxRefusal("padding of some axes is not possible: give paddings for all")
+    if len(pads) != 2 * rank or not all(0 <= pad <= LARGEST for pad in pads):
+        raise OnnxRefusal(f"the paddings {pads} are not {2 * rank} numbers between 0 and {LARGEST}")
+    pairs = tuple(zip(pads[:rank], pads[rank:], strict=True))
+    if any(map(any, pairs[:2])):
+        raise OnnxRefusal(f"the paddings {pairs} pad images or channels; only lines and pixels are "
+                          "possible")
+    builder = node.builder
+    source = builder.image(x)
+    draft = builder.tensors[source]
+    if draft.quantisation.zero_point is None:
+        draft.quantisation.zero_point = int(value) - 128 * draft.unsigned
+    if value != (0 if x.real else draft.quantisation.zero_point + 128 * draft.unsigned):
+        raise OnnxRefusal(f"it pads with {value} instead of the zero point: only zeros are "
+                          "possible")
+    pairs = (*pairs[2:],)
+    pairs = ((0, 0), *((0, 0),) * (2 - len(pairs)), *pairs, (0, 0))
+    shape = tuple(size + sum(pair) for size, pair in zip(draft.shape, pairs, strict=True))
+    if math.prod(shape) > MOST_ELEMENTS:
+        raise OnnxRefusal(f"its result of shape {shape} is too large")
+    tensor = builder.append("PAD", [source], node.outputs[0], shape, draft.unsigned,
+                            draft.quantisation, padding=pairs)
+    file_shape = (shape[0], shape[3], *shape[1:3][4 - rank:])
+    return replace(builder.result(tensor, file_shape), real=x.real)
+
+
+register(OperatorRecord(
+    kind="PAD", operands=(Role.ACTIVATION, Role.CONSTANT), optional=1, attributes=Pad, shape=_shape,
+    complaint=golden.same_numbers, golden=dict.fromkeys(("tflm", "float32"), _golden), lower=pad,
+    unit="pooling", channels=_channels, fills=lambda graph, operator: True,
+    tflite={"PAD": _convert}, onnx={"Pad": _of_onnx}, writer=lambda graph,
+    operator: ("PadOptions", {}), version=2))
