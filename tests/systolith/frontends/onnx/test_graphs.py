@@ -73,13 +73,12 @@ def operator_graph(kind, rng):
     """A random operator as an .onnx file would have it; its golden model is tried on its own."""
     graph = MAKERS[kind](rng)
     operator, = graph.operators
-    kept = {key: value for key, value in operator.attributes.items()
-            if key not in {"activation", "beta"}}
+    changed = {}
     low, high = sorted(rng.integers(-128, 128, 2).tolist()) if rng.random() < 0.3 else (-128, 127)
     if kind == "average pool":
-        kept["count_padding"] = bool(rng.integers(2))
+        changed["count_padding"] = bool(rng.integers(2))
     if kind not in COPYING:
-        kept["range"] = low, high
+        changed |= {"range": (low, high), "activation": "NONE"}
     unsigned = bool(rng.integers(2))
     tensors = [replace(each, unsigned=unsigned) if each.data is None else each
                for each in graph.tensors]
@@ -87,7 +86,8 @@ def operator_graph(kind, rng):
         for index, shift in ((0, 5), (-1, 5 + int(rng.integers(0, 2)))):
             tensors[index] = replace(tensors[index], scales=(2.0 ** -shift,))
     return replace(graph, tensors=tuple(tensors), rounding="float32",
-                   operators=(replace(operator, attributes=kept),))
+                   operators=(replace(operator, attributes=replace(
+                       operator.attributes, **changed)),))
 
 
 def operators(kind, build, seeds):

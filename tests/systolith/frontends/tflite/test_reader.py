@@ -213,8 +213,8 @@ def too_many_scales(altered):
     altered.tensors[3].quantization.scale = np.ones((1 << 20) + 81, np.float32)
 
 
-@says("the model is not valid:\n  it has no inputs\n  operator 0 (CONV_2D) reads tensor 0 (image), which "
-      "nothing has computed yet")
+@says("the model is not valid:\n  it has no inputs\n"
+      "  operator 0 (CONV_2D) reads tensor 0 (image), which nothing has computed yet")
 def no_inputs(altered):
     altered.graph.inputs = np.zeros(0, np.int32)
 
@@ -288,8 +288,9 @@ def cycle(altered):
     altered.operators[ADD].inputs[0] = altered.operators[ADD].outputs[0]
 
 
-@says("the model is not valid:\n  operator 3 (CONV_2D) computes tensor 9 (2_depthwise_conv_2d), which is "
-      "there already\n  operator 4 (ADD) reads tensor 12 (3_conv_2d), which nothing has computed yet")
+@says("the model is not valid:\n"
+      "  operator 3 (CONV_2D) computes tensor 9 (2_depthwise_conv_2d), which is there already\n"
+      "  operator 4 (ADD) reads tensor 12 (3_conv_2d), which nothing has computed yet")
 def computed_twice(altered):
     altered.operators[POINTWISE].outputs[0] = 9
     altered.operators[POINTWISE].inputs[0] = 6
