@@ -40,21 +40,23 @@ def _named(graph: "Graph", index: int) -> str:
 def _operand(graph: "Graph", index: int) -> str:
     if index < 0:
         return "none"
-    constant = graph.tensors[index].data is not None
-    return f"const {_described(graph, index)}" if constant else f"%{index}"
+    if graph.tensors[index].data is None:
+        return f"%{index}"
+    return f"const %{index}: {_type(graph.tensors[index])}"
 
 
 def _described(graph: "Graph", index: int) -> str:
     tensor = graph.tensors[index]
-    shape = ", ".join(map(str, tensor.shape))
-    return f"{_named(graph, index)}: {tensor.dtype}[{shape}]{_scale(tensor)}"
+    return f"{_named(graph, index)}: {_type(tensor)}{_scale(tensor)}"
+
+
+def _type(tensor: "Tensor") -> str:
+    return f"{tensor.dtype}[{', '.join(map(str, tensor.shape))}]"
 
 
 def _scale(tensor: "Tensor") -> str:
     if not tensor.scales:
         return ""
-    if len(tensor.scales) > 1:
-        return f" * {len(tensor.scales)} scales of axis {tensor.axis}"
     return f" * {tensor.scales[0]:.6g}" + (f" @ {tensor.zero_point}" if tensor.zero_point else "")
 
 

@@ -105,6 +105,11 @@ class Program:
                 for before, layer in pairwise(self.layers) if before.kind == Kind.TABLE}
 
     @property
+    def segments(self):
+        """Steps that run on the accelerator."""
+        return tuple(step for step in self.steps if isinstance(step, Segment))
+
+    @property
     def rest(self):
         """Operators that are left to the host."""
         return tuple(step for step in self.steps if not isinstance(step, Segment))

@@ -233,8 +233,8 @@ def test_transposed_convolutions_multiply_no_zeros(seed):
     graph = grown.graph()
     program = runs(graph)
     for op in graph.operators:
-        x, weights, _ = graph.layer(op)
-        y, stride = graph.result(op), op.attributes["stride"]
+        weights = graph.weights(op)
+        y, stride = graph.result(op), op.attributes.stride
         taps = weights.data.size // np.prod(stride)
         macs = sum(layer.macs for layer in program.layers if layer.operator.index == op.index)
         # Each output meets the taps of one phase, about as many as there are in a stride.
@@ -311,8 +311,8 @@ def test_images_that_are_too_many_or_too_few():
 
 
 def wide(kernel):
-    grown = Grown(30, 30, 2)
-    grown.weighted("CONV_2D", (3, *kernel, 2), 0, (1, 31 - kernel[0], 31 - kernel[1], 3), **NONE)
+    grown = Grown(40, 40, 2)
+    grown.weighted("CONV_2D", (3, *kernel, 2), 0, (1, 41 - kernel[0], 41 - kernel[1], 3), **NONE)
     return grown.graph()
 
 

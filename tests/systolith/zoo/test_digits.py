@@ -217,7 +217,7 @@ def test_network_is_quantised_as_tensorflow_lite_does(graph):
             assert (x.scale, x.zero_point) == (y.scale, y.zero_point)
         if operator.kind == "SOFTMAX":
             assert (y.scale, y.zero_point) == (1 / 256, -128)
-        if operator.attributes.get("activation") == "RELU":
+        if getattr(operator.attributes, "activation", "NONE") == "RELU":
             assert y.zero_point == -128
 
 
@@ -244,13 +244,13 @@ def test_operators(graph):
         "FULLY_CONNECTED", "SOFTMAX"]
     strided = graph.operators[1]
     assert graph.operand(strided, 1).shape == (32, 3, 3, 16)
-    assert strided.attributes["stride"] == (2, 2)
-    assert strided.attributes["padding"] == ((0, 1), (0, 1))  # asymmetric
+    assert strided.attributes.stride == (2, 2)
+    assert strided.attributes.padding == ((0, 1), (0, 1))  # asymmetric
     assert graph.operand(graph.operators[2], 1).shape == (1, 3, 3, 32)
     residual = graph.operators[4]
     assert graph.operand(residual, 0).shape == graph.operand(residual, 1).shape
     assert set(residual.inputs) == {graph.operators[3].outputs[0], strided.outputs[0]}
-    assert graph.operators[5].attributes["kernel"] == (4, 4)
+    assert graph.operators[5].attributes.kernel == (4, 4)
     assert graph.tensors[graph.inputs[0]].shape == (1, 8, 8, 1)
     assert graph.tensors[graph.outputs[0]].shape == (1, 10)
 

@@ -14,8 +14,7 @@ def graph_of(kind, *ends, unsigned=False, **attributes):
     tensors = tuple(Tensor(name="", shape=(1, 1, 1, 1), scales=(float(np.float32(scale)),),
                            zero_point=int(zero), unsigned=unsigned) for scale, zero in ends)
     operator = make_operator(kind=kind, inputs=tuple(range(len(ends) - 1)),
-                             outputs=(len(ends) - 1,),
-                        attributes=attributes)
+                             outputs=(len(ends) - 1,), attributes=attributes)
     return Graph(tensors=tensors, operators=(operator,), inputs=(0,), outputs=(len(ends) - 1,),
                  rounding="float32"), operator
 
@@ -52,7 +51,8 @@ def test_sums_out_of_reach_are_left_to_the_host():
 
 
 def window(scale, zero_point, y, count_padding=False):
-    return graph_of("AVERAGE_POOL_2D", (scale, zero_point), y, kernel=(2, 3),
+    return graph_of("AVERAGE_POOL_2D", (scale, zero_point), y, kernel=(2, 3), stride=(1, 1),
+                    padding=((0, 0), (0, 0)),
                     count_padding=count_padding)
 
 

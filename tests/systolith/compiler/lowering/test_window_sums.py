@@ -117,8 +117,8 @@ def test_sums_that_take_a_cycle_less(bias, narrow, bits):
         shape=ConvShape(height=1, width=1, channels=1), weights=np.ones((1, 1, 1, 1), np.int8),
         bias=np.array([bias]), multiplier=np.array([1 << 30]), shift=np.array([0]),
         input_zero_point=0, zero_point=0)
-    assert layer.narrow(planning_core(up5k_build())) == narrow
-    assert layer.narrow(planning_core(small_build(4, 4))) == 0
+    assert layer.short_acc(planning_core(up5k_build())) == narrow
+    assert layer.short_acc(planning_core(small_build(4, 4))) == 0
     assert layer.sum_bits == bits
 
 

@@ -82,8 +82,8 @@ def test_rounding_of_float32():
         rng = np.random.default_rng([31, seed])
         graph = residual(rng)
         graph = replace(graph, rounding="float32", operators=tuple(
-            replace(op, attributes={name: value for name, value in op.attributes.items()
-                                    if name != "activation"} | {"range": graph.clamp(op)})
+            replace(op, attributes=replace(op.attributes, activation="NONE",
+                                           range=graph.clamp(op)))
             for op in graph.operators))
         count += len(sums(exact("4x4 both", graph, rng)))
     assert count > 5

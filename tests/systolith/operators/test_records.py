@@ -1,0 +1,165 @@
+# amaranth: UnusedElaboratable=no
+"""Records of operators: all that there are, none, and one of somebody else's."""
+
+from dataclasses import replace
+
+import flatbuffers
+import numpy as np
+import pytest
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+from systolith import Session
+from systolith.compiler import compile_graph
+from systolith.compiler.estimate import check
+from systolith.compiler.fitting import small_build
+from systolith.compiler.passes import PASSES, optimise
+from systolith.frontends.tflite import read_tflite
+from systolith.frontends.tflite.writer import write_tflite
+from systolith.graph.interpreter import run_graph, run_operator
+from systolith.graph.ir import ModelError, Operator, Tensor
+from systolith.graph.record import OperatorRecord, Role, UnknownOperator, records, register
+from systolith.graph.verify import GraphError
+from systolith.zoo.random import MAKERS, Chain, int8
+from tests.support.reverse_channels import RECORD
+
+#: Records of other packages, tests' own among them.
+OURS = {kind: record for kind, record in records().items() if record is not RECORD}
+
+
+def test_every_kind_is_tried_at_random():
+    """A kind without a maker of random operators would be believed without a test."""
+    made = {maker(np.random.default_rng(0)).operators[0].kind for maker in MAKERS.values()}
+    assert set(OURS) - made == {"LOCAL_RESPONSE_NORMALIZATION", "RELU_N1_TO_1"}
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_records_are_complete(kind):
+    record = OURS[kind]
+    assert record.kind == kind and record.golden.keys() <= {"tflm", "float32"} and record.golden
+    assert record.tflite or record.onnx or record.qlinear
+    assert record.writer or "tflm" not in record.golden
+    assert Role.ACTIVATION in record.operands
+    assert not record.weighted or record.position(Role.BIAS) is not None
+    assert record.lower or record.unit is None
+    assert not record.clamps or hasattr(record.attributes(**{
+        name: ((0, 0), (0, 0)) for name in record.attributes.__dataclass_fields__}), "range")
+
+
+def test_a_kind_has_one_record():
+    with pytest.raises(ValueError, match="^there is a record of operators of kind ADD already$"):
+        register(OperatorRecord(kind="ADD", shape=OURS["ADD"].shape))
+    register(OURS["ADD"])  # the same one does no harm
+
+
+def renamed():
+    """A network whose sum is of a kind that nobody knows."""
+    grown = Chain(np.random.default_rng(3))
+    grown.conv()
+    first = grown.last
+    grown.conv()
+    shape = grown.tensors[first].shape
+    grown.append("ADD", [first, first], shape, grown.x.scale * 2, activation="NONE")
+    graph = grown.graph()
+    return replace(graph, operators=tuple(
+        replace(op, kind="PLUS") if op.kind == "ADD" else op for op in graph.operators))
+
+
+UNKNOWN = r"there is no record of operators of kind PLUS: register one"
+
+
+@pytest.mark.parametrize("change", PASSES)
+def test_no_pass_guesses(change):
+    """Each refuses the kind, or leaves the operator and its operands as they were."""
+    graph = renamed()
+    try:
+        after = change(graph)
+    except UnknownOperator as error:
+        assert UNKNOWN in str(error)
+    else:
+        assert after.operators[-1] == graph.operators[-1]
+        assert all(after.tensors[index] == graph.tensors[index]
+                   for index in graph.operators[-1].inputs)
+
+
+@pytest.mark.parametrize("use", [
+    optimise, lambda graph: compile_graph(graph, small_build(4, 4)),
+    lambda graph: check(graph, small_build(4, 4)), lambda graph: Session(graph, small_build(4, 4)),
+])
+def test_an_unknown_kind_is_an_error(use):
+    with pytest.raises(GraphError, match=UNKNOWN):
+        use(renamed())
+
+
+def test_the_interpreter_knows_no_unknown_kind():
+    graph = renamed()
+    with pytest.raises(UnknownOperator, match=UNKNOWN):
+        run_graph(graph, int8(np.random.default_rng(0), graph.tensors[graph.inputs[0]].shape))
+    tanh = replace(graph, rounding="float32")
+    with pytest.raises(UnknownOperator, match=r"^operator 0 \(TANH\) has no golden model of the "
+                                              "rounding float32$"):
+        run_operator(tanh, Operator(kind="TANH", inputs=(0,), outputs=(1,)), {})
+
+
+def with_reversed_channels():
+    """A convolution, the operator of :mod:`tests.support.reverse_channels`, another one."""
+    grown = Chain(np.random.default_rng(8))
+    grown.conv()
+    x = grown.x
+    grown.tensors.append(replace(x, name="reversed"))
+    grown.operators.append(Operator(kind=RECORD.kind, inputs=(grown.last,),
+                                    outputs=(len(grown.tensors) - 1,),
+                                    index=len(grown.operators)))
+    grown.last = len(grown.tensors) - 1
+    grown.conv()
+    return grown.graph()
+
+
+def test_an_operator_of_somebody_else_runs():
+    """It is registered by a file that is no part of the project, and runs where that says."""
+    graph, build = with_reversed_channels(), small_build(4, 4)
+    x = int8(np.random.default_rng(9), (2, *graph.tensors[graph.inputs[0]].shape[1:]))
+    session = Session(graph, build)
+    want = run_graph(graph, x)
+    np.testing.assert_array_equal(session.run(x), want[graph.outputs[0]])
+    middle = graph.operators[1]
+    np.testing.assert_array_equal(want[middle.outputs[0]], want[middle.inputs[0]][..., ::-1])
+    assert [op.kind for op in session.program.rest] == [RECORD.kind]
+    assert [each.where for each in check(graph, build).operators] == [
+        "accelerator", "host", "accelerator"]
+
+
+def test_an_operator_of_somebody_else_is_read():
+    graph = with_reversed_channels()
+    middle = graph.operators[1]
+    # The file has it as a custom operator: a POOL of the same operands lends it its place.
+    stand_in = replace(middle, kind="RELU", attributes=records()["RELU"].attributes())
+    data = write_tflite(replace(graph, operators=(graph.operators[0], stand_in,
+                                                  *graph.operators[2:])))
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+    for code in model.operatorCodes:
+        if code.builtinCode == schema.BuiltinOperator.RELU:
+            code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+            code.customCode = b"ReverseChannels"
+    builder = flatbuffers.Builder(1 << 12)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    read = read_tflite(bytes(builder.Output()))
+    assert [op.kind for op in read.operators][1] == RECORD.kind
+    for code in model.operatorCodes:
+        if code.customCode:
+            code.customCode = b"TurnChannels"
+    builder = flatbuffers.Builder(1 << 12)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    with pytest.raises(ModelError, match="CUSTOM TurnChannels"):
+        read_tflite(bytes(builder.Output()))
+
+
+def test_constants_may_be_activations():
+    """An operand that a pass found to be a constant is what the golden model takes."""
+    x = Tensor(name="x", shape=(1, 4), scales=(0.1,))
+    constant = replace(x, name="c", data=np.arange(4, dtype=np.int8)[None])
+    graph = replace(renamed(), tensors=(x, constant, replace(x, name="y")), inputs=(0,),
+                    outputs=(2,), operators=(Operator(
+                        kind="ADD", inputs=(0, 1), outputs=(2,),
+                        attributes=records()["ADD"].attributes()),))
+    given = np.ones((3, 4), np.int8)
+    np.testing.assert_array_equal(run_graph(graph, given)[2], given + np.arange(4))
