@@ -3,8 +3,9 @@
 import numpy as np
 
 from sim.golden.softmax import exponentials
-from systolith.frontends.model_file import format_of, reference_of
+from systolith.frontends.model_file import format_of
 from systolith.graph.interpreter import run_graph
+from systolith.references.load import reference_of
 from systolith.references.tflm import TflmError
 
 __all__ = ["RUNTIMES", "Comparison"]

@@ -5,8 +5,9 @@ import pytest
 from onnx import helper, numpy_helper
 from onnx.helper import make_tensor_value_info
 
-from systolith.frontends.model_file import read_model, reference_of
+from systolith.frontends.model_file import read_model
 from systolith.graph.ir import ModelError
+from systolith.references.load import reference_of
 from systolith.references.onnxruntime import OnnxReference
 from systolith.references.tflm import Reference
 from systolith.zoo.digits import model_bytes
