@@ -76,7 +76,7 @@ def test_tables_of_sums_come_from_sdram():
     for seed in range(8):
         rng = np.random.default_rng([31, seed])
         graph = residual(rng)
-        joined += len(compile_graph(graph, SMALL).joined)
+        joined += len(compile_graph(graph, SMALL).fused_into)
         check(device, graph, int8(rng, graph.tensors[graph.inputs[0]].shape), within=200)
     assert joined > 3
 

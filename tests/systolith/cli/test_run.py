@@ -69,8 +69,8 @@ def test_layers_of_what_really_runs(tmp_path):
     graphs = (residual(np.random.default_rng([3, seed])) for seed in range(100))
     graph, program = next(
         (graph, program) for graph in graphs
-        if (program := compile_graph(graph, small_build(4, 4), double_buffered=True)).joined)
-    (total, convolution), *_ = program.joined.items()
+        if (program := compile_graph(graph, small_build(4, 4), double_buffered=True)).fused_into)
+    (total, convolution), *_ = program.fused_into.items()
     path = tmp_path / "sum.tflite"
     path.write_bytes(write_tflite(graph))
     result, text = run(path, "--layers")
