@@ -53,7 +53,7 @@ BANNED = [
     text(r"\bways? (in which|that) (a|the|each) layers?\b|\bfastest way\b|\bways? a layer\b",
          "mapping"),
     name(r"\bways?\b", "mapping"),
-    text(r"\bhost/[a-z]|(?<![.\w])host\.[a-z_]", "systolith, and the room in it"),
+    text(r"\bhost/[a-z]|(?<![.\w])host\.[a-z_]", "systolith, and the subpackage"),
     text(r"\bwords (a|per) second\b|\bwords through\b|\bDS-CNN, words\b|\| words \|",
          "keywords, of what DS-CNN recognises"),
     text(r"`serial`|\bserial=", "shared_agu"),
