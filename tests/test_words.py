@@ -68,7 +68,7 @@ BANNED = [
     text(r"`longest`", "layer_timeout"),
     text(r"\bmodel of cycles\b", "cycle model"),
     name(r"^later$", "pipeline"),
-    name(r"^places?$|\bstorage\b", "region, Region, TensorPlacement"),
+    name(r"(?-i:^Place$)|^places$|\bstorage\b", "region, Region, TensorPlacement"),
     name(r"\bstack(s|ed)\b", "can_batch, batched"),
     name(r"(?-i:^Ends?$)|^(ends|edges)$", "TensorInfo, io_tensors; segment_ends of segments"),
     name(r"^checks$", "CONVERTERS"),
@@ -138,13 +138,17 @@ def spaced(name):
 
 
 def public_names(module):
-    """(where, name) of what others may name: the module, what it promises, attributes and methods
-    of that, and parameters."""
+    """(where, name) of what others may name: the module, what it promises, its dataclasses, and
+    attributes, methods and parameters of these."""
     yield module.__name__, f"module {module.__name__.rpartition('.')[2]}"
-    for name in getattr(module, "__all__", ()):
+    promised = set(getattr(module, "__all__", ()))
+    for name in sorted(promised | {name for name, member in vars(module).items()
+                                   if is_dataclass(member) and not name.startswith("_")}):
         member = getattr(module, name)
-        yield f"{module.__name__}.{name}", name
-        if getattr(member, "__module__", module.__name__) == module.__name__:
+        here = getattr(member, "__module__", module.__name__) == module.__name__
+        if here or name in promised:
+            yield f"{module.__name__}.{name}", name
+        if here:
             yield from members(f"{module.__name__}.{name}", member)
 
 
