@@ -47,6 +47,17 @@ def test_files(page):
             assert (ROOT / span).exists(), span
 
 
+def test_the_map_has_every_package():
+    """Packages, and those within them down to the units of the accelerator and the compiler."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    for package in PACKAGES:
+        assert f"    {package}/ " in text
+        for init in ROOT.glob(f"{package}/**/__init__.py"):
+            parts = init.parent.relative_to(ROOT).parts
+            if len(parts) == 2 or len(parts) == 3 and parts[1] in {"accelerator", "compiler"}:
+                assert re.search(rf"\b{parts[-1]}(/|\.py)[ )]", text), "/".join(parts)
+
+
 @each_page
 def test_python_names(page):
     for span in spans(page):
