@@ -82,7 +82,7 @@ PARAMETERS = {
     "prefetch": "1 if a descriptor is loaded while the layer before it runs.",
     "stall_timeout": "Cycles without any movement after which a layer is stuck.",
     "layer_timeout": "Cycles that a layer may take.",
-    "shared_agu": "1 if one unit walks all loops over addresses.",
+    "shared_agu": "1 if all loop nests share one address-generation unit.",
     "sum_bits": "Of a sum of products.",
     "sdram_bits": "Data pins of the SDRAM in which weights lie; 0 if they lie on the chip.",
 }
