@@ -1,11 +1,18 @@
 """Results of a target beside those of the golden models and of a runtime, byte by byte."""
 
+import os
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
 import numpy as np
 
 from sim.golden.softmax import exponentials
+from sim.golden.types import Int8
 from systolith.frontends.model_file import format_of, reference_of
 from systolith.graph.interpreter import run_graph
+from systolith.graph.ir import Graph
 from systolith.references.tflm import TflmError
+from systolith.runtime.target import Run
 
 __all__ = ["RUNTIMES", "Comparison"]
 
@@ -16,6 +23,13 @@ RUNTIMES = {"tflm": ("TensorFlow Lite Micro", "tflm"), "litert": ("LiteRT", "flo
 
 #: What the exponentials of a softmax sum to where TensorFlow Lite Micro ends the process.
 FLAT = 512
+
+
+class _Reference(Protocol):
+    """A model on a runtime; some have a method ``layers`` too, which gives all results by index."""
+
+    def run(self, *inputs: Int8) -> list[Int8]:
+        """Outputs of the graph."""
 
 
 class Comparison:
@@ -36,7 +50,8 @@ class Comparison:
         Bytes that differ from the golden models, by tensor.
     """
 
-    def __init__(self, source, graph, runtime, layers):
+    def __init__(self, source: str | os.PathLike[str] | bytes | bytearray, graph: Graph,
+                 runtime: str | None, layers: bool) -> None:
         own = {"onnx": "onnxruntime", "tflite": "tflm"}[format_of(source)]
         self.runtime = runtime or own
         if self.runtime not in RUNTIMES:
@@ -50,7 +65,7 @@ class Comparison:
         self.golden = dict.fromkeys((op.outputs[0] for op in graph.operators), 0)
         self.differing = self.compared = self.largest = 0
 
-    def _load(self, source):
+    def _load(self, source: str | os.PathLike[str] | bytes | bytearray) -> _Reference:
         if self.runtime == "litert":
             from systolith.references.litert import Litert
 
@@ -59,7 +74,7 @@ class Comparison:
             _refuse_left_out(self.graph)
         return reference_of(source)
 
-    def take(self, run):
+    def take(self, run: Run) -> None:
         """Compare one :class:`~systolith.runtime.target.Run`."""
         inputs = [run.values[index] for index in self.graph.inputs]
         if self.runtime == "tflm":
@@ -79,18 +94,18 @@ class Comparison:
                 self.golden[index] += int((run.values[index] != golden[index]).sum())
 
     @property
-    def expected(self):
+    def expected(self) -> bool:
         """Whether the runtime rounds as the graph asks, so that nothing may differ."""
         return RUNTIMES[self.runtime][1] == self.graph.rounding
 
     @property
-    def failed(self):
-        return bool(sum(self.golden.values()) or (self.expected and self.differing))
+    def failed(self) -> bool:
+        return any(self.golden.values()) or (self.expected and self.differing > 0)
 
-    def verdicts(self):
+    def verdicts(self) -> Iterator[tuple[str, bool]]:
         """Sentences, and whether each is as it should be."""
         name = RUNTIMES[self.runtime][0]
-        if self.layers and sum(self.golden.values()):
+        if self.layers and any(self.golden.values()):
             yield f"{sum(self.golden.values())} bytes differ from the golden models", False
         text = f"{self.differing} of {self.compared} bytes differ from {name}"
         if self.differing and not self.expected:
@@ -99,7 +114,7 @@ class Comparison:
         yield text, not (self.expected and self.differing)
 
 
-def _refuse_left_out(graph):
+def _refuse_left_out(graph: Graph) -> None:
     """Raise :exc:`TflmError` rather than have TensorFlow Lite Micro end the process."""
     for op in graph.operators:
         if op.kind == "DEPTHWISE_CONV_2D" and -1 in op.inputs:
@@ -109,7 +124,7 @@ def _refuse_left_out(graph):
                 "it two operands instead")
 
 
-def _refuse_flat(graph, values):
+def _refuse_flat(graph: Graph, values: Mapping[int, Int8]) -> None:
     """Raise :exc:`TflmError` rather than have TensorFlow Lite Micro end the process."""
     for op in graph.operators:
         x = values.get(op.inputs[0])

@@ -16,10 +16,10 @@ from systolith.compiler.fitting import small_build
 from systolith.frontends.model_file import read_model
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Operator, Tensor
-from systolith.runtime.driver import _places
 from systolith.runtime.session import Session
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
 from systolith.runtime.target import RunError
+from systolith.runtime.transfers import addresses_of
 from systolith.zoo.digits import held_out, model_bytes
 from systolith.zoo.random import autoencoder, int8, network, with_zeros
 
@@ -109,7 +109,7 @@ def in_turns(program):
             reached[mine % 2] |= {each for each in np.asarray(value).tolist()
                                   if each >> OFFSET_BITS == Window.ACTIVATIONS}
     assert not running and number
-    inner = set().union(*(_places(place.batched(program.images)).tolist()
+    inner = set().union(*(addresses_of(place.batched(program.images)).tolist()
                           for tensor, place in program.regions.items()
                           if place == program.pong[tensor]))
     assert reached[0].isdisjoint(reached[1])
