@@ -16,9 +16,10 @@ from systolith.compiler.fitting import small_build
 from systolith.frontends.model_file import read_model
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.runtime.overlap import Pause, overlapped
 from systolith.runtime.session import Session
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
-from systolith.runtime.target import RunError
+from systolith.runtime.target import Run, RunError
 from systolith.runtime.transfers import addresses_of
 from systolith.zoo.digits import held_out, model_bytes
 from systolith.zoo.random import autoencoder, int8, network, with_zeros
@@ -114,6 +115,28 @@ def in_turns(program):
                           if place == program.pong[tensor]))
     assert reached[0].isdisjoint(reached[1])
     assert inner.isdisjoint(reached[0] | reached[1])
+
+
+def test_order_of_overlapped_runs():
+    """The next inputs are written, and the last outputs read, while one run computes."""
+    done = []
+
+    def work(number):
+        done.append(f"write {number}")
+        yield Pause.WRITTEN
+        done.append(f"go {number}")
+        yield Pause.STARTED
+        done.append(f"wait {number}")
+        yield Pause.AWAITED
+        done.append(f"read {number}")
+        if number == 1:
+            raise RunError("stopped")
+        yield Run(values={}, cycles=number)
+
+    first, second, third = overlapped(work(number) for number in range(3))
+    assert (first.cycles, str(second), third.cycles) == (0, "stopped", 2)
+    assert done == ["write 0", "go 0", "write 1", "wait 0", "go 1", "read 0", "write 2", "wait 1",
+                    "go 2", "read 1", "wait 2", "read 2"]
 
 
 @pytest.mark.parametrize("images", [1, 2, 3, 8])
