@@ -130,7 +130,8 @@ def _refuse_flat(graph: Graph, values: Mapping[int, Int8]) -> None:
         x = values.get(op.inputs[0])
         if op.kind != "SOFTMAX" or x is None:
             continue
-        *_, total = exponentials(x, scale=graph.operand(op, 0).scale, beta=op.attributes["beta"])
+        *_, total = exponentials(x, scale=graph.tensors[op.inputs[0]].scale,
+                                 beta=op.attributes["beta"])
         if total.max() >= FLAT << 19:
             raise TflmError(
                 f"operator {op.index} (SOFTMAX): of so many numbers that are nearly alike there is "

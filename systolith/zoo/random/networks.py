@@ -74,7 +74,7 @@ class Chain:
         if kind == "TRANSPOSE_CONV":
             inputs = [self.constant(np.array(result, np.int32), ()), inputs[1], start, *inputs[2:]]
         self.append(kind, inputs, result,
-                    x.scale * np.mean(scales) * reach / 100 * self.scale(0.5, 4),
+                    x.scale * float(np.mean(scales)) * reach / 100 * self.scale(0.5, 4),
                     activation=self.activation(), **attributes)
 
     def window(self, largest: int = 4,
