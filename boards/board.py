@@ -4,6 +4,8 @@ import importlib
 import pkgutil
 from dataclasses import dataclass
 
+from amaranth.build import Platform
+
 from boards.devices import device_of
 from rtl.accelerator import AcceleratorParams
 from rtl.family import family_of
@@ -73,22 +75,22 @@ class Board:
     link: str = "uart"
     sdram: SdramChip | None = None
     baud: int = 1_000_000
-    pins: tuple | None = None
+    pins: tuple[str, int, *tuple[str, ...]] | None = None
     clock: str | None = None
     led: bool = True
     pad: bool = False
     seed: int = 1
-    options: tuple = ()
+    options: tuple[str, ...] = ()
     macros: bool = False
     spread_enables: bool = False
     image_at: int | None = None
-    image_pins: tuple = ()
-    flash: tuple = ()
+    image_pins: tuple[tuple[str, str], ...] = ()
+    flash: tuple[str, ...] = ()
     volatile: bool = True
     note: str = ""
     hardware: str = "not yet run on hardware"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         device_of(self.device)
         one_of("link", self.link, ("uart", "spi"))
         if self.link == "spi" and self.pins is None:
@@ -106,11 +108,11 @@ class Board:
                              f"SDRAM, of which the board has {bits}")
 
     @property
-    def family(self):
+    def family(self) -> str:
         """``"ice40"`` or ``"ecp5"``."""
         return device_of(self.device).family
 
-    def platform_class(self):
+    def platform_class(self) -> type[Platform]:
         """The platform, for those who build.
 
         Raises :exc:`ValueError` if there is none of that name, or it is of another family.
@@ -128,7 +130,7 @@ class Board:
         return found
 
 
-def boards():
+def boards() -> dict[str, Board]:
     """Every :class:`Board` by its name: those of all files in ``boards/presets``."""
     package = importlib.import_module("boards.presets")
     modules = [importlib.import_module(f"boards.presets.{module.name}")
@@ -141,7 +143,7 @@ def boards():
     return known
 
 
-def board_of(name):
+def board_of(name: str) -> Board:
     """The :class:`Board` of that name; :exc:`ValueError` names all there are otherwise."""
     known = boards()
     return known[one_of("board", name, known)]

@@ -1,17 +1,22 @@
 """Builds of the accelerator that suit a part, for the presets of boards."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from boards.devices import device_of
 from rtl.accelerator import AcceleratorParams, weight_room
 from rtl.params import ArrayParams, products_for
 from rtl.postprocess import Requantizer
 
+if TYPE_CHECKING:
+    from boards.board import Board
+
 __all__ = ["resized", "ecp5_build", "lfe5u_25_build", "lfe5u_45_build", "lfe5u_85_build",
            "hx8k_build", "up5k_build"]
 
 
-def ecp5_build(*, rows, cols, dsps, drain_lanes, pixel_lanes=1, **params):
+def ecp5_build(*, rows: int, cols: int, dsps: int, drain_lanes: int, pixel_lanes: int = 1,
+               **params: Any) -> AcceleratorParams:
     """:class:`AcceleratorParams` with as many products as can be in the ``dsps`` that
     ``drain_lanes`` of requantisation leave."""
     products = products_for(rows, cols, 3, "ecp5", _left(dsps, drain_lanes, pixel_lanes))
@@ -19,7 +24,7 @@ def ecp5_build(*, rows, cols, dsps, drain_lanes, pixel_lanes=1, **params):
                              drain_lanes=drain_lanes, pixel_lanes=pixel_lanes, **params)
 
 
-def lfe5u_25_build(sdram_bits=0):
+def lfe5u_25_build(sdram_bits: int = 0) -> AcceleratorParams:
     """8x8 products for an LFE5U-25F, or the 12F, which is the same die. Of its 56 block RAMs 16 are
     accumulators, and 8 hold lines; 14 weights and 8 tensors, or 16 tensors and no weights, if these
     lie in SDRAM."""
@@ -30,7 +35,7 @@ def lfe5u_25_build(sdram_bits=0):
     return ecp5_build(rows=8, cols=8, dsps=28, drain_lanes=2, channels=1024, **memories)
 
 
-def lfe5u_45_build(sdram_bits=0):
+def lfe5u_45_build(sdram_bits: int = 0) -> AcceleratorParams:
     """12x8 products for an LFE5U-45F: 100 of its 108 block RAMs, 42 of them for weights; or, if
     these lie in SDRAM, more of them for tensors, parameters and layers: networks of images of
     96x96, such as MLPerf Tiny's visual wake words, and wide fully connected ones then find room."""
@@ -42,7 +47,7 @@ def lfe5u_45_build(sdram_bits=0):
     return ecp5_build(rows=12, cols=8, dsps=72, drain_lanes=2, **memories)
 
 
-def lfe5u_85_build(rows=8):
+def lfe5u_85_build(rows: int = 8) -> AcceleratorParams:
     """2 lanes of 8x16 products for an LFE5U-85F; or of more rows, which the tools place for a
     faster grade of it."""
     return ecp5_build(rows=rows, cols=16, dsps=156, drain_lanes=8, pixel_lanes=2,
@@ -50,7 +55,7 @@ def lfe5u_85_build(rows=8):
                       weight_bytes=98304, channels=1024, program_words=1024)
 
 
-def up5k_build():
+def up5k_build() -> AcceleratorParams:
     """4x4 products for an iCE40UP5K: all that a network has lies in its 128 KiB of single-port RAM;
     of its 30 block RAMs, 12 are accumulators and 8 hold lines. Convolutions sum windows; sums of
     tensors are layers of their own, which takes 285 LUTs less."""
@@ -63,7 +68,7 @@ def up5k_build():
                              layer_timeout=1 << 22)
 
 
-def hx8k_build():
+def hx8k_build() -> AcceleratorParams:
     """2x4 products in LUTs for an iCE40HX8K, which has neither multipliers nor single-port RAM: of
     its 32 block RAMs, 12 are accumulators, 4 hold lines, and 8 the 4 KiB for a whole program. That
     is room for layers, and so there is no addition of tensors. From some seeds routing comes to no
@@ -73,7 +78,8 @@ def hx8k_build():
                    addition=False)
 
 
-def resized(board, *, rows=None, cols=None, drain_lanes=None):
+def resized(board: "Board", *, rows: int | None = None, cols: int | None = None,
+            drain_lanes: int | None = None) -> AcceleratorParams:
     """The build of a :class:`~boards.board.Board` with an array of another shape, or other lanes of
     requantisation; each that is None stays."""
     params, array = board.params, board.params.array
@@ -91,6 +97,6 @@ def resized(board, *, rows=None, cols=None, drain_lanes=None):
         rows=rows, cols=cols, fir_rows=fir_rows, products=products))
 
 
-def _left(dsps, drain_lanes, pixel_lanes):
+def _left(dsps: int, drain_lanes: int, pixel_lanes: int) -> int:
     """Multipliers of an ECP5 that are left for each of the pixel lanes."""
     return max(dsps - Requantizer.LANE_DSPS * drain_lanes, 0) // pixel_lanes

@@ -36,17 +36,18 @@ class Device:
     rams: int
     sprams: int = 0
     synthesis: str
-    arguments: tuple
+    arguments: tuple[str, ...]
     frequency: int
 
 
-def _ice40(name, part, *, frequency, synthesis, arguments, **totals):
+def _ice40(name: str, part: str, *, frequency: int, synthesis: str, arguments: tuple[str, ...],
+           **totals: int) -> Device:
     return Device(name=name, part=part, family="ice40", frequency=frequency,
                   synthesis=f"synth_ice40 -device {synthesis}",
                   arguments=(*arguments, "--pcf-allow-unconstrained"), **totals)
 
 
-def _lfe5u(size, nextpnr, *, luts, dsps, rams):
+def _lfe5u(size: int, nextpnr: str, *, luts: int, dsps: int, rams: int) -> Device:
     return Device(name=f"lfe5u-{size}f", part=f"LFE5U-{size}F-6BG381C", family="ecp5",
                   luts=luts, dsps=dsps, rams=rams, synthesis="synth_ecp5 -nodsp", frequency=250,
                   arguments=(f"--{nextpnr}", "--package", "CABGA381", "--speed", "6",
@@ -66,6 +67,6 @@ DEVICES = {device.name: device for device in (
 )}
 
 
-def device_of(name):
+def device_of(name: str) -> Device:
     """The :class:`Device` of that name; :exc:`ValueError` names all there are otherwise."""
     return DEVICES[one_of("device", name, DEVICES)]

@@ -6,7 +6,7 @@ __all__ = ["FAMILIES", "family_of", "has_spram"]
 FAMILIES = ("generic", "ice40", "ecp5")
 
 
-def family_of(platform):
+def family_of(platform: object) -> str:
     """Name of the family behind ``platform``.
 
     ``platform`` is :data:`None` (generic), the name of a family, or one of Amaranth's platforms.
@@ -23,7 +23,7 @@ def family_of(platform):
     raise NotImplementedError(f"no primitives are known for {platform!r}")
 
 
-def has_spram(platform):
+def has_spram(platform: object) -> bool:
     """Whether ``platform`` has single-port RAM: iCE40 UltraPlus, and ``"ice40"`` without a part."""
     return (family_of(platform) == "ice40"
             and getattr(platform, "device", "iCE40UP").startswith("iCE40UP"))

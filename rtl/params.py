@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from rtl.mac import KINDS
 from rtl.validate import integer
 
-__all__ = ["ArrayParams", "COLS_PER_STAGE", "MAX_PIXEL_LANES", "products_for"]
+__all__ = ["ArrayParams", "COLS_PER_STAGE", "MAX_PIXEL_LANES", "Products", "products_for"]
+
+#: Kinds of products in order of preference, and how many there are of each, if not any number.
+Products = tuple[tuple[str, int | None], ...]
 
 #: Neighbouring columns that share a skew stage, and may share one DSP.
 COLS_PER_STAGE = 2
@@ -38,9 +41,9 @@ class ArrayParams:
     rows: int
     cols: int
     fir_rows: int = 0
-    products: tuple = (("generic", None),)
+    products: Products = (("generic", None),)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, low, high in (("rows", 1, 32), ("cols", 1, 32), ("fir_rows", 0, self.rows)):
             object.__setattr__(self, name, integer(name, getattr(self, name), low, high))
         for kind, count in self.products:
@@ -51,33 +54,33 @@ class ArrayParams:
         object.__setattr__(self, "_kinds", self._place())
 
     @property
-    def stages(self):
+    def stages(self) -> int:
         """Skew stages across the columns: pairs of columns, rounded up."""
         return -(-self.cols // COLS_PER_STAGE)
 
     @property
-    def vector_bytes(self):
+    def vector_bytes(self) -> int:
         """Bytes of an input vector: a tap for each row or, for the FIR, a channel a column."""
         return max(self.rows, self.cols) if self.fir_rows else self.rows
 
-    def stage_cols(self, stage):
+    def stage_cols(self, stage: int) -> int:
         """Columns in ``stage``: 2, or 1 in the last one of an odd number."""
         return min(COLS_PER_STAGE, self.cols - COLS_PER_STAGE * stage)
 
-    def kind(self, row, stage):
+    def kind(self, row: int, stage: int) -> str:
         """Name of the kind of product at ``row`` and ``stage``."""
         return self._kinds[row, stage]
 
     @property
-    def product_latency(self):
+    def product_latency(self) -> int:
         """Cycles from activation to product: the longest of the kinds in use."""
         return max(KINDS[kind].min_latency for kind in self._kinds.values())
 
-    def sum_width(self, row):
+    def sum_width(self, row: int) -> int:
         """Bits of the signed sum of the products of rows 0 to ``row``, exact for any int8."""
         return ((row + 1) << 14).bit_length() + 1
 
-    def _place(self):
+    def _place(self) -> dict[tuple[int, int], str]:
         # From the bottom up, so that kinds whose cols share an activation, which a FIR row cannot
         # use, meet the rows that can take them first.
         cells = [(row, stage) for row in reversed(range(self.rows)) for stage in range(self.stages)]
@@ -99,7 +102,7 @@ class ArrayParams:
         return kinds
 
 
-def products_for(rows, cols, fir_rows, family, multipliers):
+def products_for(rows: int, cols: int, fir_rows: int, family: str, multipliers: int) -> Products:
     """``products`` of :class:`ArrayParams` with as many as possible in ``multipliers`` DSPs."""
     if family == "generic":
         return (("generic", None),)

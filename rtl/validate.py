@@ -1,11 +1,15 @@
 """Checks of constructor parameters, shared by every unit."""
 
 import operator
+from collections.abc import Collection
+from typing import SupportsIndex, TypeVar
 
 __all__ = ["integer", "one_of"]
 
+T = TypeVar("T")
 
-def integer(name, value, low, high):
+
+def integer(name: str, value: SupportsIndex, low: int, high: int) -> int:
     """``value`` as a plain :class:`int` within ``low..high``.
 
     Raises :exc:`TypeError` for anything that is not an integer (``True``, ``4.0`` and ``"4"`` are
@@ -19,7 +23,7 @@ def integer(name, value, low, high):
     return value
 
 
-def one_of(name, value, choices):
+def one_of(name: str, value: T, choices: Collection[T]) -> T:
     """``value``, if it is one of ``choices``; :exc:`ValueError` otherwise."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}")

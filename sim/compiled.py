@@ -9,15 +9,18 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from amaranth.hdl import Shape
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from rtl.build_folder import build_folder
 from rtl.export.verilog import emit_verilog, ports_of, streams_of
-from sim.packing import pack, unpack
+from sim.packing import Payloads, pack, unpack
 
 __all__ = ["BOARD", "CompileError", "CompiledSim", "ContractError", "compile_library",
            "find_library", "find_verilator", "port_text"]
@@ -44,12 +47,12 @@ class ContractError(RuntimeError):
     got a command that its data sheet forbids."""
 
 
-def _storage(width):
+def _storage(width: int) -> int:
     """Bytes in which Verilator holds a signal."""
     return next((size for size in (1, 2, 4, 8) if width <= 8 * size), -(-width // 32) * 4)
 
 
-def find_verilator():
+def find_verilator() -> tuple[Path, dict[str, str]]:
     """The folder of Verilator and the environment that it runs in.
 
     Raises :exc:`CompileError` if a program that it needs is missing.
@@ -65,19 +68,20 @@ def find_verilator():
                   "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
 
-def _call(tool, folder, environment, command):
+def _call(tool: str, folder: Path, environment: dict[str, str] | None,
+          command: Sequence[str]) -> None:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines()
         raise CompileError(f"{tool} failed:\n" + "\n".join(lines[-15:]))
 
 
-def _digest(parts):
+def _digest(parts: Iterable[object]) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:20]
 
 
 @functools.cache
-def _sources():
+def _sources() -> tuple[str, ...]:
     """All that makes a simulator of a component: the sources, and the tools' versions."""
     paths = [*sorted(ROOT.glob("rtl/**/*.py")), Path(__file__), DRIVER,
              SDRAM, FLASH]
@@ -85,7 +89,7 @@ def _sources():
             *map(importlib.metadata.version, ("amaranth", "pyosys", "verilator")))
 
 
-def _cached(name, sources, make):
+def _cached(name: str, sources: Iterable[str], make: Callable[[Path], None]) -> Path:
     """The file ``name`` that ``make(folder)`` leaves in a folder, kept for the same ``sources``."""
     target = BUILD / _digest(sources) / name
     if not target.exists():
@@ -97,7 +101,7 @@ def _cached(name, sources, make):
     return target
 
 
-def _compile(verilog, table, trace, driver):
+def _compile(verilog: str, table: str, trace: bool, driver: Path) -> Path:
     """The shared library of ``verilog`` and a driver with its ``table`` of ports."""
     root, environment = find_verilator()
     version = importlib.metadata.version("verilator")
@@ -109,12 +113,12 @@ def _compile(verilog, table, trace, driver):
              f"-DVM_TRACE_VCD={int(trace)}", "-DVERILATOR=1", "-DVL_TIME_CONTEXT",
              f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}"]
 
-    def runtime(folder):
+    def runtime(folder: Path) -> None:
         names = ["verilated.cpp", "verilated_threads.cpp", *(["verilated_vcd_c.cpp"] * trace)]
         _call("g++", folder, environment, ["g++", *flags, "-r", "-o", "runtime.o",
                                            *(str(root / "include" / name) for name in names)])
 
-    def core(folder):
+    def core(folder: Path) -> None:
         (folder / "top.v").write_text(verilog)
         (folder / "ports.inc").write_text(table)
         _call("Verilator", folder, environment,
@@ -130,11 +134,11 @@ def _compile(verilog, table, trace, driver):
     return _cached("libcore.so", [verilog, table, *text, version, *options, *flags], core)
 
 
-def compile_library(source, headers):
+def compile_library(source: Path, headers: Iterable[Path]) -> Path:
     """The shared library of a C++ file that includes ``headers``; cached."""
     text = [path.read_text() for path in (source, *headers)]
 
-    def make(folder):
+    def make(folder: Path) -> None:
         _call("g++", folder, None, ["g++", "-O1", "-fPIC", "-std=c++17", "-shared", "-o",
                                     "library.so", str(source)])
 
@@ -144,7 +148,8 @@ def compile_library(source, headers):
     return _cached("library.so", text, make)
 
 
-def find_library(component, table, *, platform=None, trace=False, key=None, driver=DRIVER):
+def find_library(component: wiring.Component, table: str, *, platform: str | None = None,
+                 trace: bool = False, key: str | None = None, driver: Path = DRIVER) -> Path:
     """The shared library of ``component`` and a driver with its ``table`` of ports.
 
     If there is a ``key``, by what was noted under it the last time.
@@ -166,12 +171,12 @@ def find_library(component, table, *, platform=None, trace=False, key=None, driv
     return library
 
 
-def lvalue_text(name):
+def lvalue_text(name: str) -> str:
     """A port, in the C++ of the driver's table."""
     return "top." + name.replace("__", "___05F")
 
 
-def port_text(name, width):
+def port_text(name: str, width: int) -> str:
     """The ``Port`` of a port, there."""
     return f"{{&{lvalue_text(name)}, {_storage(width)}}}"
 
@@ -208,7 +213,8 @@ class CompiledSim:
         If ``trace`` cannot be written.
     """
 
-    def __init__(self, component, *, platform=None, trace=None, key=None, table=""):
+    def __init__(self, component: wiring.Component, *, platform: str | None = None,
+                 trace: str | Path | None = None, key: str | None = None, table: str = "") -> None:
         if trace is not None:
             open(trace, "w").close()  # Verilator says nothing when it cannot
         self.component = component
@@ -228,17 +234,17 @@ class CompiledSim:
         self._library.sim_create.restype = ctypes.c_void_p
         self._library.sim_cycle.restype = ctypes.c_uint64
         self._library.sim_error.restype = ctypes.c_char_p
-        self._sim = ctypes.c_void_p(self._library.sim_create())
+        self._sim: ctypes.c_void_p | None = ctypes.c_void_p(self._library.sim_create())
         if trace is not None:
             self._library.sim_trace(self._sim, str(trace).encode())
         self.stall(0, 1.0)
         self.reset()
 
-    def _port_table(self):
-        def port(name):
+    def _port_table(self) -> str:
+        def port(name: str) -> str:
             return port_text(name, len(self._ports[name][0]))
 
-        def pointer(name):
+        def pointer(name: str) -> str:
             return f"&{lvalue_text(name)}" if name in self._ports else "nullptr"
 
         lines = []
@@ -250,27 +256,27 @@ class CompiledSim:
         lines += [f"ports.push_back({port(name)});" for name in self._plain]
         return "\n".join(lines) + "\n"
 
-    def __del__(self):
+    def __del__(self) -> None:
         if getattr(self, "_sim", None):
             self.close()
             self._library.sim_destroy(self._sim)
             self._sim = None
 
-    def close(self):
+    def close(self) -> None:
         """Finish the file of waveforms."""
         self._library.sim_close(self._sim)
 
-    def reset(self):
+    def reset(self) -> None:
         """Three cycles of reset; queues are emptied."""
         self._library.sim_reset(self._sim)
 
-    def stall(self, seed, probability):
+    def stall(self, seed: int, probability: float) -> None:
         """From now on each side of each stream goes ahead with ``probability`` in a cycle."""
         for index in range(len(self._names)):
             self._library.sim_stall(self._sim, index, ctypes.c_uint64(seed),
                                     ctypes.c_double(probability))
 
-    def set(self, name, value):
+    def set(self, name: str, value: Payloads) -> None:
         """Drive an input that belongs to no stream; ``value`` as for :func:`pack`, for one."""
         signal, member = self._ports[name]
         raw = np.zeros(_storage(len(signal)), np.uint8)
@@ -278,7 +284,7 @@ class CompiledSim:
         raw[:len(packed)] = packed
         self._library.sim_set(self._sim, self._plain.index(name), _pointer(raw))
 
-    def get(self, name):
+    def get(self, name: str) -> int:
         """Value of a port that belongs to no stream."""
         signal, _ = self._ports[name]
         raw = np.zeros(_storage(len(signal)), np.uint8)
@@ -287,12 +293,12 @@ class CompiledSim:
         shape = Shape.cast(signal.shape())
         return value - (1 << shape.width) if shape.signed and value >> shape.width - 1 else value
 
-    def _index(self, name):
+    def _index(self, name: str) -> int:
         if name not in self._streams:
             raise ValueError(f"stream must be one of {', '.join(self._names)}, not {name!r}")
         return self._names.index(name)
 
-    def push(self, name, values):
+    def push(self, name: str, values: Payloads) -> None:
         """Queue payloads for an input stream; ``values`` as for :func:`pack`."""
         index, (signal, member) = self._index(name), self._ports[f"{name}__payload"]
         packed = pack(member.shape, values)
@@ -300,29 +306,30 @@ class CompiledSim:
         raw[:, :packed.shape[1]] = packed
         self._library.sim_push(self._sim, index, _pointer(raw), ctypes.c_uint64(len(raw)))
 
-    def pull(self, name):
+    def pull(self, name: str) -> Any:
         """Payloads that an output stream has delivered, as :func:`unpack` gives them."""
         index, (signal, member) = self._index(name), self._ports[f"{name}__payload"]
         raw = np.zeros((self.record(name)[0], _storage(len(signal))), np.uint8)
         self._library.sim_pull(self._sim, index, _pointer(raw))
         return unpack(member.shape, raw)
 
-    def record(self, name):
+    def record(self, name: str) -> tuple[int, int, int]:
         """Transfers on a stream, and the cycles of the first and of the last."""
         record = np.zeros(3, np.uint64)
         self._library.sim_record(self._sim, self._index(name), _pointer(record))
-        return tuple(record.tolist())
+        count, first, last = record.tolist()
+        return count, first, last
 
     @property
-    def cycle(self):
+    def cycle(self) -> int:
         """Cycles since creation."""
         return self._library.sim_cycle(self._sim)
 
-    def step(self, cycles=1):
+    def step(self, cycles: int = 1) -> None:
         """Run for that many cycles, for ports that belong to no stream."""
         self._library.sim_steps(self._sim, ctypes.c_uint64(cycles))
 
-    def run(self, wanted, *, cycles=1 << 40, idle=10_000):
+    def run(self, wanted: Mapping[str, int], *, cycles: int = 1 << 40, idle: int = 10_000) -> int:
         """Run until each stream in ``wanted`` (name -> count) has transferred as many payloads.
 
         Returns the number of cycles. Raises :exc:`TimeoutError` after ``cycles`` cycles, or after
@@ -349,11 +356,11 @@ class CompiledSim:
         return self.cycle - before
 
 
-def _pointer(array):
+def _pointer(array: np.ndarray) -> ctypes.c_void_p:
     return array.ctypes.data_as(ctypes.c_void_p)
 
 
-def _one(value):
+def _one(value: Payloads) -> Payloads:
     """``value`` with an axis in front, as one payload."""
     if isinstance(value, dict):
         return {name: _one(part) for name, part in value.items()}

@@ -1,15 +1,26 @@
 """NumPy arrays to and from the packed bits of an Amaranth payload, without a loop over payloads."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
 import numpy as np
-from amaranth.hdl import Shape
+import numpy.typing as npt
+from amaranth.hdl import Shape, ShapeCastable
 from amaranth.lib import data
 
 from rtl.export.layout import layout_of
 
-__all__ = ["pack", "unpack"]
+__all__ = ["Payloads", "ShapeLike", "pack", "unpack"]
+
+#: What Amaranth casts to a shape. Its own ``ShapeLike`` serves ``isinstance``, not annotations.
+ShapeLike: TypeAlias = Shape | ShapeCastable | type | int | range
+#: As :func:`pack` takes them.
+Payloads: TypeAlias = "npt.ArrayLike | Mapping[str, Payloads]"
+
+_Bits = npt.NDArray[np.uint8]
 
 
-def _element(path, values, index, length):
+def _element(path: str, values: Payloads, index: int, length: int) -> Payloads:
     if isinstance(values, dict):
         return {name: _element(path, part, index, length) for name, part in values.items()}
     values = np.asarray(values)
@@ -18,7 +29,7 @@ def _element(path, values, index, length):
     return values[:, index]
 
 
-def _bits(path, shape, values):
+def _bits(path: str, shape: ShapeLike, values: Payloads) -> _Bits:
     """Bits (count, width) of ``values``, low bit first."""
     layout = layout_of(shape)
     if isinstance(layout, data.ArrayLayout):
@@ -47,7 +58,7 @@ def _bits(path, shape, values):
     return ((values[:, None] >> np.arange(shape.width)) & 1).astype(np.uint8)
 
 
-def pack(shape, values):
+def pack(shape: ShapeLike, values: Payloads) -> _Bits:
     """Rows (count, bytes) of little-endian bits.
 
     ``values`` is an array (count,) for a plain shape, (count, length) for an array, and a dict of
@@ -58,13 +69,13 @@ def pack(shape, values):
     return np.packbits(_bits("payload", shape, values), axis=1, bitorder="little")
 
 
-def _stack(elements):
+def _stack(elements: Sequence[Any]) -> Any:
     if isinstance(elements[0], dict):
         return {name: _stack([element[name] for element in elements]) for name in elements[0]}
     return np.stack(elements, axis=1)
 
 
-def _values(shape, bits):
+def _values(shape: ShapeLike, bits: _Bits) -> Any:
     layout = layout_of(shape)
     if isinstance(layout, data.ArrayLayout):
         step = Shape.cast(layout.elem_shape).width
@@ -80,6 +91,6 @@ def _values(shape, bits):
     return value
 
 
-def unpack(shape, raw):
+def unpack(shape: ShapeLike, raw: _Bits) -> Any:
     """The inverse of :func:`pack`; integers come as int64."""
     return _values(shape, np.unpackbits(raw, axis=1, bitorder="little"))

@@ -2,9 +2,15 @@
 
 import ctypes
 import functools
+from typing import Any, Protocol, TypeGuard
+
+from amaranth.lib import wiring
+from amaranth.sim import SimulatorContext
 
 from rtl.export.verilog import ports_of
+from rtl.memory.sdram import SdramChip
 from sim.compiled import SDRAM, compile_library, port_text
+from sim.streams import Bench
 
 __all__ = ["SdramModel", "sdram_table"]
 
@@ -12,10 +18,23 @@ __all__ = ["SdramModel", "sdram_table"]
 OUTPUTS = "ras", "cas", "we", "ba", "a", "dqm", "dq_o", "dq_oe"
 
 
-def sdram_table(component):
+class _WithSdram(Protocol):
+    chip: SdramChip
+    mhz: float
+
+
+def _has_sdram(component: wiring.Component) -> TypeGuard[_WithSdram]:
+    return "sdram" in component.signature.members
+
+
+class _Controller(Protocol):
+    pins: Any  #: An interface of :func:`rtl.memory.sdram.sdram_pins`.
+
+
+def sdram_table(component: wiring.Component) -> str:
     """The chip beside a component with pins ``sdram``, and attributes ``chip`` and ``mhz``, for its
     compiled simulation; empty for any other."""
-    if "sdram" not in component.signature.members:
+    if not _has_sdram(component):
         return ""
     ports = ports_of(component)
     config = ", ".join(map(str, _config(component.chip, component.mhz)))
@@ -24,9 +43,9 @@ def sdram_table(component):
     return f"sdram.reset(new Sdram(SdramConfig{{{config}}}));\nsdram_pins = {{{pins}}};\n"
 
 
-def _config(chip, mhz):
+def _config(chip: SdramChip, mhz: float) -> list[int]:
     """Numbers that the model takes: bits, and times in ps."""
-    def ps(ns):
+    def ps(ns: float) -> int:
         return round(ns * 1000)
 
     return [chip.data_bits, chip.column_bits, chip.row_bits, chip.bank_bits,
@@ -35,7 +54,7 @@ def _config(chip, mhz):
 
 
 @functools.cache
-def _library():
+def _library() -> ctypes.CDLL:
     library = ctypes.CDLL(str(compile_library(SDRAM.with_suffix(".cpp"), [SDRAM])))
     library.sdram_create.restype = ctypes.c_void_p
     library.sdram_clock.restype = ctypes.c_uint32
@@ -53,45 +72,45 @@ class SdramModel:
     mhz : number
     """
 
-    def __init__(self, chip, mhz):
+    def __init__(self, chip: SdramChip, mhz: float) -> None:
         values = _config(chip, mhz)
         self._library = _library()
-        self._model = ctypes.c_void_p(
+        self._model: ctypes.c_void_p | None = ctypes.c_void_p(
             self._library.sdram_create((ctypes.c_int64 * len(values))(*values)))
 
-    def __del__(self):
+    def __del__(self) -> None:
         if getattr(self, "_model", None):
             self._library.sdram_destroy(self._model)
             self._model = None
 
-    def restart(self):
+    def restart(self) -> None:
         """The FPGA was reset."""
         self._library.sdram_restart(self._model)
 
-    def clock(self, **pins):
+    def clock(self, **pins: int) -> int:
         """A clock with the levels of ``pins`` before it, 0 where they are left out; what comes back
         after it."""
         values = [pins.get(name, 0) for name in OUTPUTS]
         return self._library.sdram_clock(self._model, (ctypes.c_uint32 * len(values))(*values))
 
     @property
-    def error(self):
+    def error(self) -> str:
         """The first rule of the data sheet that was broken; empty if none was."""
         return self._library.sdram_error(self._model).decode()
 
     @property
-    def refreshes(self):
+    def refreshes(self) -> int:
         return self._library.sdram_refreshes(self._model)
 
     @property
-    def activations(self):
+    def activations(self) -> int:
         return self._library.sdram_activations(self._model)
 
-    def attach(self, dut):
+    def attach(self, dut: _Controller) -> Bench:
         """A bench that holds the chip to the pins of a controller, and fails with its error."""
         pins = [getattr(dut.pins, name) for name in OUTPUTS]
 
-        async def chip(ctx):
+        async def chip(ctx: SimulatorContext) -> None:
             async for _, reset, *levels in ctx.tick().sample(*pins):
                 if reset:
                     self.restart()

@@ -1,20 +1,28 @@
 """Drivers for streams in Amaranth's simulator: stalls at random, a watchdog always."""
 
 import random
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from pathlib import Path
+from typing import Any
 
-from amaranth.sim import Simulator
+from amaranth.hdl import Elaboratable
+from amaranth.lib.stream import Interface
+from amaranth.sim import Simulator, SimulatorContext
 
-__all__ = ["check_held", "receive", "send", "simulate", "stalls"]
+__all__ = ["Bench", "check_held", "receive", "send", "simulate", "stalls"]
+
+Bench = Callable[[SimulatorContext], Awaitable[None]]
 
 
-def stalls(seed, probability):
+def stalls(seed: object, probability: float) -> Callable[[], bool]:
     """A coin that says "go" with ``probability``; the same ``seed`` gives the same tosses."""
     rng = random.Random(f"{seed}/{probability}")
     return lambda: rng.random() < probability
 
 
-async def send(ctx, stream, payloads, go=lambda: True):
+async def send(ctx: SimulatorContext, stream: Interface, payloads: Iterable[Any],
+               go: Callable[[], bool] = lambda: True) -> None:
     """Offer every payload in turn, each only once ``go()`` says so."""
     for payload in payloads:
         while not go():
@@ -26,9 +34,10 @@ async def send(ctx, stream, payloads, go=lambda: True):
         ctx.set(stream.valid, 0)
 
 
-async def receive(ctx, stream, count, go=lambda: True):
+async def receive(ctx: SimulatorContext, stream: Interface, count: int,
+                  go: Callable[[], bool] = lambda: True) -> list[Any]:
     """Accept ``count`` payloads, with ``ready`` high in the cycles where ``go()`` says so."""
-    received = []
+    received: list[Any] = []
     while len(received) < count:
         ctx.set(stream.ready, go())
         *_, done, payload = await ctx.tick().sample(stream.valid & stream.ready, stream.payload)
@@ -37,7 +46,7 @@ async def receive(ctx, stream, count, go=lambda: True):
     return received
 
 
-async def check_held(ctx, stream):
+async def check_held(ctx: SimulatorContext, stream: Interface) -> None:
     """Fail if a payload is withdrawn or altered before it is accepted."""
     held = None
     async for *_, valid, ready, payload in ctx.tick().sample(
@@ -46,13 +55,15 @@ async def check_held(ctx, stream):
         held = payload if valid and not ready else None
 
 
-def simulate(dut, *benches, watch=(), background=(), cycles=20_000, vcd=None):
+def simulate(dut: Elaboratable, *benches: Bench, watch: Iterable[Interface] = (),
+             background: Iterable[Bench] = (), cycles: int = 20_000,
+             vcd: str | Path | None = None) -> None:
     """Run ``benches`` to their ends, holding the streams in ``watch`` to their contract.
 
     Benches in ``background`` go on until the others have ended. Raises :exc:`TimeoutError` after
     ``cycles`` clock cycles. ``vcd`` names a file for waveforms.
     """
-    async def watchdog(ctx):
+    async def watchdog(ctx: SimulatorContext) -> None:
         for _ in range(cycles):
             await ctx.tick()
         raise TimeoutError(f"still running after {cycles} cycles")

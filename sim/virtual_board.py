@@ -6,8 +6,12 @@ import pty
 import select
 import threading
 import tty
+from pathlib import Path
+from typing import Self
 
+from rtl.accelerator import AcceleratorParams
 from rtl.board_core import BoardCore
+from rtl.memory.sdram import SdramChip
 from sim.compiled import BOARD, ContractError, find_library
 from sim.flash import flash_table
 from sim.sdram import sdram_table
@@ -48,8 +52,11 @@ class VirtualBoard:
         If ``trace`` cannot be written.
     """
 
-    def __init__(self, params, *, trace=None, chip=None, mhz=90, boot=None,
-                 image=b""):
+    def __init__(self, params: AcceleratorParams, *, trace: str | Path | None = None,
+                 chip: SdramChip | None = None, mhz: float = 90, boot: int | None = None,
+                 image: bytes = b"") -> None:
+        if image and boot is None:
+            raise ValueError("boot must be given with an image: it says where in the flash that is")
         if trace is not None:
             open(trace, "w").close()  # Verilator says nothing when it cannot
         self.params = params
@@ -61,32 +68,33 @@ class VirtualBoard:
         for name in ("board_create", "board_run", "board_cycle", "board_waiting"):
             getattr(self._library, name).restype = ctypes.c_uint64
         self._library.board_error.restype = ctypes.c_char_p
-        self._board = ctypes.c_void_p(self._library.board_create(DIVISOR))
-        if image:
+        self._board: ctypes.c_void_p | None = ctypes.c_void_p(
+            self._library.board_create(DIVISOR))
+        if image and boot is not None:
             self._library.board_flash(self._board, ctypes.c_uint64(boot), bytes(image),
                                       ctypes.c_uint64(len(image)))
         if trace is not None:
             self._library.board_trace(self._board, str(trace).encode())
 
-    def __del__(self):
+    def __del__(self) -> None:
         if getattr(self, "_board", None):
             self.close()
             self._library.board_destroy(self._board)
             self._board = None
 
-    def close(self):
+    def close(self) -> None:
         """Finish the file of waveforms."""
         self._library.board_close(self._board)
 
-    def reset(self):
+    def reset(self) -> None:
         """Press the button: memories stay, all else begins anew."""
         self._library.board_reset(self._board)
 
-    def push(self, data):
+    def push(self, data: bytes) -> None:
         """Bytes for its receiver, one after the other."""
         self._library.board_push(self._board, bytes(data), ctypes.c_uint64(len(data)))
 
-    def run(self, cycles, *, eager=False):
+    def run(self, cycles: int, *, eager: bool = False) -> bytes:
         """Bytes sent in up to ``cycles`` cycles: fewer once nothing moves any more, or, if
         ``eager``, once bytes have come."""
         count = self._library.board_run(self._board, ctypes.c_uint64(cycles), int(eager))
@@ -97,17 +105,17 @@ class VirtualBoard:
         return out.raw
 
     @property
-    def quiet(self):
+    def quiet(self) -> bool:
         """Nothing will change until bytes come."""
         return bool(self._library.board_quiet(self._board))
 
     @property
-    def waiting(self):
+    def waiting(self) -> int:
         """Bytes that are still to go to its receiver."""
         return self._library.board_waiting(self._board)
 
     @property
-    def cycle(self):
+    def cycle(self) -> int:
         """Cycles so far."""
         return self._library.board_cycle(self._board)
 
@@ -123,47 +131,48 @@ class PseudoTerminal:
         The port to open.
     """
 
-    def __init__(self, board):
+    def __init__(self, board: VirtualBoard) -> None:
         self.board = board
         self._master, self._port = pty.openpty()
         tty.setraw(self._port)  # until somebody opens it: no echo
         self.path = os.ttyname(self._port)
         self._wake_read, self._wake_write = os.pipe()
+        self._closed = False
         self._reset = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
-    def alive(self):
+    def alive(self) -> bool:
         """Whether the board still answers."""
         return self._thread.is_alive()
 
-    def reset(self):
+    def reset(self) -> None:
         """Press the board's button."""
         self._reset.set()
         os.write(self._wake_write, b"r")
 
-    def unplug(self):
+    def unplug(self) -> None:
         """Pull the cable: the port is gone."""
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """End the thread and the port."""
-        if self._master is None:
+        if self._closed:
             return
         os.write(self._wake_write, b"q")
         self._thread.join()
         for each in (self._master, self._port, self._wake_read, self._wake_write):
             os.close(each)
-        self._master = None
+        self._closed = True
 
-    def _serve(self):
+    def _serve(self) -> None:
         out = b""
         while True:
             board = self.board

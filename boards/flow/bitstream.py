@@ -3,17 +3,21 @@
 import json
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from boards.devices import device_of
+from boards.board import Board
+from boards.devices import Device, device_of
 from boards.flow.floorplan import paths_of, units_of
 from boards.flow.macros import pin_macros
 from boards.flow.progress import Progress
 from boards.flow.report import KINDS, true_mhz
 from boards.flow.toolchain import netlist_of, placement_of, plain_names
-from boards.flow.tools import ToolError, cached, digest, nextpnr, packer, tool_versions
+from boards.flow.tools import Say, ToolError, cached, digest, nextpnr, packer, tool_versions
 from boards.gateware.top import Top
+from rtl.accelerator import AcceleratorParams
 from rtl.build_folder import build_folder
 
 __all__ = ["BUILD", "Bitstream", "TimingError", "build_bitstream", "prepare"]
@@ -62,27 +66,27 @@ class Bitstream:
     dsps: int
     rams: int
     sprams: int
-    units: dict
+    units: dict[str, dict[str, int]]
     macs_per_cycle: int
     gmacs: float
     critical_path: str
-    seconds: dict
+    seconds: dict[str, float]
     netlist_hash: str
-    tools: dict
+    tools: dict[str, str]
     file: str
     placed: str
-    paths: dict
+    paths: dict[str, str]
 
     @property
-    def met(self):
+    def met(self) -> bool:
         return self.mhz >= self.clock_mhz
 
     @property
-    def files(self):
+    def files(self) -> tuple[str, str]:
         """Without these the rest is worth nothing."""
         return self.file, self.placed
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""
         return {**asdict(self), "met": self.met}
 
@@ -92,20 +96,21 @@ class Prepared:
     """A design ready for the tools: RTLIL, constraints, and the commands of the platform."""
 
     rtlil: str
-    passes: list
-    constraints: dict
-    place: list
-    pack: list
+    passes: list[str]
+    constraints: dict[str, str]
+    place: list[str]
+    pack: list[str]
     mhz: float
     macs_per_cycle: int
 
     @property
-    def netlist_hash(self):
+    def netlist_hash(self) -> str:
         """Of all that a netlist and its pins follow from, besides the tools."""
         return digest(self.rtlil, self.passes, self.constraints)
 
 
-def prepare(board, *, mhz=None, params=None, standalone=False):
+def prepare(board: Board, *, mhz: float | None = None, params: AcceleratorParams | None = None,
+            standalone: bool = False) -> Prepared:
     """The design of ``board`` for the tools, without any of them."""
     platform = board.platform_class()()
     top = Top(board, platform, mhz=mhz, params=params, standalone=standalone)
@@ -127,8 +132,10 @@ def prepare(board, *, mhz=None, params=None, standalone=False):
         macs_per_cycle=(params or board.params).products)
 
 
-def build_bitstream(board, *, seed=None, mhz=None, params=None, standalone=False, options=(),
-                    workdir=BUILD, timeout=7200, progress=lambda text: None):
+def build_bitstream(board: Board, *, seed: int | None = None, mhz: float | None = None,
+                    params: AcceleratorParams | None = None, standalone: bool = False,
+                    options: Sequence[str] = (), workdir: Path = BUILD, timeout: float = 7200,
+                    progress: Say = lambda text: None) -> Bitstream:
     """The :class:`Bitstream` of a :class:`~boards.board.Board`, kept under ``workdir``.
 
     ``seed``, ``mhz``, ``params`` and ``options`` (of nextpnr) stand in for those of the board;
@@ -154,7 +161,7 @@ def build_bitstream(board, *, seed=None, mhz=None, params=None, standalone=False
                   board.spread_enables,
                   _method())
 
-    def run(scratch):
+    def run(scratch: Path) -> Bitstream:
         if board.macros:
             progress("placing multipliers and block RAMs")
             placed = json.loads((folder / "netlist.json").read_text())
@@ -188,7 +195,7 @@ def build_bitstream(board, *, seed=None, mhz=None, params=None, standalone=False
     return cached(folder / f"{name}.json", Bitstream, run)
 
 
-def _check_room(board, device, counts):
+def _check_room(board: Board, device: Device, counts: dict[str, int]) -> None:
     """Raise :exc:`ToolError` if the design has more of anything than the device."""
     names = {"ffs": "flip-flops", "dsps": "multipliers", "rams": "block RAMs",
              "sprams": "single-port RAMs"}
@@ -200,7 +207,7 @@ def _check_room(board, device, counts):
                         "fewer lanes or smaller memories may help")
 
 
-def check_timing(bitstream):
+def check_timing(bitstream: Bitstream) -> None:
     """Raise :exc:`TimingError` if ``bitstream`` does not bear its clock."""
     if not bitstream.met:
         raise TimingError(
@@ -209,14 +216,14 @@ def check_timing(bitstream):
             f"{bitstream.critical_path}. Another --seed may do, or a lower --frequency")
 
 
-def _in_words(placement):
+def _in_words(placement: dict[str, Any]) -> str:
     ends = [".".join(placement[end].split(".")[1:4]) or placement[end]
             for end in ("source", "sink")]
     return (f"from {ends[0]} to {ends[1]}: {placement['levels']} levels, {placement['logic_ns']} "
             f"ns of logic and {placement['routing_ns']} ns of routing")
 
 
-def _method():
+def _method() -> str:
     """This very file, those that read reports, and those that place macros: a result is kept only
     as long as what made it."""
     here = Path(__file__)

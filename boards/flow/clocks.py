@@ -3,11 +3,13 @@
 import importlib.metadata
 import json
 import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from boards.board import Board
 from boards.flow.bitstream import BUILD, build_bitstream, prepare
-from boards.flow.tools import cached, digest, tool_versions
+from boards.flow.tools import Say, cached, digest, tool_versions
 
 __all__ = ["FILE", "Clock", "measure", "read_clocks", "stale", "write_clocks"]
 
@@ -27,41 +29,41 @@ class Clock:
 
     board: str
     clock_mhz: float
-    seeds: list
-    mhz: list
+    seeds: list[int]
+    mhz: list[float]
     luts: int
     ffs: int
     dsps: int
     rams: int
     sprams: int
     critical_path: str
-    seconds: list
+    seconds: list[int]
     netlist_hash: str
-    tools: dict
+    tools: dict[str, str]
 
     @property
-    def median(self):
+    def median(self) -> float:
         return round(statistics.median(self.mhz), 2)
 
     @property
-    def met(self):
+    def met(self) -> bool:
         """The median of all seeds bears the clock."""
         return self.median >= self.clock_mhz
 
 
-def read_clocks(file=FILE):
+def read_clocks(file: Path = FILE) -> dict[str, Clock]:
     """Every :class:`Clock` on record by its board."""
     clocks = [Clock(**each) for each in json.loads(Path(file).read_text())]
     return {clock.board: clock for clock in clocks}
 
 
-def write_clocks(clocks, file=FILE):
+def write_clocks(clocks: Mapping[str, Clock], file: Path = FILE) -> None:
     """Put ``clocks``, by their board, on record in place of all that is there."""
     text = json.dumps([asdict(clock) for _, clock in sorted(clocks.items())], indent=1)
     Path(file).write_text(f"{text}\n")
 
 
-def stale(clock, board):
+def stale(clock: Clock, board: Board) -> str:
     """Why ``clock`` says nothing of ``board`` any more; empty if it does."""
     tools = tool_versions(board.family)
     if clock.tools != tools:
@@ -72,9 +74,10 @@ def stale(clock, board):
     return ""
 
 
-def measure(board, seeds=(1, 2, 3), progress=lambda text: None):
+def measure(board: Board, seeds: Sequence[int] = (1, 2, 3),
+            progress: Say = lambda text: None) -> Clock:
     """The :class:`Clock` of ``board``: synthesis, and a run of place and route for each seed."""
-    def say(text):
+    def say(text: str) -> None:
         progress(f"{board.name}, seed {seed}: {text}")
 
     builds = []
@@ -94,7 +97,7 @@ class _Design:
     netlist_hash: str
 
 
-def _design(board):
+def _design(board: Board) -> _Design:
     """The hash of the board's design, which takes seconds to tell: kept as long as no source of it
     changes."""
     sources = [path.read_text() for folder in ("rtl", "boards")

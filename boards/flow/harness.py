@@ -1,6 +1,7 @@
 """Around a core without a board: four pins, however many ports the core has."""
 
 from amaranth import *
+from amaranth.build import Platform
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -33,13 +34,13 @@ class Harness(wiring.Component):
         Depends on each output of the core.
     """
 
-    def __init__(self, core):
+    def __init__(self, core: wiring.Component) -> None:
         if not isinstance(core, wiring.Component):
             raise TypeError(f"core must be a component, not {core!r}")
         self.core = core
         super().__init__({"scan": In(1), "fold": Out(1)})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: str | Platform | None) -> Module:
         m = Module()
         # The reset of the core leaves a register like its other inputs, so that it is timed too.
         reset = Signal(reset_less=True)

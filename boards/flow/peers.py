@@ -21,12 +21,12 @@ class Peer:
     mhz: int
 
     @property
-    def gmacs(self):
+    def gmacs(self) -> float:
         """10^9 products a second."""
         return self.macs_per_cycle * self.mhz / 1e3
 
     @property
-    def luts_per_mac(self):
+    def luts_per_mac(self) -> float:
         return self.luts / self.macs_per_cycle
 
 
@@ -43,7 +43,7 @@ PEERS = [Peer(name=name, core=core, device=device, macs_per_cycle=macs, luts=lut
 )]
 
 
-def peers_of(core, family):
+def peers_of(core: str, family: str) -> list[Peer]:
     """The :class:`Peer` of ``core`` on devices of ``family``."""
     return [peer for peer in PEERS
             if peer.core == core and (peer.device == "up5k") == (family == "ice40")]

@@ -2,7 +2,7 @@
 
 import re
 
-from boards.flow.tools import ToolError
+from boards.flow.tools import Say, ToolError
 
 __all__ = ["Progress"]
 
@@ -33,11 +33,12 @@ class Progress:
     Raises :exc:`ToolError` if the run would go on for ever.
     """
 
-    def __init__(self, say):
+    def __init__(self, say: Say) -> None:
         self.say = say
-        self.least, self.vain = None, 0
+        self.least: int | None = None
+        self.vain = 0
 
-    def __call__(self, line):
+    def __call__(self, line: str) -> None:
         for pattern, meaning in STEPS:
             if found := re.match(pattern, line):
                 self.say(meaning.format(*found.groups()))
@@ -47,12 +48,12 @@ class Progress:
                     self._routed(int(found[1]))
                 break
 
-    def _placed(self, iteration):
+    def _placed(self, iteration: int) -> None:
         if iteration > ITERATIONS:
             raise ToolError(f"nextpnr's static placer found no placement in {ITERATIONS} "
                             "iterations. Another --seed may do")
 
-    def _routed(self, left):
+    def _routed(self, left: int) -> None:
         if self.least is None or left < self.least:
             self.least, self.vain = left, 0
         else:

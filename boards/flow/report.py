@@ -1,14 +1,18 @@
 """What a core costs and how fast it runs on a device, measured by place and route."""
 
 import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
+from amaranth.lib import wiring
 from rich.table import Table
 
 from boards.devices import device_of
-from boards.flow.toolchain import BUILD, CORE, place_and_route, synthesise
-from boards.flow.tools import tool_versions
+from boards.flow.toolchain import BUILD, CORE, Placement, place_and_route, synthesise
+from boards.flow.tools import Say, tool_versions
 
 __all__ = ["KINDS", "Report", "dsp_period", "report", "table", "true_mhz"]
 
@@ -25,7 +29,7 @@ KINDS = {
 DSP_DELAYS = {"8x8": 6.0, "16x16": 9.1}
 
 
-def dsp_period(period, parameters):
+def dsp_period(period: float, parameters: Mapping[str, str]) -> float:
     """``period`` in ns, which nextpnr found, with the delay of one ``SB_MAC16`` counted.
 
     nextpnr takes each ``SB_MAC16`` for one with all its registers, whatever ``parameters`` say, so
@@ -37,7 +41,7 @@ def dsp_period(period, parameters):
     values = {name: int(value, 2) for name, value in parameters.items()}
     delay = DSP_DELAYS["8x8" if values.get("MODE_8x8") else "16x16"]
 
-    def registered(half):
+    def registered(half: str) -> int | None:
         # The adder without its register, that behind it, the half's own product, the whole one.
         return (False, True, values.get(f"{half}_8x8_MULT_REG"),
                 values.get("PIPELINE_16x16_MULT_REG2"))[values.get(f"{half}OUTPUT_SELECT", 0)]
@@ -47,7 +51,7 @@ def dsp_period(period, parameters):
     return max(period, paths * period + delay)
 
 
-def true_mhz(mhz, multipliers):
+def true_mhz(mhz: float, multipliers: Iterable[Mapping[str, str]]) -> float:
     """The clock that nextpnr found, with the delays of all ``multipliers`` counted, given by their
     parameters."""
     return 1e3 / max((dsp_period(1e3 / mhz, parameters) for parameters in multipliers),
@@ -107,17 +111,18 @@ class Report:
     critical_path: str
     bound_by: str
     dsp_delays_counted: bool
-    placements: tuple
+    placements: tuple[dict[str, Any], ...]
     synthesis_seconds: float
-    versions: dict
+    versions: dict[str, str]
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""
         return asdict(self)
 
 
-def report(component, device, name, macs_per_cycle, seeds=(1, 2, 3), progress=None, *,
-           frequency=None, workdir=BUILD, jobs=2):
+def report(component: wiring.Component, device: str, name: str, macs_per_cycle: int,
+           seeds: Iterable[int] = (1, 2, 3), progress: Say | None = None, *,
+           frequency: int | None = None, workdir: Path = BUILD, jobs: int = 2) -> Report:
     """Synthesise, place and route ``component`` for ``device`` out of context.
 
     Parameters
@@ -150,7 +155,7 @@ def report(component, device, name, macs_per_cycle, seeds=(1, 2, 3), progress=No
     netlist = synthesise(component, device, workdir)
     say(f"{name}: synthesised for {device.name} in {netlist.seconds} s")
 
-    def place(seed):
+    def place(seed: int) -> Placement:
         placement = place_and_route(netlist, device, seed, frequency)
         say(f"{name}: seed {seed} reaches {placement.mhz} MHz after {placement.seconds} s")
         return placement
@@ -174,20 +179,20 @@ def report(component, device, name, macs_per_cycle, seeds=(1, 2, 3), progress=No
         synthesis_seconds=netlist.seconds, versions=tool_versions(device.family))
 
 
-def _bound_by(placement):
+def _bound_by(placement: Placement) -> str:
     inside = {name.startswith(CORE) for name in (placement.source, placement.sink)}
     return {frozenset({True}): "core", frozenset({False}): "harness"}.get(
         frozenset(inside), "interface")
 
 
-def _in_words(placement):
+def _in_words(placement: Placement) -> str:
     source, sink = (name.removeprefix(CORE) if name.startswith(CORE) else f"harness {name}"
                     for name in (placement.source, placement.sink))
     return (f"{source} to {sink}: {placement.levels} levels, {placement.logic_ns} ns of logic, "
             f"{placement.routing_ns} ns of routing")
 
 
-def table(reports):
+def table(reports: Sequence[Report]) -> Table:
     """A table with a column for each of ``reports``."""
     result = Table(title="Out of context: the core alone")
     result.add_column("")

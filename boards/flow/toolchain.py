@@ -13,10 +13,16 @@ import json
 import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from amaranth.lib import wiring
+
+from boards.devices import Device
 from boards.flow.harness import Harness
+from boards.flow.netlist import Design, Module
 from boards.flow.tools import ToolError, cached, digest, nextpnr, tool_versions, yosys
 from rtl.build_folder import build_folder
 from rtl.export.rtlil import emit_rtlil
@@ -46,12 +52,12 @@ class Netlist:
     """
 
     folder: str
-    cells: dict
-    multipliers: list
+    cells: dict[str, int]
+    multipliers: list[dict[str, str]]
     seconds: float
 
     @property
-    def files(self):
+    def files(self) -> tuple[Path]:
         return (Path(self.folder, "netlist.json"),)
 
 
@@ -77,7 +83,8 @@ class Placement:
     seconds: float
 
 
-def synthesise(component, device, workdir=BUILD, *, timeout=1800):
+def synthesise(component: wiring.Component, device: Device, workdir: Path = BUILD, *,
+               timeout: float = 1800) -> Netlist:
     """Synthesise ``component`` in a :class:`~boards.flow.harness.Harness` for ``device``.
 
     Returns a :class:`Netlist`, kept in a folder of its own under ``workdir``.
@@ -91,12 +98,13 @@ def synthesise(component, device, workdir=BUILD, *, timeout=1800):
     return netlist_of(rtlil, passes, device, workdir, timeout=timeout, prefix=CORE)
 
 
-def netlist_of(rtlil, passes, device, workdir, *, timeout=1800, prefix=""):
+def netlist_of(rtlil: str, passes: Sequence[str], device: Device, workdir: Path, *,
+               timeout: float = 1800, prefix: str = "") -> Netlist:
     """What Yosys makes of ``rtlil`` by ``passes``, which read ``top.il`` and write
     ``netlist.json``: a :class:`Netlist` of the cells whose names begin with ``prefix``."""
     folder = Path(workdir) / digest(rtlil, passes, tool_versions(device.family), _method())
 
-    def run(scratch):
+    def run(scratch: Path) -> Netlist:
         Path(scratch, "top.il").write_text(rtlil)
         started = time.monotonic()
         yosys().run(passes, scratch, timeout)
@@ -116,7 +124,7 @@ def netlist_of(rtlil, passes, device, workdir, *, timeout=1800, prefix=""):
     return cached(folder / "synthesis.json", Netlist, run)
 
 
-def plain_names(rtlil):
+def plain_names(rtlil: str) -> str:
     """``rtlil`` with ``a.7`` for each name ``a[7]``, such as Amaranth gives to items of arrays.
 
     Yosys calls bit 7 of a wire ``a`` so on the way through ABC9, and fails if there is such a wire.
@@ -124,7 +132,7 @@ def plain_names(rtlil):
     return re.sub(r"(?<=\S)\[(\d+)\]", r".\1", rtlil)  # a slice follows a space
 
 
-def trim_carries(netlist):
+def trim_carries(netlist: Design) -> None:
     """Disconnect each carry out of a ``CCU2C`` that goes nowhere, in a netlist of Yosys.
 
     nextpnr leads any carry that is connected out of its chain: another ``CCU2C`` for each chain.
@@ -138,7 +146,8 @@ def trim_carries(netlist):
                 cell["connections"]["COUT"] = ["x"]  # as Yosys writes an output without a net
 
 
-def place_and_route(netlist, device, seed, frequency=None, *, timeout=3600):
+def place_and_route(netlist: Netlist, device: Device, seed: int, frequency: int | None = None, *,
+                    timeout: float = 3600) -> Placement:
     """Place and route ``netlist`` from ``seed``, aiming at ``frequency`` MHz (or the device's own).
 
     Returns a :class:`Placement`, kept beside the netlist.
@@ -149,7 +158,7 @@ def place_and_route(netlist, device, seed, frequency=None, *, timeout=3600):
                  "--seed", str(seed), "--timing-allow-fail", "--quiet", "--json", "netlist.json"]
     folder = Path(netlist.folder)
 
-    def run(scratch):
+    def run(scratch: Path) -> Placement:
         # nextpnr sees nothing outside the folder it runs in.
         Path(scratch, "netlist.json").hardlink_to(folder / "netlist.json")
         started = time.monotonic()
@@ -164,7 +173,7 @@ def place_and_route(netlist, device, seed, frequency=None, *, timeout=3600):
     return cached(folder / f"{digest(arguments, versions)}.json", Placement, run)
 
 
-def placement_of(report, placed, family):
+def placement_of(report: dict[str, Any], placed: Path, family: str) -> dict[str, Any]:
     """Fields of a :class:`Placement` that nextpnr's report and its netlist tell."""
     module = json.loads(placed.read_text())["modules"]["top"]
     lut_cell = LUT_CELLS[family]
@@ -187,7 +196,7 @@ def placement_of(report, placed, family):
     }
 
 
-def _signal(module, name):
+def _signal(module: Module, name: str) -> str:
     """What a person would call the cell ``name``: the signal a register drives, or itself."""
     cell, core = module["cells"][name], CORE if name.startswith(CORE) else ""
     port = REGISTERS.get(cell["type"])
@@ -199,6 +208,6 @@ def _signal(module, name):
     return re.sub(r"(_SB_|_TRELLIS_|_DSP$|_RAM$|_LUT4_|_DFFLC$|_LC$).*", "", name)
 
 
-def _method():
+def _method() -> str:
     """This very file: a result is kept only as long as what made it."""
     return Path(__file__).read_text()

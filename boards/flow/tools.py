@@ -10,10 +10,21 @@ import sys
 import tempfile
 import threading
 from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
-__all__ = ["Tool", "ToolError", "cached", "digest", "nextpnr", "packer", "tool_versions", "yosys"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["Say", "Tool", "ToolError", "cached", "digest", "nextpnr", "packer", "tool_versions",
+           "yosys"]
+
+#: Takes lines, or words on how far something is.
+Say = Callable[[str], None]
+
+T = TypeVar("T", bound="DataclassInstance")
 
 YOSYS = """
 import sys
@@ -39,10 +50,11 @@ class ToolError(RuntimeError):
 class Tool:
     """A program, by what it is called in messages, its version, and the command that runs it."""
 
-    def __init__(self, name, version, *command):
+    def __init__(self, name: str, version: str, *command: str) -> None:
         self.name, self.version, self.command = name, version, command
 
-    def run(self, arguments, folder, timeout, say=lambda line: None):
+    def run(self, arguments: Iterable[str], folder: Path, timeout: float,
+            say: Say = lambda line: None) -> None:
         """Run it in ``folder``; ``say`` gets every line as it comes.
 
         Raises :exc:`ToolError` if the tool fails or is not done in ``timeout`` seconds.
@@ -53,13 +65,15 @@ class Tool:
                                    stderr=subprocess.STDOUT, errors="replace")
         late = threading.Event()
 
-        def give_up():
+        def give_up() -> None:
             late.set()
             process.kill()
 
         timer = threading.Timer(timeout, give_up)
         timer.start()
-        last, errors = deque(maxlen=LINES), deque(maxlen=LINES)
+        last: deque[str] = deque(maxlen=LINES)
+        errors: deque[str] = deque(maxlen=LINES)
+        assert process.stdout is not None  # it is a pipe
         try:
             for line in process.stdout:
                 line = line.rstrip()
@@ -79,12 +93,12 @@ class Tool:
             raise ToolError(f"{self.name} failed:\n" + "\n".join(errors or last))
 
 
-def yosys():
+def yosys() -> Tool:
     """Yosys, whose arguments are commands."""
     return Tool("Yosys", _version("pyosys"), sys.executable, "-c", YOSYS)
 
 
-def nextpnr(family):
+def nextpnr(family: str) -> Tool:
     """nextpnr of a family: that of the wheel, unless the search path has a newer one."""
     wheel = _version(f"yowasp-nextpnr-{family}")
     native = shutil.which(f"nextpnr-{family}")
@@ -93,18 +107,18 @@ def nextpnr(family):
     return Tool("nextpnr", wheel, *_of_wheel(family, f"nextpnr_{family}"))
 
 
-def packer(family, name):
+def packer(family: str, name: str) -> Tool:
     """``ecppack`` or ``icepack``, of the wheel of nextpnr."""
     return Tool(name, _version(f"yowasp-nextpnr-{family}"), *_of_wheel(family, name))
 
 
-def tool_versions(family):
+def tool_versions(family: str) -> dict[str, str]:
     """Version of each tool behind a result: name -> version."""
     return {"amaranth": _version("amaranth"), "pyosys": yosys().version,
             f"nextpnr-{family}": nextpnr(family).version}
 
 
-def cached(path, kind, run):
+def cached(path: Path, kind: type[T], run: Callable[[Path], T]) -> T:
     """The ``kind`` stored at ``path``, which ``run`` computes the first time, in a scratch folder;
     again if it cannot be read, or if one of its ``files``, if it has any, is gone."""
     if (kept := _kept(path, kind)) is not None:
@@ -117,7 +131,7 @@ def cached(path, kind, run):
     return kind(**json.loads(path.read_text()))
 
 
-def _kept(path, kind):
+def _kept(path: Path, kind: type[T]) -> T | None:
     """What is stored at ``path``; None if that is nothing, or cut short."""
     try:
         kept = kind(**json.loads(path.read_text()))
@@ -126,25 +140,25 @@ def _kept(path, kind):
     return kept if all(Path(file).exists() for file in getattr(kept, "files", ())) else None
 
 
-def digest(*values):
+def digest(*values: object) -> str:
     """A name for what follows from ``values``, which JSON can hold."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def _of_wheel(family, tool):
+def _of_wheel(family: str, tool: str) -> tuple[str, str, str]:
     return sys.executable, "-c", WHEEL.format(family=family, tool=tool)
 
 
-def _version(package):
+def _version(package: str) -> str:
     return importlib.metadata.version(package)
 
 
-def _numbers(version):
+def _numbers(version: str) -> tuple[int, ...]:
     """Numbers of a version, without those that only the wheel has."""
     return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
-def _native_version(command):
+def _native_version(command: str) -> tuple[int, ...]:
     """Numbers of the version that a nextpnr tells, or none if it does not."""
     try:
         done = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=20)

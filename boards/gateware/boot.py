@@ -1,10 +1,11 @@
 """The pins of a board's serial flash."""
 
 from amaranth import *
-from amaranth.build import Attrs, Pins, PinsN, Resource, Subsignal
+from amaranth.build import Attrs, Pins, PinsN, Platform, Resource, Subsignal
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In
 
+from boards.board import Board
 from rtl.boot import flash_pins
 
 __all__ = ["FlashPads"]
@@ -21,7 +22,7 @@ class FlashPads(wiring.Component):
     pins : ``In(flash_pins())``
     """
 
-    def __init__(self, board, platform):
+    def __init__(self, board: Board, platform: Platform) -> None:
         self.family = board.family
         name = "spi_flash_1x"
         if board.image_pins:
@@ -36,7 +37,7 @@ class FlashPads(wiring.Component):
         self._names = names
         super().__init__({"pins": In(flash_pins())})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Platform) -> Module:
         m = Module()
         # Neither protected nor held.
         levels = {"cs": self.pins.cs, "clk": self.pins.sck, "copi": self.pins.copi, "wp": 0,

@@ -1,13 +1,30 @@
 """The clock of a build from that of its board."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, Self, TypeVar
 
 from amaranth import *
+from amaranth.lib import io
 
-__all__ = ["Ecp5Pll", "Ice40Pll", "pll_of"]
+__all__ = ["Ecp5Pll", "Ice40Pll", "Pll", "pll_of"]
 
 #: Clocks of a whole number of kHz are told apart; nearer ones are taken for the same.
 CLOSE = 1e-3
+
+
+class Pll(Protocol):
+    """Dividers of the PLL of a family, and the clock that they make."""
+
+    @property
+    def mhz(self) -> float: ...
+
+    def instance(self, *signals: Any, **options: Any) -> Instance:
+        """The primitive, from the signal ``source`` to ``clock`` and ``locked``, with options of
+        the family's own."""
+
+
+T = TypeVar("T", bound=Pll)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +44,7 @@ class Ecp5Pll:
     mhz: float
 
     @classmethod
-    def of(cls, source, mhz):
+    def of(cls, source: float, mhz: float) -> Self:
         """The dividers by which ``source`` MHz come nearest to ``mhz``, but not above it."""
         choices = []
         for i in range(1, int(source // 10) + 1):            # phase detector: 10 MHz or more
@@ -44,7 +61,8 @@ class Ecp5Pll:
                         break
         return _nearest(choices, source, mhz)
 
-    def instance(self, source, clock, locked, *, late=None, degrees=0):
+    def instance(self, source: Value, clock: Signal, locked: Signal, *, late: Signal | None = None,
+                 degrees: int = 0) -> Instance:
         """The primitive, from the signal ``source`` to the signals ``clock`` and ``locked``; and to
         ``late``, ``degrees`` of a period behind ``clock``."""
         feedback, copy = Signal(), {}
@@ -90,7 +108,7 @@ class Ice40Pll:
     FILTERS = 17, 26, 44, 66, 101
 
     @classmethod
-    def of(cls, source, mhz):
+    def of(cls, source: float, mhz: float) -> Self:
         """The dividers by which ``source`` MHz come nearest to ``mhz``, but not above it."""
         choices = [
             cls(divr=divr, divf=divf, divq=divq, mhz=vco / (1 << divq), pfd=pfd)
@@ -99,7 +117,8 @@ class Ice40Pll:
             for divq in range(1, 7) if vco / (1 << divq) <= mhz + CLOSE]
         return _nearest(choices, source, mhz)
 
-    def instance(self, source, clock, locked, *, pad=False):
+    def instance(self, source: Value | io.PortLike, clock: Signal, locked: Signal, *,
+                 pad: bool = False) -> Instance:
         """The primitive, from the signal or pin ``source`` to ``clock`` and ``locked``."""
         kind, pin = ("SB_PLL40_PAD", "PACKAGEPIN") if pad else ("SB_PLL40_CORE", "REFERENCECLK")
         filter_range = 1 + sum(self.pfd >= bound for bound in self.FILTERS)
@@ -109,15 +128,16 @@ class Ice40Pll:
             **{f"i_{pin}": source}, i_RESETB=1, i_BYPASS=0, o_PLLOUTGLOBAL=clock, o_LOCK=locked)
 
 
-def pll_of(family, source, mhz):
+def pll_of(family: str, source: float, mhz: float) -> Pll:
     """The PLL of a ``family`` that makes at most ``mhz`` of ``source`` MHz, as near as it can.
 
     Raises :exc:`ValueError` if it cannot come within a tenth.
     """
-    return {"ecp5": Ecp5Pll, "ice40": Ice40Pll}[family].of(source, mhz)
+    plls: dict[str, type[Ecp5Pll] | type[Ice40Pll]] = {"ecp5": Ecp5Pll, "ice40": Ice40Pll}
+    return plls[family].of(source, mhz)
 
 
-def _nearest(choices, source, mhz):
+def _nearest(choices: Sequence[T], source: float, mhz: float) -> T:
     if not choices or max(choice.mhz for choice in choices) < 0.9 * mhz:
         raise ValueError(f"the PLL cannot make {mhz} MHz of {source} MHz")
     return max(choices, key=lambda choice: choice.mhz)

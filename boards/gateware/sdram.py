@@ -1,10 +1,11 @@
 """The pins of a board's SDRAM."""
 
 from amaranth import *
+from amaranth.build import Platform
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In
 
-from rtl.memory.sdram import sdram_pins
+from rtl.memory.sdram import SdramChip, sdram_pins
 
 __all__ = ["LEAST_MHZ", "PHASE", "SdramPads"]
 
@@ -36,13 +37,13 @@ class SdramPads(wiring.Component):
     pins : ``In(sdram_pins(chip))``
     """
 
-    def __init__(self, chip, platform):
+    def __init__(self, chip: SdramChip, platform: Platform) -> None:
         names = [wire.name for wire in platform.lookup("sdram", 0).ios]
         self._wires = platform.request("sdram", 0, dir=dict.fromkeys(names, "-"))
         self._names = names
         super().__init__({"pins": In(sdram_pins(chip))})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Platform) -> Module:
         m = Module()
         m.submodules.clk = clock = io.DDRBuffer("o", self._wires.clk, o_domain="sdram")
         m.submodules.dq = dq = io.FFBuffer("io", self._wires.dq)

@@ -1,7 +1,7 @@
 """What a board's FPGA is configured with: a core, its clock, its pins."""
 
 from amaranth import *
-from amaranth.build import Attrs, Pins, Resource, Subsignal
+from amaranth.build import Attrs, Pins, Platform, Resource, Subsignal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import connect
@@ -10,6 +10,7 @@ from boards.board import Board
 from boards.gateware.boot import FlashPads
 from boards.gateware.pll import pll_of
 from boards.gateware.sdram import LEAST_MHZ, PHASE, SdramPads
+from rtl.accelerator import AcceleratorParams
 from rtl.board_core import BoardCore
 from rtl.link import divisor_of
 
@@ -42,7 +43,8 @@ class Top(Elaboratable):
         Clock of the core: what the PLL can make.
     """
 
-    def __init__(self, board, platform, *, mhz=None, params=None, standalone=False):
+    def __init__(self, board: Board, platform: Platform, *, mhz: float | None = None,
+                 params: AcceleratorParams | None = None, standalone: bool = False) -> None:
         if not isinstance(board, Board):
             raise TypeError(f"board must be a Board, not {board!r}")
         self.board = board
@@ -61,9 +63,9 @@ class Top(Elaboratable):
             raise ValueError(f"{board.name}: the clock must be at least {LEAST_MHZ} MHz for its "
                              f"SDRAM, not {self.mhz:g}")
         if board.pins:
-            platform.add_resources([_adapter(board)])
+            platform.add_resources([_adapter(board, board.pins)])
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Platform) -> Module:
         m = Module()
         m.submodules.core = self.core
         pin, locked = platform.request(self.clock, 0, dir="-"), Signal()
@@ -76,7 +78,7 @@ class Top(Elaboratable):
             if self._streams:
                 m.domains.sdram = sdram = ClockDomain(reset_less=True)
                 late = {"late": sdram.clk, "degrees": PHASE}
-                m.submodules.pads = pads = SdramPads(self.board.sdram, platform)
+                m.submodules.pads = pads = SdramPads(self.core.chip, platform)
                 connect(m, self.core.sdram, pads.pins)
             m.submodules.pll = self.pll.instance(clock.i, domain.clk, locked, **late)
         m.submodules.reset = ResetSynchronizer(~locked)
@@ -100,9 +102,9 @@ class Top(Elaboratable):
         return m
 
 
-def _adapter(board):
-    """A UART or SPI bus at pins of a connector."""
-    connector, number, *pins = board.pins
+def _adapter(board: Board, at: tuple[str, int, *tuple[str, ...]]) -> Resource:
+    """A UART or SPI bus ``at`` pins of a connector."""
+    connector, number, *pins = at
     inputs, outputs = LINKS[board.link]
     level = {"ice40": {"IO_STANDARD": "SB_LVCMOS"}, "ecp5": {"IO_TYPE": "LVCMOS33"}}
     wires = [Subsignal(name, Pins(pin, dir="i" if name in inputs else "o",

@@ -1,12 +1,15 @@
 """OrangeCrab r0.2 by Good Stuff Department: an LFE5U-25F or 85F in the shape of a Feather."""
 
+from typing import Any
+
 from boards.board import Board
 from boards.builds import lfe5u_25_build, lfe5u_85_build
+from rtl.accelerator import AcceleratorParams
 
 __all__ = ["BOARDS"]
 
 
-def _board(size, mhz, params, **options):
+def _board(size: int, mhz: float, params: AcceleratorParams, **options: Any) -> Board:
     return Board(
         name=f"orangecrab-{size}f", title=f"OrangeCrab r0.2 with an LFE5U-{size}F",
         device=f"lfe5u-{size}f", platform=f"orangecrab_r0_2:OrangeCrabR0_2_{size}FPlatform",

@@ -1,13 +1,17 @@
 """ULX3S by Radiona: an LFE5U of four sizes, 32 MB of SDRAM, an FTDI for UART and JTAG."""
 
+from typing import Any
+
 from boards.board import Board
 from boards.builds import lfe5u_25_build, lfe5u_45_build, lfe5u_85_build
+from rtl.accelerator import AcceleratorParams
 from rtl.memory.sdram import CHIPS
 
 __all__ = ["BOARDS"]
 
 
-def _board(size, mhz, params, variant="", **options):
+def _board(size: int, mhz: float, params: AcceleratorParams, variant: str = "",
+           **options: Any) -> Board:
     # Boards came with this chip and with AS4C32M16SB; both suit what is declared here.
     title = f"ULX3S with an LFE5U-{size}F"
     return Board(

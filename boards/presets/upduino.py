@@ -1,12 +1,14 @@
 """UPduino v3 by tinyVision: an iCE40UP5K with 128 KiB of single-port RAM, an FTDI for its flash."""
 
+from typing import Any
+
 from boards.board import Board
 from boards.builds import up5k_build
 
 __all__ = ["BOARDS"]
 
 
-def _board(name, title, note, **options):
+def _board(name: str, title: str, note: str, **options: Any) -> Board:
     return Board(
         name=name, title=title, device="up5k", platform="upduino_v3:UpduinoV3Platform",
         clock="clk12", mhz=24, params=up5k_build(), led=False, volatile=False,

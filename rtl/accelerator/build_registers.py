@@ -1,12 +1,14 @@
 """What a device says of itself in its registers."""
 
+from collections.abc import Callable
+
 from rtl.accelerator import AcceleratorParams
 from rtl.accelerator.registers import FIRST_PARAMETER, ID, PARAMETERS, Register
 
 __all__ = ["params_of"]
 
 
-def params_of(read):
+def params_of(read: Callable[[int], int]) -> AcceleratorParams:
     """The :class:`AcceleratorParams` of a device, of which ``read(offset)`` gives a register.
 
     They are those of its build, but for the kinds of its products, which no program depends on.

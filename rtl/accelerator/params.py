@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from amaranth.hdl import Shape
@@ -27,7 +28,7 @@ SHARED_AGU_BYTES = 1 << 17
 ROUNDINGS = {(True, False): "tflm", (False, True): "float32", (True, True): "both"}
 
 
-def weight_room(cols):
+def weight_room(cols: int) -> int:
     """Bytes of weights that their window holds, in words of a byte for each column."""
     return cols << OFFSET_BITS - ceil_log2(-(-cols // 4))
 
@@ -101,7 +102,7 @@ class AcceleratorParams:
     stall_timeout: int = 1 << 16
     layer_timeout: int = 1 << 30
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.array, ArrayParams):
             raise TypeError(f"array must be ArrayParams, not {self.array!r}")
         for name in ("output_register", "pooling", "addition", "fused", "single_memory", "prefetch",
@@ -142,61 +143,61 @@ class AcceleratorParams:
         _ = self.im2col  # refuses what the line buffer cannot be, and the number of pixel lanes
 
     @property
-    def products(self):
+    def products(self) -> int:
         """Products in a cycle."""
         return self.pixel_lanes * self.array.rows * self.array.cols
 
     @property
-    def shape(self):
+    def shape(self) -> str:
         """Of the products, for people."""
         array = f"{self.array.rows} x {self.array.cols}"
         return array if self.pixel_lanes == 1 else f"{self.pixel_lanes} x ({array})"
 
     @property
-    def word_bytes(self):
+    def word_bytes(self) -> int:
         """Bytes of a word of activations: what enters the line buffer in a cycle."""
         return 1 << ceil_log2(self.array.vector_bytes)
 
     @property
-    def words(self):
+    def words(self) -> int:
         """Words of activations."""
         return self.activation_bytes // self.word_bytes
 
     @property
-    def spaces(self):
+    def spaces(self) -> dict[str, int]:
         """Words of the memory in which each kind of thing lies."""
         kinds = {"activations": self.words, "weights": self.weight_bytes // self.array.cols,
                  "params": self.channels, "program": self.program_words}
         return dict.fromkeys(kinds, self.words) if self.single_memory else kinds
 
     @property
-    def word_cycles(self):
+    def word_cycles(self) -> int:
         """Cycles in which a word of weights comes, in the long run."""
         return burst_of(8 * self.array.cols, self.sdram_bits) if self.sdram_bits else 1
 
     @property
-    def channel_words(self):
+    def channel_words(self) -> int:
         """Words of its memory that the parameters of a channel take."""
         return -(-Shape.cast(ChannelParams).width // 32) if self.single_memory else 1
 
     @property
-    def total_bits(self):
+    def total_bits(self) -> int:
         """Bits of what is requantised."""
         return max(self.sum_bits, TOTAL_BITS)
 
     @property
-    def short_acc_range(self):
+    def short_acc_range(self) -> tuple[int, int] | None:
         """Between which numbers sums are requantised in a cycle less than others, or None."""
         return short_acc_range(self.requantize, self.total_bits)
 
     @property
-    def ahead(self):
+    def ahead(self) -> int:
         """Beats of a convolution that may have asked for what they are added to and are not stored
         yet: as many as keep the requantiser busy."""
         return 16 if self.rounding == "tflm" else 32
 
     @property
-    def im2col(self):
+    def im2col(self) -> Im2colParams:
         """Parameters of the im2col unit: one image a layer."""
         return Im2colParams(
             rows=self.array.rows, vector_bytes=self.array.vector_bytes, word_bytes=self.word_bytes,
@@ -205,13 +206,13 @@ class AcceleratorParams:
             output_register=self.output_register)
 
     @property
-    def flags(self):
+    def flags(self) -> dict[Flag, bool]:
         """Whether the build has each unit of :class:`~rtl.accelerator.registers.Flag`."""
         return {Flag.POOLING: self.pooling, Flag.ADDITION: self.addition,
                 Flag.FIR: self.array.fir_rows > 0, Flag.TFLM: self.rounding != "float32",
                 Flag.FLOAT32: self.rounding != "tflm", Flag.FUSED: self.fused}
 
-    def registers(self):
+    def registers(self) -> tuple[dict[str, int], int]:
         """What the device says of itself: the value of each of
         :data:`~rtl.accelerator.registers.PARAMETERS`, by name, and that of ``FLAGS``."""
         values = {name: int(getattr(self.array if name in ARRAY else self, name))
@@ -219,7 +220,7 @@ class AcceleratorParams:
         return values, sum(has << flag for flag, has in self.flags.items())
 
     @classmethod
-    def of_registers(cls, values, flags):
+    def of_registers(cls, values: Mapping[str, int], flags: int) -> "AcceleratorParams":
         """The parameters of a device that says ``values`` and ``flags`` of itself.
 
         They are those of the build but for the kinds of its products, which no program depends on.

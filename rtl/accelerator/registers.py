@@ -1,6 +1,7 @@
 """The register map, the windows of memory and the errors, as data."""
 
 import enum
+from typing import Self
 
 __all__ = ["ADDRESS_BITS", "FIRST_PARAMETER", "ID", "OFFSET_BITS", "PARAMETERS", "Described",
            "Error", "Flag", "Register", "Window"]
@@ -15,7 +16,10 @@ ID = 0x53595354
 class Described(enum.IntEnum):
     """Members are numbers; each has a ``text`` that says what it means."""
 
-    def __new__(cls, value, text):
+    text: str
+
+    # A member is looked up by its number alone.
+    def __new__(cls, value: int, text: str = "") -> Self:
         member = int.__new__(cls, value)
         member._value_ = value
         member.text = text

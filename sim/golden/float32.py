@@ -5,59 +5,71 @@ Numbers are int8 here. Where the file has uint8, ``offset`` is 128: it makes no 
 what onnxruntime rounds together with a zero point.
 """
 
+from collections.abc import Sequence
+from typing import Unpack
+
 import numpy as np
+import numpy.typing as npt
 
 from sim.golden.conv import conv2d_acc, depthwise_conv2d_acc, fully_connected_acc, output_size
 from sim.golden.requantize import requantize_float32
+from sim.golden.types import ConvGeometry, Float32, Int8, Int32, Padding, Pair
 
 __all__ = ["add", "average_pool", "conv2d", "depthwise_conv2d", "fully_connected", "leaky_relu",
            "local_response_normalization", "logistic", "mean", "quantize", "requantise", "rescale",
            "softmax"]
 
 
-def rescale(input_scale, weights_scale, scale):
+def rescale(input_scale: float, weights_scale: npt.ArrayLike, scale: float) -> Float32:
     """``s_in * s_w / s_out``, from left to right."""
     with np.errstate(over="ignore"):  # infinite then
-        return np.float32(input_scale) * np.float32(weights_scale) / np.float32(scale)
+        products = np.float32(input_scale) * np.asarray(weights_scale, np.float32)
+        return products / np.float32(scale)
 
 
-def quantize(real, scale, zero_point):
+def quantize(real: npt.ArrayLike, scale: float, zero_point: int) -> Int8:
     """int8 number that is closest to ``real``."""
     with np.errstate(over="ignore"):
-        quotient = np.float32(real) / np.float32(scale)
+        quotient = np.asarray(real, np.float32) / np.float32(scale)
     return np.clip(np.rint(quotient) + zero_point, -128, 127).astype(np.int8)
 
 
-def conv2d(x, weights, bias=0, *, scale, zero_point, low=-128, high=127, **geometry):
+def conv2d(x: Int8, weights: Int8, bias: Int32 | int = 0, *, scale: npt.ArrayLike, zero_point: int,
+           low: int = -128, high: int = 127, **geometry: Unpack[ConvGeometry]) -> Int8:
     """QLinearConv: int8 results of :func:`~sim.golden.conv.conv2d_acc`."""
     acc = conv2d_acc(x, weights, bias, **geometry)
     return requantize_float32(acc, 0, scale, zero_point, low, high)
 
 
-def depthwise_conv2d(x, weights, bias=0, *, scale, zero_point, low=-128, high=127, **geometry):
+def depthwise_conv2d(x: Int8, weights: Int8, bias: Int32 | int = 0, *, scale: npt.ArrayLike,
+                     zero_point: int, low: int = -128, high: int = 127,
+                     **geometry: Unpack[ConvGeometry]) -> Int8:
     """QLinearConv: int8 results of :func:`~sim.golden.conv.depthwise_conv2d_acc`."""
     acc = depthwise_conv2d_acc(x, weights, bias, **geometry)
     return requantize_float32(acc, 0, scale, zero_point, low, high)
 
 
-def fully_connected(x, weights, bias=0, *, input_zero_point, scale, zero_point, low=-128,
-                    high=127):
+def fully_connected(x: Int8, weights: Int8, bias: Int32 | int = 0, *, input_zero_point: int,
+                    scale: npt.ArrayLike, zero_point: int, low: int = -128,
+                    high: int = 127) -> Int8:
     """QLinearMatMul, QGemm: int8 results of :func:`~sim.golden.conv.fully_connected_acc`."""
     acc = fully_connected_acc(x, weights, bias, input_zero_point=input_zero_point)
     return requantize_float32(acc, 0, scale, zero_point, low, high)
 
 
-def _multiply_add(a, b, c):
+def _multiply_add(a: npt.ArrayLike, b: npt.ArrayLike, c: npt.ArrayLike) -> Float32:
     """``a * b + c`` rounded once. The product is exact in float64; so is the sum, as long as its
     terms are less than some 2**20 apart."""
-    return np.float32(np.float64(a) * np.float64(b) + np.float64(c))
+    wide = [np.asarray(x, np.float64) for x in (a, b, c)]
+    return (wide[0] * wide[1] + wide[2]).astype(np.float32)
 
 
-def _saturate(real, offset, low, high):
+def _saturate(real: Float32, offset: int, low: int, high: int) -> Int8:
     return np.clip(np.rint(real) - offset, low, high).astype(np.int8)
 
 
-def add(a, b, *, scales, zero_points, scale, zero_point, offset=0, low=-128, high=127):
+def add(a: Int8, b: Int8, *, scales: Sequence[float], zero_points: Sequence[int], scale: float,
+        zero_point: int, offset: int = 0, low: int = -128, high: int = 127) -> Int8:
     """QLinearAdd: sum of int8 ``a`` and ``b`` of equal shape; ``scales``, ``zero_points`` theirs.
 
     One multiplication and addition for each operand. All that is constant is a term of its own,
@@ -72,8 +84,9 @@ def add(a, b, *, scales, zero_points, scale, zero_point, offset=0, low=-128, hig
     return _saturate(y, offset, low, high)
 
 
-def average_pool(x, *, kernel, stride, padding, count_padding, input_scale, input_zero_point,
-                 scale, zero_point, offset=0, low=-128, high=127):
+def average_pool(x: Int8, *, kernel: Pair, stride: Pair, padding: Padding, count_padding: bool,
+                 input_scale: float, input_zero_point: int, scale: float, zero_point: int,
+                 offset: int = 0, low: int = -128, high: int = 127) -> Int8:
     """QLinearAveragePool: real numbers are summed in float32, line by line, and their mean is
     quantised. With ``count_padding`` the padding is part of it."""
     real = (x.astype(np.float32) - np.float32(input_zero_point)) * np.float32(input_scale)
@@ -82,7 +95,8 @@ def average_pool(x, *, kernel, stride, padding, count_padding, input_scale, inpu
                    constant_values=float(count_padding))
     oh, ow = (output_size(size, k, s, 1, (0, 0))
               for size, k, s in zip(cells.shape, kernel, stride, strict=True))
-    total, count = np.float32(0), np.float32(0)
+    total: Float32 = np.zeros((), np.float32)
+    count: Float32 = np.zeros((), np.float32)
     for top, left in np.ndindex(*kernel):
         lines, pixels = (slice(start, start + (n - 1) * step + 1, step) for start, n, step in
                          zip((top, left), (oh, ow), stride, strict=True))
@@ -92,7 +106,8 @@ def average_pool(x, *, kernel, stride, padding, count_padding, input_scale, inpu
     return _saturate(y, offset, low, high)
 
 
-def mean(x, *, input_scale, input_zero_point, scale, zero_point, low=-128, high=127):
+def mean(x: Int8, *, input_scale: float, input_zero_point: int, scale: float, zero_point: int,
+         low: int = -128, high: int = 127) -> Int8:
     """QLinearGlobalAveragePool: mean over all pixels, (n, 1, 1, c), of an exact sum."""
     pixels = x.shape[1] * x.shape[2]
     total = (x.astype(np.int64) - input_zero_point).sum(axis=(1, 2), keepdims=True)
@@ -100,17 +115,19 @@ def mean(x, *, input_scale, input_zero_point, scale, zero_point, low=-128, high=
     return requantize_float32(total, 0, factor, zero_point, low, high)
 
 
-def _real(x, scale, zero_point):
+def _real(x: Int8, scale: float, zero_point: int) -> Float32:
     return (x.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 
 
-def requantise(x, *, input_scale, input_zero_point, scale, zero_point, low=-128, high=127):
+def requantise(x: Int8, *, input_scale: float, input_zero_point: int, scale: float, zero_point: int,
+               low: int = -128, high: int = 127) -> Int8:
     """DequantizeLinear and QuantizeLinear: int8 ``x`` in another scale."""
     y = quantize(_real(x, input_scale, input_zero_point), scale, zero_point)
     return np.clip(y, low, high).astype(np.int8)
 
 
-def leaky_relu(x, *, alpha, input_scale, input_zero_point, scale, zero_point, low=-128, high=127):
+def leaky_relu(x: Int8, *, alpha: float, input_scale: float, input_zero_point: int, scale: float,
+               zero_point: int, low: int = -128, high: int = 127) -> Int8:
     """QLinearLeakyRelu: ``x``, times ``alpha`` where it is negative."""
     real = _real(x, input_scale, input_zero_point)
     y = quantize(np.where(real >= 0, real, np.float32(alpha) * real), scale, zero_point)
@@ -125,7 +142,8 @@ _EVEN = (6.10247389755681e-13, 5.76102136993427e-09, 6.29106785017040e-06, 1.701
          1.16817656904453e-01, 9.93151921023180e-01)
 
 
-def logistic(x, *, input_scale, input_zero_point, scale, zero_point, low=-128, high=127):
+def logistic(x: Int8, *, input_scale: float, input_zero_point: int, scale: float, zero_point: int,
+             low: int = -128, high: int = 127) -> Int8:
     """QLinearSigmoid: 1 / (1 + exp(-x))."""
     real = np.clip(_real(x, input_scale, input_zero_point), np.float32(-18), np.float32(18))
     square = real * real
@@ -138,8 +156,9 @@ def logistic(x, *, input_scale, input_zero_point, scale, zero_point, low=-128, h
     return np.clip(quantize(y, scale, zero_point), low, high).astype(np.int8)
 
 
-def local_response_normalization(x, *, size, alpha, beta, bias, input_scale, input_zero_point,
-                                 scale, zero_point, low=-128, high=127):
+def local_response_normalization(x: Int8, *, size: int, alpha: float, beta: float, bias: float,
+                                 input_scale: float, input_zero_point: int, scale: float,
+                                 zero_point: int, low: int = -128, high: int = 127) -> Int8:
     """LRN, over ``size`` neighbours among the channels, which lie last: as onnxruntime sums
     squares, from channel to channel with what comes and what goes."""
     real = _real(x, input_scale, input_zero_point)
@@ -158,7 +177,8 @@ def local_response_normalization(x, *, size, alpha, beta, bias, input_scale, inp
     return np.clip(quantize(powers * real, scale, zero_point), low, high).astype(np.int8)
 
 
-def softmax(x, *, input_scale, scale, zero_point, low=-128, high=127):
+def softmax(x: Int8, *, input_scale: float, scale: float, zero_point: int, low: int = -128,
+            high: int = 127) -> Int8:
     """QLinearSoftmax along the last axis: of exponentials in float32, as large as their sum allows,
     times the whole part of ``1 / scale``. The logarithm of that room is a float32, which tells what
     the exponentials round to; product and quotient are float64."""

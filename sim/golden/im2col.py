@@ -1,11 +1,14 @@
 """The order in which the im2col unit emits its vectors."""
 
 import numpy as np
+import numpy.typing as npt
+
+from sim.golden.types import Int8, Padding, Pair
 
 __all__ = ["fir_vectors", "im2col_vectors", "raster_words"]
 
 
-def raster_words(images, word_bytes):
+def raster_words(images: Int8, word_bytes: int) -> Int8:
     """Input words (count, word_bytes) of int8 ``images`` (n, h, w, c); lines are filled up with
     zeros to whole words."""
     n, h, w, c = images.shape
@@ -13,12 +16,12 @@ def raster_words(images, word_bytes):
     return np.pad(lines, ((0, 0), (0, -(w * c) % word_bytes))).reshape(-1, word_bytes)
 
 
-def _padded(image, padding, pad):
+def _padded(image: Int8, padding: Padding, pad: int) -> Int8:
     return np.pad(image, (*padding, (0, 0)), constant_values=pad)
 
 
-def im2col_vectors(images, *, kernel, stride, dilation, padding, groups=1, rows, band, tiles=1,
-                   pad=0):
+def im2col_vectors(images: Int8, *, kernel: Pair, stride: Pair, dilation: Pair, padding: Padding,
+                   groups: int = 1, rows: int, band: int, tiles: int = 1, pad: int = 0) -> Int8:
     """Vectors (count, rows) of int8 ``images`` (n, h, w, c), in order of emission.
 
     For each image, band of ``band`` output lines, group of channels, pass (``tiles`` of them),
@@ -50,7 +53,9 @@ def im2col_vectors(images, *, kernel, stride, dilation, padding, groups=1, rows,
     return np.concatenate(out)
 
 
-def fir_vectors(images, *, kernel, stride, dilation, padding, taps, cols, band, tiles=1, pad=0):
+def fir_vectors(images: Int8, *, kernel: Pair, stride: Pair, dilation: Pair, padding: Padding,
+                taps: int, cols: int, band: int, tiles: int = 1,
+                pad: int = 0) -> tuple[Int8, npt.NDArray[np.bool_]]:
     """Vectors (count, cols) and which of them are kept, of a depthwise layer run as FIR filters.
 
     For each image, band, group of ``cols`` channels, pass, kernel line, phase of the stride,

@@ -3,11 +3,14 @@
 import math
 
 import numpy as np
+import numpy.typing as npt
+
+from sim.golden.types import Int8, Int64
 
 __all__ = ["channel_params", "quantize_multiplier", "requantize", "requantize_float32"]
 
 
-def quantize_multiplier(scale):
+def quantize_multiplier(scale: float) -> tuple[int, int]:
     """``(M, e)`` with ``scale`` close to ``M * 2 ** (e - 31)`` and ``M`` of 31 bits, or ``(0, 0)``
     for a scale too small."""
     if scale == 0:
@@ -19,7 +22,7 @@ def quantize_multiplier(scale):
     return (0, 0) if exponent < -31 else (multiplier, exponent)
 
 
-def channel_params(scale):
+def channel_params(scale: float) -> tuple[int, int]:
     """``(multiplier, shift)`` as the hardware takes them: ``M << max(e, 0)`` and ``max(-e, 0)``.
 
     Raises :exc:`ValueError` unless ``0 <= scale < 8``.
@@ -31,17 +34,18 @@ def channel_params(scale):
     return multiplier << max(exponent, 0), max(-exponent, 0)
 
 
-def _wrap(x):
+def _wrap(x: npt.ArrayLike) -> Int64:
     return ((np.asarray(x, np.int64) + (1 << 31)) % (1 << 32)) - (1 << 31)
 
 
-def requantize(acc, bias, multiplier, shift, zero_point, low=-128, high=127):
+def requantize(acc: npt.ArrayLike, bias: npt.ArrayLike, multiplier: npt.ArrayLike,
+               shift: npt.ArrayLike, zero_point: int, low: int = -128, high: int = 127) -> Int8:
     """int8 outputs of int32 ``acc``, rounded twice as TensorFlow Lite Micro does.
 
     First ``(x * M + 2^30) >> 31``, ties upwards; then a right shift by ``shift``, ties away from
     zero. The arguments broadcast against each other.
     """
-    x = _wrap(np.asarray(acc, np.int64) + bias)
+    x = _wrap(np.asarray(acc, np.int64) + np.asarray(bias, np.int64))
     multiplier, shift = np.asarray(multiplier, np.int64), np.asarray(shift, np.int64)
     # The product has up to 66 bits: in two halves of the multiplier, the lower of 17 bits.
     high_half, low_half = multiplier >> 17, multiplier & 0x1ffff
@@ -51,9 +55,10 @@ def requantize(acc, bias, multiplier, shift, zero_point, low=-128, high=127):
     return np.clip(y + zero_point, low, high).astype(np.int8)
 
 
-def requantize_float32(acc, bias, scale, zero_point, low=-128, high=127):
+def requantize_float32(acc: npt.ArrayLike, bias: npt.ArrayLike, scale: npt.ArrayLike,
+                       zero_point: int, low: int = -128, high: int = 127) -> Int8:
     """int8 outputs of int32 ``acc`` times the float32 ``scale``, rounded to nearest, ties to even,
     as LiteRT's default delegate and onnxruntime do."""
-    x = _wrap(np.asarray(acc, np.int64) + bias).astype(np.float32)
+    x = _wrap(np.asarray(acc, np.int64) + np.asarray(bias, np.int64)).astype(np.float32)
     y = np.rint(x * np.asarray(scale, np.float32))
     return np.clip(y.astype(np.float64) + zero_point, low, high).astype(np.int8)

@@ -3,16 +3,19 @@
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from sim.golden.fixed_point import ONE, exp, multiply, reciprocal, shift_right
 from sim.golden.requantize import quantize_multiplier
+from sim.golden.types import Int8, Int64
 
 __all__ = ["exponentials", "softmax"]
 
 _DIFF_BITS, _SUM_BITS = 5, 12  # integer bits of the differences, and of the sum of exponentials
 
 
-def exponentials(x, *, scale, beta=1.0):
+def exponentials(x: Int8, *, scale: float,
+                 beta: float = 1.0) -> tuple[npt.NDArray[np.bool_], Int64, Int64]:
     """Which of int8 ``x`` count beside the largest one of the last axis, their exponentials in
     parts of ``2**31``, and the sum of these in parts of ``2**19``."""
     real = min(float(beta) * float(scale) * (1 << 31 - _DIFF_BITS), ONE)
@@ -26,7 +29,7 @@ def exponentials(x, *, scale, beta=1.0):
     return counts, powers, total
 
 
-def softmax(x, *, scale, beta=1.0):
+def softmax(x: Int8, *, scale: float, beta: float = 1.0) -> Int8:
     """Softmax over the last axis of int8 ``x``; the result has scale 1/256 and zero point -128."""
     counts, powers, total = exponentials(x, scale=scale, beta=beta)
     headroom = 32 - np.array([int(value).bit_length() for value in total.ravel()])

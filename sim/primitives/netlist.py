@@ -1,11 +1,14 @@
 """Components with vendor primitives, simulated with models of the primitives in Yosys."""
 
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyosys
 from amaranth import *
 from amaranth.back import rtlil
+from amaranth.build import Platform
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
 from pyosys import libyosys
@@ -15,7 +18,7 @@ from rtl.family import family_of
 __all__ = ["load", "models", "run"]
 
 
-def models(family):
+def models(family: str) -> list[Path]:
     """Verilog files that model the primitives of ``family``; where two have the same, the first.
 
     Yosys has models of its own, but none of the multiplier and of the block RAM of ECP5.
@@ -24,7 +27,8 @@ def models(family):
     return [*sorted((Path(__file__).parent / family).glob("*.v")), shipped]
 
 
-def load(top, family, *, ports=None, netlists=()):
+def load(top: Elaboratable, family: str | Platform, *, ports: Sequence[Value] | None = None,
+         netlists: Iterable[str] = ()) -> libyosys.Design:
     """``top``, elaborated for ``family``, or a platform, as a flat Yosys design that needs no other
     cells.
 
@@ -48,7 +52,7 @@ def load(top, family, *, ports=None, netlists=()):
 class Bench(Elaboratable):
     """``component`` with a word of ``words`` on its inputs, one after the other, as bits."""
 
-    def __init__(self, component, words):
+    def __init__(self, component: wiring.Component, words: Sequence[int]) -> None:
         members = [(member.flow, Value.cast(value))
                    for _, member, value in component.signature.flatten(component)
                    if not isinstance(value, Const)]  # of streams that are always ready
@@ -58,7 +62,7 @@ class Bench(Elaboratable):
         self.sync = ClockDomain(reset_less=True)
         self.o = Signal(len(self.outputs))
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: str | Platform | None) -> Module:
         m = Module()
         m.domains.sync = self.sync
         m.submodules.dut = self.component
@@ -70,7 +74,8 @@ class Bench(Elaboratable):
         return m
 
 
-def run(component, family, stimulus, *, netlists=()):
+def run(component: wiring.Component, family: str | Platform, stimulus: Sequence[int], *,
+        netlists: Iterable[str] = ()) -> list[int | None]:
     """What ``component`` gives in each cycle, elaborated for ``family``, or a platform.
 
     ``stimulus`` has the inputs of each cycle, and the result its outputs: both as one number, with
@@ -85,14 +90,15 @@ def run(component, family, stimulus, *, netlists=()):
         design.run_pass(f"sim -q -clock clk -n {len(stimulus)} -vcd {trace}")
         changes = trace.read_text().splitlines()
 
-    codes = {}
-    now, before, results = {}, "", []
+    codes: dict[str, str] = {}
+    now: dict[str, str] = {}
+    before, results = "", []
     for change in changes:
         match change.split():
             case ["$var", _, _, code, name, *_]:
                 codes.setdefault(name, code)
             case [time] if time[0] == "#":
-                before = now.get(codes["o"])
+                before = now.get(codes["o"], "")
             case [bits, code]:
                 now[code] = bits[1:]
                 if code == codes["clk"] and bits == "b1":

@@ -18,23 +18,23 @@ class Anchor:
 
     system: str
     device: str
-    rates: dict = field(default_factory=dict)
-    cycles: dict = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
+    cycles: dict[str, int] = field(default_factory=dict)
     note: str = ""
 
     @property
-    def title(self):
+    def title(self) -> str:
         """What to call it, with all that has to be known of its figures."""
-        notes = ", ".join(filter(None, [self.note, self.cycles and "by cycles"]))
+        notes = ", ".join(filter(None, [self.note, "by cycles" if self.cycles else ""]))
         return f"{self.system} on {self.device}{f' ({notes})' if notes else ''}"
 
-    def figure(self, network):
+    def figure(self, network: str) -> str:
         """What is published of a network, as text; empty if nothing is."""
         if network in self.cycles:
             return f"{self.cycles[network] / 1e6:g} M cycles"
         return f"{self.rates[network]:,g}" if network in self.rates else ""
 
-    def ratio(self, network, cycles, per_second):
+    def ratio(self, network: str, cycles: int, per_second: float | None) -> float | None:
         """How many times as fast ``cycles`` of an inference are, or ``per_second`` inferences if
         that is known; None where there is nothing to compare."""
         if network in self.cycles:
@@ -44,7 +44,8 @@ class Anchor:
         return None
 
 
-def _anchor(system, device, images=None, keywords=None, note=""):
+def _anchor(system: str, device: str, images: float | None = None, keywords: float | None = None,
+            note: str = "") -> Anchor:
     rates = {"ResNet-8": images, "DS-CNN": keywords}
     return Anchor(system=system, device=device, note=note,
                   rates={name: rate for name, rate in rates.items() if rate})
@@ -73,6 +74,6 @@ ANCHORS = [
 ]
 
 
-def network_of(sha256, name):
+def network_of(sha256: str, name: str) -> str:
     """What to call a network: by the SHA-256 of its file, or ``name`` if it is none of those."""
     return next((title for begin, title in REFERENCES.items() if sha256.startswith(begin)), name)

@@ -1,13 +1,16 @@
 """Typical layers on 8x8 cores, and what they cost."""
 
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
 from rtl.catalog import build_core
 from rtl.im2col import ConvShape
+from sim.compiled import CompiledSim
 from systolith.compiler.tiling.tiling import ConvLayer
-from systolith.runtime.simulated_cores import SimulatedConv2d, SimulatedGemm
+from systolith.runtime.simulated_cores import RunReport, SimulatedConv2d, SimulatedGemm
 
 __all__ = ["NAMES", "PEERS", "bench_layers"]
 
@@ -29,7 +32,7 @@ NAMES = (*LAYERS, GEMM)
 PEERS = {"CFU-Playground hps_accel": 32, "axis-systolic-array 8x8": 64}
 
 
-def layer_of(shape, filters, seed=0):
+def layer_of(shape: ConvShape, filters: int, seed: int = 0) -> ConvLayer:
     """A layer with random constants whose results spread over the range of int8."""
     rng = np.random.default_rng(seed)
     weights = rng.integers(-127, 128, (filters, *shape.kernel, shape.channels // shape.groups),
@@ -42,17 +45,18 @@ def layer_of(shape, filters, seed=0):
         zero_point=5)
 
 
-def bench_layers(progress=lambda text: None):
+def bench_layers(progress: Callable[[str], None] = lambda text: None) -> tuple[
+                 list[dict[str, Any]], list[dict[str, Any]]]:
     """A dict for each of :data:`NAMES`, and one for the speed of each simulation."""
     rng = np.random.default_rng(0)
     results, speeds = [], []
 
-    def note(name, report):
+    def note(name: str, report: RunReport) -> None:
         results.append({"layer": name, **asdict(report), "floor_cycles": report.floor,
                         "utilisation": report.utilisation,
                         "macs_per_cycle": report.macs / report.cycles})
 
-    def speed(core, sim):
+    def speed(core: str, sim: CompiledSim) -> None:
         speeds.append({"core": core, "cycles_per_second": sim.cycle / sim.run_seconds,
                        "compile_seconds": sim.compile_seconds})
 

@@ -1,14 +1,18 @@
 """Whole networks on the builds of boards, at the clocks that place and route gave them."""
 
 import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from boards.flow.clocks import read_clocks, stale
-from systolith.benchmarks.anchors import ANCHORS, network_of
+from boards.board import Board
+from boards.flow.clocks import Clock, read_clocks, stale
+from systolith.benchmarks.anchors import ANCHORS, Anchor, network_of
 from systolith.benchmarks.wire import CountedAccelerator, uart_seconds
 from systolith.compiler.fitting import shortages
 from systolith.frontends.model_file import read_model
+from systolith.graph.ir import Graph
 from systolith.runtime.input_files import noise
 from systolith.runtime.session import Session
 from systolith.zoo.digits import model_bytes
@@ -21,7 +25,7 @@ class Network:
     """A network, and what to call it."""
 
     name: str
-    graph: object
+    graph: Graph
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,42 +48,44 @@ class Figures:
     link_cycles: int
     wire_seconds: float | None
     overlapped: bool
-    clock: object = None
+    clock: Clock | None = None
     problem: str = ""
 
     @property
-    def utilisation(self):
+    def utilisation(self) -> float:
         return self.floor_cycles / self.cycles
 
     @property
-    def clock_mhz(self):
+    def clock_mhz(self) -> float | None:
         return None if self.clock is None else self.clock.clock_mhz
 
     @property
-    def per_second(self):
-        return None if self.problem else self.clock.clock_mhz * 1e6 / self.cycles
+    def per_second(self) -> float | None:
+        if self.problem or self.clock is None:
+            return None
+        return self.clock.clock_mhz * 1e6 / self.cycles
 
     @property
-    def link_per_second(self):
-        if self.problem or self.wire_seconds is None:
+    def link_per_second(self) -> float | None:
+        if self.problem or self.clock is None or self.wire_seconds is None:
             return None
         computing = self.link_cycles / (self.clock.clock_mhz * 1e6)
         return 1 / (max(computing, self.wire_seconds) if self.overlapped
                     else computing + self.wire_seconds)
 
     @property
-    def link_problem(self):
+    def link_problem(self) -> str:
         """Why there is no rate over the link, besides :attr:`problem`; empty if there is one."""
         return "no rate over SPI, whose clock the other end gives" * (self.wire_seconds is None)
 
-    def ratios(self):
+    def ratios(self) -> list[tuple[Anchor, float]]:
         """(anchor, how many times as fast) for each that has published this network. Cycles can be
         compared without a clock."""
         found = [(anchor, anchor.ratio(self.network, self.cycles, self.per_second))
                  for anchor in ANCHORS]
         return [(anchor, ratio) for anchor, ratio in found if ratio is not None]
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""
         return {
             "network": self.network, "board": self.board, "products": self.products,
@@ -105,13 +111,13 @@ class Refusal:
     text: str
     problem: str = ""
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""
         return {"network": self.network, "board": self.board,
                 "problem": "; ".join(filter(None, [f"does not run: {self.text}", self.problem]))}
 
 
-def networks(paths):
+def networks(paths: Iterable[str | Path]) -> list[Network]:
     """The digits network, and those at ``paths``."""
     found = [Network(name="digits", graph=read_model(model_bytes()))]
     for path in map(Path, paths):
@@ -121,12 +127,14 @@ def networks(paths):
     return found
 
 
-def bench_networks(chosen, boards, progress=lambda text: None):
+def bench_networks(chosen: Sequence[Network], boards: Iterable[Board],
+                   progress: Callable[[str], None] = lambda text: None) -> list[Figures | Refusal]:
     """:class:`Figures`, or a :class:`Refusal`, of each of the networks ``chosen`` on each board.
 
     Builds that boards share are simulated once.
     """
-    clocks, measured, found = read_clocks(), {}, []
+    clocks, measured = read_clocks(), {}
+    found: list[Figures | Refusal] = []
     for board in boards:
         progress(f"{board.name}: its clock")
         clock = clocks.get(board.name)
@@ -136,11 +144,12 @@ def bench_networks(chosen, boards, progress=lambda text: None):
             key = board.params, board.params.sdram_bits and (board.sdram, board.mhz), network.name
             if key not in measured:
                 measured[key] = _measure(network, board)
-            if isinstance(measured[key], str):
-                found.append(Refusal(network=network.name, board=board.name, text=measured[key],
+            outcome = measured[key]
+            if isinstance(outcome, str):
+                found.append(Refusal(network=network.name, board=board.name, text=outcome,
                                      problem=problem))
                 continue
-            resident, linked = measured[key]
+            resident, linked = outcome
             products = board.params.products
             found.append(Figures(
                 network=network.name, board=board.name, products=products, cycles=resident.cycles,
@@ -150,7 +159,7 @@ def bench_networks(chosen, boards, progress=lambda text: None):
     return found
 
 
-def _problem(clock, board):
+def _problem(clock: Clock | None, board: Board) -> str:
     if clock is None:
         return "no clock on record"
     if why := stale(clock, board):
@@ -171,11 +180,11 @@ class _Inference:
     bytes_out: int
     bytes_in: int
 
-    def seconds(self, baud):
+    def seconds(self, baud: int) -> float:
         return uart_seconds(self.bytes_out, self.bytes_in, baud)
 
 
-def _measure(network, board):
+def _measure(network: Network, board: Board) -> str | tuple[_Inference, _Inference]:
     """An inference with the input as is best for cycles, and one with it compact, as links have it;
     or why there can be none."""
     try:
@@ -186,16 +195,17 @@ def _measure(network, board):
         return "; ".join(each.text for each in short)
     sim = CountedAccelerator(board.params, chip=board.sdram, mhz=board.mhz)
     try:
-        return tuple(_infer(network, sim, compact) for compact in (False, True))
+        return _infer(network, sim, False), _infer(network, sim, True)
     finally:
         sim.close()
 
 
-def _infer(network, sim, compact):
+def _infer(network: Network, sim: CountedAccelerator, compact: bool) -> _Inference:
     sim.compact = compact
     session = Session(network.graph, sim)
     sim.clear()
     session.run(*noise(session.inputs, 1))
+    assert session.program is not None  # as the golden models alone run none
     return _Inference(cycles=session.cycles, macs=session.program.macs,
                       overlapped=not session.alone, bytes_out=sim.bytes_out,
                       bytes_in=sim.bytes_in)

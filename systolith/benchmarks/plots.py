@@ -1,10 +1,20 @@
 """Images of where cycles go: a bar for each layer, and the roofline of each build."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from boards.board import Board
+from rtl.accelerator import AcceleratorParams
+from systolith.benchmarks.networks import Network
 from systolith.compiler import Segment, compile_graph
 from systolith.compiler.cost.layers import CycleModel, planning_core
 from systolith.compiler.fitting import shortages
+from systolith.graph.ir import Graph
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes  # slow to import
 
 __all__ = ["LayerCost", "costs", "draw"]
 
@@ -21,16 +31,16 @@ class LayerCost:
     """
 
     title: str
-    parts: dict
+    parts: dict[str, float]
     macs: int
     moved: int
 
     @property
-    def cycles(self):
+    def cycles(self) -> float:
         return sum(self.parts.values())
 
 
-def costs(graph, params):
+def costs(graph: Graph, params: AcceleratorParams) -> list[LayerCost]:
     """The :class:`LayerCost` of each layer that the accelerator runs, by the model of cycles."""
     program, model, found = compile_graph(graph, params), CycleModel(params), []
     for step in program.steps:
@@ -53,7 +63,7 @@ def costs(graph, params):
     return found
 
 
-def draw(networks, boards, file):
+def draw(networks: Sequence[Network], boards: Sequence[Board], file: str | Path) -> None:
     """PNG or SVG, by the suffix of ``file``: a row for each network that fits each board.
 
     Raises :exc:`ValueError` if none does.
@@ -80,14 +90,14 @@ def draw(networks, boards, file):
     pyplot.close(figure)
 
 
-def _short(network, board):
+def _short(network: Network, board: Board) -> bool:
     try:
         return shortages(network.graph, board.params)
     except ValueError:
         return True
 
 
-def _bars(axes, layers):
+def _bars(axes: "Axes", layers: Sequence[LayerCost]) -> None:
     regions, left = range(len(layers)), [0.0] * len(layers)
     for part, colour in PARTS.items():
         widths = [layer.parts[part] for layer in layers]
@@ -98,7 +108,7 @@ def _bars(axes, layers):
     axes.invert_yaxis()
 
 
-def bytes_a_cycle(params):
+def bytes_a_cycle(params: AcceleratorParams) -> float:
     """What the memories of a build give and take at most: a word for the line buffer, a row of
     weights in the cycles that it takes, several from SDRAM, and the bytes that are requantised."""
     if params.single_memory:
@@ -107,7 +117,7 @@ def bytes_a_cycle(params):
             + params.pixel_lanes * params.drain_lanes / params.requantize)
 
 
-def _roof(axes, layers, params):
+def _roof(axes: "Axes", layers: Sequence[LayerCost], params: AcceleratorParams) -> None:
     layers = [layer for layer in layers if layer.macs]
     x = [layer.macs / layer.moved for layer in layers]
     axes.scatter(x, [layer.macs / layer.cycles for layer in layers], color=PARTS["weights"],

@@ -4,6 +4,7 @@ import numpy as np
 
 from rtl.link.protocol import WORDS
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
+from systolith.runtime.transfers import Addresses, Pending, Words
 
 __all__ = ["CountedAccelerator", "uart_seconds"]
 
@@ -22,28 +23,28 @@ class CountedAccelerator(SimulatedAccelerator):
 
     bytes_out = bytes_in = 0
 
-    def clear(self):
+    def clear(self) -> None:
         self.bytes_out = self.bytes_in = 0
 
-    def post_write(self, address, words):
+    def post_write(self, address: int, words: Words) -> None:
         frames = -(-len(words) // WORDS)
         self.bytes_out += frames * REQUEST + 4 * len(words)
         self.bytes_in += frames * ANSWER
         super().post_write(address, words)
 
-    def post_read(self, addresses):
+    def post_read(self, addresses: Addresses) -> Pending[Words]:
         ends = np.flatnonzero(np.diff(addresses) != 1) + 1
         frames = sum(-(-len(run) // WORDS) for run in np.split(np.asarray(addresses), ends))
         self.bytes_out += frames * (REQUEST + 1)
         self.bytes_in += frames * ANSWER + 4 * len(addresses)
         return super().post_read(addresses)
 
-    def post_wait(self):
+    def post_wait(self) -> None:
         counted = self.bytes_out + REQUEST, self.bytes_in + ANSWER
         super().post_wait()  # in simulation, a read
         self.bytes_out, self.bytes_in = counted
 
 
-def uart_seconds(bytes_out, bytes_in, baud):
+def uart_seconds(bytes_out: int, bytes_in: int, baud: int) -> float:
     """What a UART takes, whose directions work at the same time and send 10 bits a byte."""
     return max(bytes_out, bytes_in) * 10 / baud

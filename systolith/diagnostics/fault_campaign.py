@@ -1,11 +1,14 @@
 """What the driver does about faults: scenarios on the virtual board, each with its outcome."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import numpy as np
 
+from sim.golden.types import Int8
 from sim.virtual_board import VirtualBoard
-from systolith.compiler import compile_graph
+from systolith.compiler import Program, compile_graph
 from systolith.compiler.fitting import small_build
 from systolith.frontends.tflite import read_tflite
 from systolith.graph.interpreter import run_graph
@@ -13,6 +16,7 @@ from systolith.runtime.device import Device
 from systolith.runtime.link import LinkError
 from systolith.runtime.link.faults import KINDS, FaultyPipe
 from systolith.runtime.link.simulated import SimulatedPipe
+from systolith.runtime.target import RunError
 from systolith.zoo.digits import held_out, model_bytes
 
 __all__ = ["Outcome", "SCENARIOS", "run_campaign"]
@@ -33,7 +37,7 @@ class Scenario:
 
     name: str
     rate: float = 0.0
-    kinds: tuple = KINDS
+    kinds: tuple[str, ...] = KINDS
     event: str | None = None
     place: float = 0.5
     must: str | None = "right"
@@ -67,10 +71,12 @@ class Outcome:
     faults: int = 0
     retries: int = 0
     seconds: float = 0.0
-    kinds: dict = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
 
 
-def run_campaign(board=None, *, scenarios=SCENARIOS, seed=0, images=1, step=None):
+def run_campaign(board: VirtualBoard | None = None, *, scenarios: Iterable[Scenario] = SCENARIOS,
+                 seed: int = 0, images: int = 1,
+                 step: Callable[[str], None] | None = None) -> Iterator[Outcome]:
     """An :class:`Outcome` of each scenario, one after the other, on one board."""
     board = board or VirtualBoard(small_build(4, 4))
     graph = read_tflite(model_bytes())
@@ -86,7 +92,8 @@ def run_campaign(board=None, *, scenarios=SCENARIOS, seed=0, images=1, step=None
         yield outcome
 
 
-def _play(board, scenario, seed, program, x, want, length):
+def _play(board: VirtualBoard, scenario: Scenario, seed: str, program: Program, x: Int8, want: Int8,
+          length: float) -> Outcome:
     board.reset()  # it has no program then
     clean = SimulatedPipe(board)
     pipe = FaultyPipe(clean, scenario.rate, seed, scenario.kinds)
@@ -103,11 +110,17 @@ def _play(board, scenario, seed, program, x, want, length):
         device = Device(pipe, seed=seed)
         device.load(compile_graph(program.graph, small_build(4, 8)) if scenario.event == "other"
                     else program)
-        got = np.concatenate([run.values[program.graph.outputs[0]] for run in device.run_many(
-            [(image[None],) for image in x])])
+        runs = []
+        for run in device.run_many([(image[None],) for image in x]):
+            if isinstance(run, RunError):
+                raise run
+            runs.append(run)
+        got = np.concatenate([run.values[program.graph.outputs[0]] for run in runs])
         end = "right" if (got == want).all() else "wrong"
     except LinkError as error:
         end, word = "error", str(error)
+    except RunError as error:  # of the accelerator, which no fault of the pipe excuses
+        end, word = "wrong", str(error)
     except TimeoutError:
         end = "hang"
     return Outcome(
@@ -118,5 +131,5 @@ def _play(board, scenario, seed, program, x, want, length):
         kinds=dict(pipe.faults))
 
 
-def _hang():
+def _hang() -> NoReturn:
     raise TimeoutError

@@ -1,17 +1,23 @@
 """Whether a board computes what it should: its memories word by word, a network it has to know."""
 
+import math
 import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rtl.accelerator import AcceleratorParams
 from rtl.accelerator.registers import OFFSET_BITS, Register, Window
-from systolith.compiler import compile_graph
+from sim.golden.types import Int8
+from systolith.compiler import Program, compile_graph
 from systolith.compiler.codegen.program import encode, gather
-from systolith.compiler.fitting import shortages
+from systolith.compiler.fitting import Shortage, shortages
 from systolith.frontends.model_file import read_model
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.runtime.device import Device
+from systolith.runtime.transfers import Words
 from systolith.zoo.digits import held_out, model_bytes
 
 __all__ = ["Check", "run_selftest"]
@@ -32,7 +38,8 @@ class Check:
     text: str
 
 
-def run_selftest(device, *, words=None, step=None):
+def run_selftest(device: Device, *, words: int | None = None,
+                 step: Callable[[str], None] | None = None) -> Iterator[Check]:
     """A :class:`Check` for each part of a :class:`~systolith.runtime.device.Device`.
 
     Activations are written and read. Weights cannot be read, but a convolution gives them: of a
@@ -57,19 +64,19 @@ def run_selftest(device, *, words=None, step=None):
     yield _digits(device)
 
 
-def _link(device):
+def _link(device: Device) -> Check:
     trips = sorted(device.channel.ping() for _ in range(PINGS))
     return Check(name="link", good=True,
                  text=f"answers within {trips[PINGS // 2] * 1e3:.2f} ms, at the most "
                       f"{trips[-1] * 1e3:.2f} ms")
 
 
-def _pattern(count, flip):
+def _pattern(count: int, flip: int) -> Words:
     """Words that all differ: an odd factor makes each bit depend on the address."""
     return (np.arange(count, dtype=np.uint32) * np.uint32(2654435761)) ^ np.uint32(flip)
 
 
-def _compared(name, unit, got, want):
+def _compared(name: str, unit: str, got: np.ndarray, want: np.ndarray) -> Check:
     """The check of what memory gave, and should have: a row for each ``unit``."""
     wrong = np.flatnonzero((got != want).reshape(len(want), -1).any(axis=1))
     text = f"CRC {zlib.crc32(got.tobytes()):08x} of {got.nbytes} bytes"
@@ -80,12 +87,12 @@ def _compared(name, unit, got, want):
     return Check(name=name, good=not len(wrong), text=text)
 
 
-def _hex(word):
+def _hex(word: np.ndarray) -> str:
     """The highest byte first, as it is the last in memory."""
     return word.tobytes()[::-1].hex()
 
 
-def _memory(device, name, flip, words):
+def _memory(device: Device, name: str, flip: int, words: int | None) -> Check:
     count = device.params.activation_bytes // 4
     count = count if words is None else min(count, words)
     base, want = Window.ACTIVATIONS << OFFSET_BITS, _pattern(count, flip)
@@ -95,7 +102,8 @@ def _memory(device, name, flip, words):
                      want)
 
 
-def _weights(device, name, flip, words, say):
+def _weights(device: Device, name: str, flip: int, words: int | None,
+             say: Callable[[str], None]) -> Check:
     """All of them are there before the first are looked at, so that none lies in another's place.
     """
     title = f"weights, holding {name}"
@@ -105,7 +113,7 @@ def _weights(device, name, flip, words, say):
     graph, x = _mirror(params, count)
     if short := shortages(graph, params):
         return _left_out(title, short)
-    program, part = compile_graph(graph, params), graph.tensors[1].data.size // cols
+    program, part = compile_graph(graph, params), math.prod(graph.tensors[1].shape) // cols
     want = _pattern(-(-count * cols // 4), flip).view(np.int8)[:count * cols].reshape(count, cols)
     got = np.empty_like(want)
     starts = [*range(0, count - part, part), count - part]
@@ -123,17 +131,17 @@ def _weights(device, name, flip, words, say):
     return _compared(title, "words", got, want)
 
 
-def _mirror(params, count):
+def _mirror(params: AcceleratorParams, count: int) -> tuple[Graph, Int8]:
     """A convolution that has its weights for results, and the image for that: as many filters as
     there may be, find room, and have weights in ``count`` words."""
     rows, cols = params.array.rows, params.array.cols
     most = min(params.channels, params.activation_bytes // (2 * rows), count // rows * cols)
     filters = max(most // cols, 1) * cols
     weights = np.random.default_rng(0).integers(-128, 128, (filters, 1, 1, rows)).astype(np.int8)
-    one = {"scales": (1.0,), "zero_point": 0}
-    tensors = (Tensor(name="x", shape=(1, rows, 1, rows), **one),
-               Tensor(name="weights", shape=weights.shape, data=weights, **one),
-               Tensor(name="y", shape=(1, rows, 1, filters), **one))
+    one = (1.0,)
+    tensors = (Tensor(name="x", shape=(1, rows, 1, rows), scales=one),
+               Tensor(name="weights", shape=weights.shape, data=weights, scales=one),
+               Tensor(name="y", shape=(1, rows, 1, filters), scales=one))
     conv = Operator(kind="CONV_2D", inputs=(0, 1), outputs=(2,), attributes={
         "stride": (1, 1), "dilation": (1, 1), "padding": ((0, 0), (0, 0)), "range": (-128, 127)})
     rounding = "float32" if params.rounding == "float32" else "tflm"
@@ -141,7 +149,7 @@ def _mirror(params, count):
             np.eye(rows, dtype=np.int8).reshape(1, rows, 1, rows))
 
 
-def _reading(program, base):
+def _reading(program: Program, base: int) -> Program:
     """``program``, with the weights that lie from word ``base`` on, whatever they are."""
     areas = {**program.areas, Window.WEIGHTS: base}
     *_, bases = gather(program.layers, program.params.array.cols)
@@ -150,12 +158,12 @@ def _reading(program, base):
     return replace(program, areas=areas, descriptors=descriptors, weights=program.weights[:0])
 
 
-def _left_out(name, short):
+def _left_out(name: str, short: Sequence[Shortage]) -> Check:
     return Check(name=name, good=True,
                  text="left out: " + "; ".join(each.text for each in short))
 
 
-def _digits(device):
+def _digits(device: Device) -> Check:
     graph = read_model(model_bytes())
     if short := shortages(graph, device.params):
         return _left_out("digits", short)

@@ -1,12 +1,19 @@
 """Results of a target beside those of the golden models and of a runtime, byte by byte."""
 
+import os
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
 import numpy as np
 
 from sim.golden.softmax import exponentials
+from sim.golden.types import Int8
 from systolith.frontends.model_file import format_of
 from systolith.graph.interpreter import run_graph
+from systolith.graph.ir import Graph
 from systolith.references.load import reference_of
 from systolith.references.tflm import TflmError
+from systolith.runtime.target import Run
 
 __all__ = ["RUNTIMES", "Comparison"]
 
@@ -17,6 +24,13 @@ RUNTIMES = {"tflm": ("TensorFlow Lite Micro", "tflm"), "litert": ("LiteRT", "flo
 
 #: What the exponentials of a softmax sum to where TensorFlow Lite Micro ends the process.
 FLAT = 512
+
+
+class _Reference(Protocol):
+    """A model on a runtime; some have a method ``layers`` too, which gives all results by index."""
+
+    def run(self, *inputs: Int8) -> list[Int8]:
+        """Outputs of the graph."""
 
 
 class Comparison:
@@ -37,7 +51,8 @@ class Comparison:
         Bytes that differ from the golden models, by tensor.
     """
 
-    def __init__(self, source, graph, runtime, layers):
+    def __init__(self, source: str | os.PathLike[str] | bytes | bytearray, graph: Graph,
+                 runtime: str | None, layers: bool) -> None:
         own = {"onnx": "onnxruntime", "tflite": "tflm"}[format_of(source)]
         self.runtime = runtime or own
         if self.runtime not in RUNTIMES:
@@ -51,7 +66,7 @@ class Comparison:
         self.golden = dict.fromkeys((op.outputs[0] for op in graph.operators), 0)
         self.differing = self.compared = self.largest = 0
 
-    def _load(self, source):
+    def _load(self, source: str | os.PathLike[str] | bytes | bytearray) -> _Reference:
         if self.runtime == "litert":
             from systolith.references.litert import Litert
 
@@ -60,7 +75,7 @@ class Comparison:
             _refuse_left_out(self.graph)
         return reference_of(source)
 
-    def take(self, run):
+    def take(self, run: Run) -> None:
         """Compare one :class:`~systolith.runtime.target.Run`."""
         inputs = [run.values[index] for index in self.graph.inputs]
         if self.runtime == "tflm":
@@ -80,18 +95,18 @@ class Comparison:
                 self.golden[index] += int((run.values[index] != golden[index]).sum())
 
     @property
-    def expected(self):
+    def expected(self) -> bool:
         """Whether the runtime rounds as the graph asks, so that nothing may differ."""
         return RUNTIMES[self.runtime][1] == self.graph.rounding
 
     @property
-    def failed(self):
-        return bool(sum(self.golden.values()) or (self.expected and self.differing))
+    def failed(self) -> bool:
+        return any(self.golden.values()) or (self.expected and self.differing > 0)
 
-    def verdicts(self):
+    def verdicts(self) -> Iterator[tuple[str, bool]]:
         """Sentences, and whether each is as it should be."""
         name = RUNTIMES[self.runtime][0]
-        if self.layers and sum(self.golden.values()):
+        if self.layers and any(self.golden.values()):
             yield f"{sum(self.golden.values())} bytes differ from the golden models", False
         text = f"{self.differing} of {self.compared} bytes differ from {name}"
         if self.differing and not self.expected:
@@ -100,7 +115,7 @@ class Comparison:
         yield text, not (self.expected and self.differing)
 
 
-def _refuse_left_out(graph):
+def _refuse_left_out(graph: Graph) -> None:
     """Raise :exc:`TflmError` rather than have TensorFlow Lite Micro end the process."""
     for op in graph.operators:
         if op.kind == "DEPTHWISE_CONV_2D" and -1 in op.inputs:
@@ -110,13 +125,14 @@ def _refuse_left_out(graph):
                 "it two operands instead")
 
 
-def _refuse_flat(graph, values):
+def _refuse_flat(graph: Graph, values: Mapping[int, Int8]) -> None:
     """Raise :exc:`TflmError` rather than have TensorFlow Lite Micro end the process."""
     for op in graph.operators:
         x = values.get(op.inputs[0])
         if op.kind != "SOFTMAX" or x is None:
             continue
-        *_, total = exponentials(x, scale=graph.operand(op, 0).scale, beta=op.attributes.beta)
+        *_, total = exponentials(x, scale=graph.tensors[op.inputs[0]].scale,
+                                 beta=op.attributes.beta)
         if total.max() >= FLAT << 19:
             raise TflmError(
                 f"operator {op.index} (SOFTMAX): of so many numbers that are nearly alike there is "

@@ -1,7 +1,9 @@
 """Models on LiteRT, the runtime of phones and computers, with its default delegate."""
 
+import os
 from pathlib import Path
 
+from sim.golden.types import Int8
 from systolith.frontends.tflite import read_tflite
 from systolith.graph.file_layout import from_runtime, to_runtime
 from systolith.references.tflm import TflmError
@@ -16,7 +18,7 @@ class Litert:
     Raises :exc:`TflmError` if the runtime is not installed or does not run the model.
     """
 
-    def __init__(self, source):
+    def __init__(self, source: str | os.PathLike[str] | bytes | bytearray) -> None:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
@@ -29,7 +31,7 @@ class Litert:
             raise TflmError(f"LiteRT refuses the model: {error}") from error
         self._graph = read_tflite(data)
 
-    def run(self, *inputs):
+    def run(self, *inputs: Int8) -> list[Int8]:
         """Outputs of the model's graph, in its order, for int8 ``inputs`` of it."""
         interpreter, graph = self._interpreter, self._graph
         for detail, index, x in zip(interpreter.get_input_details(), graph.inputs, inputs,

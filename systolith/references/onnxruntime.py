@@ -10,14 +10,20 @@ the same scale.
 """
 
 import functools
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 from onnx import helper
 
+from sim.golden.types import Int8
 from systolith.frontends.onnx import read_onnx
 from systolith.graph.file_layout import from_runtime, to_runtime
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 __all__ = ["OnnxReference", "OnnxruntimeError"]
 
@@ -46,7 +52,8 @@ class OnnxReference:
         If the runtime is not installed, or does not accept the model.
     """
 
-    def __init__(self, source, *, integers=True):
+    def __init__(self, source: str | os.PathLike[str] | bytes | bytearray, *,
+                 integers: bool = True) -> None:
         data = bytes(source) if isinstance(source, (bytes, bytearray)) else Path(
             source).read_bytes()
         self._graph, self._integers = read_onnx(data), integers
@@ -55,7 +62,7 @@ class OnnxReference:
             _separate(self._model.graph)
 
     @functools.cached_property
-    def _exposed(self):
+    def _exposed(self) -> tuple["onnxruntime.InferenceSession", list[int]]:
         """A session that gives the outputs of the file, and then all further tensors of the graph
         that the file has; and the indices of these."""
         model, tensors = onnx.ModelProto(), self._graph.tensors
@@ -69,7 +76,7 @@ class OnnxReference:
                 "uint8" if tensors[index].unsigned else "int8")), None) for index in indices)
         return _session(model, self._integers), indices
 
-    def layers(self, *inputs):
+    def layers(self, *inputs: Int8) -> dict[int, Int8]:
         """Results of the operators by index of tensor, and the outputs, for int8 ``inputs`` of the
         graph; without those that the file does not have."""
         session, indices = self._exposed
@@ -84,13 +91,13 @@ class OnnxReference:
         return {index: from_runtime(self._graph.tensors[index], result)
                 for index, result in zip([*self._graph.outputs, *indices], results, strict=True)}
 
-    def run(self, *inputs):
+    def run(self, *inputs: Int8) -> list[Int8]:
         """Outputs of the graph, in its order, for int8 ``inputs`` of it."""
         layers = self.layers(*inputs)
         return [layers[index] for index in self._graph.outputs]
 
 
-def _session(model, integers):
+def _session(model: onnx.ModelProto, integers: bool) -> "onnxruntime.InferenceSession":
     try:
         import onnxruntime
     except ImportError as error:
@@ -113,7 +120,7 @@ def _session(model, integers):
         raise OnnxruntimeError(f"onnxruntime refuses the model: {error}") from error
 
 
-def _separate(graph):
+def _separate(graph: onnx.GraphProto) -> None:
     """Quantise what a ReLU or Clip reads as what is behind it is quantised."""
     makers = {name: node for node in graph.node for name in node.output}
     nodes = []

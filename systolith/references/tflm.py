@@ -1,7 +1,9 @@
 """The reference: models on TensorFlow Lite Micro itself."""
 
 import functools
+import os
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import flatbuffers
@@ -9,6 +11,7 @@ import numpy as np
 from tflite_micro.python.tflite_micro import runtime
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
+from sim.golden.types import Int8
 from systolith.frontends.tflite import read_tflite
 from systolith.graph.file_layout import from_runtime, to_runtime
 
@@ -25,7 +28,7 @@ class TflmError(Exception):
     """TensorFlow Lite Micro does not run a model."""
 
 
-def _expose(data):
+def _expose(data: bytes) -> tuple[bytes, list[int]]:
     """The model with the result of every operator among its outputs, and their indices."""
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
     graph = model.subgraphs[0]
@@ -51,7 +54,7 @@ class Reference:
         If the runtime does not accept the model.
     """
 
-    def __init__(self, source):
+    def __init__(self, source: str | os.PathLike[str] | bytes | bytearray) -> None:
         data = bytes(source) if isinstance(source, (bytes, bytearray)) else Path(
             source).read_bytes()
         self._data = data
@@ -63,11 +66,11 @@ class Reference:
         self._graph = read_tflite(data) if other else None
 
     @functools.cached_property
-    def _exposed(self):
+    def _exposed(self) -> tuple["runtime.Interpreter", list[int]]:
         data, indices = _expose(self._data)
         return _load(data), indices
 
-    def run(self, *inputs):
+    def run(self, *inputs: Int8) -> list[Int8]:
         """Outputs of the model's graph, in its order, for int8 ``inputs`` of it."""
         outputs = _run(self._interpreter, self._fed(inputs), self._count)
         if self._graph is None:
@@ -75,7 +78,7 @@ class Reference:
         return [from_runtime(self._graph.tensors[index], y)
                 for index, y in zip(self._graph.outputs, outputs, strict=True)]
 
-    def layers(self, *inputs):
+    def layers(self, *inputs: Int8) -> dict[int, Int8]:
         """Results of all operators of the graph, by index of tensor."""
         interpreter, indices = self._exposed
         results = dict(zip(indices, _run(interpreter, self._fed(inputs), len(indices)),
@@ -85,7 +88,7 @@ class Reference:
         return {index: from_runtime(self._graph.tensors[index], results[index])
                 for operator in self._graph.operators for index in operator.outputs}
 
-    def _fed(self, inputs):
+    def _fed(self, inputs: Sequence[Int8]) -> Sequence[np.ndarray]:
         """``inputs`` of the graph as the file has them."""
         if self._graph is None:
             return inputs
@@ -94,7 +97,7 @@ class Reference:
                 for position, (index, x) in enumerate(zip(self._graph.inputs, inputs, strict=True))]
 
 
-def _load(data):
+def _load(data: bytes) -> "runtime.Interpreter":
     for arena in ARENAS:
         try:
             return runtime.Interpreter.from_bytes(data, arena_size=arena)
@@ -104,7 +107,8 @@ def _load(data):
                     f"arena too: {error}")
 
 
-def _run(interpreter, inputs, outputs):
+def _run(interpreter: "runtime.Interpreter", inputs: Sequence[np.ndarray],
+         outputs: int) -> list[np.ndarray]:
     try:
         for position, x in enumerate(inputs):
             interpreter.set_input(x, position)
@@ -114,6 +118,6 @@ def _run(interpreter, inputs, outputs):
     return [interpreter.get_output(position) for position in range(outputs)]
 
 
-def run_tflm(source, *inputs):
+def run_tflm(source: str | os.PathLike[str] | bytes | bytearray, *inputs: Int8) -> list[Int8]:
     """Outputs of a .tflite model, given by path or as bytes, for int8 ``inputs`` of its shapes."""
     return Reference(source).run(*inputs)

@@ -1,17 +1,27 @@
 """A board as a target, whatever pipe leads to it."""
 
 import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from typing import Self, TypeVar, Unpack
 
 import numpy as np
 
 import rtl
+from rtl.accelerator import AcceleratorParams
 from rtl.accelerator.build_registers import params_of
 from rtl.accelerator.registers import FIRST_PARAMETER, ID, PARAMETERS, Register
+from sim.golden.types import Int8
+from systolith.compiler import Program
 from systolith.runtime.driver import AcceleratorDriver
-from systolith.runtime.link import BoardReset, Channel, LinkError
+from systolith.runtime.link import BoardReset, Channel, LinkError, Pipe
+from systolith.runtime.link.channel import ChannelOptions
+from systolith.runtime.target import Run, RunError
+from systolith.runtime.transfers import Addresses, Pending, Words, Write
 
 __all__ = ["Device", "digest_of"]
+
+T = TypeVar("T")
 
 #: Seconds that a network may take.
 LONGEST = 60.0
@@ -51,12 +61,13 @@ class Device(AcceleratorDriver):
     #: A byte takes 300 cycles at 3 Mbaud and 90 MHz; interleaved lines would save far fewer.
     compact = True
 
-    def __init__(self, pipe, *, hello_patience=None, **options):
+    def __init__(self, pipe: Pipe, *, hello_patience: float | None = None,
+                 **options: Unpack[ChannelOptions]) -> None:
         self.channel = Channel(pipe, **options)
         self.uploads = self.resets = 0
         self._again(lambda: self.connect(hello_patience))
 
-    def connect(self, timeout=None):
+    def connect(self, timeout: float | None = None) -> None:
         """Begin a conversation, and look at what answers within ``timeout`` seconds."""
         name = self.channel.pipe.name
         self.channel.hello(timeout=timeout)
@@ -73,34 +84,34 @@ class Device(AcceleratorDriver):
         if registers[Register.STATUS] & 1:  # what another program left behind
             self.channel.hello(abort=True)
 
-    def close(self):
+    def close(self) -> None:
         """Give the pipe back."""
         self.channel.pipe.close()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def post_write(self, address, words):
+    def post_write(self, address: int, words: Words) -> None:
         self.channel.write(int(address), words)
 
-    def post_read(self, addresses):
+    def post_read(self, addresses: Addresses) -> Pending[Words]:
         ends = np.flatnonzero(np.diff(addresses) != 1) + 1
         readings = [self.channel.post_read(int(run[0]), len(run))
                     for run in np.split(np.asarray(addresses), ends)]
 
-        def words():
+        def words() -> Words:
             self.channel.flush(LONGEST)
             return np.concatenate([reading.words() for reading in readings])
 
         return words
 
-    def post_wait(self):
+    def post_wait(self) -> None:
         self.channel.wait()
 
-    def load(self, program):
+    def load(self, program: Program) -> None:
         """Send a program that was compiled for this build, unless the board has it."""
         if program.params.registers() != self.params.registers():
             raise LinkError(f"{self.channel.pipe.name}: the program is for another build: "
@@ -109,7 +120,7 @@ class Device(AcceleratorDriver):
         self._again(lambda: self._load(program))
         self.program = program
 
-    def _load(self, program):
+    def _load(self, program: Program) -> None:
         tag = digest_of(self.writes_of(program))
         if self.read(Register.TAG) == tag:
             return
@@ -119,16 +130,18 @@ class Device(AcceleratorDriver):
         self.channel.flush()
         self.uploads += 1
 
-    def run(self, *inputs):
+    def run(self, *inputs: Int8) -> Run:
         """As of :class:`~systolith.runtime.driver.AcceleratorDriver`."""
         return self._again(lambda: super(Device, self).run(*inputs))
 
-    def run_many(self, inputs, first=0):
+    def run_many(self, inputs: Iterable[Sequence[Int8]],
+                 first: int = 0) -> Iterator[Run | RunError]:
         """As of :class:`~systolith.runtime.driver.AcceleratorDriver`; a reset repeats what has no
         result yet."""
-        inputs, runs = list(inputs), None
+        inputs = list(inputs)
+        runs: Iterator[Run | RunError] | None = None
 
-        def outcome(done):
+        def outcome(done: int) -> Run | RunError:
             nonlocal runs
             try:
                 runs = runs or super(Device, self).run_many(inputs[done:], first + done)
@@ -140,22 +153,24 @@ class Device(AcceleratorDriver):
         for done in range(len(inputs)):
             yield self._again(partial(outcome, done))
 
-    def _again(self, work):
+    def _again(self, work: Callable[[], T]) -> T:
         """The result of ``work``, done anew if the board was reset meanwhile."""
-        for left in reversed(range(ATTEMPTS)):
+        attempt = 1
+        while True:
             try:
-                if left < ATTEMPTS - 1:
+                if attempt > 1:
                     self.connect()
                     if self.program is not None:
                         self._load(self.program)
                 return work()
             except BoardReset as error:
                 self.resets += 1
-                if not left:
+                if attempt == ATTEMPTS:
                     raise LinkError(f"{error}, {ATTEMPTS} times in a row") from error
+            attempt += 1
 
 
-def digest_of(images):
+def digest_of(images: Iterable[Write]) -> int:
     """32 bits, not all 0, that tell programs apart."""
     state = hashlib.sha256()
     for address, words in images:
@@ -163,7 +178,7 @@ def digest_of(images):
     return int.from_bytes(state.digest()[:4], "little") or 1
 
 
-def _differences(one, other):
+def _differences(one: AcceleratorParams, other: AcceleratorParams) -> str:
     """What the parameters of two builds do not have in common."""
     ours, theirs = one.registers(), other.registers()
     differing = [f"{name} {ours[0][name]}, not {theirs[0][name]}" for name in ours[0]

@@ -1,10 +1,11 @@
 """Which serial ports have a board, and at which baud rate."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from systolith.runtime.device import Device
-from systolith.runtime.link import LinkError, NoAnswer, SerialPipe
+from systolith.runtime.link import LinkError, NoAnswer, Pipe, SerialPipe
 from systolith.runtime.link.serial_port import BAUDS, port_names
 from systolith.runtime.link.spi_port import PREFIX, SpiPipe, open_bus
 
@@ -14,7 +15,7 @@ __all__ = ["Found", "open_device", "scan"]
 TIMEOUT = 2.0
 
 
-def open_device(port, baud=None):
+def open_device(port: str, baud: int | None = None) -> Device:
     """The :class:`Device` at a serial port, with ``baud`` None at whichever rate it answers, or at
     an SPI bus, ``spi:BUS.DEVICE``.
 
@@ -32,7 +33,7 @@ def open_device(port, baud=None):
     raise NoAnswer(f"{last} (at {tried} baud)") from last
 
 
-def _over(pipe):
+def _over(pipe: Pipe) -> Device:
     """The :class:`Device` at the other end of ``pipe``, which is closed if there is none."""
     try:
         return Device(pipe, hello_patience=TIMEOUT)
@@ -51,14 +52,14 @@ class Found:
     text: str
 
 
-def scan(ports=None, baud=None):
+def scan(ports: Sequence[tuple[str, str]] | None = None, baud: int | None = None) -> list[Found]:
     """A :class:`Found` for each of ``ports``: pairs (name, description), or all there are."""
     ports = port_names() if ports is None else ports
     with ThreadPoolExecutor(max(len(ports), 1)) as pool:
-        return list(pool.map(lambda port: _look(*port, baud), ports))
+        return list(pool.map(lambda port: _look(port[0], port[1], baud), ports))
 
 
-def _look(port, description, baud):
+def _look(port: str, description: str, baud: int | None) -> Found:
     try:
         with open_device(port, baud) as device:
             params, array = device.params, device.params.array

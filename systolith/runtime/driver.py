@@ -1,19 +1,40 @@
 """What drives an accelerator, however commands reach it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from rtl.accelerator.control.host_port import chunks_of
-from rtl.accelerator.memories import memories_of
-from rtl.accelerator.registers import OFFSET_BITS, Error, Register, Window
+from rtl.accelerator import AcceleratorParams
+from rtl.accelerator.registers import Error, Register, Window
 from rtl.layouts import ChannelParams
+from sim.golden.types import Int8
 from sim.packing import pack
-from systolith.compiler import Segment, input_words
+from systolith.compiler import Program, Segment, input_words
 from systolith.graph.interpreter import run_operator
-from systolith.runtime.target import Run, RunError
+from systolith.runtime.overlap import Pause, Work, finish, outcome_of, overlapped
+from systolith.runtime.target import Run, RunError, Values
+from systolith.runtime.transfers import (
+    Addresses,
+    Pending,
+    Words,
+    Write,
+    address_of,
+    addresses_of,
+    tensor_of,
+    write_of,
+)
 
 __all__ = ["AcceleratorDriver"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cycles:
+    """Of a segment: in all, and of each of its layers."""
+
+    total: int
+    layers: list[int]
 
 
 class AcceleratorDriver(ABC):
@@ -27,61 +48,67 @@ class AcceleratorDriver(ABC):
     params : :class:`~rtl.accelerator.AcceleratorParams`
     program : :class:`~systolith.compiler.Program` or None
         The one that is loaded.
+    compact : :class:`bool`
+        A byte of an input takes longer to send than to compute.
     """
 
-    params = program = None
-    _turn = None  #: What identifies several runs that are not all done.
+    compact = False
+    params: AcceleratorParams
+    program: Program | None = None
+    _turn: object = None  #: What identifies several runs that are not all done.
 
     @abstractmethod
-    def post_write(self, address, words):
+    def post_write(self, address: int, words: Words) -> None:
         """Write 32-bit words to ascending addresses."""
 
     @abstractmethod
-    def post_read(self, addresses):
-        """Ask for words: a function that waits for them, if need be, and returns them."""
+    def post_read(self, addresses: Addresses) -> Pending[Words]:
+        """Ask for words, one from each address."""
 
     @abstractmethod
-    def post_wait(self):
+    def post_wait(self) -> None:
         """Let what follows wait until nothing runs."""
 
-    def write(self, window, rows, base=0):
+    def write(self, window: Window, rows: np.ndarray, base: int = 0) -> None:
         """Write rows of bytes, or of words, from word ``base`` of a memory on."""
         if len(rows):
-            self.post_write(*_image(self.params, window, rows, base))
+            self.post_write(*write_of(self.params, window, rows, base))
 
-    def command(self, register, value):
+    def command(self, register: Register, value: int) -> None:
         """Write a register."""
-        self.post_write(_address(Window.REGISTERS, register), np.array([value], "<u4"))
+        self.post_write(address_of(Window.REGISTERS, register), np.array([value], "<u4"))
 
-    def read(self, register):
+    def read(self, register: Register) -> int:
         """The value of a register."""
-        return int(self.post_read(_address(Window.REGISTERS, np.array([register])))()[0])
+        return int(self.post_read(address_of(Window.REGISTERS, np.array([register])))()[0])
 
     @staticmethod
-    def writes_of(program):
-        """What a program is in memories: (address, words) of each."""
+    def writes_of(program: Program) -> list[Write]:
+        """What a program is in memories."""
         parts = [(Window.PROGRAM, program.descriptors[:, None]), (Window.WEIGHTS, program.weights),
                  (Window.PARAMS, pack(ChannelParams, program.channels))]
-        return [_image(program.params, window, rows, program.areas[window])
+        return [write_of(program.params, window, rows, program.areas[window])
                 for window, rows in parts if len(rows)]
 
-    def load(self, program):
+    def load(self, program: Program) -> None:
         """Write a program that was compiled for this build."""
         self.program, self._turn = program, None
         for address, words in self.writes_of(program):
             self.post_write(address, words)
 
-    def run(self, *inputs):
+    def run(self, *inputs: Int8) -> Run:
         """Results of inputs (n, ...), as many as the program takes at a time: every tensor that is
         still in memory at the end.
 
         Raises :exc:`~systolith.runtime.target.RunError` if the accelerator stops with an error.
         """
-        self._check(inputs)
+        program = self._loaded()
+        _check(program, inputs)
         self._turn = None
-        return _finish(self._parts(self.program, inputs))
+        return finish(self._work(program, inputs))
 
-    def run_many(self, inputs, first=0):
+    def run_many(self, inputs: Iterable[Sequence[Int8]],
+                 first: int = 0) -> Iterator[Run | RunError]:
         """Yields the results of several runs in their order: a
         :class:`~systolith.runtime.target.Run` for each of ``inputs``, tuples as :meth:`run` takes
         them, or the
@@ -91,16 +118,13 @@ class AcceleratorDriver(ABC):
         If the program has a twin, the inputs of the next run are written, and the results of the
         last one read, while the accelerator computes. Nothing else may run before the last result.
         """
-        inputs = list(inputs)
+        inputs, program = list(inputs), self._loaded()
         for each in inputs:
-            self._check(each)
+            _check(program, each)
         self._turn = turn = object()
-        programs = self.program.variants
-        works = [self._parts(programs[n % len(programs)], each) for n, each in enumerate(inputs)]
-        if len(programs) == 1:
-            outcomes = (_outcome(work) for work in works)
-        else:
-            outcomes = _overlapped(works)
+        programs = program.variants
+        works = [self._work(programs[n % len(programs)], each) for n, each in enumerate(inputs)]
+        outcomes = map(outcome_of, works) if len(programs) == 1 else overlapped(works)
         for index, outcome in enumerate(outcomes, first):
             if isinstance(outcome, RunError):
                 outcome.index = index
@@ -109,27 +133,26 @@ class AcceleratorDriver(ABC):
                 raise RuntimeError(f"another run began when {index + 1 - first} of {len(inputs)} "
                                    "were done: the others are lost")
 
-    def _check(self, inputs):
-        images = self.program.images
-        for x in inputs:
-            if len(x) != images:
-                raise ValueError(f"the program takes {images} images at a time, not {len(x)}")
+    def _loaded(self) -> Program:
+        if self.program is None:
+            raise RuntimeError("no program is loaded: load one before it is to run")
+        return self.program
 
-    def _parts(self, program, inputs):
-        """A run, which pauses before each go, behind it, and when all has been asked that waits for
-        its end. The last thing it yields is a :class:`~systolith.runtime.target.Run`."""
+    def _work(self, program: Program, inputs: Sequence[Int8]) -> Work:
+        """A run, which does nothing before it is asked for its first pause."""
         values = {tensor: x.reshape(-1, *program.graph.tensors[tensor].shape[1:])
                   for tensor, x in zip(program.graph.inputs, inputs, strict=True)}
         for tensor, x in values.items():
             self._put(program, tensor, x)
-        asked, done = [], []
+        asked: list[Pending[_Cycles]] = []
+        done: list[_Cycles] = []
         for step in program.steps:
             if isinstance(step, Segment):
-                yield
+                yield Pause.WRITTEN
                 self.command(Register.GO, step.start)
-                yield
+                yield Pause.STARTED
                 asked.append(self._end(step))
-                yield
+                yield Pause.AWAITED
                 continue
             done += [wait() for wait in asked]
             asked = []
@@ -142,119 +165,62 @@ class AcceleratorDriver(ABC):
         results = self._tensors(program, (tensor for tensor in wanted if tensor not in values))
         done += [wait() for wait in asked]
         values |= results()
-        yield Run(values=values, cycles=sum(cycles for cycles, _ in done),
-                  layer_cycles=[each for _, layers in done for each in layers])
+        yield Run(values=values, cycles=sum(each.total for each in done),
+                  layer_cycles=[cycles for each in done for cycles in each.layers])
 
-    def _put(self, program, tensor, x):
+    def _put(self, program: Program, tensor: int, x: Int8) -> None:
         """Write a tensor, if the accelerator has a place for it."""
         if tensor in program.regions:
             self.write(Window.ACTIVATIONS, input_words(program, tensor, x),
                        program.regions[tensor].base)
 
-    def _end(self, segment):
-        """Wait for the end of a segment: a function that returns its cycles, in all and of each
-        layer."""
-        self.post_wait()
-        registers = self.post_read(_address(
-            Window.REGISTERS, np.array([Register.STATUS, Register.CYCLES])))
-        layers = self.post_read(_address(Window.CYCLES, np.arange(segment.layers)))
+    def _end(self, segment: Segment) -> Pending[_Cycles]:
+        """Wait for the end of a segment, and ask how it ended.
 
-        def wait():
+        What is pending raises :exc:`~systolith.runtime.target.RunError` if that was an error.
+        """
+        self.post_wait()
+        registers = self.post_read(address_of(
+            Window.REGISTERS, np.array([Register.STATUS, Register.CYCLES])))
+        layers = self.post_read(address_of(Window.CYCLES, np.arange(segment.layers)))
+
+        def wait() -> _Cycles:
             status, cycles = registers().tolist()
             if error := Error(status >> 8 & 0xff):
                 raise RunError(
                     f"the accelerator stopped at layer {segment.first + (status >> 16)}: "
                     f"{error.name} ({error.text})")
-            return cycles, layers().tolist()
+            return _Cycles(total=cycles, layers=layers().tolist())
 
         return wait
 
-    def attempt(self, address=0):
+    def attempt(self, address: int = 0) -> Error:
         """Run the program at that word of its memory, and tell how it ended: an :class:`Error`."""
         self._turn = None
         self.command(Register.GO, address)
         self.post_wait()
         return Error(self.read(Register.STATUS) >> 8 & 0xff)
 
-    def layer_cycles(self, count):
+    def layer_cycles(self, count: int) -> list[int]:
         """Cycles of each of the first ``count`` layers of the last run."""
-        return self.post_read(_address(Window.CYCLES, np.arange(count)))().tolist()
+        return self.post_read(address_of(Window.CYCLES, np.arange(count)))().tolist()
 
-    def tensor(self, index):
+    def tensor(self, index: int) -> Int8:
         """A tensor that is in memory."""
-        return self._tensors(self.program, [index])()[index]
+        return self._tensors(self._loaded(), [index])()[index]
 
-    def _tensors(self, program, indices):
-        """Ask for tensors; a function that returns them by index."""
+    def _tensors(self, program: Program, indices: Iterable[int]) -> Pending[Values]:
+        """Ask for tensors, by index."""
         asked = {}
         for index in indices:
             place = program.regions[index].batched(program.images)
             shape = program.graph.tensors[index].shape[1:]
-            asked[index] = place, shape, self.post_read(_places(place))
-        return lambda: {index: _tensor(place, shape, words())
+            asked[index] = place, shape, self.post_read(addresses_of(place))
+        return lambda: {index: tensor_of(place, shape, words())
                         for index, (place, shape, words) in asked.items()}
 
 
-def _finish(work):
-    """Do what is left of a run, and return what it yields at last."""
-    *_, run = work
-    return run
-
-
-def _outcome(work):
-    try:
-        return _finish(work)
-    except RunError as error:
-        return error
-
-
-def _overlapped(works):
-    """Outcomes of runs of one segment each, in whose places those beside them have nothing.
-
-    At each of them nothing is under way but what the next command waits for.
-    """
-    last, now = None, next(works := iter(works), None)
-    if now:
-        next(now)  # its inputs
-    while now:
-        next(now)  # go
-        done = last and _outcome(last)  # may lie where the next inputs go
-        after = next(works, None)
-        if after:
-            next(after)
-        next(now)  # the wait for its end
-        if done:
-            yield done
-        last, now = now, after
-    if last:
-        yield _outcome(last)
-
-
-def _address(window, offset=0):
-    return (window << OFFSET_BITS) + offset
-
-
-def _image(params, window, rows, base=0):
-    """(address, words) of rows of bytes, or of words, from word ``base`` of a memory on."""
-    raw = np.ascontiguousarray(rows)
-    raw = raw.view(np.uint8).reshape(len(rows), -1)
-    width, _ = memories_of(params)[window]
-    chunks = chunks_of(width)
-    room = 4 * chunks * -(-raw.shape[1] // -(-width // 8))  # a row is a word or several
-    raw = np.pad(raw, ((0, 0), (0, room - raw.shape[1])))
-    return _address(window, base * chunks), raw.view("<u4").reshape(-1)
-
-
-def _places(place):
-    """Addresses of the words of a tensor."""
-    chunks = chunks_of(8 * place.word_bytes)
-    y, x, word = np.ogrid[:place.height, :place.width, :place.pixel_words]
-    words = place.base + y * place.line_step + x * place.pixel_step + word
-    return _address(Window.ACTIVATIONS, (words[..., None] * chunks + np.arange(chunks)).ravel())
-
-
-def _tensor(place, shape, words):
-    """What ``words`` at a place are: images of a shape."""
-    raw = np.asarray(words).astype("<u4").reshape(-1, chunks_of(8 * place.word_bytes))
-    data = raw.view(np.int8)[:, :place.word_bytes].reshape(place.height, place.width, -1)
-    return data[..., place.offset:place.offset + place.channels].reshape(-1, *shape)
+def _check(program: Program, inputs: Sequence[Int8]) -> None:
+    for x in inputs:
+        if len(x) != program.images:
+            raise ValueError(f"the program takes {program.images} images at a time, not {len(x)}")

@@ -1,24 +1,29 @@
 """Inputs of networks from files: arrays and images."""
 
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from systolith.runtime.session import End
 
 __all__ = ["load_inputs", "noise"]
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 
 
-def noise(ends, count, seed=0):
+def noise(ends: Sequence["End"], count: int, seed: int = 0) -> list[np.ndarray]:
     """``count`` random images for each of ``ends``."""
     rng = np.random.default_rng(seed)
     return [rng.integers(limits.min, limits.max + 1, (count, *end.shape[1:]), end.dtype)
             for end in ends for limits in [np.iinfo(end.dtype)]]
 
 
-def load_inputs(ends, paths):
+def load_inputs(ends: Sequence["End"], paths: Iterable[str | Path]) -> list[np.ndarray]:
     """An array (n, ...) for each of ``ends``, the inputs of a network.
 
     A network of one input takes any number of files, one after the other; a network of several
@@ -31,19 +36,19 @@ def load_inputs(ends, paths):
 
     Raises :exc:`ValueError` that names the file and what is wrong with it.
     """
-    paths = [Path(path) for path in paths]
+    files = [Path(path) for path in paths]
     if len(ends) == 1:
-        return [np.concatenate([_load(ends[0], path) for path in paths])]
-    if len(paths) == 1 and paths[0].suffix == ".npz":
-        return [_load(end, paths[0], end.name) for end in ends]
-    if len(paths) != len(ends):
+        return [np.concatenate([_load(ends[0], file) for file in files])]
+    if len(files) == 1 and files[0].suffix == ".npz":
+        return [_load(end, files[0], end.name) for end in ends]
+    if len(files) != len(ends):
         names = ", ".join(end.name for end in ends)
         raise ValueError(f"the network has {len(ends)} inputs ({names}): give a file for each, or "
-                         f"one .npz that has them by name, not {len(paths)} files")
-    return [_load(end, path) for end, path in zip(ends, paths, strict=True)]
+                         f"one .npz that has them by name, not {len(files)} files")
+    return [_load(end, file) for end, file in zip(ends, files, strict=True)]
 
 
-def _load(end, path, name=None):
+def _load(end: "End", path: Path, name: str | None = None) -> np.ndarray:
     if path.suffix.lower() in PICTURES:
         return _image(end, path)
     try:
@@ -76,11 +81,11 @@ def _load(end, path, name=None):
     return next(iter(suited.values()))
 
 
-def _wanted(end):
+def _wanted(end: "End") -> str:
     return f"{end.dtype} or real inputs of the shape ({', '.join(map(str, ('n', *end.shape[1:])))})"
 
 
-def _suited(end, x):
+def _suited(end: "End", x: np.ndarray) -> np.ndarray | None:
     """``x`` as images of ``end``, or None if it is none of them."""
     if x.shape == end.shape[1:]:
         x = x[None]
@@ -91,7 +96,7 @@ def _suited(end, x):
     return x if x.dtype == end.dtype else None
 
 
-def _image(end, path):
+def _image(end: "End", path: Path) -> np.ndarray:
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:

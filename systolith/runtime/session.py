@@ -1,16 +1,21 @@
 """Networks as the runtimes people know run them."""
 
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Self, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from rtl.accelerator import AcceleratorParams
-from systolith.compiler import compile_graph
+from sim.golden.types import Float32, Int8
+from systolith.compiler import Program, compile_graph
 from systolith.frontends.model_file import read_model
 from systolith.graph.file_layout import axes_of_file, from_graph, to_graph
 from systolith.graph.interpreter import run_graph
-from systolith.graph.ir import Graph
-from systolith.runtime.target import Run, RunError
+from systolith.graph.ir import Graph, Tensor
+from systolith.runtime.target import Run, RunError, Target, may_overlap
 
 __all__ = ["End", "Session", "session_program"]
 
@@ -20,14 +25,14 @@ class _Golden:
 
     params = None
 
-    def load(self, graph):
+    def load(self, graph: Graph) -> None:
         counts = {graph.tensors[index].shape[0] for index in (*graph.inputs, *graph.outputs)}
         if len(counts) > 1:
             raise ValueError(f"inputs and outputs have first axes of {sorted(counts)}, but that is "
                              "the axis of the images: reshape all to the same")
         self.graph = graph
 
-    def run(self, *inputs):
+    def run(self, *inputs: Int8) -> Run:
         return Run(values=run_graph(self.graph, *inputs))
 
 
@@ -41,20 +46,20 @@ class End:
     """
 
     name: str
-    shape: tuple
+    shape: tuple[int, ...]
     dtype: str
     scale: float
     zero_point: int
     rounding: str
 
     @classmethod
-    def of(cls, tensor, rounding):
+    def of(cls, tensor: Tensor, rounding: str) -> Self:
         shape = axes_of_file(tensor, np.empty(tensor.shape, np.int8)).shape
         return cls(name=tensor.name, shape=shape, dtype="uint8" if tensor.unsigned else "int8",
                    scale=float(tensor.scale), zero_point=tensor.zero_point + 128 * tensor.unsigned,
                    rounding=rounding)
 
-    def quantise(self, real):
+    def quantise(self, real: npt.ArrayLike) -> np.ndarray:
         """Numbers of ``dtype`` for ``real`` ones: to nearest, clamped; ties to even, as ONNX's
         QuantizeLinear has them, or away from zero, as TensorFlow Lite's QUANTIZE does."""
         limits = np.iinfo(self.dtype)
@@ -69,7 +74,7 @@ class End:
         numbers = numbers + self.zero_point
         return np.clip(numbers, limits.min, limits.max).astype(self.dtype)
 
-    def dequantise(self, numbers):
+    def dequantise(self, numbers: npt.ArrayLike) -> Float32:
         """float32 of what ``numbers`` stand for."""
         return ((np.asarray(numbers).astype(np.int32) - self.zero_point)
                 * np.float32(self.scale)).astype(np.float32)
@@ -107,23 +112,31 @@ class Session:
     run.
     """
 
-    def __init__(self, model, target="rtl", *, keep=False, batch=1):
+    def __init__(self, model: Graph | str | os.PathLike[str] | bytes,
+                 target: str | AcceleratorParams | Target = "rtl", *, keep: bool = False,
+                 batch: int = 1) -> None:
         self.graph = graph = model if isinstance(model, Graph) else read_model(model)
         self.target, self.batch = _target(graph, target, keep, batch), batch
         self.program, self.cycles = None, 0
-        if self.target.params is None:
+        if isinstance(self.target, _Golden):
             self.alone = "the golden models run one after the other"
             self.target.load(graph)
         else:
             self.program, self.alone = session_program(
-                graph, self.target.params, keep, batch, overlap=hasattr(self.target, "run_many"),
+                graph, self.target.params, keep, batch, overlap=may_overlap(self.target),
                 compact=getattr(self.target, "compact", False))
             self.target.load(self.program)
         self.inputs, self.outputs = (tuple(End.of(graph.tensors[index], graph.rounding)
                                            for index in indices)
                                      for indices in (graph.inputs, graph.outputs))
 
-    def run(self, *inputs, real=False):
+    @overload
+    def run(self, *inputs: npt.ArrayLike,
+            real: bool = ...) -> np.ndarray | tuple[np.ndarray, ...]: ...
+    @overload
+    def run(self, named: dict[str, Any], /, *,
+            real: bool = ...) -> np.ndarray | tuple[np.ndarray, ...]: ...
+    def run(self, *inputs: Any, real: bool = False) -> np.ndarray | tuple[np.ndarray, ...]:
         """The output, or a tuple of them if the network has several.
 
         Each input is an array (n, ...) of its end's type, in the order of :attr:`inputs`, or a
@@ -142,7 +155,7 @@ class Session:
             outputs = [end.dequantise(y) for end, y in zip(self.outputs, outputs, strict=True)]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
-    def results(self, *inputs):
+    def results(self, *inputs: npt.ArrayLike) -> Iterator[Run]:
         """The :class:`Run` of each image in turn, or of each ``batch`` of them, its values as the
         graph has them.
 
@@ -153,7 +166,7 @@ class Session:
         # The last run may have room for more.
         runs = [tuple(np.resize(x[first:first + self.batch], (self.batch, *x.shape[1:]))
                       for x in images) for first in range(0, total, self.batch)]
-        if len(runs) > 1 and hasattr(self.target, "run_many"):
+        if len(runs) > 1 and may_overlap(self.target):
             outcomes = self.target.run_many(runs)
         else:
             outcomes = (self.target.run(*each) for each in runs)
@@ -167,19 +180,19 @@ class Session:
         if failed:
             raise RunError("; ".join(failed))
 
-    def gather(self, runs):
+    def gather(self, runs: Sequence[Run]) -> list[np.ndarray]:
         """Outputs (n, ...) of as many runs, in their order, as the file has them."""
         return [from_graph(self.graph.tensors[index],
                            np.concatenate([run.values[index] for run in runs]))
                 for index in self.graph.outputs]
 
-    def _by_name(self, named):
+    def _by_name(self, named: Mapping[str, npt.ArrayLike]) -> list[npt.ArrayLike]:
         names = [end.name for end in self.inputs]
         if set(named) != set(names):
             raise ValueError(f"the inputs are {', '.join(names)}, not {', '.join(named)}")
         return [named[name] for name in names]
 
-    def _checked(self, inputs):
+    def _checked(self, inputs: Sequence[npt.ArrayLike]) -> list[Int8]:
         """Inputs as the graph has them, or an error that says what is wrong."""
         if len(inputs) != len(self.inputs):
             raise ValueError(f"the network has {len(self.inputs)} inputs "
@@ -203,7 +216,8 @@ class Session:
         return checked
 
 
-def session_program(graph, params, keep=False, batch=1, *, overlap=True, compact=False):
+def session_program(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1, *,
+                    overlap: bool = True, compact: bool = False) -> tuple[Program, str]:
     """The program of a session on a build, and why its runs do not overlap if they do not; which
     some targets cannot. ``compact`` is as of :func:`~systolith.compiler.compile_graph`, if that
     fits."""
@@ -226,17 +240,19 @@ def session_program(graph, params, keep=False, batch=1, *, overlap=True, compact
         return session_program(graph, params, keep, batch, overlap=overlap)
 
 
-def _target(graph, target, keep, batch):
+def _target(graph: Graph, target: str | AcceleratorParams | Target, keep: bool,
+            batch: int) -> Target | _Golden:
     if isinstance(target, str) and target == "golden":
         return _Golden()
     if target == "rtl" or isinstance(target, AcceleratorParams):
         from systolith.compiler.fitting import fit, small_build
         from systolith.runtime.simulated_accelerator import SimulatedAccelerator
 
-        params = target if target != "rtl" else fit(
+        params = target if isinstance(target, AcceleratorParams) else fit(
             graph, small_build(rounding=graph.rounding), keep, batch)
         return SimulatedAccelerator(params)
-    if all(hasattr(target, name) for name in ("params", "load", "run")):
+    if not isinstance(target, str) and all(
+            hasattr(target, name) for name in ("params", "load", "run")):
         return target
     raise ValueError(f"target must be \"golden\", \"rtl\", AcceleratorParams or a device, not "
                      f"{target!r}")

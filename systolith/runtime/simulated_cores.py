@@ -1,13 +1,18 @@
 """Layers and matrix products on the compiled simulation of the cores."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from rtl.conv2d import Conv2d
 from rtl.gemm import Gemm
 from sim.compiled import CompiledSim
-from systolith.compiler.tiling.tiling import ConvPlan, GemmPlan
+from sim.golden.types import Int8
+from systolith.compiler.tiling import mappings
+from systolith.compiler.tiling.tiling import ConvLayer, ConvPlan, GemmPlan
 
 __all__ = ["RunReport", "SimulatedConv2d", "SimulatedGemm"]
 
@@ -28,20 +33,20 @@ class RunReport:
     drain_lanes: int
 
     @property
-    def floor(self):
+    def floor(self) -> int:
         """Cycles that the products alone would take."""
         return -(-self.macs // self.products)
 
     @property
-    def utilisation(self):
+    def utilisation(self) -> float:
         return self.macs / (self.products * self.cycles)
 
-    def __add__(self, other):
+    def __add__(self, other: Self) -> Self:
         """One run after the other on the same core."""
         return replace(self, macs=self.macs + other.macs, cycles=self.cycles + other.cycles)
 
 
-def _report(core, plan, macs, cycles):
+def _report(core: Gemm, plan: GemmPlan | ConvPlan, macs: int, cycles: int) -> RunReport:
     products = core.pixel_lanes * core.array.rows * core.array.cols
     return RunReport(macs=macs, products=products, cycles=cycles,
                      band=plan.band, depth=core.depth, drain_lanes=core.drain_lanes)
@@ -50,13 +55,15 @@ def _report(core, plan, macs, cycles):
 class SimulatedGemm:
     """``a @ b`` on the RTL of :class:`Gemm`: int32, or int8 if the core requantises."""
 
-    def __init__(self, core, *, trace=None):
+    def __init__(self, core: Gemm, *, trace: str | Path | None = None) -> None:
         if not isinstance(core, Gemm):
             raise TypeError(f"core must be a Gemm, not {core!r}")
         self.core = core
         self.sim = CompiledSim(core, trace=trace)
 
-    def run(self, a, b, *, params=None, output=None, band=None, stalls=(0, 1.0)):
+    def run(self, a: Int8, b: Int8, *, params: Mapping[str, np.ndarray] | None = None,
+            output: Mapping[str, int] | None = None, band: int | None = None,
+            stalls: tuple[int, float] = (0, 1.0)) -> tuple[np.ndarray, RunReport]:
         """Returns the product and a :class:`RunReport`.
 
         ``params`` (arrays of N: bias, multiplier, shift) and ``output`` (zero_point, low, high) are
@@ -72,7 +79,7 @@ class SimulatedGemm:
         sim.reset()
         sim.stall(*stalls)
         wanted = {"o": plan.beats}
-        if self.core.requantize:
+        if params is not None and output is not None:
             sim.set("range", output)
             sim.push("params", plan.channel_params(params))
         sim.push("i", plan.vectors())
@@ -89,13 +96,15 @@ class SimulatedGemm:
 class SimulatedConv2d:
     """Convolution layers on the RTL of :class:`Conv2d`."""
 
-    def __init__(self, core, *, trace=None):
+    def __init__(self, core: Conv2d, *, trace: str | Path | None = None) -> None:
         if not isinstance(core, Conv2d):
             raise TypeError(f"core must be a Conv2d, not {core!r}")
         self.core = core
         self.sim = CompiledSim(core, trace=trace)
 
-    def run(self, layer, images, *, band=None, mapping=None, stalls=(0, 1.0)):
+    def run(self, layer: ConvLayer, images: Int8, *, band: int | None = None,
+            mapping: mappings.Mapping | None = None,
+            stalls: tuple[int, float] = (0, 1.0)) -> tuple[Int8, RunReport]:
         """Returns int8 output images (n, oh, ow, cout) and a :class:`RunReport`.
 
         ``band`` and ``mapping`` are as of :class:`ConvPlan`, ``stalls`` as of
@@ -115,4 +124,4 @@ class SimulatedConv2d:
         sim.push("params", plan.channel_params())
         sim.run({"o": plan.beats, "i": len(words), "config": 1})
         out = plan.gather(sim.pull("o")["data"]).astype(np.int8)
-        return out, _report(self.core, plan, layer.macs, sim.get("cycles"))
+        return out, _report(self.core.gemm, plan, layer.macs, sim.get("cycles"))

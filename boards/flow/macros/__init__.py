@@ -6,14 +6,17 @@ move each of the few large ones to whatever site is left. So they are placed her
 each other in view, and given to nextpnr as cells that stay where they are.
 """
 
+from boards.devices import Device
 from boards.flow.macros.anneal import anneal
 from boards.flow.macros.closeness import closeness
 from boards.flow.macros.sites import MACROS, sites_of
+from boards.flow.netlist import Module
 
 __all__ = ["MACROS", "anneal", "closeness", "pin_macros", "sites_of"]
 
 
-def pin_macros(module, device, seed=1, *, spread_enables=False):
+def pin_macros(module: Module, device: Device, seed: int = 1, *,
+               spread_enables: bool = False) -> None:
     """Give each macro of ``module``, a flat one of a netlist of Yosys for
     :class:`~boards.devices.Device` ``device``, a place by the attribute ``BEL`` that nextpnr
     knows; ``spread_enables`` is as of :func:`anneal`.

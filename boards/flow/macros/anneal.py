@@ -3,8 +3,10 @@
 import math
 import random
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
-from boards.flow.macros.sites import MACROS
+from boards.flow.macros.sites import MACROS, Site
+from boards.flow.netlist import Cell, Module
 
 __all__ = ["anneal"]
 
@@ -23,7 +25,9 @@ ENABLES, TOO_MANY = 4, 200.0
 FAR, TWICE = 500, 1500.0
 
 
-def anneal(module, weights, sites, seed=1, *, spread_enables=False):
+def anneal(module: Module, weights: Mapping[tuple[str, str], float],
+           sites: Mapping[str, Sequence[Site]], seed: int = 1, *,
+           spread_enables: bool = False) -> dict[str, Site]:
     """The :class:`~boards.flow.macros.sites.Site` of each macro of ``module``, so that the
     distances (in tiles, along x and y) between macros, times their ``weights`` by pair, sum up to
     little.
@@ -44,20 +48,22 @@ def anneal(module, weights, sites, seed=1, *, spread_enables=False):
 class _Layout:
     """Macros by number, and the numbers of their sites."""
 
-    def __init__(self, module, weights, sites, rng, twice):
+    def __init__(self, module: Module, weights: Mapping[tuple[str, str], float],
+                 sites: Mapping[str, Sequence[Site]], rng: random.Random, twice: float) -> None:
         cells = module["cells"]
         self.rng, self.cost_twice = rng, twice
         self.names = sorted(name for name, cell in cells.items() if cell["type"] in MACROS)
         number = {name: index for index, name in enumerate(self.names)}
-        self.near = [[] for _ in self.names]    # of each macro: others, and their weights
-        for (first, second), weight in weights.items():
-            first, second = number[first], number[second]
+        # Of each macro: others, and their weights.
+        self.near: list[list[tuple[int, float]]] = [[] for _ in self.names]
+        for pair, weight in weights.items():
+            first, second = (number[name] for name in pair)
             self.near[first].append((second, weight))
             self.near[second].append((first, weight))
         self.sites = [site for kind in MACROS for site in sites[kind]]
         self.x, self.y = [site.x for site in self.sites], [site.y for site in self.sites]
-        self.here = [None] * len(self.sites)    # the macro of each site
-        self.at, self.choice, begin = [0] * len(self.names), [None] * len(self.names), 0
+        self.here: list[int | None] = [None] * len(self.sites)  # the macro of each site
+        self.at, self.choice, begin = [0] * len(self.names), [range(0)] * len(self.names), 0
         for kind in MACROS:
             choice = range(begin, begin + len(sites[kind]))
             mine = [index for index, name in enumerate(self.names) if cells[name]["type"] == kind]
@@ -76,41 +82,41 @@ class _Layout:
             blocks[site.block].append(index)
         self.block = [blocks[site.block] for site in self.sites]
 
-    def wires(self, macro, site, but=None):
+    def wires(self, macro: int, site: int, but: int | None = None) -> float:
         """What the wires of ``macro`` would cost at ``site``, besides those to ``but``."""
         x, y, at, xs, ys = self.x[site], self.y[site], self.at, self.x, self.y
         return sum(weight * (abs(x - xs[at[other]]) + abs(y - ys[at[other]]))
                    for other, weight in self.near[macro] if other != but)
 
-    def lacking(self, site):
+    def lacking(self, site: int) -> int:
         """Clock enables that the block of a site lacks."""
         used = set().union(*(self.enables[macro] for macro in self.inside(site)))
         return max(len(used) - ENABLES, 0)
 
-    def twice(self, site):
+    def twice(self, site: int) -> int:
         """Enables from afar that lead to another multiplier of a site's block as well."""
         nets = [net for macro in self.inside(site) for net in self.far[macro]]
         return len(nets) - len(set(nets))
 
-    def inside(self, site):
+    def inside(self, site: int) -> list[int]:
         """The macros in the block of a site."""
-        return [self.here[each] for each in self.block[site] if self.here[each] is not None]
+        return [macro for each in self.block[site] if (macro := self.here[each]) is not None]
 
-    def excess(self, first, second):
+    def excess(self, first: int, second: int) -> float:
         """What the clock enables of two sites' blocks cost."""
         sites = (first,) if self.block[first] is self.block[second] else (first, second)
         return sum(TOO_MANY * self.lacking(site) + self.cost_twice * self.twice(site)
                    for site in sites)
 
-    def swap(self, first, second):
+    def swap(self, first: int, second: int) -> None:
         """Exchange what is at two sites, one of which may be free."""
         here, at = self.here, self.at
         here[first], here[second] = here[second], here[first]
         for site in first, second:
-            if here[site] is not None:
-                at[here[site]] = site
+            if (macro := here[site]) is not None:
+                at[macro] = site
 
-    def settle(self):
+    def settle(self) -> None:
         """Move macros about, less and less wildly."""
         rng, count, width = self.rng, len(self.names), max(self.x)
         hottest = HOTTEST * sum(map(self.wires, range(count), self.at)) / 2 / max(count, 1)
@@ -123,7 +129,7 @@ class _Layout:
                 if site != there and abs(self.x[site] - self.x[there]) <= reach:
                     self._try(macro, there, site, heat)
 
-    def _try(self, macro, there, site, heat):
+    def _try(self, macro: int, there: int, site: int, heat: float) -> None:
         other = self.here[site]
         cost = self.wires(macro, site, other) - self.wires(macro, there, other)
         if other is not None:
@@ -137,7 +143,7 @@ class _Layout:
             self.swap(there, site)
 
 
-def _enables(cell):
+def _enables(cell: Cell) -> frozenset[str]:
     """Nets of the clock enables of a multiplier, constants among them."""
     if cell["type"] != MACROS[0]:
         return frozenset()

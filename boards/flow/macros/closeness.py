@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 from boards.flow.macros.sites import MACROS
+from boards.flow.netlist import Cell, Module
 
 __all__ = ["closeness"]
 
@@ -13,7 +14,7 @@ CONTROL = ("CLK", "CE", "LSR", "RST", "OCE", "WE")
 PINS, STEPS, LEAST = 40, 8, 0.002
 
 
-def closeness(module):
+def closeness(module: Module) -> dict[tuple[str, str], float]:
     """Weights of pairs of macros of a flat ``module`` of Yosys' netlist, by their names in order.
 
     From each pin of each macro goes a walk along nets, in either direction: at a net and at a cell
@@ -24,15 +25,16 @@ def closeness(module):
     cells = module["cells"]
     macros = {name for name, cell in cells.items() if cell["type"] in MACROS}
     nets = {name: _nets(cell) for name, cell in cells.items()}
-    pins = defaultdict(list)
+    pins: defaultdict[int, list[str]] = defaultdict(list)
     for name, bits in nets.items():
         for bit in bits:
             pins[bit].append(name)
-    weights = defaultdict(float)
+    weights: defaultdict[tuple[str, str], float] = defaultdict(float)
     for macro in sorted(macros):
-        front = dict.fromkeys(((macro, bit) for bit in nets[macro]), 1.0)
+        front: dict[tuple[str, int], float] = dict.fromkeys(
+            ((macro, bit) for bit in nets[macro]), 1.0)
         for _ in range(STEPS):
-            reached = defaultdict(float)
+            reached: defaultdict[tuple[str, int], float] = defaultdict(float)
             for (name, bit), share in front.items():
                 share /= max(len(pins[bit]) - 1, 1)
                 if share < LEAST or len(pins[bit]) > PINS:
@@ -52,7 +54,7 @@ def closeness(module):
     return dict(weights)
 
 
-def _nets(cell):
+def _nets(cell: Cell) -> list[int]:
     """Nets that carry data to or from a cell, each once."""
     return list(dict.fromkeys(
         bit for port, bits in cell["connections"].items() if not port.startswith(CONTROL)

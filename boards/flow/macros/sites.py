@@ -6,6 +6,8 @@ tiles are in the middle of the chip. Coordinates are those of nextpnr 0.11, from
 
 from dataclasses import dataclass
 
+from boards.devices import Device
+
 __all__ = ["MACROS", "Site", "sites_of"]
 
 MULTIPLIER, RAM = "MULT18X18D", "DP16KD"
@@ -34,14 +36,14 @@ class Site:
     x: int
     y: int
     name: str
-    block: tuple
+    block: tuple[int, int]
 
     @property
-    def bel(self):
+    def bel(self) -> str:
         return f"X{self.x}/Y{self.y}/{self.name}"
 
 
-def sites_of(device):
+def sites_of(device: Device) -> dict[str, list[Site]]:
     """The sites of an ECP5 :class:`~boards.devices.Device`, by the type of cell that they take."""
     blocks, left, *rows = GRIDS[device.name]
     return {kind: [Site(PITCH * block + MIDDLE * (block >= left) + column, y, name, (block, y))

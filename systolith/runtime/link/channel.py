@@ -2,15 +2,18 @@
 
 import random
 from collections import deque
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import NamedTuple, TypedDict
 
 import numpy as np
+import numpy.typing as npt
 
 from rtl.link.protocol import RING, VERSION, WORDS, Kind, Status
 from systolith.runtime.link.frames import Unframer, frame
-from systolith.runtime.link.pipe import LinkError
+from systolith.runtime.link.pipe import LinkError, Pipe
 
-__all__ = ["BoardReset", "Channel", "Counts", "NoAnswer", "Reading"]
+__all__ = ["BoardReset", "Channel", "ChannelOptions", "Counts", "NoAnswer", "Reading"]
 
 #: Frames on their way at the most: enough for a pipe that takes milliseconds, far below the 128
 #: that the device can tell apart; and at the least, after losses.
@@ -53,15 +56,31 @@ class _Request:
     answer: bytes | None = None
 
 
+class _Answer(NamedTuple):
+    sequence: int
+    status: int
+    data: bytes
+
+
 @dataclass
 class Reading:
     """Words that were asked for; they are there once the channel is flushed."""
 
-    requests: list = field(default_factory=list)
+    requests: list[_Request] = field(default_factory=list)
 
-    def words(self):
+    def words(self) -> npt.NDArray[np.uint32]:
         """The words, as an array of uint32."""
-        return np.frombuffer(b"".join(request.answer for request in self.requests), "<u4")
+        answers = [request.answer for request in self.requests if request.answer is not None]
+        if len(answers) < len(self.requests):
+            raise RuntimeError("the words are not there yet: flush the channel before")
+        return np.frombuffer(b"".join(answers), "<u4")
+
+
+class ChannelOptions(TypedDict, total=False):
+    """Parameters of a :class:`Channel` besides its pipe."""
+
+    timeout: float
+    seed: int | str | None
 
 
 class Channel:
@@ -75,7 +94,7 @@ class Channel:
     pipe : :class:`~systolith.runtime.link.pipe.Pipe`
     timeout : number
         Seconds without any progress after which the link is given up.
-    seed : hashable
+    seed : :class:`int`, :class:`str` or None
         Of the numbers that tell conversations apart.
 
     Attributes
@@ -88,21 +107,22 @@ class Channel:
         From any method: :exc:`NoAnswer`, :exc:`BoardReset`, or a pipe that is gone.
     """
 
-    def __init__(self, pipe, *, timeout=TIMEOUT, seed=None):
+    def __init__(self, pipe: Pipe, *, timeout: float = TIMEOUT,
+                 seed: int | str | None = None) -> None:
         self.pipe = pipe
         self.timeout = timeout
         self.counts = Counts()
         self._random = random.Random(seed)
         self._unframer = Unframer()
         self._sequence = 0
-        self._flight = deque()
+        self._flight: deque[_Request] = deque()
         self._words, self._window, self._lost_before = FIRST_WORDS, WINDOW, False
         self._went_back = self._probing = False
         self._trip, self._retry = 0.0, RETRY  # seconds
 
     # A conversation begins
 
-    def hello(self, *, abort=False, timeout=None):
+    def hello(self, *, abort: bool = False, timeout: float | None = None) -> None:
         """Begin anew, after ``abort`` with a board that was reset but for its memories.
 
         Raises :exc:`NoAnswer` after ``timeout`` seconds, and :exc:`LinkError` for a board that
@@ -132,7 +152,7 @@ class Channel:
                 "plugged in, is another" if heard else
                 "; nothing came at all: is it powered, and its bitstream loaded?"))
 
-    def _welcome(self, data):
+    def _welcome(self, data: bytes) -> None:
         version, words, ring = data[0], data[1], int.from_bytes(data[2:4], "little")
         if version != VERSION or words < WORDS or ring < RING:
             raise LinkError(f"{self.pipe.name}: the board speaks version {version} of the link, "
@@ -140,7 +160,7 @@ class Channel:
 
     # Commands
 
-    def write(self, address, words):
+    def write(self, address: int, words: npt.ArrayLike) -> None:
         """Write 32-bit ``words`` to ascending addresses, at some time before the next command."""
         raw = np.ascontiguousarray(words, "<u4").tobytes()
         if any(request.kind == Kind.READ for request in self._flight):
@@ -151,13 +171,13 @@ class Channel:
             self._post(Kind.WRITE, address, part)
             address += len(part) // 4
 
-    def read(self, address, count):
+    def read(self, address: int, count: int) -> npt.NDArray[np.uint32]:
         """``count`` words from ascending addresses."""
         reading = self.post_read(address, count)
         self.flush()
         return reading.words()
 
-    def post_read(self, address, count):
+    def post_read(self, address: int, count: int) -> Reading:
         """Ask for ``count`` words: a :class:`Reading`.
 
         What is written later waits for their answers: one that is lost is read again.
@@ -170,7 +190,7 @@ class Channel:
             address, count = address + words, count - words
         return reading
 
-    def wait(self):
+    def wait(self) -> None:
         """What is posted from now on waits until the board computes no more.
 
         Only reads may be posted before the channel is flushed: the board cannot hold more.
@@ -178,7 +198,7 @@ class Channel:
         self._make_room()
         self._post(Kind.WAIT, 0, b"")
 
-    def ping(self):
+    def ping(self) -> float:
         """Seconds until the board answers."""
         self.flush()
         began = self.pipe.now()
@@ -186,19 +206,19 @@ class Channel:
         self.flush()
         return self.pipe.now() - began
 
-    def flush(self, timeout=None):
+    def flush(self, timeout: float | None = None) -> None:
         """Until all is answered; ``timeout`` as of the channel, if it is another."""
         self._pump(lambda: not self._flight, timeout)
 
     # Frames
 
-    def _request(self, kind, address, payload, words=0):
+    def _request(self, kind: Kind, address: int, payload: bytes, words: int = 0) -> _Request:
         body = bytes([kind, self._sequence]) + address.to_bytes(3, "little") + payload
         request = _Request(kind, self._sequence, frame(body), words)
         self._sequence = (self._sequence + 1) % 256
         return request
 
-    def _post(self, kind, address, payload, words=0):
+    def _post(self, kind: Kind, address: int, payload: bytes, words: int = 0) -> _Request:
         request = self._request(kind, address, payload, words)
         request.sent = self.pipe.now()
         self._flight.append(request)
@@ -206,14 +226,14 @@ class Channel:
         self._send(request.encoded)
         return request
 
-    def _send(self, data):
+    def _send(self, data: bytes) -> None:
         self.pipe.write(data)
         self.counts.bytes_out += len(data)
 
-    def _make_room(self):
+    def _make_room(self) -> None:
         self._pump(lambda: len(self._flight) < self._window, None)
 
-    def _pump(self, enough, timeout):
+    def _pump(self, enough: Callable[[], bool], timeout: float | None) -> None:
         """Take answers until there are ``enough``; send again what gets none."""
         timeout = self.timeout if timeout is None else timeout
         progress = self.pipe.now()
@@ -232,7 +252,7 @@ class Channel:
                 self._again()
                 retry = now + self._retry
 
-    def _again(self):
+    def _again(self) -> None:
         """Nothing came in time: ask with one frame before all are sent again."""
         waits = self._flight[0].kind == Kind.WAIT
         self._went_back, self._probing = False, not waits
@@ -241,31 +261,31 @@ class Channel:
         if not waits:
             self._shrink()
 
-    def _resend(self, requests):
+    def _resend(self, requests: Collection[_Request]) -> None:
         if requests:  # the delimiter ends a frame that lost its own
             self._send(b"\0" + b"".join(request.encoded for request in requests))
             self.counts.retries += len(requests)
             for request in requests:
                 request.sent = None
 
-    def _shrink(self):
+    def _shrink(self) -> None:
         """Frames were lost: fewer and smaller ones get through sooner."""
         self._words, self._window = (max(self._words // 2, LEAST_WORDS),
                                      max(self._window // 2, LEAST_WINDOW))
         self._lost_before = True
 
-    def _grow(self):
+    def _grow(self) -> None:
         self._words = min(self._words + (1 if self._lost_before else self._words), WORDS)
         self._window = min(self._window + 1, WINDOW)
 
-    def _answers(self, timeout):
+    def _answers(self, timeout: float) -> list[_Answer]:
         data = self.pipe.read(timeout)
         self.counts.bytes_in += len(data)
         bodies = self._unframer.feed(data)
         self.counts.bad_frames = self._unframer.bad
-        return [(body[0], body[1], body[2:]) for body in bodies if len(body) >= 2]
+        return [_Answer(body[0], body[1], body[2:]) for body in bodies if len(body) >= 2]
 
-    def _take(self, sequence, status, data):
+    def _take(self, sequence: int, status: int, data: bytes) -> None:
         place = next((n for n, request in enumerate(self._flight)
                       if request.sequence == sequence), None)
         if place is None:  # of a frame that was sent twice

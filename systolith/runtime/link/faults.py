@@ -2,6 +2,8 @@
 
 import random
 from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from systolith.runtime.link.pipe import LinkError, Pipe
 
@@ -16,12 +18,13 @@ BURST, LATE = 40, 0.1
 class _Line:
     """One direction: bytes enter, and leave in their order, some altered, some late."""
 
-    def __init__(self, rate, kinds, rng, faults):
+    def __init__(self, rate: float, kinds: Sequence[str], rng: random.Random,
+                 faults: Counter[str]) -> None:
         self._rate, self._kinds, self._random, self._faults = rate, kinds, rng, faults
         self._lost, self._due = 0, 0.0
-        self._bytes = deque()  # (when due, bytes)
+        self._bytes: deque[tuple[float, bytes]] = deque()  # when due, and what
 
-    def put(self, data, now):
+    def put(self, data: bytes, now: float) -> None:
         part = bytearray()
         for byte in data:
             if self._lost:
@@ -45,19 +48,19 @@ class _Line:
                     self._lost = self._random.randrange(BURST)
         self._add(part, now)
 
-    def _add(self, part, now):
+    def _add(self, part: bytearray, now: float) -> None:
         self._due = max(self._due, now)
         if part:
             self._bytes.append((self._due, bytes(part)))
 
-    def take(self, now):
+    def take(self, now: float) -> bytes:
         """Bytes that are due."""
         out = b""
         while self._bytes and self._bytes[0][0] <= now:
             out += self._bytes.popleft()[1]
         return out
 
-    def wait(self, now):
+    def wait(self, now: float) -> float:
         """Seconds until the next are, or infinity."""
         return max(self._bytes[0][0] - now, 0.0) if self._bytes else float("inf")
 
@@ -70,7 +73,7 @@ class FaultyPipe(Pipe):
     pipe : :class:`Pipe`
     rate : number
         Probability of a fault for each byte.
-    seed : hashable
+    seed : :class:`int` or :class:`str`
     kinds : sequence of :class:`str`
         Which of :data:`KINDS` there are.
 
@@ -82,27 +85,28 @@ class FaultyPipe(Pipe):
         Bytes that were given to the pipe at either end.
     """
 
-    def __init__(self, pipe, rate=0.0, seed=0, kinds=KINDS):
+    def __init__(self, pipe: Pipe, rate: float = 0.0, seed: int | str = 0,
+                 kinds: Sequence[str] = KINDS) -> None:
         self.pipe, self.name = pipe, pipe.name
-        self.faults = Counter()
+        self.faults: Counter[str] = Counter()
         rng = random.Random(seed)
         self._out, self._in = (_Line(rate, kinds, rng, self.faults) for _ in range(2))
         self.bytes = 0
-        self._events = []
+        self._events: list[tuple[float, Callable[[], object]]] = []
         self._silent = False
 
-    def write(self, data):
+    def write(self, data: bytes) -> None:
         self.bytes += len(data)
         self._happen()
         self._out.put(data, self.now())
         self._pass_on()
 
-    def _pass_on(self):
+    def _pass_on(self) -> None:
         data = self._out.take(self.now())
         if data and not self._silent:
             self.pipe.write(data)
 
-    def read(self, timeout):
+    def read(self, timeout: float) -> bytes:
         until = self.now() + timeout
         while True:
             self._happen()
@@ -117,27 +121,27 @@ class FaultyPipe(Pipe):
             if not self._silent:
                 self._in.put(came, self.now())
 
-    def at(self, when, event):
+    def at(self, when: float, event: Callable[[], object]) -> None:
         """Call ``event`` once the time is ``when``, which is later than that of any before it."""
         self._events.append((when, event))
 
-    def _happen(self):
+    def _happen(self) -> None:
         while self._events and self._events[0][0] <= self.now():
             self._events.pop(0)[1]()
 
-    def pull(self):
+    def pull(self) -> NoReturn:
         """Pull the cable at this end: the port is gone."""
         raise LinkError(f"{self.name}: the port is gone; was it pulled out?")
 
-    def hush(self):
+    def hush(self) -> None:
         """Pull the cable at the other end: nothing says so."""
         self._silent = True
 
-    def now(self):
+    def now(self) -> float:
         return self.pipe.now()
 
-    def discard(self):
+    def discard(self) -> None:
         self.pipe.discard()
 
-    def close(self):
+    def close(self) -> None:
         self.pipe.close()

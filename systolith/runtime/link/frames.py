@@ -8,7 +8,7 @@ __all__ = ["LONGEST", "Unframer", "encode", "frame"]
 LONGEST = 253
 
 
-def encode(data):
+def encode(data: bytes) -> bytes:
     """``data`` as COBS encodes it, without the delimiter."""
     groups = bytes(data).split(b"\0")
     if max(map(len, groups)) > LONGEST:
@@ -16,7 +16,7 @@ def encode(data):
     return b"".join(bytes([len(group) + 1]) + group for group in groups)
 
 
-def frame(body):
+def frame(body: bytes) -> bytes:
     """All bytes that go over the pipe for a frame of ``body``."""
     return encode(body + zlib.crc32(body).to_bytes(4, "little")) + b"\0"
 
@@ -27,15 +27,15 @@ class Unframer:
     ``bad`` counts the others. What comes before the first delimiter may be half a frame.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.bad = 0
         self._rest = b""
 
-    def clear(self):
+    def clear(self) -> None:
         """Forget the beginning of a frame."""
         self._rest = b""
 
-    def feed(self, data):
+    def feed(self, data: bytes) -> list[bytes]:
         """Bodies that ``data`` completes."""
         *whole, rest = (self._rest + data).split(b"\0")
         # A frame that has grown too long is noise: keep it from growing for ever.
@@ -50,7 +50,7 @@ class Unframer:
         return bodies
 
 
-def _body(encoded):
+def _body(encoded: bytes) -> bytes | None:
     """Body of a frame, or None if it is not intact."""
     data, at = bytearray(), 0
     while at < len(encoded):

@@ -1,4 +1,5 @@
 from abc import ABC, abstractmethod
+from typing import Self
 
 __all__ = ["LinkError", "Pipe"]
 
@@ -19,27 +20,27 @@ class Pipe(ABC):
     name = "pipe"
 
     @abstractmethod
-    def write(self, data):
+    def write(self, data: bytes) -> None:
         """Send ``data``; returns once it is on its way."""
 
     @abstractmethod
-    def read(self, timeout):
+    def read(self, timeout: float) -> bytes:
         """What has come: at least a byte, or none once ``timeout`` seconds have passed."""
 
     @abstractmethod
-    def now(self):
+    def now(self) -> float:
         """Seconds, of the clock that ``timeout`` means."""
 
     @abstractmethod
-    def discard(self):
+    def discard(self) -> None:
         """Drop what has come so far."""
 
     @abstractmethod
-    def close(self):
+    def close(self) -> None:
         """Give the pipe back."""
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()

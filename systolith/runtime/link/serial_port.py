@@ -3,8 +3,12 @@
 import errno
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from systolith.runtime.link.pipe import LinkError, Pipe
+
+if TYPE_CHECKING:
+    import serial
 
 __all__ = ["BAUDS", "SerialPipe", "low_latency", "port_names"]
 
@@ -18,7 +22,7 @@ LOOK = 0.01
 SYSTEM = Path("/sys/class/tty")
 
 
-def port_names():
+def port_names() -> list[tuple[str, str]]:
     """Serial ports that there are: (name, description)."""
     from serial.tools.list_ports import comports
 
@@ -34,7 +38,7 @@ class SerialPipe(Pipe):
         What to do about an FTDI chip that holds answers back; empty if all is well.
     """
 
-    def __init__(self, port, baud=BAUDS[0]):
+    def __init__(self, port: str | Path, baud: int = BAUDS[0]) -> None:
         import serial
 
         self.name = str(port)
@@ -45,14 +49,14 @@ class SerialPipe(Pipe):
             raise LinkError(f"{self.name}: {_in_words(error, baud)}") from error
         self.latency = low_latency(self._port)
 
-    def write(self, data):
+    def write(self, data: bytes) -> None:
         try:
             self._port.write(data)
         except OSError as error:
             raise LinkError(f"{self.name}: the port takes no more bytes ({error}); was it pulled "
                             "out?") from error
 
-    def read(self, timeout):
+    def read(self, timeout: float) -> bytes:
         until = self.now() + timeout
         try:
             while True:
@@ -64,20 +68,20 @@ class SerialPipe(Pipe):
             raise LinkError(f"{self.name}: the port is gone ({error}); was it pulled out?"
                             ) from error
 
-    def now(self):
+    def now(self) -> float:
         return time.monotonic()
 
-    def discard(self):
+    def discard(self) -> None:
         try:
             self._port.reset_input_buffer()
         except OSError as error:
             raise LinkError(f"{self.name}: the port is gone ({error})") from error
 
-    def close(self):
+    def close(self) -> None:
         self._port.close()
 
 
-def _in_words(error, baud):
+def _in_words(error: Exception, baud: int) -> str:
     match getattr(error, "errno", None):
         case errno.ENOENT | errno.ENODEV | errno.ENXIO:
             names = ", ".join(name for name, _ in port_names())
@@ -94,7 +98,7 @@ def _in_words(error, baud):
     return f"it cannot be opened as a serial port: {error}"
 
 
-def low_latency(port):
+def low_latency(port: "serial.Serial") -> str:
     """Make an FTDI chip send what it has at once: what to do if that was not possible."""
     timer = SYSTEM / Path(port.name).name / "device" / "latency_timer"
     if not timer.exists():

@@ -1,6 +1,6 @@
 """A virtual board in this very process, as a pipe."""
 
-from sim.virtual_board import CLOCK
+from sim.virtual_board import CLOCK, VirtualBoard
 from systolith.runtime.link.pipe import Pipe
 
 __all__ = ["SimulatedPipe"]
@@ -17,17 +17,17 @@ class SimulatedPipe(Pipe):
 
     name = "virtual board"
 
-    def __init__(self, board):
+    def __init__(self, board: VirtualBoard) -> None:
         self.board = board
         self._leapt = 0.0
 
-    def now(self):
+    def now(self) -> float:
         return self.board.cycle / CLOCK + self._leapt
 
-    def write(self, data):
+    def write(self, data: bytes) -> None:
         self.board.push(data)
 
-    def read(self, timeout):
+    def read(self, timeout: float) -> bytes:
         until = self.now() + timeout
         while not (data := self.board.run(SLICE, eager=True)):
             left = until - self.now()
@@ -38,8 +38,8 @@ class SimulatedPipe(Pipe):
                 break
         return data
 
-    def discard(self):
+    def discard(self) -> None:
         self.board.run(0)
 
-    def close(self):
+    def close(self) -> None:
         self.board.close()

@@ -1,10 +1,12 @@
 """SPI buses of Linux as pipes."""
 
 import time
+from collections.abc import Iterable
+from typing import Protocol
 
 from systolith.runtime.link.pipe import LinkError, Pipe
 
-__all__ = ["PREFIX", "SpiPipe", "open_bus"]
+__all__ = ["Bus", "PREFIX", "SpiPipe", "open_bus"]
 
 #: How ports are called that are buses: ``spi:BUS.DEVICE``.
 PREFIX = "spi:"
@@ -16,7 +18,17 @@ LOOK, MOST = 64, 4096
 PAUSE = 0.0005
 
 
-def open_bus(port, frequency=FREQUENCY):
+class Bus(Protocol):
+    """What is used of a :class:`spidev.SpiDev`."""
+
+    def xfer2(self, data: list[int], /) -> Iterable[int]:
+        """Send bytes, and give as many that came meanwhile."""
+
+    def close(self) -> None:
+        """Give the bus back."""
+
+
+def open_bus(port: str, frequency: int = FREQUENCY) -> Bus:
     """The bus of ``spi:BUS.DEVICE``, in mode 0.
 
     Raises :exc:`~systolith.runtime.link.LinkError` if there is none, or spidev is not installed.
@@ -47,21 +59,20 @@ class SpiPipe(Pipe):
 
     Parameters
     ----------
-    bus : object
-        As :class:`spidev.SpiDev`: its ``xfer2(list)`` returns as many bytes as it is given.
+    bus : :class:`Bus`
     """
 
     latency = ""
 
-    def __init__(self, bus, name="SPI"):
+    def __init__(self, bus: Bus, name: str = "SPI") -> None:
         self.bus, self.name = bus, name
         self._came, self._inside = bytearray(), False
 
-    def write(self, data):
+    def write(self, data: bytes) -> None:
         for first in range(0, len(data), MOST):
             self._transfer(data[first:first + MOST])
 
-    def read(self, timeout):
+    def read(self, timeout: float) -> bytes:
         until = self.now() + timeout
         while not self._came:
             self._transfer(bytes(LOOK))
@@ -72,7 +83,7 @@ class SpiPipe(Pipe):
         self._came.clear()
         return data
 
-    def _transfer(self, data):
+    def _transfer(self, data: bytes) -> None:
         try:
             came = bytes(self.bus.xfer2(list(data)))
         except OSError as error:
@@ -81,12 +92,12 @@ class SpiPipe(Pipe):
             self._came += came
         self._inside = came[-1] != 0
 
-    def now(self):
+    def now(self) -> float:
         return time.monotonic()
 
-    def discard(self):
+    def discard(self) -> None:
         self._came.clear()
         self._inside = False
 
-    def close(self):
+    def close(self) -> None:
         self.bus.close()

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from importlib import resources
 
 import numpy as np
+import numpy.typing as npt
+
+from sim.golden.types import Float32, Int8
 
 __all__ = ["SCALE", "ZERO_POINT", "Digits", "held_out", "model_bytes", "training"]
 
@@ -22,22 +25,22 @@ class Digits:
     ``greys`` are (n, 8, 8) uint8 between 0 and 16, ``labels`` (n,) the digits that they show.
     """
 
-    greys: np.ndarray
-    labels: np.ndarray
+    greys: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
 
     @property
-    def images(self):
+    def images(self) -> Int8:
         """What the network takes: (n, 8, 8, 1) int8."""
         return (self.greys[..., None].astype(np.int16) * 15 + ZERO_POINT).astype(np.int8)
 
     @property
-    def real(self):
+    def real(self) -> Float32:
         """What the numbers of ``images`` mean: (n, 8, 8, 1) float32 from 0 to 1."""
-        return self.greys[..., None].astype(np.float32) / 16
+        return self.greys[..., None].astype(np.float32) / np.float32(16)
 
 
 @functools.cache
-def _split():
+def _split() -> tuple[Digits, Digits]:
     # Here, not above: to import it takes longer than most commands.
     from sklearn.datasets import load_digits
 
@@ -48,16 +51,16 @@ def _split():
             Digits(greys[HELD_OUT:], labels[HELD_OUT:]))
 
 
-def held_out():
+def held_out() -> Digits:
     """The 500 :class:`Digits` that training never sees."""
     return _split()[0]
 
 
-def training():
+def training() -> Digits:
     """The 1297 :class:`Digits` to train and calibrate with."""
     return _split()[1]
 
 
-def model_bytes():
+def model_bytes() -> bytes:
     """The network as the bytes of a .tflite file: (1, 8, 8, 1) to (1, 10), int8."""
     return resources.files("systolith.zoo.digits").joinpath("digits.tflite").read_bytes()

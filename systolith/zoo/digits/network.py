@@ -6,16 +6,25 @@ parameters.
 """
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from sim.golden.conv import output_size, same_padding
+from sim.golden.types import Pair
 
-__all__ = ["Add", "AveragePool", "Convolution", "Dense", "Depthwise", "Flatten", "Network",
-           "Softmax", "digits_network"]
+__all__ = ["Add", "AveragePool", "Convolution", "Dense", "Depthwise", "Flatten", "Layer", "Network",
+           "Parameters", "Softmax", "digits_network"]
+
+#: Of a layer, or their gradients, by name.
+Parameters = dict[str, np.ndarray]
+#: Of a layer's inputs, and of its parameters.
+Gradients = tuple[tuple[np.ndarray, ...], Parameters]
 
 
-def _places(size, kernel, stride):
+def _places(size: Pair, kernel: Pair,
+            stride: int) -> tuple[list[tuple[slice, ...]], tuple[Pair, ...]]:
     """For each tap of the kernel, where its inputs lie in an image padded as SAME does; and that
     padding."""
     padding = tuple(same_padding(n, k, stride) for n, k in zip(size, kernel, strict=True))
@@ -26,14 +35,14 @@ def _places(size, kernel, stride):
             for tap in np.ndindex(*kernel)], padding
 
 
-def _gather(x, kernel, stride):
+def _gather(x: np.ndarray, kernel: Pair, stride: int) -> np.ndarray:
     """Patches (n, oh, ow, kh * kw, c) of ``x``."""
     places, padding = _places(x.shape[1:3], kernel, stride)
     x = np.pad(x, ((0, 0), *padding, (0, 0)))
     return np.stack([x[:, rows, columns] for rows, columns in places], axis=3)
 
 
-def _scatter(patches, size, kernel, stride):
+def _scatter(patches: np.ndarray, size: Pair, kernel: Pair, stride: int) -> np.ndarray:
     """The transpose of :func:`_gather`: sums (n, h, w, c) of ``patches`` over an image of
     ``size``."""
     places, padding = _places(size, kernel, stride)
@@ -45,22 +54,26 @@ def _scatter(patches, size, kernel, stride):
     return x[:, top:top + size[0], left:left + size[1]]
 
 
-class _Layer:
+class Layer:
     """``forward(*inputs)`` gives the result; ``backward(gradient, y, *inputs)`` the gradients of
     the inputs, and those of ``parameters`` by name."""
 
-    parameters = {}
+    kind: str
+    parameters: Parameters = {}
     relu = False
+    forward: Callable[..., np.ndarray]
+    backward: Callable[..., Gradients]
 
-    def _activate(self, y):
+    def _activate(self, y: np.ndarray) -> np.ndarray:
         return np.maximum(y, 0) if self.relu else y
 
-    def _through(self, gradient, y):
+    def _through(self, gradient: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.where(y > 0, gradient, 0) if self.relu else gradient
 
 
-class _Weighted(_Layer):
-    def __init__(self, rng, shape, channels, taps):
+class _Weighted(Layer):
+    def __init__(self, rng: np.random.Generator, shape: tuple[int, ...], channels: int,
+                 taps: int) -> None:
         deviation = math.sqrt(2 / taps)  # keeps the variance through a rectifier
         self.parameters = {"weights": rng.normal(0, deviation, shape).astype(np.float32),
                            "bias": np.zeros(channels, np.float32)}
@@ -71,21 +84,22 @@ class Convolution(_Weighted):
 
     kind = "CONV_2D"
 
-    def __init__(self, rng, cin, cout, kernel, stride=1, relu=True):
+    def __init__(self, rng: np.random.Generator, cin: int, cout: int, kernel: int, stride: int = 1,
+                 relu: bool = True) -> None:
         self.kernel, self.stride, self.relu = (kernel, kernel), stride, relu
         super().__init__(rng, (cout, kernel, kernel, cin), cout, kernel * kernel * cin)
 
-    def _operands(self, x):
+    def _operands(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         patches = _gather(x, self.kernel, self.stride)
         weights = self.parameters["weights"]
         matrix = weights.reshape(len(weights), -1)
         return patches, patches.reshape(*patches.shape[:3], -1), matrix
 
-    def forward(self, x):
+    def forward(self, x: np.ndarray) -> np.ndarray:
         _, vectors, matrix = self._operands(x)
         return self._activate(vectors @ matrix.T + self.parameters["bias"])
 
-    def backward(self, gradient, y, x):
+    def backward(self, gradient: np.ndarray, y: np.ndarray, x: np.ndarray) -> Gradients:
         gradient = self._through(gradient, y)
         patches, vectors, matrix = self._operands(x)
         flat = gradient.reshape(-1, len(matrix))
@@ -101,19 +115,20 @@ class Depthwise(_Weighted):
     kind = "DEPTHWISE_CONV_2D"
     stride = 1
 
-    def __init__(self, rng, channels, kernel, relu=True):
+    def __init__(self, rng: np.random.Generator, channels: int, kernel: int,
+                 relu: bool = True) -> None:
         self.kernel, self.relu = (kernel, kernel), relu
         super().__init__(rng, (1, kernel, kernel, channels), channels, kernel * kernel)
 
-    def _operands(self, x):
+    def _operands(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         weights = self.parameters["weights"]
         return _gather(x, self.kernel, 1), weights.reshape(-1, weights.shape[-1])
 
-    def forward(self, x):
+    def forward(self, x: np.ndarray) -> np.ndarray:
         patches, taps = self._operands(x)
         return self._activate((patches * taps).sum(axis=3) + self.parameters["bias"])
 
-    def backward(self, gradient, y, x):
+    def backward(self, gradient: np.ndarray, y: np.ndarray, x: np.ndarray) -> Gradients:
         gradient = self._through(gradient, y)
         patches, taps = self._operands(x)
         spread = gradient[:, :, :, None]
@@ -123,37 +138,38 @@ class Depthwise(_Weighted):
             "bias": gradient.sum(axis=(0, 1, 2))}
 
 
-class Add(_Layer):
+class Add(Layer):
     kind = "ADD"
     relu = True
 
-    def forward(self, a, b):
+    def forward(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return self._activate(a + b)
 
-    def backward(self, gradient, y, a, b):
+    def backward(self, gradient: np.ndarray, y: np.ndarray, a: np.ndarray,
+                 b: np.ndarray) -> Gradients:
         gradient = self._through(gradient, y)
         return (gradient, gradient), {}
 
 
-class AveragePool(_Layer):
+class AveragePool(Layer):
     """Mean over the whole image: (n, 1, 1, c)."""
 
     kind = "AVERAGE_POOL_2D"
 
-    def forward(self, x):
+    def forward(self, x: np.ndarray) -> np.ndarray:
         return x.mean(axis=(1, 2), keepdims=True)
 
-    def backward(self, gradient, y, x):
+    def backward(self, gradient: np.ndarray, y: np.ndarray, x: np.ndarray) -> Gradients:
         return (np.broadcast_to(gradient / (x.shape[1] * x.shape[2]), x.shape),), {}
 
 
-class Flatten(_Layer):
+class Flatten(Layer):
     kind = "RESHAPE"
 
-    def forward(self, x):
+    def forward(self, x: np.ndarray) -> np.ndarray:
         return x.reshape(len(x), -1)
 
-    def backward(self, gradient, y, x):
+    def backward(self, gradient: np.ndarray, y: np.ndarray, x: np.ndarray) -> Gradients:
         return (gradient.reshape(x.shape),), {}
 
 
@@ -162,25 +178,25 @@ class Dense(_Weighted):
 
     kind = "FULLY_CONNECTED"
 
-    def __init__(self, rng, cin, cout):
+    def __init__(self, rng: np.random.Generator, cin: int, cout: int) -> None:
         super().__init__(rng, (cout, cin), cout, cin)
 
-    def forward(self, x):
+    def forward(self, x: np.ndarray) -> np.ndarray:
         return x @ self.parameters["weights"].T + self.parameters["bias"]
 
-    def backward(self, gradient, y, x):
+    def backward(self, gradient: np.ndarray, y: np.ndarray, x: np.ndarray) -> Gradients:
         return (gradient @ self.parameters["weights"],), {
             "weights": gradient.T @ x, "bias": gradient.sum(axis=0)}
 
 
-class Softmax(_Layer):
+class Softmax(Layer):
     kind = "SOFTMAX"
 
-    def forward(self, x):
+    def forward(self, x: np.ndarray) -> np.ndarray:
         powers = np.exp(x - x.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
-    def backward(self, gradient, y, x):
+    def backward(self, gradient: np.ndarray, y: np.ndarray, x: np.ndarray) -> Gradients:
         return (y * (gradient - (gradient * y).sum(axis=1, keepdims=True)),), {}
 
 
@@ -188,17 +204,17 @@ class Network:
     """Layers in order, each with the indices of its inputs: value 0 is the image, value ``k + 1``
     the result of layer ``k``."""
 
-    def __init__(self, *layers):
+    def __init__(self, *layers: tuple[Layer, list[int]]) -> None:
         self.layers = layers
 
-    def forward(self, images):
+    def forward(self, images: np.ndarray) -> list[np.ndarray]:
         """All values, from real ``images`` (n, h, w, c)."""
         values = [images]
         for layer, inputs in self.layers:
             values.append(layer.forward(*(values[index] for index in inputs)))
         return values
 
-    def backward(self, values, gradient):
+    def backward(self, values: Sequence[np.ndarray], gradient: np.ndarray) -> list[Parameters]:
         """Gradients of each layer's parameters, by name, from that of the last value."""
         gradients, parameters = {len(self.layers): gradient}, {}
         for number in reversed(range(len(self.layers))):
@@ -209,7 +225,8 @@ class Network:
                 gradients[index] = gradients[index] + part if index in gradients else part
         return [parameters[number] for number in range(len(self.layers))]
 
-    def loss(self, images, labels):
+    def loss(self, images: np.ndarray,
+             labels: npt.NDArray[np.int64]) -> tuple[float, list[Parameters]]:
         """Mean cross entropy, and the gradients of each layer's parameters."""
         values = self.forward(images)
         chosen = values[-1][np.arange(len(labels)), labels]
@@ -218,7 +235,7 @@ class Network:
         return -np.log(chosen).mean(), self.backward(values, gradient)
 
 
-def digits_network(rng):
+def digits_network(rng: np.random.Generator) -> Network:
     """A residual network for (n, 8, 8, 1) images and ten classes, with random weights."""
     return Network(
         (Convolution(rng, 1, 16, 3), [0]),

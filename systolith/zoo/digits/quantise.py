@@ -5,11 +5,24 @@ symmetric, within -127..127, with a scale for each output channel (one for all i
 layer); biases are int32 in units of the product of both.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 from sim.golden.conv import same_padding
+from sim.golden.types import Float32, Int8, Int32, Pair
 from systolith.graph.ir import Graph, Tensor, make_operator
 from systolith.zoo.digits.data import SCALE, ZERO_POINT
+from systolith.zoo.digits.network import (
+    AveragePool,
+    Convolution,
+    Depthwise,
+    Flatten,
+    Layer,
+    Network,
+    Softmax,
+)
 
 __all__ = ["quantise"]
 
@@ -20,14 +33,14 @@ CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
 SAME_NUMBERS = {"AVERAGE_POOL_2D", "RESHAPE"}
 
 
-def activation_parameters(values):
+def activation_parameters(values: np.ndarray) -> tuple[float, int]:
     """``(scale, zero_point)`` with which int8 covers ``values``, and has 0 exactly."""
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     scale = np.float32((high - low) / 255) or np.float32(1)
     return float(scale), int(np.clip(np.rint(-128 - low / float(scale)), -128, 127))
 
 
-def quantise_weights(weights, axis):
+def quantise_weights(weights: np.ndarray, axis: int | None) -> tuple[Int8, Float32]:
     """int8 numbers and their float32 scales: one, or one for each index of ``axis``."""
     others = tuple(n for n in range(weights.ndim) if axis is None or n != axis)
     peak = np.abs(weights).max(axis=others, keepdims=True).astype(np.float64)
@@ -36,7 +49,8 @@ def quantise_weights(weights, axis):
     return numbers.astype(np.int8), scales.ravel()
 
 
-def quantise_bias(bias, input_scale, weight_scales):
+def quantise_bias(bias: np.ndarray, input_scale: float,
+                  weight_scales: Float32) -> tuple[Int32, Float32]:
     """int32 numbers and their float32 scales, the products of those of input and weights."""
     scales = np.float32(input_scale) * weight_scales
     numbers = np.rint(bias / scales.astype(np.float64))
@@ -49,15 +63,17 @@ def quantise_bias(bias, input_scale, weight_scales):
 class _Builder:
     """Tensors and operators as they come."""
 
-    def __init__(self):
-        self.tensors, self.operators = [], []
+    def __init__(self) -> None:
+        self.tensors: list[Tensor] = []
+        self.operators: list[Operator] = []
 
-    def tensor(self, name, shape, scales, **fields):
+    def tensor(self, name: str, shape: Iterable[int], scales: Iterable[float],
+               **fields: Any) -> int:
         self.tensors.append(Tensor(name=name, shape=tuple(shape),
                                    scales=tuple(float(scale) for scale in scales), **fields))
         return len(self.tensors) - 1
 
-    def constants(self, name, layer, input_scale):
+    def constants(self, name: str, layer: Layer, input_scale: float) -> list[int]:
         """Indices of the quantised weights and biases of ``layer``."""
         axis = CHANNEL_AXIS.get(layer.kind)
         weights, scales = quantise_weights(layer.parameters["weights"], axis)
@@ -67,26 +83,26 @@ class _Builder:
             self.tensor(f"{name}/bias", bias.shape, bias_scales, data=bias, dtype="int32")]
 
 
-def _attributes(layer, size):
+def _attributes(layer: Layer, size: Pair) -> dict[str, Any]:
     """Attributes of the operator of ``layer``, whose input is an image of ``size``."""
     attributes = {"activation": "RELU" if layer.relu else "NONE"}
-    match layer.kind:
-        case "CONV_2D" | "DEPTHWISE_CONV_2D":
+    match layer:
+        case Convolution() | Depthwise():
             return attributes | {
                 "stride": (layer.stride, layer.stride), "dilation": (1, 1),
                 "padding": tuple(same_padding(n, k, layer.stride)
                                  for n, k in zip(size, layer.kernel, strict=True))}
-        case "AVERAGE_POOL_2D":
+        case AveragePool():
             return attributes | {"kernel": size, "stride": size, "padding": ((0, 0), (0, 0))}
-        case "RESHAPE":
+        case Flatten():
             return {}
-        case "SOFTMAX":
+        case Softmax():
             return {"beta": 1.0}
         case _:
             return attributes
 
 
-def quantise(network, images):
+def quantise(network: Network, images: np.ndarray) -> Graph:
     """The int8 :class:`~systolith.graph.ir.Graph` of ``network``, for one image at a time.
 
     ``images`` are real ones, (n, h, w, c), on which the ranges of the activations are measured.
@@ -111,6 +127,6 @@ def quantise(network, images):
                                           zero_point=zero_point))
         builder.operators.append(make_operator(
             kind=layer.kind, inputs=tuple(operands), outputs=(activations[-1],), index=number,
-            attributes=_attributes(layer, x.shape[1:3])))
+            attributes=_attributes(layer, x.size)))
     return Graph(tensors=tuple(builder.tensors), operators=tuple(builder.operators),
                  inputs=(activations[0],), outputs=(activations[-1],))

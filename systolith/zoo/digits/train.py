@@ -2,26 +2,33 @@
 
 import argparse
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from sim.golden.types import Float32
 from systolith.frontends.tflite.writer import write_tflite
 from systolith.graph.interpreter import run_graph
-from systolith.zoo.digits.data import held_out, training
-from systolith.zoo.digits.network import digits_network
+from systolith.graph.ir import Graph
+from systolith.zoo.digits.data import Digits, held_out, training
+from systolith.zoo.digits.network import Network, Parameters, digits_network
 from systolith.zoo.digits.quantise import quantise
 
 __all__ = ["accuracy", "build"]
 
 BATCH, RATE = 32, 6e-3
 
+#: Takes the number of an epoch, and its mean loss.
+Report = Callable[[int, float], None]
 
-def _distort(rng, images, shift=0.4, zoom=0.1):
+
+def _distort(rng: np.random.Generator, images: Float32, shift: float = 0.4,
+             zoom: float = 0.1) -> np.ndarray:
     """``images`` moved by up to ``shift`` pixels and stretched by up to ``zoom``, each axis on
     its own, with linear interpolation."""
-    def weights():
+    def weights() -> Float32:
         n, size = images.shape[:2]
         at = np.arange(size) - (size - 1) / 2
         source = at * (1 + rng.uniform(-zoom, zoom, (n, 1))) + rng.uniform(-shift, shift, (n, 1))
@@ -36,12 +43,12 @@ class _Adam:
     Kingma and Ba, "Adam: a method for stochastic optimization", 2015, algorithm 1.
     """
 
-    def __init__(self, network):
+    def __init__(self, network: Network) -> None:
         self.layers, self.steps = [layer for layer, _ in network.layers], 0
         self.moments = [{name: (np.zeros_like(value), np.zeros_like(value))
                          for name, value in layer.parameters.items()} for layer in self.layers]
 
-    def step(self, gradients, rate):
+    def step(self, gradients: Sequence[Parameters], rate: float) -> None:
         self.steps += 1
         for layer, moments, parts in zip(self.layers, self.moments, gradients, strict=True):
             for name, gradient in parts.items():
@@ -52,7 +59,7 @@ class _Adam:
                 layer.parameters[name] -= rate * mean / (np.sqrt(square) + 1e-8)
 
 
-def _train(seed, epochs, report):
+def _train(seed: int, epochs: int, report: Report) -> Network:
     rng = np.random.default_rng(seed)
     network, digits = digits_network(rng), training()
     images, optimiser = digits.real, _Adam(network)
@@ -69,7 +76,8 @@ def _train(seed, epochs, report):
 
 
 @threadpool_limits.wrap(1)  # a sum split between threads is rounded differently
-def build(seed, epochs, report=lambda epoch, loss: None):
+def build(seed: int, epochs: int,
+          report: Report = lambda epoch, loss: None) -> tuple[Network, Graph]:
     """A network trained from ``seed``, and its int8 :class:`~systolith.graph.ir.Graph`.
 
     ``report`` hears the number of each epoch and its mean loss. The same seed gives the same
@@ -79,12 +87,12 @@ def build(seed, epochs, report=lambda epoch, loss: None):
     return network, quantise(network, training().real)
 
 
-def accuracy(scores, digits):
+def accuracy(scores: np.ndarray, digits: Digits) -> float:
     """Share of ``digits`` whose label has the highest of the ``scores`` (n, 10)."""
     return float((scores.argmax(axis=1) == digits.labels).mean())
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m systolith.zoo.digits.train",
                                      description=__doc__)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("digits.tflite"))
@@ -94,7 +102,7 @@ def main():
     if not arguments.output.parent.is_dir():
         parser.error(f"there is no folder {arguments.output.parent} to write to")
 
-    def report(epoch, loss):
+    def report(epoch: int, loss: float) -> None:
         if (epoch + 1) % 10 == 0:
             print(f"epoch {epoch + 1} of {arguments.epochs}: loss {loss:.4f}", flush=True)
 

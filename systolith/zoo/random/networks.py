@@ -1,11 +1,14 @@
 """Random networks of random operators."""
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from sim.golden.conv import output_size, same_padding
+from sim.golden.types import Pair
 from systolith.graph.ir import Graph, Tensor, make_operator
 
 __all__ = ["Chain", "autoencoder", "network", "residual", "with_zeros"]
@@ -14,26 +17,28 @@ __all__ = ["Chain", "autoencoder", "network", "residual", "with_zeros"]
 class Chain:
     """A network that grows at its end by random operators."""
 
-    def __init__(self, rng):
-        self.rng, self.tensors, self.operators = rng, [], []
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.tensors: list[Tensor] = []
+        self.operators: list[Operator] = []
         size = rng.integers(1, 13, 2).tolist()
         self.last = self.tensor((1, *size, int(rng.integers(1, 9))), self.scale(0.005, 0.1))
 
     @property
-    def x(self):
+    def x(self) -> Tensor:
         return self.tensors[self.last]
 
-    def integer(self, low, high):
+    def integer(self, low: int, high: int) -> int:
         """Between ``low`` and ``high``, both included."""
         return int(self.rng.integers(low, high + 1))
 
-    def scale(self, low, high):
+    def scale(self, low: float, high: float) -> float:
         return float(np.float32(math.exp(self.rng.uniform(math.log(low), math.log(high)))))
 
-    def activation(self):
+    def activation(self) -> str:
         return str(self.rng.choice(["NONE", "NONE", "RELU", "RELU6", "RELU_N1_TO_1"]))
 
-    def tensor(self, shape, scale, zero_point=None):
+    def tensor(self, shape: tuple[int, ...], scale: float, zero_point: int | None = None) -> int:
         """Index of a new activation."""
         if zero_point is None:
             zero_point = int(self.rng.choice([-128, 127, self.integer(-128, 127)]))
@@ -41,17 +46,19 @@ class Chain:
                                    scales=(float(np.float32(scale)),), zero_point=zero_point))
         return len(self.tensors) - 1
 
-    def constant(self, data, scales, axis=0):
+    def constant(self, data: np.ndarray, scales: Iterable[float], axis: int = 0) -> int:
         self.tensors.append(Tensor(name=f"c{len(self.tensors)}", shape=data.shape, data=data,
                                    dtype=data.dtype.name, scales=tuple(scales), axis=axis))
         return len(self.tensors) - 1
 
-    def append(self, kind, inputs, shape, scale, zero_point=None, **attributes):
+    def append(self, kind: str, inputs: Iterable[int], shape: tuple[int, ...], scale: float,
+               zero_point: int | None = None, **attributes: Any) -> None:
         self.last = self.tensor(shape, scale, zero_point)
         self.operators.append(make_operator(kind=kind, inputs=tuple(inputs), outputs=(self.last,),
                                        attributes=attributes, index=len(self.operators)))
 
-    def weighted(self, kind, shape, axis, result, **attributes):
+    def weighted(self, kind: str, shape: tuple[int, ...], axis: int, result: tuple[int, ...],
+                 **attributes: Any) -> None:
         """A layer with weights of ``shape``, whose results spread over int8 or so."""
         x, start, channels, taps = self.x, self.last, shape[axis], math.prod(shape) // shape[axis]
         count = channels if self.rng.random() < 0.8 else 1
@@ -67,25 +74,28 @@ class Chain:
         if kind == "TRANSPOSE_CONV":
             inputs = [self.constant(np.array(result, np.int32), ()), inputs[1], start, *inputs[2:]]
         self.append(kind, inputs, result,
-                    x.scale * np.mean(scales) * reach / 100 * self.scale(0.5, 4),
+                    x.scale * float(np.mean(scales)) * reach / 100 * self.scale(0.5, 4),
                     activation=self.activation(), **attributes)
 
-    def window(self, largest=4, dilated=True):
+    def window(self, largest: int = 4,
+               dilated: bool = True) -> tuple[Pair, Pair, dict[str, Any], dict[str, Pair]]:
         """Kernel, output size and attributes of a window that fits."""
-        size, rng = self.x.shape[1:3], self.rng
+        size, rng = self.x.size, self.rng
         same = rng.random() < 0.6
         stride = tuple(rng.integers(1, 4, 2).tolist())
         dilation = tuple(rng.integers(1, 3, 2).tolist()) if dilated else (1, 1)
         most = [largest if same else min(largest, (n - 1) // d + 1)
                 for n, d in zip(size, dilation, strict=True)]
-        kernel = tuple(self.integer(1, k) for k in most)
-        padding = ((0, 0), (0, 0))
+        kh, kw = (self.integer(1, k) for k in most)
+        rows, columns = (0, 0), (0, 0)
         if same:
-            padding = tuple(map(same_padding, size, kernel, stride, dilation))
-        outputs = tuple(map(output_size, size, kernel, stride, dilation, padding))
-        return kernel, outputs, {"stride": stride, "padding": padding}, {"dilation": dilation}
+            rows, columns = map(same_padding, size, (kh, kw), stride, dilation)
+        padding = rows, columns
+        height, width = map(output_size, size, (kh, kw), stride, dilation, padding)
+        return (kh, kw), (height, width), {"stride": stride, "padding": padding}, {
+            "dilation": dilation}
 
-    def conv(self):
+    def conv(self) -> None:
         kernel, outputs, attributes, dilation = self.window()
         channels = self.x.shape[3]
         groups = int(self.rng.choice([n for n in range(1, channels + 1) if channels % n == 0]))
@@ -93,13 +103,13 @@ class Chain:
         self.weighted("CONV_2D", (filters, *kernel, channels // groups), 0,
                       (1, *outputs, filters), **attributes, **dilation)
 
-    def depthwise(self):
+    def depthwise(self) -> None:
         kernel, outputs, attributes, dilation = self.window()
         filters = self.x.shape[3] * self.integer(1, 2)
         self.weighted("DEPTHWISE_CONV_2D", (1, *kernel, filters), 3, (1, *outputs, filters),
                       **attributes, **dilation)
 
-    def transpose_conv(self):
+    def transpose_conv(self) -> None:
         """Of a convolution whose last step may leave some lines and columns out."""
         rng, size = self.rng, self.x.shape[1:3]
         kernel, stride = (tuple(rng.integers(1, 4, 2).tolist()) for _ in range(2))
@@ -115,7 +125,7 @@ class Chain:
         self.weighted("TRANSPOSE_CONV", (filters, *kernel, self.x.shape[3]), 0,
                       (1, *outputs, filters), stride=stride, padding=padding)
 
-    def pool(self, kind, kernel=None, same=False):
+    def pool(self, kind: str, kernel: Pair | None = None, same: bool = False) -> None:
         """Over any window, or over one of ``kernel`` with or without the padding of SAME."""
         x, padding = self.x, ((0, 0), (0, 0))
         if kernel is None:
@@ -128,13 +138,13 @@ class Chain:
         self.append(kind, [self.last], (1, *outputs, x.shape[3]), x.scale, x.zero_point,
                     kernel=kernel, activation=self.activation(), **attributes)
 
-    def average_pool(self):
+    def average_pool(self) -> None:
         self.pool("AVERAGE_POOL_2D")
 
-    def max_pool(self):
+    def max_pool(self) -> None:
         self.pool("MAX_POOL_2D")
 
-    def add(self):
+    def add(self) -> None:
         """With any activation before it that has the same shape, itself included."""
         alike = [n for n, tensor in enumerate(self.tensors)
                  if tensor.data is None and tensor.shape == self.x.shape]
@@ -143,7 +153,7 @@ class Chain:
         inputs = self.rng.permutation([self.last, other]).tolist()
         self.append("ADD", inputs, self.x.shape, scale, activation=self.activation())
 
-    def concatenate(self):
+    def concatenate(self) -> None:
         """With pools of it, which keep scale and zero point, or with itself."""
         start, parts = self.last, [self.last]
         for _ in range(self.integer(1, 3)):
@@ -156,44 +166,44 @@ class Chain:
         self.append("CONCATENATION", self.rng.permutation(parts).tolist(),
                     (*x.shape[:3], x.shape[3] * len(parts)), x.scale, x.zero_point)
 
-    def pad(self):
+    def pad(self) -> None:
         pads = np.array([[0, 0], *self.rng.integers(0, 3, (2, 2)), [0, 0]], np.int32)
         x, start = self.x, self.last
         shape = tuple((np.array(x.shape) + pads.sum(axis=1)).tolist())
         self.append("PAD", [start, self.constant(pads, ())], shape, x.scale, x.zero_point,
                     padding=tuple(map(tuple, pads.tolist())))
 
-    def resize(self):
+    def resize(self) -> None:
         x, start = self.x, self.last
         factor = tuple(self.rng.integers(1, 4, 2).tolist())
         sizes = np.multiply(x.shape[1:3], factor).astype(np.int32)
         self.append("RESIZE_NEAREST_NEIGHBOR", [start, self.constant(sizes, ())],
                     (1, *sizes.tolist(), x.shape[3]), x.scale, x.zero_point, factor=factor)
 
-    def logistic(self):
+    def logistic(self) -> None:
         self.append("LOGISTIC", [self.last], self.x.shape, 1 / 256, -128)
 
-    def leaky_relu(self):
+    def leaky_relu(self) -> None:
         self.append("LEAKY_RELU", [self.last], self.x.shape, self.x.scale * self.scale(0.5, 2),
                     alpha=float(np.float32(self.rng.uniform(0, 1))))
 
-    def relu(self):
+    def relu(self) -> None:
         kind = str(self.rng.choice(["RELU", "QUANTIZE"]))
         self.append(kind, [self.last], self.x.shape, self.x.scale * self.scale(0.3, 2))
 
-    def relu6(self):
+    def relu6(self) -> None:
         self.append("RELU6", [self.last], self.x.shape, self.x.scale, self.x.zero_point)
 
-    def tanh(self):
+    def tanh(self) -> None:
         self.append("TANH", [self.last], self.x.shape, 1 / 128, 0)
 
-    def hard_swish(self):
+    def hard_swish(self) -> None:
         self.append("HARD_SWISH", [self.last], self.x.shape, self.x.scale * self.scale(0.3, 2))
 
-    def softmax(self):
+    def softmax(self) -> None:
         self.append("SOFTMAX", [self.last], self.x.shape, 1 / 256, -128, beta=1.0)
 
-    def reshape(self):
+    def reshape(self) -> None:
         """To other lines, pixels and channels."""
         x, left = self.x, math.prod(self.x.shape)
         channels = int(self.rng.choice([n for n in range(1, 25) if left % n == 0]))
@@ -203,17 +213,17 @@ class Chain:
             self.append("RESHAPE", [self.last], (1, left // width, width, channels), x.scale,
                         x.zero_point)
 
-    def mean(self):
+    def mean(self) -> None:
         x, start = self.x, self.last
         kept = (1, 1) if self.rng.random() < 0.5 else ()
         axes = self.constant(np.array([1, 2], np.int32), ())
         self.append("MEAN", [start, axes], (1, *kept, x.shape[3]), x.scale * self.scale(0.2, 1))
 
-    def classify(self):
+    def classify(self) -> None:
         """What networks end with."""
         match self.integer(0, 3):
             case 0:
-                self.pool("AVERAGE_POOL_2D", kernel=self.x.shape[1:3])
+                self.pool("AVERAGE_POOL_2D", kernel=self.x.size)
             case 1:
                 self.mean()
         x = self.x
@@ -222,12 +232,12 @@ class Chain:
         self.weighted("FULLY_CONNECTED", (classes, math.prod(x.shape)), 0, (1, classes))
         self.append("SOFTMAX", [self.last], (1, classes), 1 / 256, -128, beta=1.0)
 
-    def graph(self):
+    def graph(self) -> Graph:
         return Graph(tensors=tuple(self.tensors), operators=tuple(self.operators), inputs=(0,),
                      outputs=(self.last,))
 
 
-def network(rng):
+def network(rng: np.random.Generator) -> Graph:
     chain = Chain(rng)
     steps = [chain.conv, chain.conv, chain.depthwise, chain.add, chain.average_pool,
              chain.max_pool, chain.pad, chain.logistic, chain.leaky_relu, chain.relu,
@@ -241,7 +251,7 @@ def network(rng):
     return chain.graph()
 
 
-def autoencoder(rng, sizes):
+def autoencoder(rng: np.random.Generator, sizes: Sequence[int]) -> Graph:
     """Fully connected layers with ReLUs, of ``sizes`` numbers each."""
     chain = Chain(rng)
     chain.tensors, chain.operators = [], []
@@ -251,20 +261,21 @@ def autoencoder(rng, sizes):
     return chain.graph()
 
 
-def with_zeros(graph, rng, share=0.5):
+def with_zeros(graph: Graph, rng: np.random.Generator, share: float = 0.5) -> Graph:
     """``graph`` with some output channels of its layers without weights."""
     tensors = list(graph.tensors)
     for op in graph.operators:
         if op.kind not in {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}:
             continue
         axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
-        data = np.moveaxis(tensors[op.inputs[1]].data.copy(), axis, 0)
+        weights = tensors[op.inputs[1]]
+        data = np.moveaxis(np.array(weights.data), axis, 0)
         data[rng.random(len(data)) < share] = 0
-        tensors[op.inputs[1]] = replace(tensors[op.inputs[1]], data=np.moveaxis(data, 0, axis))
+        tensors[op.inputs[1]] = replace(weights, data=np.moveaxis(data, 0, axis))
     return replace(graph, tensors=tuple(tensors))
 
 
-def residual(rng):
+def residual(rng: np.random.Generator) -> Graph:
     """Convolutions whose results are added to what was there before, whatever their scales."""
     chain = Chain(rng)
     chain.tensors = []
@@ -292,7 +303,7 @@ def residual(rng):
     return chain.graph()
 
 
-def _same(chain, kind, filters, kernel, stride):
+def _same(chain: Chain, kind: str, filters: int, kernel: int, stride: Pair) -> int:
     """A convolution with the padding of SAME, few of whose results are clamped."""
     _, *size, channels = chain.x.shape
     padding = tuple(same_padding(n, kernel, s) for n, s in zip(size, stride, strict=True))

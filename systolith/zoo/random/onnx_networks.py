@@ -1,9 +1,12 @@
 """Random networks in .onnx files, in both forms."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from onnx import helper, numpy_helper
+import numpy.typing as npt
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 from onnx.helper import make_tensor_value_info, np_dtype_to_tensor_dtype
 
 __all__ = ["FORMS", "OnnxChain", "onnx_network"]
@@ -13,16 +16,25 @@ FORMS = "qlinear", "qdq"
 
 MICROSOFT = "com.microsoft"
 
+Shape = tuple[int, ...]
+#: A zero point, of the type of its numbers.
+Zero = np.integer
+Real = float | np.floating
+
 
 class OnnxChain:
     """A network that grows at its end by random operators, of one of :data:`FORMS`."""
 
-    def __init__(self, rng, form, dtype, shape=None):
-        self.rng, self.form, self.dtype = rng, form, np.dtype(dtype)
+    def __init__(self, rng: np.random.Generator, form: str, dtype: str,
+                 shape: Shape | None = None) -> None:
+        self.rng, self.form = rng, form
+        self.dtype = np.dtype(dtype)
         self.limits = np.iinfo(self.dtype)
-        self.nodes, self.constants, self.count = [], [], 0
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
+        self.count = 0
         shape = shape or (1, int(rng.integers(1, 9)), *rng.integers(1, 13, 2).tolist())
-        self.known = {}  # shape, scale and zero point by name
+        self.known: dict[str, tuple[Shape, np.float32, Zero]] = {}  # by name
         self.input = "x" if form == "qdq" else "x0"
         self.known["x0"] = (shape, *self.quantisation(0.005, 0.1))
         self.last = "x0"
@@ -32,51 +44,53 @@ class OnnxChain:
         self.x = self.last
 
     @property
-    def shape(self):
+    def shape(self) -> Shape:
         return self.known[self.last][0]
 
     @property
-    def scale(self):
+    def scale(self) -> np.float32:
         return self.known[self.last][1]
 
-    def integer(self, low, high):
+    def integer(self, low: int, high: int) -> int:
         """Between ``low`` and ``high``, both included."""
         return int(self.rng.integers(low, high + 1))
 
-    def spread(self, low, high):
+    def spread(self, low: Real, high: Real) -> np.float32:
         if self.rng.random() < 0.3:
             return np.float32(2.0 ** round(math.log2(math.sqrt(low * high))))
         return np.float32(math.exp(self.rng.uniform(math.log(low), math.log(high))))
 
-    def quantisation(self, low, high):
+    def quantisation(self, low: Real, high: Real) -> tuple[np.float32, Zero]:
         zero = self.rng.choice([self.limits.min, self.limits.max,
                                 self.integer(self.limits.min, self.limits.max)])
         return self.spread(low, high), self.dtype.type(zero)
 
-    def name(self, stem="t"):
+    def name(self, stem: str = "t") -> str:
         self.count += 1
         return f"{stem}{self.count}"
 
-    def constant(self, array, stem="c"):
+    def constant(self, array: npt.ArrayLike, stem: str = "c") -> str:
         name = self.name(stem)
         self.constants.append(numpy_helper.from_array(np.asarray(array), name))
         return name
 
-    def pair(self, name):
+    def pair(self, name: str) -> list[str]:
         """Constants of scale and zero point of what is called ``name``."""
         _, scale, zero = self.known[name]
         return [self.constant(scale, "s"), self.constant(zero, "z")]
 
-    def node(self, kind, inputs, output=None, domain="", **attributes):
+    def node(self, kind: str, inputs: Sequence[str], output: str | None = None, domain: str = "",
+             **attributes: Any) -> str:
         output = output or self.name()
         self.nodes.append(helper.make_node(kind, inputs, [output], domain=domain, **attributes))
         return output
 
-    def real(self, name):
+    def real(self, name: str) -> str:
         return self.node("DequantizeLinear", [name, *self.pair(name)])
 
-    def append(self, kind, quantised, operands, shape, scale, zero, others=(), clamp=True,
-               domain=MICROSOFT, **attributes):
+    def append(self, kind: str, quantised: str, operands: Sequence[str], shape: Shape,
+               scale: Real, zero: Zero, others: Sequence[str] = (), clamp: bool = True,
+               domain: str = MICROSOFT, **attributes: Any) -> None:
         """An operator of two names: on floats, on integers; ``others`` are its constants in each
         form, in the proper places."""
         result = self.name("q")
@@ -92,12 +106,13 @@ class OnnxChain:
             self.node("QuantizeLinear", [y, *self.pair(result)], result)
         self.last = result
 
-    def clamp(self, name):
+    def clamp(self, name: str) -> str:
         if self.rng.random() < 0.6:
             return self.node("Relu", [name])
         return self.node("Clip", [name, *(self.constant(np.float32(n)) for n in (0, 6))])
 
-    def layer(self, kind, quantised, weights, axis, shape, domain="", **attributes):
+    def layer(self, kind: str, quantised: str, weights: Shape, axis: int, shape: Shape,
+              domain: str = "", **attributes: Any) -> None:
         rng, channels = self.rng, weights[axis]
         taps = math.prod(weights) // channels
         count = channels if rng.random() < 0.6 else 1
@@ -118,7 +133,7 @@ class OnnxChain:
         with_bias = rng.random() < 0.7 and kind != "MatMul"
         sums = (self.scale * scales).astype(np.float32)
         if self.form == "qdq":
-            dequantised = {"axis": axis} if count > 1 else {}
+            dequantised: dict[str, Any] = {"axis": axis} if count > 1 else {}
             others = [self.node("DequantizeLinear", others, **dequantised)]
             if with_bias:
                 zeros = self.constant(np.zeros(np.shape(scales), np.int32), "z")
@@ -140,7 +155,8 @@ class OnnxChain:
         self.append(kind, quantised, [self.last], shape, scale, zero, others, domain=domain,
                     **attributes)
 
-    def window(self, largest=4, dilated=True):
+    def window(self, largest: int = 4,
+               dilated: bool = True) -> tuple[list[int], list[int], dict[str, Any]]:
         """Kernel, output size and attributes of a window that fits."""
         size, rng = self.shape[2:], self.rng
         dilation = rng.integers(1, 3, 2).tolist() if dilated else [1, 1]
@@ -162,7 +178,7 @@ class OnnxChain:
             attributes["dilations"] = dilation
         return kernel, outputs, attributes
 
-    def conv(self):
+    def conv(self) -> None:
         kernel, outputs, attributes = self.window()
         channels = self.shape[1]
         groups = int(self.rng.choice([n for n in range(1, channels + 1) if channels % n == 0]))
@@ -170,14 +186,14 @@ class OnnxChain:
         self.layer("Conv", "QLinearConv", (filters, channels // groups, *kernel), 0,
                    (1, filters, *outputs), group=groups, **attributes)
 
-    def depthwise(self):
+    def depthwise(self) -> None:
         kernel, outputs, attributes = self.window()
         channels = self.shape[1]
         filters = channels * self.integer(1, 2)
         self.layer("Conv", "QLinearConv", (filters, 1, *kernel), 0, (1, filters, *outputs),
                    group=channels, **attributes)
 
-    def add(self):
+    def add(self) -> None:
         """With any activation before it that has the same shape, itself included."""
         alike = [name for name, (shape, *_) in self.known.items() if shape == self.shape]
         other = str(self.rng.choice(alike))
@@ -185,7 +201,7 @@ class OnnxChain:
         self.append("Add", "QLinearAdd", self.rng.permutation([self.last, other]).tolist(),
                     self.shape, scale, self.quantisation(1, 1)[1])
 
-    def average_pool(self):
+    def average_pool(self) -> None:
         kernel, outputs, attributes = self.window(dilated=False)
         scale, zero = self.quantisation(self.scale * 0.3, self.scale * 1.2)
         if self.rng.random() < 0.4:
@@ -194,12 +210,13 @@ class OnnxChain:
                     (*self.shape[:2], *outputs), scale, zero, kernel_shape=kernel,
                     count_include_pad=int(self.rng.integers(2)), **attributes)
 
-    def global_pool(self):
+    def global_pool(self) -> None:
         scale, zero = self.quantisation(self.scale * 0.2, self.scale)
         self.append("GlobalAveragePool", "QLinearGlobalAveragePool", [self.last],
                     (*self.shape[:2], 1, 1), scale, zero)
 
-    def moved(self, kind, shape, constants=(), **attributes):
+    def moved(self, kind: str, shape: Shape, constants: Sequence[str] = (),
+              **attributes: Any) -> None:
         """What keeps scale and zero point, on integers or on floats."""
         result = self.name("q")
         self.known[result] = (shape, *self.known[self.last][1:])
@@ -210,25 +227,25 @@ class OnnxChain:
             self.node(kind, [self.last, *constants], result, **attributes)
         self.last = result
 
-    def max_pool(self):
+    def max_pool(self) -> None:
         kernel, outputs, attributes = self.window(dilated=False)
         self.moved("MaxPool", (*self.shape[:2], *outputs), kernel_shape=kernel, **attributes)
 
-    def pad(self):
+    def pad(self) -> None:
         pads = self.rng.integers(0, 3, 4).tolist()
         n, channels, h, w = self.shape
         zero = np.float32(0) if self.form == "qdq" else self.known[self.last][2]
         self.moved("Pad", (n, channels, h + pads[0] + pads[2], w + pads[1] + pads[3]), [
             self.constant(np.array([0, 0, *pads[:2], 0, 0, *pads[2:]])), self.constant(zero)])
 
-    def resize(self):
+    def resize(self) -> None:
         n, channels, h, w = self.shape
         f = self.rng.integers(1, 4, 2).tolist()
         self.moved("Resize", (n, channels, h * f[0], w * f[1]), [
             "", self.constant(np.array([1, 1, *f], np.float32))], mode="nearest",
             coordinate_transformation_mode="asymmetric", nearest_mode="floor")
 
-    def concatenate(self):
+    def concatenate(self) -> None:
         alike = [name for name, (shape, *_) in self.known.items()
                  if shape[:1] + shape[2:] == self.shape[:1] + self.shape[2:] and len(shape) == 4]
         parts = [self.last, *self.rng.choice(alike, self.integer(1, 3)).tolist()]
@@ -238,7 +255,7 @@ class OnnxChain:
             scale, zero = self.known[parts[0]][1:]
         shape = (1, sum(self.known[part][0][1] for part in parts), *self.shape[2:])
         if self.form == "qdq":
-            self.append("Concat", None, parts, shape, scale, zero, axis=1)
+            self.append("Concat", "QLinearConcat", parts, shape, scale, zero, axis=1)
             return
         result = self.name("q")
         self.known[result] = shape, np.float32(scale), zero
@@ -247,16 +264,16 @@ class OnnxChain:
             axis=1)
         self.last = result
 
-    def sigmoid(self):
+    def sigmoid(self) -> None:
         self.append("Sigmoid", "QLinearSigmoid", [self.last], self.shape, 1 / 256,
                     self.dtype.type(self.limits.min))
 
-    def leaky_relu(self):
+    def leaky_relu(self) -> None:
         self.append("LeakyRelu", "QLinearLeakyRelu", [self.last], self.shape,
                     self.scale * self.spread(0.5, 2), self.quantisation(1, 1)[1],
                     alpha=float(np.float32(self.rng.uniform(0, 1))))
 
-    def requantise(self):
+    def requantise(self) -> None:
         """What QuantizeLinear makes of a dequantised activation; with a ReLU or without."""
         if self.form == "qdq":
             result = self.name("q")
@@ -266,7 +283,7 @@ class OnnxChain:
             self.node("QuantizeLinear", [y, *self.pair(result)], result)
             self.last = result
 
-    def classify(self):
+    def classify(self) -> None:
         """What networks end with."""
         rng = self.rng
         if rng.random() < 0.5:
@@ -289,11 +306,11 @@ class OnnxChain:
             self.layer("Gemm", "QGemm", (classes, features) if turned else (features, classes),
                        1 - turned, (n, classes), transB=turned)
         if rng.random() < 0.6:
+            opset: dict[str, Any] = {"opset": 13} if self.form == "qlinear" else {}
             self.append("Softmax", "QLinearSoftmax", [self.last], self.shape, 1 / 256,
-                        self.dtype.type(self.limits.min), clamp=False, axis=-1,
-                        **({"opset": 13} if self.form == "qlinear" else {}))
+                        self.dtype.type(self.limits.min), clamp=False, axis=-1, **opset)
 
-    def model(self, batch=1, floats=False):
+    def model(self, batch: int = 1, floats: bool = False) -> bytes:
         """The finished model; a last DequantizeLinear gives ``floats``."""
         code = np_dtype_to_tensor_dtype(self.dtype)
         output = self.real(self.last) if floats else self.last
@@ -312,7 +329,8 @@ STEPS = ("conv", "conv", "depthwise", "add", "average_pool", "max_pool", "pad", 
          "leaky_relu", *GROWING, "requantise")
 
 
-def onnx_network(rng, form, dtype, steps=STEPS):
+def onnx_network(rng: np.random.Generator, form: str, dtype: str,
+                 steps: Sequence[str] = STEPS) -> OnnxChain:
     chain = OnnxChain(rng, form, dtype)
     for number in range(chain.integer(1, 6)):
         step = str(rng.choice(steps if number else steps[:-1]))

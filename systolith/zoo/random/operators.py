@@ -1,33 +1,38 @@
 """Random operators, each a graph of its own."""
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any, SupportsInt
 
 import numpy as np
 
 from sim.golden.conv import output_size, same_padding
+from sim.golden.types import Int8, Padding, Pair
 from systolith.graph.ir import Graph, Tensor, make_operator
 
 __all__ = ["MAKERS", "graph_of", "int8", "tensor"]
 
 
-def int8(rng, shape):
+def int8(rng: np.random.Generator, shape: int | tuple[int, ...]) -> Int8:
     """Random numbers, extremes more often than by chance."""
     values = rng.integers(-128, 128, shape)
     return np.where(rng.random(shape) < 0.1, rng.choice([-128, 127], shape), values).astype(np.int8)
 
 
-def scale(rng, low=1e-3, high=1.0):
+def scale(rng: np.random.Generator, low: float = 1e-3, high: float = 1.0) -> float:
     return float(np.float32(math.exp(rng.uniform(math.log(low), math.log(high)))))
 
 
-def tensor(rng, name, shape, **fields):
+def tensor(rng: np.random.Generator, name: str, shape: Iterable[SupportsInt],
+           **fields: Any) -> Tensor:
     fields = {"scales": (scale(rng),), "zero_point": int(rng.integers(-128, 128)), **fields}
     return Tensor(name=name, shape=tuple(map(int, shape)), **fields)
 
 
-def geometry(rng, dilated=True):
+def geometry(rng: np.random.Generator,
+             dilated: bool = True) -> tuple[Pair, Pair, Pair, Padding, Pair]:
     """Attributes of a window, and a size (h, w) on which it has at least one output."""
     kernel = tuple(rng.integers(1, 6, 2).tolist())
     if rng.random() < 0.2:  # of one axis
@@ -37,23 +42,25 @@ def geometry(rng, dilated=True):
         dilation = (1, 1)
     spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     if rng.random() < 0.5:
-        size = tuple(span + int(rng.integers(0, 7)) for span in spans)
-        padding = ((0, 0), (0, 0))
+        height, width = (span + int(rng.integers(0, 7)) for span in spans)
+        rows, columns = (0, 0), (0, 0)
     else:
-        size = tuple(rng.integers(1, 11, 2).tolist())
-        padding = tuple(map(same_padding, size, kernel, stride, dilation))
-    return kernel, stride, dilation, padding, size
+        height, width = rng.integers(1, 11, 2).tolist()
+        rows, columns = map(same_padding, (height, width), kernel, stride, dilation)
+    return kernel, stride, dilation, (rows, columns), (height, width)
 
 
-def outputs(size, kernel, stride, dilation, padding):
-    return tuple(map(output_size, size, kernel, stride, dilation, padding))
+def outputs(size: Pair, kernel: Pair, stride: Pair, dilation: Pair, padding: Padding) -> Pair:
+    height, width = map(output_size, size, kernel, stride, dilation, padding)
+    return height, width
 
 
-def activation(rng):
+def activation(rng: np.random.Generator) -> str:
     return str(rng.choice(["NONE", "RELU", "RELU6", "RELU_N1_TO_1"]))
 
 
-def constants(rng, weights_shape, axis, x, spread, one_scale=False):
+def constants(rng: np.random.Generator, weights_shape: tuple[int, ...], axis: int, x: Tensor,
+              spread: int, one_scale: bool = False) -> tuple[Tensor, Tensor]:
     """Weights and biases whose accumulators spread over the output's range or so."""
     channels = weights_shape[axis]
     scales = tuple(scale(rng, 1e-4, 1e-1) for _ in range(1 if one_scale else channels))
@@ -65,14 +72,14 @@ def constants(rng, weights_shape, axis, x, spread, one_scale=False):
     return weights, bias
 
 
-def out_scale(rng, x, weights, taps):
+def out_scale(rng: np.random.Generator, x: Tensor, weights: Tensor, taps: int) -> tuple[float]:
     """A scale with which results are neither all saturated nor all alike."""
     typical = x.scale * float(np.mean(weights.scales)) * 128 * 70 * math.sqrt(taps)
     least = x.scale * max(weights.scales) / 7  # a rescaling stays below 8
     return (float(np.float32(max(typical / 128 * math.exp(rng.uniform(-2, 2)), least))),)
 
 
-def graph_of(kind, tensors, attributes):
+def graph_of(kind: str, tensors: Sequence[Tensor], attributes: dict[str, Any]) -> Graph:
     """A graph of one operator: its operands, constants among them, and then the result."""
     last = len(tensors) - 1
     operator = make_operator(kind, tuple(range(last)), (last,), attributes)
@@ -80,7 +87,7 @@ def graph_of(kind, tensors, attributes):
     return Graph(tensors=tuple(tensors), operators=(operator,), inputs=inputs, outputs=(last,))
 
 
-def conv(rng):
+def conv(rng: np.random.Generator) -> Graph:
     kernel, stride, dilation, padding, size = geometry(rng)
     groups = int(rng.choice([1, 1, 1, 2, 3, 4]))
     cin, filters = int(rng.integers(1, 20 // groups + 1)), int(rng.integers(1, 20 // groups + 1))
@@ -93,7 +100,7 @@ def conv(rng):
         "stride": stride, "dilation": dilation, "padding": padding, "activation": activation(rng)})
 
 
-def depthwise(rng):
+def depthwise(rng: np.random.Generator) -> Graph:
     kernel, stride, dilation, padding, size = geometry(rng)
     channels, multiplier = int(rng.integers(1, 21)), int(rng.choice([1, 1, 2, 3, 8]))
     x = tensor(rng, "x", (1, *size, channels))
@@ -105,7 +112,7 @@ def depthwise(rng):
         "stride": stride, "dilation": dilation, "padding": padding, "activation": activation(rng)})
 
 
-def transposed(rng):
+def transposed(rng: np.random.Generator) -> Graph:
     kernel, stride, _, padding, size = geometry(rng, dilated=False)
     cin, filters = rng.integers(1, 13, 2).tolist()
     x = tensor(rng, "x", (1, *outputs(size, kernel, stride, (1, 1), padding), cin))
@@ -118,7 +125,7 @@ def transposed(rng):
         "stride": stride, "padding": padding, "activation": activation(rng)})
 
 
-def dense(rng):
+def dense(rng: np.random.Generator) -> Graph:
     cin, cout = (int(n) for n in rng.integers(1, 65, 2))
     x = tensor(rng, "x", (1, cin))
     weights, bias = constants(rng, (cout, cin), 0, x, 5000, rng.random() < 0.7)
@@ -126,14 +133,14 @@ def dense(rng):
     return graph_of("FULLY_CONNECTED", [x, weights, bias, y], {"activation": activation(rng)})
 
 
-def addition(rng):
+def addition(rng: np.random.Generator) -> Graph:
     shape = (1, *rng.integers(1, 9, 3))
     return graph_of("ADD", [tensor(rng, name, shape) for name in "aby"],
                     {"activation": activation(rng)})
 
 
-def pool(kind):
-    def make(rng):
+def pool(kind: str) -> Callable[[np.random.Generator], Graph]:
+    def make(rng: np.random.Generator) -> Graph:
         kernel, stride, _, padding, size = geometry(rng, dilated=False)
         x = tensor(rng, "x", (1, *size, rng.integers(1, 21)))
         y = tensor(rng, "y", (1, *outputs(size, kernel, stride, (1, 1), padding), x.shape[3]),
@@ -143,35 +150,35 @@ def pool(kind):
     return make
 
 
-def soft_maximum(rng):
+def soft_maximum(rng: np.random.Generator) -> Graph:
     shape = (1, rng.integers(1, 40))
     return graph_of("SOFTMAX", [
         tensor(rng, "x", shape), tensor(rng, "y", shape, scales=(1 / 256,), zero_point=-128)],
         {"beta": float(rng.choice([0.5, 1.0, 2.0]))})
 
 
-def logistic(rng):
+def logistic(rng: np.random.Generator) -> Graph:
     shape, low = (1, *rng.integers(1, 9, 3)), rng.choice([1e-3, 2.0 ** -27])
     x = tensor(rng, "x", shape, scales=(scale(rng, low, 1 / (low * 8)),))
     return graph_of("LOGISTIC", [
         x, tensor(rng, "y", shape, scales=(1 / 256,), zero_point=-128)], {})
 
 
-def tanh(rng):
+def tanh(rng: np.random.Generator) -> Graph:
     shape = (1, *rng.integers(1, 9, 3))
     return graph_of("TANH", [
         tensor(rng, "x", shape, scales=(scale(rng, 1e-3, 1e2),)),
         tensor(rng, "y", shape, scales=(1 / 128,), zero_point=0)], {})
 
 
-def hard_swish(rng):
+def hard_swish(rng: np.random.Generator) -> Graph:
     shape, x_scale = (1, *rng.integers(1, 9, 3)), scale(rng, 1e-3, 1)
     return graph_of("HARD_SWISH", [
         tensor(rng, "x", shape, scales=(x_scale,)),
         tensor(rng, "y", shape, scales=(float(np.float32(x_scale * scale(rng, 0.1, 4))),))], {})
 
 
-def near_tie(rng, factor=1.0):
+def near_tie(rng: np.random.Generator, factor: float = 1.0) -> tuple[float, float]:
     """Scales of an input and a result such that many products with ``factor`` lie between two
     integers, or next to it."""
     result = scale(rng, 1e-2, 1e-1)
@@ -179,25 +186,26 @@ def near_tie(rng, factor=1.0):
     return float(np.float32(quotient * result / factor)), result
 
 
-def between_scales(rng, kind, factor=1.0, **attributes):
+def between_scales(rng: np.random.Generator, kind: str, factor: float = 1.0,
+                   **attributes: Any) -> Graph:
     shape, (x_scale, y_scale) = (1, *rng.integers(1, 9, 3)), near_tie(rng, factor)
     y_scale = max(y_scale, float(np.float32(x_scale / 7)))  # a rescaling stays below 8
     return graph_of(kind, [tensor(rng, "x", shape, scales=(x_scale,)),
                            tensor(rng, "y", shape, scales=(y_scale,))], attributes)
 
 
-def leaky_relu(rng):
+def leaky_relu(rng: np.random.Generator) -> Graph:
     alpha = float(np.float32(rng.choice([0, 0.01, 0.1, 0.3])))
     factor = max(alpha, 0.1) if rng.random() < 0.7 else 1.0
     return between_scales(rng, "LEAKY_RELU", factor, alpha=alpha)
 
 
-def relu6(rng):
+def relu6(rng: np.random.Generator) -> Graph:
     x = tensor(rng, "x", (1, *rng.integers(1, 9, 3)))
     return graph_of("RELU6", [x, replace(x, name="y")], {})
 
 
-def mean(rng):
+def mean(rng: np.random.Generator) -> Graph:
     shape = (1, *rng.integers(1, 12, 3))
     line = rng.random() < 0.3  # of an image of three axes, or with an axis of 1
     if line:
@@ -220,7 +228,7 @@ def mean(rng):
                              tensor(rng, "y", y_shape, scales=(y_scale,))], {})
 
 
-def padding_of(rng):
+def padding_of(rng: np.random.Generator) -> Graph:
     pads = np.array([[0, 0], *rng.integers(0, 4, (3, 2))], np.int32)
     x = tensor(rng, "x", (1, *rng.integers(1, 6, 3)))
     table = Tensor(name="pads", shape=(4, 2), dtype="int32", data=pads)
@@ -229,24 +237,25 @@ def padding_of(rng):
     return graph_of("PAD", [x, table, y], {"padding": tuple(map(tuple, pads.tolist()))})
 
 
-def concatenation(rng):
-    rest, numbers = (1, *rng.integers(1, 7, rng.integers(0, 3))), tensor(rng, "", ())
+def concatenation(rng: np.random.Generator) -> Graph:
+    rest = 1, *rng.integers(1, 7, int(rng.integers(0, 3)))
+    numbers = tensor(rng, "", ())
     channels = rng.integers(1, 9, rng.integers(2, 11)).tolist()
     like = {"scales": numbers.scales, "zero_point": numbers.zero_point}
     parts = [tensor(rng, f"x{n}", (*rest, count), **like) for n, count in enumerate(channels)]
     return graph_of("CONCATENATION", [*parts, tensor(rng, "y", (*rest, sum(channels)), **like)], {})
 
 
-def resize(rng):
+def resize(rng: np.random.Generator) -> Graph:
     x = tensor(rng, "x", (1, *rng.integers(1, 8, 3)))
     factor = tuple(rng.integers(1, 6, 2).tolist())
-    sizes = Tensor(name="sizes", shape=(2,), dtype="int32",
-                   data=np.multiply(x.shape[1:3], factor).astype(np.int32))
-    y = tensor(rng, "y", (1, *sizes.data, x.shape[3]), scales=x.scales, zero_point=x.zero_point)
-    return graph_of("RESIZE_NEAREST_NEIGHBOR", [x, sizes, y], {"factor": factor})
+    sizes = np.multiply(x.shape[1:3], factor).astype(np.int32)
+    table = Tensor(name="sizes", shape=(2,), dtype="int32", data=sizes)
+    y = tensor(rng, "y", (1, *sizes, x.shape[3]), scales=x.scales, zero_point=x.zero_point)
+    return graph_of("RESIZE_NEAREST_NEIGHBOR", [x, table, y], {"factor": factor})
 
 
-def reshape(rng):
+def reshape(rng: np.random.Generator) -> Graph:
     x = tensor(rng, "x", (1, *rng.integers(1, 6, 3)))
     return graph_of("RESHAPE", [x, tensor(rng, "y", (1, math.prod(x.shape)), scales=x.scales,
                                           zero_point=x.zero_point)], {})

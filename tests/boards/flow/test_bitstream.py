@@ -166,17 +166,17 @@ def test_macros_lie_apart_where_the_board_says_so(tmp_path, monkeypatch):
         folder=str(tmp_path), cells={}, multipliers=[], seconds=1))
     asked = []
 
-    def pin_macros(module, device, seed, *, apart):
-        asked.append((seed, apart))
+    def pin_macros(module, device, seed, *, spread_enables):
+        asked.append((seed, spread_enables))
         raise ToolError("far enough")
 
     monkeypatch.setattr(bitstream, "pin_macros", pin_macros)
     board = board_of("ulx3s-25f")
     params = resized(board, rows=2, cols=2, drain_lanes=1)
-    for seed, apart in ((3, False), (4, True)):
+    for seed, spread in ((3, False), (4, True)):
+        spreading = dataclasses.replace(board, macros=True, spread_enables=spread)
         with pytest.raises(ToolError, match="^far enough$"):
-            build_bitstream(dataclasses.replace(board, macros=True, apart=apart), seed=seed,
-                            params=params)
+            build_bitstream(spreading, seed=seed, params=params)
     assert asked == [(3, False), (4, True)]
 
 

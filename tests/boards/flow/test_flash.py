@@ -58,6 +58,12 @@ def test_a_network_goes_over_the_same_cable(monkeypatch, tmp_path, bitstream):
                                  "131072 --file-type raw model.bin")
 
 
+def test_a_network_needs_a_flash_that_is_known(bitstream):
+    with pytest.raises(ValueError, match=r"^nothing is known of a flash on OrangeCrab .* that a "
+                                         r"program could be loaded from$"):
+        flash_image(board_of("orangecrab-25f"), "model.bin", bitstream)
+
+
 @pytest.mark.parametrize("text, meaning", [
     ("error : bluster not found", r"^openFPGALoader knows no cable bluster: `openFPGALoader "),
     ("unable to open ftdi device: -3 (device not found)", r"^no ULX3S .* is plugged in: check"),

@@ -270,6 +270,13 @@ def test_short_campaign():
     assert sum(outcome.retries for outcome in outcomes) > 100
 
 
+def test_campaign_finds_an_accelerator_that_stops(monkeypatch):
+    monkeypatch.setattr(Device, "run_many", lambda *_: iter([RunError("the accelerator stopped")]))
+    outcome, = run_campaign(board(), scenarios=SCENARIOS[:1])
+    assert (outcome.end, outcome.word, outcome.expected) == (
+        "wrong", "the accelerator stopped", False)
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(3))
 def test_whole_campaign(seed):

@@ -16,10 +16,11 @@ from systolith.compiler.fitting import small_build
 from systolith.frontends.model_file import read_model
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Tensor, make_operator
-from systolith.runtime.driver import _places
+from systolith.runtime.overlap import Pause, overlapped
 from systolith.runtime.session import Session
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
-from systolith.runtime.target import RunError
+from systolith.runtime.target import Run, RunError
+from systolith.runtime.transfers import addresses_of
 from systolith.zoo.digits import held_out, model_bytes
 from systolith.zoo.random import autoencoder, int8, network, with_zeros
 
@@ -109,11 +110,33 @@ def in_turns(program):
             reached[mine % 2] |= {each for each in np.asarray(value).tolist()
                                   if each >> OFFSET_BITS == Window.ACTIVATIONS}
     assert not running and number
-    inner = set().union(*(_places(place.batched(program.images)).tolist()
+    inner = set().union(*(addresses_of(place.batched(program.images)).tolist()
                           for tensor, place in program.regions.items()
                           if place == program.pong[tensor]))
     assert reached[0].isdisjoint(reached[1])
     assert inner.isdisjoint(reached[0] | reached[1])
+
+
+def test_order_of_overlapped_runs():
+    """The next inputs are written, and the last outputs read, while one run computes."""
+    done = []
+
+    def work(number):
+        done.append(f"write {number}")
+        yield Pause.WRITTEN
+        done.append(f"go {number}")
+        yield Pause.STARTED
+        done.append(f"wait {number}")
+        yield Pause.AWAITED
+        done.append(f"read {number}")
+        if number == 1:
+            raise RunError("stopped")
+        yield Run(values={}, cycles=number)
+
+    first, second, third = overlapped(work(number) for number in range(3))
+    assert (first.cycles, str(second), third.cycles) == (0, "stopped", 2)
+    assert done == ["write 0", "go 0", "write 1", "wait 0", "go 1", "read 0", "write 2", "wait 1",
+                    "go 2", "read 1", "wait 2", "read 2"]
 
 
 @pytest.mark.parametrize("images", [1, 2, 3, 8])

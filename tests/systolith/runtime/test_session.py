@@ -191,4 +191,4 @@ def test_compact_inputs_give_way_to_those_that_fit(monkeypatch):
 
 
 def test_links_take_compact_inputs():
-    assert Device.compact and not hasattr(SimulatedAccelerator, "compact")
+    assert Device.compact and not SimulatedAccelerator.compact

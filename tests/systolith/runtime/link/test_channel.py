@@ -92,6 +92,17 @@ def test_all_arrives(losses, repeats):
     assert (channel.counts.retries > 0) == repeats
 
 
+def test_words_are_there_when_the_channel_is_flushed():
+    _, channel = opened()
+    channel.write(0, [11])
+    reading = channel.post_read(0, 1)
+    with pytest.raises(RuntimeError, match="^the words are not there yet: flush the channel "
+                                           "before$"):
+        reading.words()
+    channel.flush()
+    assert reading.words().tolist() == [11]
+
+
 def test_a_repeated_read_sees_nothing_that_was_written_later():
     board, channel = opened(mute=[1])
     channel.write(0, [11])
