@@ -12,7 +12,7 @@ import numpy as np
 
 from sim.golden.conv import same_padding
 from sim.golden.types import Float32, Int8, Int32, Pair
-from systolith.graph.ir import Graph, Tensor, make_operator
+from systolith.graph.ir import Graph, Operator, Tensor, make_operator
 from systolith.zoo.digits.data import SCALE, ZERO_POINT
 from systolith.zoo.digits.network import (
     AveragePool,

@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.golden.conv import output_size, same_padding
 from sim.golden.types import Pair
-from systolith.graph.ir import Graph, Tensor, make_operator
+from systolith.graph.ir import Graph, Operator, Tensor, make_operator
 
 __all__ = ["Chain", "autoencoder", "network", "residual", "with_zeros"]
 
