@@ -56,11 +56,11 @@ class Compilation:
 @dataclass(frozen=True, kw_only=True)
 class Content:
     """What the memories hold: ``weights`` and ``channels``, where those of each layer lie
-    (``bases``), the layers that are ``encoded`` and the ``ends`` of their segments, and at which
-    word each area begins, of ``words`` in all."""
+    (``bases``), the layers that are ``encoded`` and the ``segment_ends`` of their segments, and at
+    which word each area begins, of ``words`` in all."""
 
     encoded: tuple[Layer, ...]
-    ends: frozenset[int]
+    segment_ends: frozenset[int]
     weights: np.ndarray
     channels: Mapping[str, np.ndarray]
     bases: list
@@ -129,7 +129,7 @@ def _pong(context: Context, placement: Placement, memory: Memory, lowered: Lower
 
     Raises :exc:`ValueError` for a network that runs in several segments, or in none.
     """
-    segments = len(lowered.ends)
+    segments = len(lowered.segment_ends)
     if segments != 1:
         raise ValueError("runs cannot overlap: the network runs in "
                          f"{segments} parts, with work of the host between them"
@@ -139,16 +139,17 @@ def _pong(context: Context, placement: Placement, memory: Memory, lowered: Lower
 
 def _content(params: AcceleratorParams, memory: Memory, lowered: Lowered,
              pong: Lowered | None) -> Content:
-    encoded, ends = lowered.layers, set(lowered.ends)
+    encoded, segment_ends = lowered.layers, set(lowered.segment_ends)
     if pong:
         encoded += pong.layers
-        ends.add(len(encoded))
+        segment_ends.add(len(encoded))
     weights, channels, bases = gather(encoded, params.array.cols)
     areas, words = areas_of(params, {
         Window.ACTIVATIONS: memory.words, Window.WEIGHTS: len(weights),
         Window.PARAMS: len(channels["bias"]) * params.channel_words,
-        Window.PROGRAM: (len(encoded) + len(ends)) * descriptor_words(params)})
-    return Content(encoded=encoded, ends=frozenset(ends), weights=weights, channels=channels,
+        Window.PROGRAM: (len(encoded) + len(segment_ends)) * descriptor_words(params)})
+    return Content(encoded=encoded, segment_ends=frozenset(segment_ends), weights=weights,
+                   channels=channels,
                    bases=bases, areas=areas, words=words)
 
 
@@ -159,7 +160,7 @@ def _needs(params: AcceleratorParams, memory: Memory, lowered: Lowered,
         needs = {"activation_bytes": memory.words * params.word_bytes,
                  "weight_bytes": content.weights.size,
                  "channels": len(content.channels["bias"]),
-                 "program_words": ((len(content.encoded) + len(content.ends))
+                 "program_words": ((len(content.encoded) + len(content.segment_ends))
                                    * descriptor_words(params))}
     for name, least in _geometry(lowered.layers):
         needs[name] = max(needs.get(name, 0), least)
@@ -192,7 +193,8 @@ def _check_fit(done: Compilation) -> None:
 def _program(done: Compilation) -> Program:
     """The words of a program that fits."""
     params, content, memory = done.params, done.content, done.memory
-    descriptors = encode(params, done.graph.rounding, content.encoded, content.ends, content.bases,
+    descriptors = encode(params, done.graph.rounding, content.encoded, content.segment_ends,
+                         content.bases,
                          content.areas)
     first = content.areas[Window.PROGRAM]
     steps = tuple(replace(step, start=step.start + first) if isinstance(step, Segment) else step

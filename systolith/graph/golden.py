@@ -7,7 +7,8 @@ import numpy as np
 
 from systolith.graph.ir import Graph, Operator
 
-__all__ = ["between_scales", "clamped", "ends", "mapped", "of_input", "of_pixels", "requantised",
+__all__ = ["between_scales", "clamped", "input_and_result", "mapped", "of_input", "of_pixels",
+           "requantised",
            "result_like", "same_numbers"]
 
 Golden = Callable[..., np.ndarray]
@@ -19,7 +20,7 @@ def clamped(graph: Graph, operator: Operator) -> dict[str, int]:
     return {"low": low, "high": high}
 
 
-def ends(graph: Graph, operator: Operator) -> dict[str, list]:
+def input_and_result(graph: Graph, operator: Operator) -> dict[str, list]:
     """Scales and zero points of the first activation and of the result."""
     both = graph.activation(operator), graph.result(operator)
     return {"scales": [each.scale for each in both],
@@ -53,7 +54,7 @@ def of_input(function: Golden) -> Golden:
 
 def between_scales(function: Golden, *names: str) -> Golden:
     """``function`` that takes numbers from the input's scale to that of the result."""
-    return mapped(function, ends, *names)
+    return mapped(function, input_and_result, *names)
 
 
 def of_pixels(function: Golden, arguments: Callable[[Graph, Operator], dict]) -> Golden:

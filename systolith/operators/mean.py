@@ -75,7 +75,7 @@ def _append(node: OnnxNode, x: Activation, scale: float, zero_point: int,
 
 register(OperatorRecord(
     kind="MEAN", operands=(Role.ACTIVATION, Role.CONSTANT), optional=1, attributes=Clamp,
-    shape=_shape, golden={"tflm": golden.of_pixels(operators.mean, golden.ends),
+    shape=_shape, golden={"tflm": golden.of_pixels(operators.mean, golden.input_and_result),
                           "float32": golden.of_pixels(float32.mean, golden.requantised)},
     lower=mean, host_reason=_host_reason, unit="pooling", channels=Channels.SAME,
     locality=Locality.LINE, tflite={"MEAN": _convert},

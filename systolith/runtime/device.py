@@ -37,7 +37,7 @@ class Device(AcceleratorDriver):
     Parameters
     ----------
     pipe : :class:`~systolith.runtime.link.Pipe`
-    hello_patience : number or None
+    hello_timeout : number or None
         Seconds that the board has to answer at first, if not as at any time.
     **options
         Of :class:`~systolith.runtime.link.Channel`.
@@ -61,11 +61,11 @@ class Device(AcceleratorDriver):
     #: A byte takes 300 cycles at 3 Mbaud and 90 MHz; interleaved lines would save far fewer.
     compact = True
 
-    def __init__(self, pipe: Pipe, *, hello_patience: float | None = None,
+    def __init__(self, pipe: Pipe, *, hello_timeout: float | None = None,
                  **options: Unpack[ChannelOptions]) -> None:
         self.channel = Channel(pipe, **options)
         self.uploads = self.resets = 0
-        self._again(lambda: self.connect(hello_patience))
+        self._again(lambda: self.connect(hello_timeout))
 
     def connect(self, timeout: float | None = None) -> None:
         """Begin a conversation, and look at what answers within ``timeout`` seconds."""

@@ -36,7 +36,7 @@ def open_device(port: str, baud: int | None = None) -> Device:
 def _over(pipe: Pipe) -> Device:
     """The :class:`Device` at the other end of ``pipe``, which is closed if there is none."""
     try:
-        return Device(pipe, hello_patience=TIMEOUT)
+        return Device(pipe, hello_timeout=TIMEOUT)
     except BaseException:
         pipe.close()
         raise

@@ -9,22 +9,22 @@ from zipfile import BadZipFile
 import numpy as np
 
 if TYPE_CHECKING:
-    from systolith.runtime.session import End
+    from systolith.runtime.session import TensorInfo
 
 __all__ = ["load_inputs", "noise"]
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 
 
-def noise(ends: Sequence["End"], count: int, seed: int = 0) -> list[np.ndarray]:
-    """``count`` random images for each of ``ends``."""
+def noise(inputs: Sequence["TensorInfo"], count: int, seed: int = 0) -> list[np.ndarray]:
+    """``count`` random images for each of ``inputs``."""
     rng = np.random.default_rng(seed)
-    return [rng.integers(limits.min, limits.max + 1, (count, *end.shape[1:]), end.dtype)
-            for end in ends for limits in [np.iinfo(end.dtype)]]
+    return [rng.integers(limits.min, limits.max + 1, (count, *tensor.shape[1:]), tensor.dtype)
+            for tensor in inputs for limits in [np.iinfo(tensor.dtype)]]
 
 
-def load_inputs(ends: Sequence["End"], paths: Iterable[str | Path]) -> list[np.ndarray]:
-    """An array (n, ...) for each of ``ends``, the inputs of a network.
+def load_inputs(inputs: Sequence["TensorInfo"], paths: Iterable[str | Path]) -> list[np.ndarray]:
+    """An array (n, ...) for each of ``inputs``, the inputs of a network.
 
     A network of one input takes any number of files, one after the other; a network of several
     takes one file for each, in their order, or one .npz that has them all by name. A file is
@@ -37,75 +37,76 @@ def load_inputs(ends: Sequence["End"], paths: Iterable[str | Path]) -> list[np.n
     Raises :exc:`ValueError` that names the file and what is wrong with it.
     """
     files = [Path(path) for path in paths]
-    if len(ends) == 1:
-        return [np.concatenate([_load(ends[0], file) for file in files])]
+    if len(inputs) == 1:
+        return [np.concatenate([_load(inputs[0], file) for file in files])]
     if len(files) == 1 and files[0].suffix == ".npz":
-        return [_load(end, files[0], end.name) for end in ends]
-    if len(files) != len(ends):
-        names = ", ".join(end.name for end in ends)
-        raise ValueError(f"the network has {len(ends)} inputs ({names}): give a file for each, or "
-                         f"one .npz that has them by name, not {len(files)} files")
-    return [_load(end, file) for end, file in zip(ends, files, strict=True)]
+        return [_load(tensor, files[0], tensor.name) for tensor in inputs]
+    if len(files) != len(inputs):
+        names = ", ".join(tensor.name for tensor in inputs)
+        raise ValueError(f"the network has {len(inputs)} inputs ({names}): give a file for each, "
+                         f"or one .npz that has them by name, not {len(files)} files")
+    return [_load(tensor, file) for tensor, file in zip(inputs, files, strict=True)]
 
 
-def _load(end: "End", path: Path, name: str | None = None) -> np.ndarray:
+def _load(tensor: "TensorInfo", path: Path, name: str | None = None) -> np.ndarray:
     if path.suffix.lower() in PICTURES:
-        return _image(end, path)
+        return _image(tensor, path)
     try:
         loaded = np.load(BytesIO(path.read_bytes()), allow_pickle=False)
     except (ValueError, EOFError, MemoryError, BadZipFile) as error:
         raise ValueError(f"{path} is neither an array that numpy.save wrote nor an image: "
                          f"{error}") from error
     if isinstance(loaded, np.ndarray):
-        x = _suited(end, loaded)
+        x = _suited(tensor, loaded)
         if x is None:
-            raise ValueError(f"{path} must hold {_wanted(end)}, not {loaded.dtype} "
+            raise ValueError(f"{path} must hold {_wanted(tensor)}, not {loaded.dtype} "
                              f"{loaded.shape}")
         return x
     if name is not None:
         if name not in loaded.files:
             raise ValueError(f"{path} has no array {name}, only {', '.join(loaded.files)}")
-        x = _suited(end, loaded[name])
+        x = _suited(tensor, loaded[name])
         if x is None:
-            raise ValueError(f"{name} in {path} must be {_wanted(end)}, not {loaded[name].dtype} "
-                             f"{loaded[name].shape}")
+            raise ValueError(f"{name} in {path} must be {_wanted(tensor)}, not "
+                             f"{loaded[name].dtype} {loaded[name].shape}")
         return x
     try:
-        suited = {key: x for key in loaded.files if (x := _suited(end, loaded[key])) is not None}
+        suited = {key: x for key in loaded.files if (x := _suited(tensor, loaded[key])) is not None}
     except (ValueError, EOFError, BadZipFile) as error:
         raise ValueError(f"{path}: {error}") from error
     if len(suited) != 1:
         what = "more than one" if suited else "none"
-        raise ValueError(f"{path} must hold one array of {_wanted(end)}; of its arrays "
+        raise ValueError(f"{path} must hold one array of {_wanted(tensor)}; of its arrays "
                          f"({', '.join(loaded.files)}) {what} suits")
     return next(iter(suited.values()))
 
 
-def _wanted(end: "End") -> str:
-    return f"{end.dtype} or real inputs of the shape ({', '.join(map(str, ('n', *end.shape[1:])))})"
+def _wanted(tensor: "TensorInfo") -> str:
+    shape = ", ".join(map(str, ("n", *tensor.shape[1:])))
+    return f"{tensor.dtype} or real inputs of the shape ({shape})"
 
 
-def _suited(end: "End", x: np.ndarray) -> np.ndarray | None:
-    """``x`` as images of ``end``, or None if it is none of them."""
-    if x.shape == end.shape[1:]:
+def _suited(tensor: "TensorInfo", x: np.ndarray) -> np.ndarray | None:
+    """``x`` as images of ``tensor``, or None if it is none of them."""
+    if x.shape == tensor.shape[1:]:
         x = x[None]
-    if x.shape[1:] != end.shape[1:] or x.ndim != len(end.shape) or not len(x):
+    if x.shape[1:] != tensor.shape[1:] or x.ndim != len(tensor.shape) or not len(x):
         return None
     if x.dtype.kind == "f":
-        return end.quantise(x)
-    return x if x.dtype == end.dtype else None
+        return tensor.quantise(x)
+    return x if x.dtype == tensor.dtype else None
 
 
-def _image(end: "End", path: Path) -> np.ndarray:
+def _image(tensor: "TensorInfo", path: Path) -> np.ndarray:
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise ValueError(f"{path}: reading images needs Pillow: pip install pillow") from error
-    first = len(end.shape) == 4 and end.shape[1] in {1, 3} and end.shape[3] not in {1, 3}
-    shape = end.shape[2:] + end.shape[1:2] if first else end.shape[1:]
+    first = len(tensor.shape) == 4 and tensor.shape[1] in {1, 3} and tensor.shape[3] not in {1, 3}
+    shape = tensor.shape[2:] + tensor.shape[1:2] if first else tensor.shape[1:]
     if len(shape) != 3 or shape[2] not in {1, 3}:
-        raise ValueError(f"{path}: the input {end.name} is of the shape {end.shape}, not an image "
-                         "of 1 or 3 channels")
+        raise ValueError(f"{path}: the input {tensor.name} is of the shape {tensor.shape}, not an "
+                         "image of 1 or 3 channels")
     height, width, channels = shape
     try:
         with Image.open(path) as image:
@@ -121,4 +122,4 @@ def _image(end: "End", path: Path) -> np.ndarray:
         raise ValueError(f"{path} is damaged, or too large an image: {error}") from error
     if first:
         pixels = np.moveaxis(pixels, -1, 1)
-    return pixels if end.dtype == "uint8" else (pixels.astype(np.int16) - 128).astype(np.int8)
+    return pixels if tensor.dtype == "uint8" else (pixels.astype(np.int16) - 128).astype(np.int8)

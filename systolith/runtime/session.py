@@ -17,7 +17,7 @@ from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Tensor
 from systolith.runtime.target import Run, RunError, Target, may_overlap
 
-__all__ = ["End", "Session", "session_program"]
+__all__ = ["TensorInfo", "Session", "session_program"]
 
 
 class _Golden:
@@ -37,7 +37,7 @@ class _Golden:
 
 
 @dataclass(frozen=True, kw_only=True)
-class End:
+class TensorInfo:
     """An input or an output of a network.
 
     ``shape`` is that of the file, its first axis the batch, 1 for one image. ``dtype`` is
@@ -99,7 +99,7 @@ class Session:
 
     Attributes
     ----------
-    inputs, outputs : tuple of :class:`End`
+    inputs, outputs : tuple of :class:`TensorInfo`
     graph : :class:`~systolith.graph.ir.Graph`
     program : :class:`~systolith.compiler.Program` or None
     cycles : :class:`int`
@@ -126,7 +126,7 @@ class Session:
                 graph, self.target.params, keep, batch, overlap=may_overlap(self.target),
                 compact=getattr(self.target, "compact", False))
             self.target.load(self.program)
-        self.inputs, self.outputs = (tuple(End.of(graph.tensors[index], graph.rounding)
+        self.inputs, self.outputs = (tuple(TensorInfo.of(graph.tensors[index], graph.rounding)
                                            for index in indices)
                                      for indices in (graph.inputs, graph.outputs))
 
@@ -139,20 +139,22 @@ class Session:
     def run(self, *inputs: Any, real: bool = False) -> np.ndarray | tuple[np.ndarray, ...]:
         """The output, or a tuple of them if the network has several.
 
-        Each input is an array (n, ...) of its end's type, in the order of :attr:`inputs`, or a
+        Each input is an array (n, ...) of its tensor's type, in the order of :attr:`inputs`, or a
         single dict has them all by name. With ``real`` they are real numbers instead, which are
         quantised, and outputs are float32.
         """
         if len(inputs) == 1 and isinstance(inputs[0], dict):
             inputs = self._by_name(inputs[0])
         if real:
-            inputs = [end.quantise(x) for end, x in zip(self.inputs, inputs, strict=False)] + [
+            inputs = [tensor.quantise(x) for tensor,
+                      x in zip(self.inputs, inputs, strict=False)] + [
                 *inputs[len(self.inputs):]]
         runs = list(self.results(*inputs))
         self.cycles = sum(run.cycles for run in runs)
         outputs = self.gather(runs)
         if real:
-            outputs = [end.dequantise(y) for end, y in zip(self.outputs, outputs, strict=True)]
+            outputs = [tensor.dequantise(y) for tensor,
+                       y in zip(self.outputs, outputs, strict=True)]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def results(self, *inputs: npt.ArrayLike) -> Iterator[Run]:
@@ -187,7 +189,7 @@ class Session:
                 for index in self.graph.outputs]
 
     def _by_name(self, named: Mapping[str, npt.ArrayLike]) -> list[npt.ArrayLike]:
-        names = [end.name for end in self.inputs]
+        names = [tensor.name for tensor in self.inputs]
         if set(named) != set(names):
             raise ValueError(f"the inputs are {', '.join(names)}, not {', '.join(named)}")
         return [named[name] for name in names]
@@ -196,19 +198,20 @@ class Session:
         """Inputs as the graph has them, or an error that says what is wrong."""
         if len(inputs) != len(self.inputs):
             raise ValueError(f"the network has {len(self.inputs)} inputs "
-                             f"({', '.join(end.name for end in self.inputs)}), but "
+                             f"({', '.join(tensor.name for tensor in self.inputs)}), but "
                              f"{len(inputs)} were given")
         checked, counts = [], {}
-        for end, index, x in zip(self.inputs, self.graph.inputs, inputs, strict=True):
+        for tensor, index, x in zip(self.inputs, self.graph.inputs, inputs, strict=True):
             x = np.asarray(x)
-            if x.dtype != end.dtype:
+            if x.dtype != tensor.dtype:
                 hint = ("; run(..., real=True) quantises real numbers"
                         if x.dtype.kind == "f" else "")
-                raise TypeError(f"input {end.name} must be {end.dtype}, not {x.dtype}{hint}")
-            if x.ndim != len(end.shape) or x.shape[1:] != end.shape[1:] or len(x) == 0:
-                shape = ", ".join(map(str, ("n", *end.shape[1:])))
-                raise ValueError(f"input {end.name} must be of the shape ({shape}), not {x.shape}")
-            counts[end.name] = len(x)
+                raise TypeError(f"input {tensor.name} must be {tensor.dtype}, not {x.dtype}{hint}")
+            if x.ndim != len(tensor.shape) or x.shape[1:] != tensor.shape[1:] or len(x) == 0:
+                shape = ", ".join(map(str, ("n", *tensor.shape[1:])))
+                raise ValueError(f"input {tensor.name} must be of the shape ({shape}), not "
+                                 f"{x.shape}")
+            counts[tensor.name] = len(x)
             checked.append(to_graph(self.graph.tensors[index], x))
         if len(set(counts.values())) > 1:
             raise ValueError("inputs must have as many images each, not " + ", ".join(

@@ -11,7 +11,7 @@ from rtl.accelerator.control.host_port import chunks_of
 from rtl.accelerator.memories import memories_of
 from rtl.accelerator.registers import OFFSET_BITS, Window
 from sim.golden.types import Int8
-from systolith.compiler.memory.region import Region
+from systolith.compiler.layout.region import Region
 
 __all__ = ["Addresses", "Pending", "Words", "Write", "address_of", "addresses_of", "tensor_of",
            "write_of"]

@@ -156,12 +156,12 @@ def areas_of(params, sizes):
     return areas, total
 
 
-def encode(params, rounding, layers, ends, bases, areas):
+def encode(params, rounding, layers, segment_ends, bases, areas):
     """Descriptors, in words of 32 bits, of layers whose weights and parameters lie at ``bases``, as
     of :func:`gather`, in their ``areas``.
 
-    After each of the ``ends``, numbers of layers, the program stops. Raises :exc:`ValueError` for
-    what a field of the build cannot hold.
+    After each of the ``segment_ends``, numbers of layers, the program stops. Raises
+    :exc:`ValueError` for what a field of the build cannot hold.
     """
     mode = {"float32": int(rounding == "float32")} if params.rounding == "both" else {}
     layout, words = descriptor_of(params), descriptor_words(params)
@@ -179,7 +179,7 @@ def encode(params, rounding, layers, ends, bases, areas):
             raise ValueError(f"operator {operator.index} ({operator.kind}): it is more than a "
                              f"descriptor can say, of up to {MOST - 1} lines, pixels or channels: "
                              f"{error}") from error
-        if number + 1 in ends:
+        if number + 1 in segment_ends:
             out.append(packed(layout, {"kind": int(Kind.END)}, words))
     return np.concatenate(out) if out else np.zeros(0, np.uint32)
 

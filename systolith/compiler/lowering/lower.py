@@ -22,7 +22,7 @@ class Lowered:
     steps: tuple[Segment | Operator, ...]
 
     @property
-    def ends(self) -> set[int]:
+    def segment_ends(self) -> set[int]:
         """Numbers of layers after which the program stops."""
         return {step.first + step.layers for step in self.steps if isinstance(step, Segment)}
 

@@ -54,7 +54,7 @@ class Builder:
     operators: list = field(default_factory=list)
     layouts: dict = field(default_factory=dict)  #: Of float inputs, by name.
     entered: dict = field(default_factory=dict)  #: Tensors of float inputs once quantised, by name.
-    edges: set = field(default_factory=set)      #: Tensors of inputs and outputs.
+    io_tensors: set = field(default_factory=set)      #: Tensors of inputs and outputs.
     elements: int = 0
 
     def activation(self, name, shape, unsigned, quantisation=None):
@@ -74,7 +74,7 @@ class Builder:
             shape = (shape[0], 1, *shape[1:])
         tensor = self.activation(name, shape, unsigned)
         self.tensors[tensor].layout, self.tensors[tensor].named = layout, True
-        self.edges.add(tensor)
+        self.io_tensors.add(tensor)
         return tensor
 
     def label(self, value, name):

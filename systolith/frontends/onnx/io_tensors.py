@@ -128,10 +128,10 @@ def _left(name, builder, values):
     shape, layout = ways[0]
     tensor = builder.reshape(value.tensor, shape)
     draft = builder.tensors[tensor]
-    if draft.layout != layout and tensor in builder.edges:
+    if draft.layout != layout and tensor in builder.io_tensors:
         tensor = builder.reshape(tensor, shape, draft.quantisation)
         draft = builder.tensors[tensor]
-    builder.edges.add(tensor)
+    builder.io_tensors.add(tensor)
     draft.layout = layout
     if not value.real:
         draft.name, draft.named = name, True

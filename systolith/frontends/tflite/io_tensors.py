@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from systolith.frontends.tflite.node import activation
 
-__all__ = ["Ends"]
+__all__ = ["IoTensors"]
 
 
-class Ends:
+class IoTensors:
     """Inputs and outputs of a graph, and tensors, from those of a file.
 
     uint8 is 128 more than int8: so are numbers and zero point of a tensor that is ``unsigned``.

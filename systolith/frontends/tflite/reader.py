@@ -8,7 +8,7 @@ import tflite
 from flatbuffers import number_types
 
 from systolith.frontends.source import read_source
-from systolith.frontends.tflite.io_tensors import Ends
+from systolith.frontends.tflite.io_tensors import IoTensors
 from systolith.frontends.tflite.node import Node, Refusal
 from systolith.graph.ir import Graph, ModelError, Operator, Tensor
 from systolith.graph.record import records
@@ -106,19 +106,20 @@ def _read(data):
     kinds = [_kind(index, table, codes) for index, table in enumerate(tables)]
     operands = [_operands(index, kind, table, len(tensors))
                 for index, (kind, table) in enumerate(zip(kinds, tables, strict=True))]
-    ends = Ends(tensors, *_operands_of(subgraph), [x for inputs, _ in operands for x in inputs])
+    io_tensors = IoTensors(tensors, *_operands_of(subgraph),
+                           [x for inputs, _ in operands for x in inputs])
     operators, refusals = [], []
     for index, (kind, table, each) in enumerate(zip(kinds, tables, operands, strict=True)):
         try:
-            if not ends.take(kind, *each):
-                operators.append(_operator(index, kind, table, *each, ends.tensors))
+            if not io_tensors.take(kind, *each):
+                operators.append(_operator(index, kind, table, *each, io_tensors.tensors))
         except Refusal as refusal:
             refusals.append(f"operator {index} ({kind}): {refusal}")
     if refusals:
         raise ModelError("\n  ".join([f"{len(refusals)} of {len(tables)} operators cannot run:",
                                       *refusals]))
-    graph = Graph(tensors=tuple(ends.tensors), operators=tuple(operators),
-                  inputs=tuple(ends.inputs), outputs=tuple(ends.outputs))
+    graph = Graph(tensors=tuple(io_tensors.tensors), operators=tuple(operators),
+                  inputs=tuple(io_tensors.inputs), outputs=tuple(io_tensors.outputs))
     _check_inputs(graph)
     return verify(graph, "the model")
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from systolith.runtime.input_files import load_inputs, noise
-from systolith.runtime.session import End
+from systolith.runtime.session import TensorInfo
 
-END = End(name="x", shape=(1, 4, 3, 1), dtype="int8", scale=0.5, zero_point=-3,
+END = TensorInfo(name="x", shape=(1, 4, 3, 1), dtype="int8", scale=0.5, zero_point=-3,
           rounding="float32")
-COLOUR = End(name="y", shape=(1, 3, 4, 2), dtype="uint8", scale=1.0, zero_point=0,
+COLOUR = TensorInfo(name="y", shape=(1, 3, 4, 2), dtype="uint8", scale=1.0, zero_point=0,
              rounding="float32")
 X = np.arange(24, dtype=np.int8).reshape(2, 4, 3, 1)
 
