@@ -1,4 +1,3 @@
-# amaranth: UnusedElaboratable=no
 """From a graph to a program."""
 
 from dataclasses import replace
@@ -10,7 +9,7 @@ from rtl.accelerator.registers import Window
 from rtl.validate import integer
 from systolith.compiler.codegen.loop_nests import MOST
 from systolith.compiler.codegen.program import Program, Segment, areas_of, encode, gather
-from systolith.compiler.cost.layers import planning_core
+from systolith.compiler.cost.machine import Machine
 from systolith.compiler.lowering.concat_reshape import concatenate, reshape
 from systolith.compiler.lowering.context import Context
 from systolith.compiler.lowering.convolution import convolution, dense_words
@@ -100,12 +99,12 @@ class _Plan:
         graph = absorb_input_reshapes(graph)
         if not keep:
             graph = optimise(graph)
-        self.graph, core = graph, planning_core(params)
+        self.graph, machine = graph, Machine.of(params)
         order = schedule(graph)
         self.params = params
         placement = TensorPlacement(graph, order, params)
         inputs = _dense_inputs(graph, order)
-        plans, batched = conv_plans(core, graph, placement, inputs, batch, compact)
+        plans, batched = conv_plans(machine, graph, placement, inputs, batch, compact)
         batched |= {op.index for op in placement.accelerated
                     if op.kind not in CONVOLUTIONS and can_batch(graph, op, batch)}
         dense = {op.inputs[0]: plans[op.index] for op in placement.accelerated
@@ -113,7 +112,7 @@ class _Plan:
         words = {op.inputs[0]: (1 if op.index in batched else batch) * dense_words(plans[op.index])
                  for op in placement.accelerated if op.inputs[0] in dense}
         need, self.least = placement.settle(words, batch, keep, plans, double_buffered)
-        self.context = Context(graph=graph, core=core, regions=placement.regions, plans=plans,
+        self.context = Context(graph=graph, machine=machine, regions=placement.regions, plans=plans,
                                dense=dense, sums={}, batched=batched, images=batch,
                                pooling=params.pooling)
         if not keep:

@@ -14,8 +14,10 @@ from rtl.im2col import ConvShape
 from rtl.params import ArrayParams
 from sim.golden.conv import conv2d_acc, depthwise_conv2d_acc
 from sim.golden.requantize import requantize
+from systolith.compiler.cost.machine import Machine
+from systolith.compiler.tiling.conv_layer import ConvLayer
+from systolith.compiler.tiling.conv_plan import ConvPlan
 from systolith.compiler.tiling.mappings import mappings_of
-from systolith.compiler.tiling.tiling import ConvLayer, ConvPlan
 from systolith.runtime.simulated_cores import SimulatedConv2d
 
 BUILDS = {
@@ -39,6 +41,10 @@ SMALL = [build for build in BUILDS if build != "8x8"]
 
 def core(build):
     return Conv2d(**({"max_lines": 64, "max_images": 8} | BUILDS[build]))
+
+
+def machine(build):
+    return Machine.of_core(core(build))
 
 
 @functools.cache
@@ -84,7 +90,7 @@ def check(build, shape, filters, seed, *, band=None, mapping=None, stalls=(0, 1.
     rng = np.random.default_rng(seed)
     layer, images = random_layer(rng, shape, filters), random_images(rng, shape)
     if mapping is not None:
-        mappings = mappings_of(compiled(build).core, layer)
+        mappings = mappings_of(compiled(build).machine, layer)
         mapping, _ = mappings[mapping % len(mappings)]
     out, report = compiled(build).run(layer, images, band=band, mapping=mapping, stalls=stalls)
     np.testing.assert_array_equal(out, golden(layer, images))
@@ -143,7 +149,7 @@ def test_layers(build, layer, stalls):
 @pytest.mark.parametrize("build", SMALL)
 def test_every_way(build, layer):
     constants = random_layer(np.random.default_rng(0), *LAYERS[layer])
-    for mapping, _ in enumerate(mappings_of(core(build), constants)):
+    for mapping, _ in enumerate(mappings_of(machine(build), constants)):
         check(build, *LAYERS[layer], seed=len(layer), mapping=mapping, stalls=(mapping, 0.8))
 
 
@@ -225,7 +231,7 @@ def test_layers_follow_one_another():
     for name in "3x3", "depthwise", "one of everything", "batch", "first layer, folded":
         shape, filters = LAYERS[name]
         layer, images = random_layer(rng, shape, filters), random_images(rng, shape)
-        queued.append((ConvPlan(simulated.core, layer), layer, images))
+        queued.append((ConvPlan(simulated.machine, layer), layer, images))
     sim = simulated.sim
     sim.reset()
     sim.stall(7, 0.8)
@@ -244,7 +250,7 @@ def test_counter_begins_anew_with_each_layer():
     rng = np.random.default_rng(0)
     shape, filters = LAYERS["3x3"]
     layer, images = random_layer(rng, shape, filters), random_images(rng, shape)
-    sim, plan = simulated.sim, ConvPlan(simulated.core, layer)
+    sim, plan = simulated.sim, ConvPlan(simulated.machine, layer)
     sim.reset()
     sim.stall(0, 1.0)
     for _ in range(3):
@@ -270,7 +276,7 @@ def test_refuses_what_the_build_cannot_do(shape, what, limit, needs):
     message = (f"{what} must be at most {limit} in this build; the layer needs {needs}, "
                f"{needs - limit} too many")
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        ConvPlan(core("3x4"), random_layer(np.random.default_rng(0), shape, 1))
+        ConvPlan(machine("3x4"), random_layer(np.random.default_rng(0), shape, 1))
 
 
 def test_refuses_more_than_a_field_can_say():
@@ -279,14 +285,14 @@ def test_refuses_more_than_a_field_can_say():
     shape = image(1, 1, 2, (4, 3), stride=(1, 1), padding=((1, 15), (3, 0)), groups=1)
     message = "chunks must be at most 3 in this build; the layer needs 5, 2 too many"
     with pytest.raises(ValueError, match=f"^{message}$"):
-        ConvPlan(small, random_layer(np.random.default_rng(0), shape, 1))
+        ConvPlan(Machine.of_core(small), random_layer(np.random.default_rng(0), shape, 1))
 
 
 def test_refuses_a_line_beyond_the_accumulators():
     layer = random_layer(np.random.default_rng(0), image(49, 49, 1), 1)
     with pytest.raises(ValueError, match=r"^a line of 49 outputs is more than the 48 that the "
                                          r"accumulators of this build hold$"):
-        ConvPlan(core("3x4"), layer)
+        ConvPlan(machine("3x4"), layer)
 
 
 @pytest.mark.parametrize("changes, message", [
@@ -324,11 +330,11 @@ def test_refuses_constants_that_do_not_match(changes, message):
 
 def test_refuses_other_images_and_bands():
     layer = random_layer(np.random.default_rng(0), image(5, 5, 2, (3, 3)), 4)
-    plan = ConvPlan(core("3x4"), layer)
+    plan = ConvPlan(machine("3x4"), layer)
     for images in np.zeros((1, 5, 5, 3), np.int8), np.zeros((1, 5, 5, 2), np.uint8):
         message = (f"images must be int8 of shape (1, 5, 5, 2), not {images.dtype} of shape "
                    f"{images.shape}")
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             plan.words(images)
     with pytest.raises(ValueError, match=r"^band must be between 1 and 16, not 17$"):
-        ConvPlan(core("3x4"), layer, band=17)
+        ConvPlan(machine("3x4"), layer, band=17)

@@ -13,7 +13,7 @@ from rtl.gemm import Gemm
 from rtl.params import ArrayParams
 from sim.golden.array import matmul
 from sim.golden.requantize import requantize
-from systolith.compiler.tiling.tiling import GemmPlan
+from systolith.compiler.tiling.gemm_plan import GemmPlan
 from systolith.runtime.simulated_cores import SimulatedGemm
 
 BUILDS = {
@@ -132,7 +132,7 @@ MATRIX = np.zeros((4, 5), np.int8)
 ])
 def test_plan_refuses(a, b, band, error, message):
     with pytest.raises(error, match=f"^{re.escape(message)}$"):
-        GemmPlan(compiled("3x4").core, a, b, band)
+        GemmPlan(compiled("3x4").machine, a, b, band)
 
 
 @pytest.mark.parametrize("build, given", [

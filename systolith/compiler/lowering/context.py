@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from rtl.conv2d import Conv2d
+from systolith.compiler.cost.machine import Machine
 
 __all__ = ["Context"]
 
@@ -14,12 +14,12 @@ class Context:
     Attributes
     ----------
     graph : :class:`systolith.graph.ir.Graph`
-    core : :class:`Conv2d`
-        Like that inside the accelerator.
+    machine : :class:`~systolith.compiler.cost.machine.Machine`
+        That of the build.
     regions : dict
         The :class:`~systolith.compiler.memory.region.Region` of each tensor's first image.
     plans : dict
-        The :class:`~systolith.compiler.tiling.tiling.ConvPlan` of each convolution, by its
+        The :class:`~systolith.compiler.tiling.conv_plan.ConvPlan` of each convolution, by its
         operator's index.
     dense : dict
         Inputs that are written in the order in which a convolution takes them: its plan.
@@ -36,7 +36,7 @@ class Context:
     """
 
     graph: object
-    core: Conv2d
+    machine: Machine
     regions: dict
     plans: dict
     dense: dict

@@ -10,14 +10,15 @@ from rtl.im2col import ConvShape
 from rtl.im2col.params import MAX_CHANNELS, MAX_KERNEL
 from systolith.compiler.codegen.loop_nests import loops, pixels_fetch, store_loops
 from systolith.compiler.codegen.program import Layer
+from systolith.compiler.tiling.conv_layer import ConvLayer
 from systolith.compiler.tiling.conv_layers import conv_layer, layer_constants
-from systolith.compiler.tiling.tiling import ConvLayer, ConvPlan
+from systolith.compiler.tiling.conv_plan import ConvPlan
 
 __all__ = ["conv_plan", "convolution", "dense_words", "plan_layer", "spread",
            "widened"]
 
 
-def conv_plan(core, graph, operator, region, target, *, dense=False, compact=False, images=1):
+def conv_plan(machine, graph, operator, region, target, *, dense=False, compact=False, images=1):
     """The :class:`ConvPlan` of a convolution from ``region`` to ``target``.
 
     The input's channels are those of ``region``, with weights of 0 for those that only fill up a
@@ -32,7 +33,7 @@ def conv_plan(core, graph, operator, region, target, *, dense=False, compact=Fal
             if not dense:
                 layer = _thin(widened(layer, region))
         shape = replace(layer.shape, height=layer.shape.height * images)
-        return ConvPlan(core, replace(layer, shape=shape), fold=dense and not compact,
+        return ConvPlan(machine, replace(layer, shape=shape), fold=dense and not compact,
                         transpose=operator.kind != "FULLY_CONNECTED")
     except ValueError as error:
         raise ValueError(f"operator {operator.index} ({operator.kind}): {error}") from error
@@ -71,7 +72,7 @@ def _filled(filters, target):
 
 def dense_words(plan):
     """Words of what a ``plan`` takes, in the order of the unit."""
-    return plan.shape.height * plan.shape.line_words(plan.core.im2col_params.word_bytes)
+    return plan.shape.height * plan.shape.line_words(plan.machine.im2col.word_bytes)
 
 
 def spread(weights, constants, lines=1):
@@ -127,39 +128,40 @@ def convolution(context, operator):
         target = replace(target, height=shape.out_height, width=shape.out_width, pixel_step=step,
                          line_step=shape.out_width * step)
     macs = context.count(operator) * math.prod(y.shape[1:]) * weights.data.size // y.shape[-1]
-    return [plan_layer(context.core, operator, plan, fetch, target, macs)]
+    return [plan_layer(context.machine, operator, plan, fetch, target, macs)]
 
 
-def plan_layer(core, operator, plan, fetch, target, macs):
+def plan_layer(machine, operator, plan, fetch, target, macs):
     """The layer of a ``plan`` whose words come by ``fetch`` and whose results go to ``target``.
 
     ``macs`` are the products that it asks for, whatever fills up words and tiles.
     """
-    array, shape, layer = core.array, plan.shape, plan.layer
+    array, shape, layer = machine.array, plan.shape, plan.layer
     pixel, line = target.pixel_bytes, target.line_bytes
     x_step, y_step = (line, pixel) if plan.transposed else (pixel, line)
     filters = len(layer.weights) // shape.groups
-    groups = array.cols // core.drain_lanes
-    astray = target.offset % core.drain_lanes > 0
+    groups = array.cols // machine.drain_lanes
+    astray = target.offset % machine.drain_lanes > 0
     if plan.fir:
         store = {
-            "loops": [(groups, core.drain_lanes * filters), (filters, 1),
+            "loops": [(groups, machine.drain_lanes * filters), (filters, 1),
                       (plan.groups, array.cols * filters)],
             "limit": shape.channels, "fewer": 1,
             "lane_step": filters if plan.scattered or astray else 0}
     else:
         store = {
-            "loops": [(plan.tiles * groups, core.drain_lanes), (1, 0), (shape.groups, filters)],
+            "loops": [(plan.tiles * groups, machine.drain_lanes), (1, 0), (shape.groups, filters)],
             "limit": filters,
             "lane_step": int(plan.scattered or astray)}
     bands = plan.bands
-    next_line = core.pixel_lanes * y_step
-    walk = store_loops(core, (shape.out_width, x_step), (plan.band, next_line), *store.pop("loops"),
-                       (len(bands), plan.band * next_line), lane_step=y_step, base=target.byte)
+    next_line = machine.pixel_lanes * y_step
+    walk = store_loops(machine, (shape.out_width, x_step), (plan.band, next_line),
+                       *store.pop("loops"), (len(bands), plan.band * next_line),
+                       lane_step=y_step, base=target.byte)
     walk["tail"] = 1 - bands[-1]
-    store["last_lane"] = (shape.out_height - 1) % core.pixel_lanes
+    store["last_lane"] = (shape.out_height - 1) % machine.pixel_lanes
     return Layer(
         kind=Kind.CONV, operator=operator, plan=plan, macs=macs, repeats=len(bands),
         weights=plan.band_weights(), params=plan.band_params(),
-        fields={"range": plan.config()["range"], "narrow": layer.short_acc(core),
+        fields={"range": plan.config()["range"], "narrow": layer.short_acc(machine),
                 "conv": plan.layer_config, "fetch": fetch, "store": {"walk": walk, **store}})

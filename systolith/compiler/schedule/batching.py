@@ -16,8 +16,8 @@ __all__ = ["conv_plans", "can_batch"]
 LINEWISE = {"ADD", "CONCATENATION", "MEAN", "RESIZE_NEAREST_NEIGHBOR", *POINTWISE}
 
 
-def conv_plans(core, graph, placement, dense, images, compact):
-    """The :class:`~systolith.compiler.tiling.tiling.ConvPlan` of each convolution by index of
+def conv_plans(machine, graph, placement, dense, images, compact):
+    """The :class:`~systolith.compiler.tiling.conv_plan.ConvPlan` of each convolution by index of
     operator, and the indices of those which take all ``images``. Lines of ``dense`` inputs may be
     interleaved, but for ``compact`` ones."""
     plans, batched = {}, set()
@@ -27,13 +27,13 @@ def conv_plans(core, graph, placement, dense, images, compact):
             order = {"dense": op.inputs[0] in dense, "compact": compact}
             if images > 1 and can_batch(graph, op, images):
                 try:
-                    plans[op.index] = conv_plan(core, graph, op, region, target,
+                    plans[op.index] = conv_plan(machine, graph, op, region, target,
                                                 images=images, **order)
                     batched.add(op.index)
                     continue
                 except ValueError:
                     pass  # too many lines for the build
-            plans[op.index] = conv_plan(core, graph, op, region, target, **order)
+            plans[op.index] = conv_plan(machine, graph, op, region, target, **order)
     return plans, batched
 
 

@@ -19,7 +19,7 @@ def choose_fused_adds(context, operators, params, lower):
     """
     if not params.fused:
         return {}
-    graph, model, sums = context.graph, CycleModel(params), {}
+    graph, model, sums = context.graph, CycleModel(context.machine), {}
     made = {op.outputs[0]: op for op in operators}
 
     def cycles(layers):

@@ -1,10 +1,13 @@
 """From operators of a graph to layers that :class:`Conv2d` runs."""
 
+from typing import Any
+
 import numpy as np
 
 from rtl.im2col import ConvShape
 from sim.golden.requantize import channel_params
-from systolith.compiler.tiling.tiling import ConvLayer
+from systolith.compiler.tiling.conv_layer import ConvLayer
+from systolith.graph.ir import Graph, Operator
 
 __all__ = ["CONVOLUTIONS", "conv_layer", "layer_constants", "requantisation"]
 
@@ -12,7 +15,7 @@ __all__ = ["CONVOLUTIONS", "conv_layer", "layer_constants", "requantisation"]
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
-def requantisation(graph, factor):
+def requantisation(graph: Graph, factor: float) -> tuple[int, int]:
     """``(multiplier, shift)`` with which the hardware multiplies by ``factor`` and rounds as
     ``graph`` asks for."""
     if graph.rounding == "float32":
@@ -20,7 +23,7 @@ def requantisation(graph, factor):
     return channel_params(factor)
 
 
-def layer_constants(graph, operator):
+def layer_constants(graph: Graph, operator: Operator) -> dict[str, Any]:
     """What a :class:`ConvLayer` has beside shape and weights, of any operator with weights."""
     (x, *_), y = graph.layer(operator), graph.result(operator)
     params = np.array([requantisation(graph, scale) for scale in graph.rescale(operator)])
@@ -29,7 +32,7 @@ def layer_constants(graph, operator):
             "input_zero_point": x.zero_point, "zero_point": y.zero_point, "low": low, "high": high}
 
 
-def conv_layer(graph, operator, images):
+def conv_layer(graph: Graph, operator: Operator, images: int) -> ConvLayer:
     """The :class:`ConvLayer` of one of :data:`CONVOLUTIONS` over ``images``.
 
     A fully connected layer is a 1x1 convolution of a column in which each image is a pixel: so

@@ -12,10 +12,10 @@ from rtl.accelerator.control.descriptor import Kind
 from rtl.im2col import ConvShape
 from sim.golden.requantize import requantize
 from systolith.compiler import compile_graph, needs_of
-from systolith.compiler.cost.layers import planning_core
+from systolith.compiler.cost.machine import Machine
 from systolith.compiler.fitting import fit, shortages, small_build
 from systolith.compiler.lowering.pooling import MOST_CELLS, mean_scale
-from systolith.compiler.tiling.tiling import ConvLayer
+from systolith.compiler.tiling.conv_layer import ConvLayer
 from systolith.graph.interpreter import run_graph
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
 from systolith.zoo.random import Chain, int8
@@ -117,8 +117,8 @@ def test_sums_that_take_a_cycle_less(bias, narrow, bits):
         shape=ConvShape(height=1, width=1, channels=1), weights=np.ones((1, 1, 1, 1), np.int8),
         bias=np.array([bias]), multiplier=np.array([1 << 30]), shift=np.array([0]),
         input_zero_point=0, zero_point=0)
-    assert layer.narrow(planning_core(up5k_build())) == narrow
-    assert layer.narrow(planning_core(small_build(4, 4))) == 0
+    assert layer.short_acc(Machine.of(up5k_build())) == narrow
+    assert layer.short_acc(Machine.of(small_build(4, 4))) == 0
     assert layer.sum_bits == bits
 
 
