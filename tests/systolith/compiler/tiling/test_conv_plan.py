@@ -75,6 +75,7 @@ def test_says_what_the_least_build_needs():
     """A build of just that takes the layer, and none of less does."""
     shape = image(9, 7, 3, (3, 3), 1)
     least = plan(shape, 5).least
+    assert least["sum_bits"] == random_layer(np.random.default_rng(0), shape, 5).sum_bits
     assert least["max_lines"] in {7, 9} and least["depth"] in {7, 9}
     options = {"buffer_bytes": 1 << (least["buffer_bytes"] - 1).bit_length(),
                "max_lines": least["max_lines"], "depth": least["depth"]}
