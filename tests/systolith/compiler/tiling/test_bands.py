@@ -26,7 +26,6 @@ LAYERS = {
     "depthwise": (image(9, 14, 6, (3, 3), 1, groups=6), 6),
     "1x1": (image(8, 8, 24), 16),
     "short tiles": (image(3, 2, 40), 24),
-    "depthwise, several filters": (image(7, 12, 5, (3, 3), groups=5), 10),
     "strides": (image(16, 9, 6, (3, 3), 1, stride=(2, 2)), 5),
 }
 
