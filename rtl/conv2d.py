@@ -44,27 +44,6 @@ class Conv2d(wiring.Component):
         With ``counter``: cycles from the layer's first input to its last output so far.
     """
 
-    #: Cycles that a row of weights takes from other units: none, where they have a memory alone.
-    weight_cost = 0
-    #: Cycles in which a row of weights comes, in the long run; rows that can wait for the array;
-    #: cycles by which the first one is late.
-    row_cost, rows_ahead, row_latency = 1, 0, 0
-    #: Parameters of a group come while the one before it drains.
-    params_ahead = False
-    #: Cycles of a beat whose channels do not lie side by side: one, where it leaves as it is.
-    scatter_cost = 1
-    #: Cycles of a word of input, and until the first one reaches the line buffer: its unit takes a
-    #: configuration, and begins anew.
-    word_cost, first_word = 1, 4
-    #: Cycles of the parameters of a channel; of those of narrow sums.
-    param_costs = 1, 1
-    #: Cycles that parameters of a pass keep weights back which are all that it waits for.
-    param_wait = 0
-    #: Cycles until a layer begins, besides latencies.
-    start_cost = 0
-    #: Between which numbers a layer's sums are requantised in a cycle less than others.
-    short_acc_range = None
-
     def __init__(self, array, *, depth=256, drain_lanes=1, pixel_lanes=1, requantize=1,
                  rounding="tflm", output_register=False, counter=True, buffer_bytes=16384,
                  word_bytes=0, max_lines=1024, max_images=256):

@@ -71,6 +71,7 @@ class Gemm(wiring.Component):
         self.requantize = one_of("requantize", requantize, (0, *Requantizer.CYCLES))
         if requantize:
             Requantizer.check("requantize", requantize, rounding)
+        self.rounding, self.output_register = rounding, bool(output_register)
         self.pixel_lanes = integer("pixel_lanes", pixel_lanes, 1, MAX_PIXEL_LANES)
         last_sums = data.ArrayLayout(signed(array.sum_width(array.rows - 1)),
                                      pixel_lanes * array.cols)
@@ -82,11 +83,8 @@ class Gemm(wiring.Component):
                        for _ in range(pixel_lanes)]
         self.systolic = self.arrays[0]
         self.depth, self.drain_lanes = self.accumulators.depth, self.accumulators.drain_lanes
-        self.min_tile = max(self.systolic.min_tile, self.accumulators.min_tile)
-        # From the last vector of a pass to the first beat of its drain, and from the last beat to
-        # the first vector that may enter in its place.
-        self.drain_latency = (self.systolic.latency - self.systolic.lead
-                              + self.accumulators.latency + 2)
+        self.min_tile = self.min_tile_of(array, output_register)
+        self.drain_latency = self.drain_latency_of(array, output_register)
         members = {
             "i": In(stream.Signature(patch_of(array.vector_bytes, pixel_lanes))),
             "weights": In(stream.Signature(bytes_of(array.cols))),
@@ -107,6 +105,23 @@ class Gemm(wiring.Component):
         else:
             members["o"] = Out(stream.Signature(sums_of(drain_lanes)))
         super().__init__(members)
+
+    @staticmethod
+    def min_tile_of(array, output_register):
+        """``min_tile`` with that ``array``."""
+        return max(SystolicArray.min_tile_of(array), Accumulators.min_tile_of(output_register))
+
+    @staticmethod
+    def beat_latency_of(array, output_register):
+        """Cycles from the last vector of a pass to the first beat of its drain."""
+        return (SystolicArray.latency_of(array) - Accumulators.lead_of(output_register)
+                + Accumulators.latency_of(output_register))
+
+    @classmethod
+    def drain_latency_of(cls, array, output_register):
+        """Those, and the cycles from the last beat to the first vector that may enter in its place.
+        """
+        return cls.beat_latency_of(array, output_register) + 2
 
     def elaborate(self, platform):
         m = Module()

@@ -60,13 +60,10 @@ class SystolicArray(wiring.Component):
     def __init__(self, params, *, tag_shape=1, lead=0, min_tile=1):
         self.params = params
         self.tag_shape = tag_shape
-        self.latency = params.rows + params.stages - 1 + params.product_latency
+        self.latency = self.latency_of(params)
         self.lead = integer("lead", lead, 0, self.latency)
-        # A row of weights arrives the cycle after it was taken, in time for any swap but that of a
-        # row 0 without others behind it. The last stage swaps `stages - 1` cycles after the first.
-        least = params.rows + (params.rows == 1)
-        self.hold = max(params.stages - 2, 1, integer("min_tile", min_tile, 1, 64) - least)
-        self.min_tile = least + self.hold
+        self.min_tile = max(self.min_tile_of(params), integer("min_tile", min_tile, 1, 64))
+        self.hold = self.min_tile - self.load_cycles_of(params)
         sums = data.ArrayLayout(signed(params.sum_width(params.rows - 1)), params.cols)
         super().__init__({
             "i": In(stream.Signature(vector_of(params.vector_bytes, tag_shape))),
@@ -74,6 +71,24 @@ class SystolicArray(wiring.Component):
             "tags": Out(stream.Signature(tag_shape, always_ready=True)),
             "o": Out(stream.Signature(sums, always_ready=True)),
         })
+
+    @staticmethod
+    def latency_of(params):
+        """``latency`` of an array of ``params``."""
+        return params.rows + params.stages - 1 + params.product_latency
+
+    @staticmethod
+    def load_cycles_of(params):
+        """Cycles from the first row of a tile's weights to the first vector that may meet them."""
+        # A row of weights arrives the cycle after it was taken, in time for any swap but that of a
+        # row 0 without others behind it.
+        return params.rows + (params.rows == 1)
+
+    @classmethod
+    def min_tile_of(cls, params):
+        """``min_tile`` of an array of ``params`` whose consumer asks for none."""
+        # The last stage swaps `stages - 1` cycles after the first.
+        return cls.load_cycles_of(params) + max(params.stages - 2, 1)
 
     def elaborate(self, platform):
         m = Module()

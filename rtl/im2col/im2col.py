@@ -70,7 +70,7 @@ class Im2col(wiring.Component):
 
     def __init__(self, params):
         self.params = params
-        self.latency = 6 + params.output_register
+        self.latency = self.latency_of(params)
         super().__init__({
             "config": In(stream.Signature(params.config)),
             "i": In(stream.Signature(bytes_of(params.word_bytes))),
@@ -78,6 +78,11 @@ class Im2col(wiring.Component):
             **({"tiles": In(stream.Signature(tile_of(params))), "tiles_over": In(1)}
                if params.shared_agu else {}),
         })
+
+    @staticmethod
+    def latency_of(params):
+        """``latency`` of a unit of ``params``."""
+        return 6 + params.output_register
 
     def elaborate(self, platform):
         m = Module()

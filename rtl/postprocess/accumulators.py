@@ -68,9 +68,9 @@ class Accumulators(wiring.Component):
         self.pixel_lanes = integer("pixel_lanes", pixel_lanes, 1, MAX_PIXEL_LANES)
         self.output_register = bool(output_register)
         self.width = integer("width", width, 16, 32)
-        self.lead = 2 if output_register else 1
-        self.min_tile = self.lead + 2
-        self.latency = 2 * self.lead + 4
+        self.lead = self.lead_of(output_register)
+        self.min_tile = self.min_tile_of(output_register)
+        self.latency = self.latency_of(output_register)
         super().__init__({
             "tags": In(stream.Signature(AccumulatorTag, always_ready=True)),
             "i": In(stream.Signature(sums, always_ready=True)),
@@ -79,6 +79,21 @@ class Accumulators(wiring.Component):
             "idle": Out(1),
             "o": Out(stream.Signature(sums_of(drain_lanes))),
         })
+
+    @staticmethod
+    def lead_of(output_register):
+        """``lead`` with or without output registers."""
+        return 2 if output_register else 1
+
+    @classmethod
+    def min_tile_of(cls, output_register):
+        """``min_tile`` with or without output registers."""
+        return cls.lead_of(output_register) + 2
+
+    @classmethod
+    def latency_of(cls, output_register):
+        """``latency`` with or without output registers."""
+        return 2 * cls.lead_of(output_register) + 4
 
     def elaborate(self, platform):
         m = Module()

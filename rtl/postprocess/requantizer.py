@@ -73,8 +73,8 @@ class Requantizer(wiring.Component):
         self.drain_lanes = integer("drain_lanes", drain_lanes, 1, 32)
         self.check("cycles", cycles, rounding)
         self.cycles, self.rounding = cycles, rounding
-        self._tail = PipelinedLane.latency_of(rounding) if cycles == 1 else SerialLane.latency
-        self.latency = self._tail + (cycles if cycles > 1 else 0)
+        self._tail = self._tail_of(cycles, rounding)
+        self.latency = self.latency_of(cycles, rounding)
         self.twice = bool(twice)
         self.bits = integer("bits", bits, 16, 32)
         self.short_acc_range = short_acc_range(cycles, bits)
@@ -91,6 +91,16 @@ class Requantizer(wiring.Component):
                 "again_params": In(ChannelParams),
                 "again_range": In(OutputRange)} if twice else {}),
         })
+
+    @staticmethod
+    def _tail_of(cycles, rounding):
+        """Cycles of a beat in the lanes, after its last step where there are several."""
+        return PipelinedLane.latency_of(rounding) if cycles == 1 else SerialLane.latency
+
+    @classmethod
+    def latency_of(cls, cycles, rounding):
+        """``latency`` with multipliers of as many ``cycles``, and that ``rounding``."""
+        return cls._tail_of(cycles, rounding) + (cycles if cycles > 1 else 0)
 
     @classmethod
     def check(cls, name, cycles, rounding):

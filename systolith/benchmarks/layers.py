@@ -9,7 +9,7 @@ import numpy as np
 from rtl.catalog import build_core
 from rtl.im2col import ConvShape
 from sim.compiled import CompiledSim
-from systolith.compiler.tiling.tiling import ConvLayer
+from systolith.compiler.tiling.conv_layer import ConvLayer
 from systolith.runtime.simulated_cores import RunReport, SimulatedConv2d, SimulatedGemm
 
 __all__ = ["NAMES", "PEERS", "bench_layers"]

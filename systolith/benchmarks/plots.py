@@ -9,7 +9,8 @@ from boards.board import Board
 from rtl.accelerator import AcceleratorParams
 from systolith.benchmarks.networks import Network
 from systolith.compiler import Segment, compile_graph
-from systolith.compiler.cost.layers import CycleModel, planning_core
+from systolith.compiler.cost.layers import CycleModel
+from systolith.compiler.cost.machine import Machine
 from systolith.compiler.fitting import shortages
 from systolith.graph.ir import Graph
 
@@ -42,7 +43,7 @@ class LayerCost:
 
 def costs(graph: Graph, params: AcceleratorParams) -> list[LayerCost]:
     """The :class:`LayerCost` of each layer that the accelerator runs, by the model of cycles."""
-    program, model, found = compile_graph(graph, params), CycleModel(params), []
+    program, model, found = compile_graph(graph, params), CycleModel(Machine.of(params)), []
     for step in program.steps:
         if not isinstance(step, Segment):
             continue
@@ -113,7 +114,7 @@ def bytes_a_cycle(params: AcceleratorParams) -> float:
     weights in the cycles that it takes, several from SDRAM, and the bytes that are requantised."""
     if params.single_memory:
         return params.word_bytes
-    return (params.word_bytes + params.array.cols / planning_core(params).row_cost
+    return (params.word_bytes + params.array.cols / Machine.of(params).weight_row_cycles
             + params.pixel_lanes * params.drain_lanes / params.requantize)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from rtl.accelerator import AcceleratorParams, Kind, descriptor_words
 from rtl.accelerator.registers import Window
 from systolith.compiler.codegen.program import Layer, Program, Segment, areas_of, encode, gather
-from systolith.compiler.cost.layers import planning_core
+from systolith.compiler.cost.machine import Machine
 from systolith.compiler.layout.placement import Placement, place_tensors
 from systolith.compiler.lowering.context import Context
 from systolith.compiler.lowering.lower import Lowered, lower
@@ -98,12 +98,13 @@ def run_phases(graph: Graph, params: AcceleratorParams, options: Options) -> Com
     Raises :exc:`ValueError` for what cannot run, whatever the memories.
     """
     _check_build(graph, params)
-    machine = planning_core(params)
+    machine = Machine.of(params)
     graph = optimise(graph, options.keep)
     placement = place_tensors(schedule(graph, partition(graph)), params.word_bytes)
     plans = plan_layers(machine, placement, options)
     memory = assign_addresses(placement, plans, options)
-    context = Context(graph=graph, core=machine, regions=memory.regions, plans=plans, fused_adds={},
+    context = Context(graph=graph, machine=machine, regions=memory.regions, plans=plans,
+                      fused_adds={},
                       images=options.batch, pooling=params.pooling)
     placement, memory = fuse_adds(context, params, placement, memory, options)
     context = replace(context, regions=memory.regions, fused_adds=placement.schedule.fused_adds)

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 
 from systolith.compiler import Segment, compile_graph
 from systolith.compiler.cost.layers import CycleModel
+from systolith.compiler.cost.machine import Machine
 from systolith.compiler.fitting import fit, shortages
 from systolith.compiler.tiling.region_layers import packed_words
 
@@ -14,7 +15,8 @@ __all__ = ["Check", "OperatorCheck", "check"]
 class OperatorCheck:
     """One operator. ``where`` is ``"accelerator"``, ``"host"``, ``"nowhere"`` if it is no work, or
     ``"with operator N"`` if it takes place in that one, beside what it loads before; ``bound`` says
-    what most of the cycles are spent on, as of :class:`systolith.compiler.cost.layers.LayerCycles`.
+    what most of the cycles are spent on, as of
+    :class:`systolith.compiler.cost.layer_cycles.LayerCycles`.
     """
 
     index: int
@@ -86,7 +88,7 @@ def check(graph, params, *, mhz=None):
     short = shortages(graph, params)
     build = fit(graph, params) if short else params
     program = compile_graph(graph, build)
-    model = CycleModel(build)
+    model = CycleModel(Machine.of(build))
     products = build.products
     runs = [program.layers[step.first:step.first + step.layers]
             for step in program.steps if isinstance(step, Segment)]

@@ -11,8 +11,11 @@ from rtl.conv2d import Conv2d
 from rtl.gemm import Gemm
 from sim.compiled import CompiledSim
 from sim.golden.types import Int8
+from systolith.compiler.cost.machine import Machine
 from systolith.compiler.tiling import mappings
-from systolith.compiler.tiling.tiling import ConvLayer, ConvPlan, GemmPlan
+from systolith.compiler.tiling.conv_layer import ConvLayer
+from systolith.compiler.tiling.conv_plan import ConvPlan
+from systolith.compiler.tiling.gemm_plan import GemmPlan
 
 __all__ = ["RunReport", "SimulatedConv2d", "SimulatedGemm"]
 
@@ -46,10 +49,10 @@ class RunReport:
         return replace(self, macs=self.macs + other.macs, cycles=self.cycles + other.cycles)
 
 
-def _report(core: Gemm, plan: GemmPlan | ConvPlan, macs: int, cycles: int) -> RunReport:
-    products = core.pixel_lanes * core.array.rows * core.array.cols
-    return RunReport(macs=macs, products=products, cycles=cycles,
-                     band=plan.band, depth=core.depth, drain_lanes=core.drain_lanes)
+def _report(plan: GemmPlan | ConvPlan, macs: int, cycles: int) -> RunReport:
+    machine = plan.machine
+    return RunReport(macs=macs, products=machine.products, cycles=cycles, band=plan.band,
+                     depth=machine.depth, drain_lanes=machine.drain_lanes)
 
 
 class SimulatedGemm:
@@ -58,7 +61,7 @@ class SimulatedGemm:
     def __init__(self, core: Gemm, *, trace: str | Path | None = None) -> None:
         if not isinstance(core, Gemm):
             raise TypeError(f"core must be a Gemm, not {core!r}")
-        self.core = core
+        self.core, self.machine = core, Machine.of_core(core)
         self.sim = CompiledSim(core, trace=trace)
 
     def run(self, a: Int8, b: Int8, *, params: Mapping[str, np.ndarray] | None = None,
@@ -74,7 +77,7 @@ class SimulatedGemm:
         if {params is not None, output is not None} != {self.core.requantize > 0}:
             raise TypeError("params and output must be given if the core requantises, and only "
                             "then")
-        plan = GemmPlan(self.core, a, b, band)
+        plan = GemmPlan(self.machine, a, b, band)
         sim = self.sim
         sim.reset()
         sim.stall(*stalls)
@@ -90,7 +93,7 @@ class SimulatedGemm:
         beats = sim.pull("o")
         product = plan.gather(beats["data" if self.core.requantize else "acc"])
         dtype = np.int8 if self.core.requantize else np.int32
-        return product.astype(dtype), _report(self.core, plan, plan.macs, last - first + 1)
+        return product.astype(dtype), _report(plan, plan.macs, last - first + 1)
 
 
 class SimulatedConv2d:
@@ -99,7 +102,7 @@ class SimulatedConv2d:
     def __init__(self, core: Conv2d, *, trace: str | Path | None = None) -> None:
         if not isinstance(core, Conv2d):
             raise TypeError(f"core must be a Conv2d, not {core!r}")
-        self.core = core
+        self.core, self.machine = core, Machine.of_core(core)
         self.sim = CompiledSim(core, trace=trace)
 
     def run(self, layer: ConvLayer, images: Int8, *, band: int | None = None,
@@ -110,7 +113,7 @@ class SimulatedConv2d:
         ``band`` and ``mapping`` are as of :class:`ConvPlan`, ``stalls`` as of
         :class:`SimulatedGemm`. The cycles are those that the core's own counter has.
         """
-        plan = ConvPlan(self.core, layer, band, mapping=mapping)
+        plan = ConvPlan(self.machine, layer, band, mapping=mapping)
         sim = self.sim
         sim.reset()
         sim.stall(*stalls)
@@ -124,4 +127,4 @@ class SimulatedConv2d:
         sim.push("params", plan.channel_params())
         sim.run({"o": plan.beats, "i": len(words), "config": 1})
         out = plan.gather(sim.pull("o")["data"]).astype(np.int8)
-        return out, _report(self.core.gemm, plan, layer.macs, sim.get("cycles"))
+        return out, _report(plan, layer.macs, sim.get("cycles"))

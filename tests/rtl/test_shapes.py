@@ -11,6 +11,7 @@ import pytest
 from boards.board import board_of
 from systolith.compiler import compile_graph
 from systolith.compiler.cost.layers import CycleModel
+from systolith.compiler.cost.machine import Machine
 from systolith.compiler.estimate import check
 from systolith.compiler.fitting import fit, shortages, small_build
 from systolith.frontends.tflite import read_tflite
@@ -37,7 +38,8 @@ def accelerator(rows, cols):
 def run(name, rows, cols):
     data, graph = model(name)
     simulated = accelerator(rows, cols)
-    program, cycles = compile_graph(graph, simulated.params), CycleModel(simulated.params)
+    program = compile_graph(graph, simulated.params)
+    cycles = CycleModel(Machine.of(simulated.params))
     simulated.load(program)
     rng = np.random.default_rng(8)
     x = rng.integers(-128, 128, graph.tensors[graph.inputs[0]].shape, np.int8)

@@ -21,25 +21,25 @@ def pixels_fetch(region):
                  (region.height, region.line_step), base=region.base)
 
 
-def store_loops(core, *pairs, base, lane_step=None):
+def store_loops(machine, *pairs, base, lane_step=None):
     """Loops of a store; with ``lane_step`` the pixel lanes take turns within all of them."""
-    if core.pixel_lanes > 1:
-        pairs = ((1, 0) if lane_step is None else (core.pixel_lanes, lane_step), *pairs)
+    if machine.pixel_lanes > 1:
+        pairs = ((1, 0) if lane_step is None else (machine.pixel_lanes, lane_step), *pairs)
     return loops(*pairs, base=base)
 
 
-def pixels_store(core, region, words):
+def pixels_store(machine, region, words):
     """A store of beats that come pixel by pixel, ``words`` words of each; all channels beyond
     those of ``region`` are dropped.
 
     The first two loops are idle: a store counts channels where they end.
     """
-    beats = words * region.word_bytes // core.drain_lanes
-    walk = store_loops(core, (1, 0), (1, 0), (beats, core.drain_lanes),
+    beats = words * region.word_bytes // machine.drain_lanes
+    walk = store_loops(machine, (1, 0), (1, 0), (beats, machine.drain_lanes),
                        (region.width, region.pixel_bytes),
                        (region.height, region.line_bytes), base=region.byte)
     return {"walk": walk, "limit": region.channels,
-        "lane_step": int(region.offset % core.drain_lanes > 0)}
+        "lane_step": int(region.offset % machine.drain_lanes > 0)}
 
 
 def shared_loop_nests(params, fields):

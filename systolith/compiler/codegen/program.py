@@ -24,7 +24,7 @@ class Layer:
 
     ``weights`` (rows, cols) int8 and ``params`` (a dict of arrays, one entry for each channel) are
     read ``repeats`` times. ``macs`` says what the layer computes, ``operator`` for which one;
-    ``plan`` is the :class:`~systolith.compiler.tiling.tiling.ConvPlan` of a convolution.
+    ``plan`` is the :class:`~systolith.compiler.tiling.conv_plan.ConvPlan` of a convolution.
     """
 
     kind: Kind
@@ -59,10 +59,10 @@ class Program:
     ``channels`` arrays of the fields of :class:`rtl.layouts.ChannelParams`. ``regions`` say where
     each tensor lies, the first one of ``images``; the others follow it. ``inputs`` has, for each
     input that is written in the order of a convolution, the
-    :class:`~systolith.compiler.tiling.tiling.ConvPlan` of that. ``areas`` say, by window, at which
-    word of their memories activations, weights, parameters and descriptors begin. ``needs`` is what
-    the network takes of each memory, and ``least_activations`` the bytes that are alive at a time
-    at the most. With ``keep`` no tensor makes room for another.
+    :class:`~systolith.compiler.tiling.conv_plan.ConvPlan` of that. ``areas`` say, by window, at
+    which word of their memories activations, weights, parameters and descriptors begin. ``needs``
+    is what the network takes of each memory, and ``least_activations`` the bytes that are alive at
+    a time at the most. With ``keep`` no tensor makes room for another.
 
     A program with a ``pong`` has its one segment twice, the second right behind the first: it has
     those places for what the host reaches, and shares all else. So the host can write the inputs

@@ -9,8 +9,8 @@ from systolith.compiler.codegen.loop_nests import loops
 from systolith.compiler.lowering.convolution import plan_layer
 from systolith.compiler.lowering.pooling import copies
 from systolith.compiler.tiling.conv_layers import requantisation
+from systolith.compiler.tiling.conv_plan import ConvPlan
 from systolith.compiler.tiling.region_layers import spread
-from systolith.compiler.tiling.tiling import ConvPlan
 
 __all__ = ["concatenate", "reshape"]
 
@@ -33,10 +33,11 @@ def reshape(context, operator):
     A few pixels of before make up a few others: for each of those there is a convolution over the
     ones that it takes channels from, with weights of 1, which picks them.
     """
-    core, (source, target) = context.core, (context.source(operator), context.target(operator))
+    machine, (source, target) = context.machine, (context.source(operator),
+                                                  context.target(operator))
     common = math.lcm(source.channels, target.channels)
     before, after = common // source.channels, common // target.channels
-    groups, most = source.height * source.width // before, core.im2col_params.max_lines
+    groups, most = source.height * source.width // before, machine.im2col.max_lines
     layers = []
     for pixel in range(after):
         taken, channel = np.divmod(np.arange(target.channels) + pixel * target.channels,
@@ -48,14 +49,14 @@ def reshape(context, operator):
         for begin in range(0, groups, most):
             lines = min(most, groups - begin)
             layer = spread(weights, _identity(context.graph, target.channels), lines)
-            plan = ConvPlan(core, layer, fold=False, transpose=False)
+            plan = ConvPlan(machine, layer, fold=False, transpose=False)
             fetch = loops(
                 (source.pixel_words, 1), (span, source.pixel_step),
                 (lines, before * source.pixel_step),
                 base=source.base + (begin * before + taken[0]) * source.pixel_step)
             part = replace(target, height=lines, width=1, line_step=after * target.pixel_step,
                            base=target.base + (begin * after + pixel) * target.pixel_step)
-            layers.append(plan_layer(core, operator, plan, fetch, part, 0))
+            layers.append(plan_layer(machine, operator, plan, fetch, part, 0))
     return layers
 
 

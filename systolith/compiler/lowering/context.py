@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from rtl.conv2d import Conv2d
+from systolith.compiler.cost.machine import Machine
 from systolith.compiler.layout.region import Region
 from systolith.compiler.tiling.plans import Plans
 from systolith.graph.ir import Graph, Operator
@@ -18,8 +18,8 @@ class Context:
     Attributes
     ----------
     graph : :class:`~systolith.graph.ir.Graph`
-    core : :class:`Conv2d`
-        Like that inside the accelerator.
+    machine : :class:`~systolith.compiler.cost.machine.Machine`
+        That of the build.
     regions : mapping
         The :class:`~systolith.compiler.layout.region.Region` of each tensor's first image.
     plans : :class:`~systolith.compiler.tiling.plans.Plans`
@@ -34,7 +34,7 @@ class Context:
     """
 
     graph: Graph
-    core: Conv2d
+    machine: Machine
     regions: Mapping[int, Region]
     plans: Plans
     fused_adds: Mapping[int, Operator]

@@ -33,39 +33,40 @@ def convolution(context, operator):
         target = replace(target, height=shape.out_height, width=shape.out_width, pixel_step=step,
                          line_step=shape.out_width * step)
     macs = context.count(operator) * math.prod(y.shape[1:]) * weights.data.size // y.shape[-1]
-    return [plan_layer(context.core, operator, plan, fetch, target, macs)]
+    return [plan_layer(context.machine, operator, plan, fetch, target, macs)]
 
 
-def plan_layer(core, operator, plan, fetch, target, macs):
+def plan_layer(machine, operator, plan, fetch, target, macs):
     """The layer of a ``plan`` whose words come by ``fetch`` and whose results go to ``target``.
 
     ``macs`` are the products that it asks for, whatever fills up words and tiles.
     """
-    array, shape, layer = core.array, plan.shape, plan.layer
+    array, shape, layer = machine.array, plan.shape, plan.layer
     pixel, line = target.pixel_bytes, target.line_bytes
     x_step, y_step = (line, pixel) if plan.transposed else (pixel, line)
     filters = len(layer.weights) // shape.groups
-    groups = array.cols // core.drain_lanes
-    astray = target.offset % core.drain_lanes > 0
+    groups = array.cols // machine.drain_lanes
+    astray = target.offset % machine.drain_lanes > 0
     if plan.fir:
         store = {
-            "loops": [(groups, core.drain_lanes * filters), (filters, 1),
+            "loops": [(groups, machine.drain_lanes * filters), (filters, 1),
                       (plan.groups, array.cols * filters)],
             "limit": shape.channels, "fewer": 1,
             "lane_step": filters if plan.scattered or astray else 0}
     else:
         store = {
-            "loops": [(plan.tiles * groups, core.drain_lanes), (1, 0), (shape.groups, filters)],
+            "loops": [(plan.tiles * groups, machine.drain_lanes), (1, 0), (shape.groups, filters)],
             "limit": filters,
             "lane_step": int(plan.scattered or astray)}
     bands = plan.bands
-    next_line = core.pixel_lanes * y_step
-    walk = store_loops(core, (shape.out_width, x_step), (plan.band, next_line), *store.pop("loops"),
+    next_line = machine.pixel_lanes * y_step
+    walk = store_loops(machine, (shape.out_width, x_step), (plan.band, next_line),
+                       *store.pop("loops"),
                        (len(bands), plan.band * next_line), lane_step=y_step, base=target.byte)
     walk["tail"] = 1 - bands[-1]
-    store["last_lane"] = (shape.out_height - 1) % core.pixel_lanes
+    store["last_lane"] = (shape.out_height - 1) % machine.pixel_lanes
     return Layer(
         kind=Kind.CONV, operator=operator, plan=plan, macs=macs, repeats=len(bands),
         weights=plan.band_weights(), params=plan.band_params(),
-        fields={"range": plan.config()["range"], "narrow": layer.short_acc(core),
+        fields={"range": plan.config()["range"], "narrow": layer.short_acc(machine),
                 "conv": plan.layer_config, "fetch": fetch, "store": {"walk": walk, **store}})

@@ -21,7 +21,7 @@ __all__ = ["add", "fused", "function", "table_of"]
 
 def _table(context, operator, table, limits, scale):
     """The layer that loads the ``table``, and how to scale and to clamp sums."""
-    cols, drain_lanes = context.core.array.cols, context.core.drain_lanes
+    cols, drain_lanes = context.machine.array.cols, context.machine.drain_lanes
     rows = np.zeros((TABLE, entry_rows(cols) * cols), np.int8)
     rows[:, :4] = table.astype("<i4").view(np.int8).reshape(TABLE, 4)
     return Layer(
@@ -36,7 +36,7 @@ def _layer(context, operator, first, delta, *constants):
     return replace(layer, kind=Kind.ADD, fields=layer.fields | {
         "fetch": loops((2, delta), (first.pixel_words, 1), (first.width, first.pixel_step),
                        (first.height, first.line_step), base=first.base),
-        "store": pixels_store(context.core, context.target(operator), first.pixel_words)})
+        "store": pixels_store(context.machine, context.target(operator), first.pixel_words)})
 
 
 def _sum(graph, operator):

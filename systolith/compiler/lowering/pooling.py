@@ -25,12 +25,13 @@ FULL_RANGE = {"zero_point": 0, "low": -128, "high": 127}
 
 def _layer(context, operator, fetch, target, words, limits=FULL_RANGE, scale=None, bias=0,
            maximum=0):
-    drain_lanes, scale = context.core.drain_lanes, scale or requantisation(context.graph, 1.0)
+    machine, scale = context.machine, scale or requantisation(context.graph, 1.0)
+    drain_lanes = machine.drain_lanes
     return Layer(
-        kind=Kind.POOL, operator=operator, weights=np.zeros((0, context.core.array.cols), np.int8),
+        kind=Kind.POOL, operator=operator, weights=np.zeros((0, machine.array.cols), np.int8),
         params={"bias": np.full(drain_lanes, bias), "multiplier": np.full(drain_lanes, scale[0]),
                 "shift": np.full(drain_lanes, scale[1])},
-        fields={"range": limits, "fetch": fetch, "store": pixels_store(context.core, target, words),
+        fields={"range": limits, "fetch": fetch, "store": pixels_store(machine, target, words),
                 "maximum": maximum})
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from rtl.im2col import ConvShape
 from systolith.compiler.codegen.loop_nests import loops, pixels_fetch
 from systolith.compiler.lowering.convolution import plan_layer
+from systolith.compiler.tiling.conv_layer import ConvLayer
 from systolith.compiler.tiling.conv_layers import layer_constants
-from systolith.compiler.tiling.tiling import ConvLayer, ConvPlan
+from systolith.compiler.tiling.conv_plan import ConvPlan
 
 __all__ = ["transposed", "transposed_plans"]
 
@@ -36,7 +37,7 @@ def _cut(size, first, outputs, taps):
     return (begin, end), (begin - first, last - end)
 
 
-def transposed_plans(core, graph, operator, region):
+def transposed_plans(machine, graph, operator, region):
     """``(plan, rows, cols, target)`` of each convolution: what it reads of the image (begin,
     end), and of the result the first line and pixel; ``rows`` is None where nothing is read."""
     x, weights = graph.activation(operator), graph.weights(operator)
@@ -62,7 +63,7 @@ def transposed_plans(core, graph, operator, region):
             else:  # constants: a convolution of anything with zeros
                 shape = ConvShape(height=lines, width=pixels, channels=region.word_bytes)
                 part = np.zeros((len(weights.data), 1, 1, region.word_bytes), np.int8)
-            plan = ConvPlan(core, ConvLayer(shape=shape, weights=part, **layer), fold=False,
+            plan = ConvPlan(machine, ConvLayer(shape=shape, weights=part, **layer), fold=False,
                             transpose=False)
             plans.append((plan, (y_range, x_range) if reads else None, (top, left)))
     return plans
@@ -73,7 +74,7 @@ def transposed(context, operator):
     source, target = context.source(operator), context.target(operator)
     stride = operator.attributes.stride
     layers = []
-    for plan, ranges, (top, left) in transposed_plans(context.core, context.graph, operator,
+    for plan, ranges, (top, left) in transposed_plans(context.machine, context.graph, operator,
                                                       source):
         shape, filters = plan.layer.shape, len(plan.layer.weights)
         if ranges is None:
@@ -85,6 +86,6 @@ def transposed(context, operator):
             fetch = pixels_fetch(replace(
                 source.part(y[0], x[0], y[1] - y[0], x[1] - x[0]), channels=source.channels))
         layers.append(plan_layer(
-            context.core, operator, plan, fetch,
+            context.machine, operator, plan, fetch,
             target.part(top, left, shape.out_height, shape.out_width, stride), macs))
     return layers

@@ -5,8 +5,9 @@ import numpy as np
 from rtl.im2col import ConvShape
 from systolith.compiler.codegen.loop_nests import pixels_fetch
 from systolith.compiler.lowering.convolution import plan_layer
+from systolith.compiler.tiling.conv_layer import ConvLayer
+from systolith.compiler.tiling.conv_plan import ConvPlan
 from systolith.compiler.tiling.region_layers import widened
-from systolith.compiler.tiling.tiling import ConvLayer, ConvPlan
 
 __all__ = ["sums"]
 
@@ -16,7 +17,7 @@ def sums(context, operator, source, target, window, stride, *, limits, scale, bi
 
     As many channels at a time as its line buffer can take.
     """
-    core, counts = context.core, (target.height, target.width)
+    machine, counts = context.machine, (target.height, target.width)
     source = source.part(0, 0, *((count - 1) * step + cells for count, step, cells in zip(
         counts, stride, window, strict=True)))
     # With a stride a FIR runs in phases; a single window has none.
@@ -30,7 +31,7 @@ def sums(context, operator, source, target, window, stride, *, limits, scale, bi
             weights=np.ones((count, *window, 1), np.int8), bias=np.full(count, bias),
             multiplier=np.full(count, scale[0]), shift=np.full(count, scale[1]),
             input_zero_point=0, **limits)
-        return ConvPlan(core, widened(layer, region), fold=False)
+        return ConvPlan(machine, widened(layer, region), fold=False)
 
     for number in range(1, source.pixel_words + 1):
         size = -(-source.pixel_words // number) * source.word_bytes
@@ -42,7 +43,7 @@ def sums(context, operator, source, target, window, stride, *, limits, scale, bi
             plans = [plan_of(part) for part, _ in parts]
         except ValueError:
             continue
-        return [plan_layer(core, operator, plan,
+        return [plan_layer(machine, operator, plan,
                            pixels_fetch(part.transposed() if plan.transposed else part), result, 0)
                 for plan, (part, result) in zip(plans, parts, strict=True)]
     return None

@@ -7,8 +7,8 @@ from systolith.compiler.layout.placement import Placement, owner_of
 from systolith.compiler.layout.region import Region
 from systolith.compiler.memory.allocation import allocate, lower_bound
 from systolith.compiler.options import Options
+from systolith.compiler.tiling.conv_plan import ConvPlan
 from systolith.compiler.tiling.plans import Plans
-from systolith.compiler.tiling.tiling import ConvPlan
 from systolith.graph.record import Locality
 
 __all__ = ["Memory", "assign_addresses", "can_run_in_place"]

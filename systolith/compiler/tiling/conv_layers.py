@@ -1,16 +1,19 @@
 """From operators of a graph to layers that :class:`Conv2d` runs."""
 
+from typing import Any
+
 import numpy as np
 
 from rtl.im2col import ConvShape
 from sim.golden.requantize import channel_params
-from systolith.compiler.tiling.tiling import ConvLayer
+from systolith.compiler.tiling.conv_layer import ConvLayer
+from systolith.graph.ir import Graph, Operator
 from systolith.graph.record import UnknownOperator
 
 __all__ = ["conv_layer", "layer_constants", "requantisation"]
 
 
-def requantisation(graph, factor):
+def requantisation(graph: Graph, factor: float) -> tuple[int, int]:
     """``(multiplier, shift)`` with which the hardware multiplies by ``factor`` and rounds as
     ``graph`` asks for."""
     if graph.rounding == "float32":
@@ -18,7 +21,7 @@ def requantisation(graph, factor):
     return channel_params(factor)
 
 
-def layer_constants(graph, operator):
+def layer_constants(graph: Graph, operator: Operator) -> dict[str, Any]:
     """What a :class:`ConvLayer` has beside shape and weights, of any operator with weights."""
     x, y = graph.activation(operator), graph.result(operator)
     params = np.array([requantisation(graph, scale) for scale in graph.rescale(operator)])
@@ -27,7 +30,7 @@ def layer_constants(graph, operator):
             "input_zero_point": x.zero_point, "zero_point": y.zero_point, "low": low, "high": high}
 
 
-def conv_layer(graph, operator, images):
+def conv_layer(graph: Graph, operator: Operator, images: int) -> ConvLayer:
     """The :class:`ConvLayer` of a convolution, or of a fully connected layer, over ``images``.
 
     A fully connected layer is a 1x1 convolution of a column in which each image is a pixel: so

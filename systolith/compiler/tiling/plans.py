@@ -12,8 +12,8 @@ from systolith.compiler.codegen.loop_nests import MOST
 from systolith.compiler.layout.placement import Placement
 from systolith.compiler.options import Options
 from systolith.compiler.schedule import Schedule
+from systolith.compiler.tiling.conv_plan import ConvPlan
 from systolith.compiler.tiling.region_layers import packed_words, plan_convolution
-from systolith.compiler.tiling.tiling import ConvPlan
 from systolith.graph.attributes import Convolution
 from systolith.graph.ir import Graph, Operator
 from systolith.graph.record import Channels
@@ -28,8 +28,8 @@ class Plans:
     Attributes
     ----------
     convolutions : mapping
-        The :class:`~systolith.compiler.tiling.tiling.ConvPlan` of each convolution by the index of
-        its operator.
+        The :class:`~systolith.compiler.tiling.conv_plan.ConvPlan` of each convolution by the index
+        of its operator.
     batched : set of :class:`int`
         Indices of operators that take all images at once.
     packed, packed_words : mapping
@@ -43,7 +43,7 @@ class Plans:
     packed_words: Mapping[int, int]
 
 
-def plan_layers(core, placement: Placement, options: Options) -> Plans:
+def plan_layers(machine, placement: Placement, options: Options) -> Plans:
     """The :class:`Plans` of all operators of the accelerator."""
     schedule = placement.schedule
     inputs = _packed_inputs(schedule)
@@ -51,7 +51,8 @@ def plan_layers(core, placement: Placement, options: Options) -> Plans:
     for op in schedule.accelerated:
         all_at_once = _can_batch(schedule.graph, op, options.batch)
         if op.record.planned:
-            plan, all_at_once = _plan(core, placement, op, options, packed=op.inputs[0] in inputs,
+            plan, all_at_once = _plan(machine, placement, op, options,
+                                      packed=op.inputs[0] in inputs,
                                       batched=all_at_once)
             convolutions[op.index] = plan
         if all_at_once:
@@ -64,7 +65,7 @@ def plan_layers(core, placement: Placement, options: Options) -> Plans:
                       * packed_words(convolutions[op.index]) for tensor, op in packed.items()})
 
 
-def _plan(core, placement: Placement, operator: Operator, options: Options, *, packed: bool,
+def _plan(machine, placement: Placement, operator: Operator, options: Options, *, packed: bool,
           batched: bool) -> tuple[ConvPlan, bool]:
     """The plan of a convolution, and whether it takes all images at once, as it could if it is
     ``batched``."""
@@ -74,11 +75,11 @@ def _plan(core, placement: Placement, operator: Operator, options: Options, *, p
     order = {"packed": packed, "compact": options.compact}
     if batched:
         try:
-            return plan_convolution(core, graph, operator, source, target, images=options.batch,
+            return plan_convolution(machine, graph, operator, source, target, images=options.batch,
                              **order), True
         except ValueError:
             pass  # too many lines for the build
-    return plan_convolution(core, graph, operator, source, target, **order), False
+    return plan_convolution(machine, graph, operator, source, target, **order), False
 
 
 def _can_batch(graph: Graph, operator: Operator, images: int) -> bool:

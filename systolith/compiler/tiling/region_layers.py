@@ -6,13 +6,14 @@ import numpy as np
 
 from rtl.im2col import ConvShape
 from rtl.im2col.params import MAX_CHANNELS, MAX_KERNEL
+from systolith.compiler.tiling.conv_layer import ConvLayer
 from systolith.compiler.tiling.conv_layers import conv_layer, layer_constants
-from systolith.compiler.tiling.tiling import ConvLayer, ConvPlan
+from systolith.compiler.tiling.conv_plan import ConvPlan
 
 __all__ = ["packed_words", "plan_convolution", "spread", "widened"]
 
 
-def plan_convolution(core, graph, operator, region, target, *, packed=False, compact=False,
+def plan_convolution(machine, graph, operator, region, target, *, packed=False, compact=False,
                      images=1):
     """The :class:`ConvPlan` of a convolution from ``region`` to ``target``.
 
@@ -29,7 +30,7 @@ def plan_convolution(core, graph, operator, region, target, *, packed=False, com
             if not packed:
                 layer = _thin(widened(layer, region))
         shape = replace(layer.shape, height=layer.shape.height * images)
-        return ConvPlan(core, replace(layer, shape=shape), fold=packed and not compact,
+        return ConvPlan(machine, replace(layer, shape=shape), fold=packed and not compact,
                         transpose=not connected)
     except ValueError as error:
         raise ValueError(f"{operator}: {error}") from error
@@ -67,7 +68,7 @@ def _filled(filters, target):
 
 def packed_words(plan):
     """Words of what a ``plan`` takes, in the order of the unit."""
-    return plan.shape.height * plan.shape.line_words(plan.core.im2col_params.word_bytes)
+    return plan.shape.height * plan.shape.line_words(plan.machine.im2col.word_bytes)
 
 
 def spread(weights, constants, lines=1):

@@ -18,6 +18,7 @@ from rtl.memory.sdram import CHIPS, chip_of
 from sim.virtual_board import VirtualBoard
 from systolith.compiler import compile_graph
 from systolith.compiler.cost.layers import CycleModel
+from systolith.compiler.cost.machine import Machine
 from systolith.compiler.fitting import shortages, small_build
 from systolith.frontends.tflite import read_tflite
 from systolith.graph.interpreter import run_graph
@@ -49,9 +50,9 @@ def check(device, graph, x, within=64):
     run, golden = device.run(x), run_graph(graph, x)
     for tensor in graph.outputs:
         np.testing.assert_array_equal(run.values[tensor], golden[tensor])
+    model = CycleModel(Machine.of(device.params))
     for layer, expected, cycles in zip(
-            program.layers, CycleModel(device.params).layers(program.layers), run.layer_cycles,
-            strict=True):
+            program.layers, model.layers(program.layers), run.layer_cycles, strict=True):
         assert abs(expected.cycles - cycles) <= max(within, cycles // 50), layer.operator
     return run.cycles
 

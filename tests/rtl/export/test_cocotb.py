@@ -26,8 +26,11 @@ from sim.golden.im2col import im2col_vectors, raster_words
 from sim.golden.requantize import requantize
 from sim.packing import pack, unpack
 from systolith.compiler import compile_graph
+from systolith.compiler.cost.machine import Machine
 from systolith.compiler.fitting import fit, small_build
-from systolith.compiler.tiling.tiling import ConvLayer, ConvPlan, GemmPlan
+from systolith.compiler.tiling.conv_layer import ConvLayer
+from systolith.compiler.tiling.conv_plan import ConvPlan
+from systolith.compiler.tiling.gemm_plan import GemmPlan
 from systolith.frontends.tflite import read_tflite
 from systolith.graph.interpreter import run_graph
 from systolith.runtime.driver import AcceleratorDriver
@@ -123,7 +126,7 @@ def test_gemm(simulator, tmp_path):
     plans, cases, products = [], [], []
     for go in STALLS:
         a, b = int8(rng, 20, 10), int8(rng, 10, 7)
-        plan = GemmPlan(core, a, b)
+        plan = GemmPlan(Machine.of_core(core), a, b)
         plans.append(plan)
         products.append(matmul(a, b))
         cases.append({"inputs": {"i": plan.vectors(), "weights": plan.weights()},
@@ -168,7 +171,7 @@ def test_conv2d(simulator, tmp_path):
         images = int8(rng, 1, 5, 6, 6)
         acc = conv2d_acc(images, weights, layer.bias, input_zero_point=5, padding=shape.padding)
         outputs.append(requantize(acc, 0, layer.multiplier, layer.shift, -3))
-        plan = ConvPlan(core, layer)
+        plan = ConvPlan(Machine.of_core(core), layer)
         plans.append(plan)
         cases.append({
             "inputs": {"config": one(plan.config()), "i": plan.words(images),

@@ -27,6 +27,7 @@ from systolith.cli import app
 from systolith.cli.bench import _show
 from systolith.compiler import compile_graph
 from systolith.compiler.cost.layers import CycleModel
+from systolith.compiler.cost.machine import Machine
 from systolith.compiler.fitting import small_build
 from systolith.frontends.tflite import read_tflite
 from systolith.runtime.device import Device
@@ -377,7 +378,7 @@ def test_costs_are_the_cycles_of_the_model():
     layers = costs(network.graph, BOARD.params)
     program = compile_graph(network.graph, BOARD.params)
     assert [each.cycles for each in layers] == pytest.approx(
-        [each.cycles for each in CycleModel(BOARD.params).layers(program.layers)])
+        [each.cycles for each in CycleModel(Machine.of(BOARD.params)).layers(program.layers)])
     assert sum(each.macs for each in layers) == program.macs
     assert all(value >= 0 for each in layers for value in each.parts.values())
     assert all(each.moved > 0 for each in layers)

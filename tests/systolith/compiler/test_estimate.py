@@ -13,6 +13,7 @@ from boards.board import board_of
 from systolith.cli import app
 from systolith.compiler import compile_graph, needs_of
 from systolith.compiler.cost.layers import CycleModel
+from systolith.compiler.cost.machine import Machine
 from systolith.compiler.estimate import check
 from systolith.compiler.fitting import Shortage, all_results, fit, parts, shortages, small_build
 from systolith.frontends.tflite import read_tflite
@@ -114,7 +115,7 @@ def test_names_the_rounding_that_is_lacking():
 def test_operators_add_up():
     found = check(GRAPH, BUILD, mhz=10)
     program = compile_graph(GRAPH, BUILD)
-    assert found.cycles == CycleModel(BUILD).run(program.layers)
+    assert found.cycles == CycleModel(Machine.of(BUILD)).run(program.layers)
     assert found.macs == program.macs and found.floor == -(-program.macs // 16)
     assert found.per_second == pytest.approx(1e7 / found.cycles)
     where = {each.operator: each.where for each in found.operators}

@@ -14,6 +14,7 @@ from rtl.accelerator.registers import OFFSET_BITS, Error, Register, Window
 from systolith.cli.generate_docs import fields_of
 from systolith.compiler import Segment, compile_graph, input_words
 from systolith.compiler.cost.layers import CycleModel
+from systolith.compiler.cost.machine import Machine
 from systolith.compiler.estimate import check
 from systolith.compiler.fitting import small_build
 from systolith.graph.interpreter import run_graph
@@ -44,7 +45,7 @@ def sums(program):
 def exact(build, graph, rng, batch=1, within=12, share=50):
     """The program, after it gave what the golden models give in the cycles that are foretold, but
     for a ``share`` of them or so many ``within``."""
-    accelerator, model = simulated(build), CycleModel(BUILDS[build])
+    accelerator, model = simulated(build), CycleModel(Machine.of(BUILDS[build]))
     program = compile_graph(graph, accelerator.params, batch=batch)
     accelerator.load(program)
     inputs = [int8(rng, (batch, *graph.tensors[index].shape[1:])) for index in graph.inputs]

@@ -10,6 +10,7 @@ from boards.board import board_of
 from boards.builds import lfe5u_45_build, lfe5u_85_build, up5k_build
 from systolith.compiler import Segment, compile_graph
 from systolith.compiler.cost.layers import CycleModel
+from systolith.compiler.cost.machine import Machine
 from systolith.compiler.fitting import shortages, small_build
 from systolith.frontends.tflite import read_tflite
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
@@ -50,7 +51,7 @@ CYCLES = {
 
 def check(build, graph, x, within=8):
     accelerator = SimulatedAccelerator(BUILDS[build], chip=ULX3S.sdram, mhz=ULX3S.mhz)
-    program, model = compile_graph(graph, BUILDS[build]), CycleModel(BUILDS[build])
+    program, model = compile_graph(graph, BUILDS[build]), CycleModel(Machine.of(BUILDS[build]))
     if build == "SDRAM":  # opens rows and is refreshed in short layers more or less than on average
         within = 40
     accelerator.load(program)
