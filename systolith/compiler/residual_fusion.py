@@ -43,7 +43,7 @@ def fuse_adds(context: Context, params: AcceleratorParams, placement: Placement,
 
 def _choose(context: Context, schedule: Schedule, params: AcceleratorParams) -> Sums:
     """The sums that save cycles in a convolution. Nothing else may read what that computes."""
-    graph, model, sums = context.graph, CycleModel(params), {}
+    graph, model, sums = context.graph, CycleModel(context.machine), {}
     operators = schedule.accelerated
     made = {op.outputs[0]: op for op in operators}
 
