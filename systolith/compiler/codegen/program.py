@@ -1,16 +1,22 @@
 """What the accelerator is given: descriptors, weights, parameters, and where tensors lie."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
+from rtl.accelerator import AcceleratorParams
 from rtl.accelerator.control.descriptor import Kind, descriptor_of, descriptor_words
 from rtl.accelerator.registers import Window
 from sim.packing import pack
 from systolith.compiler.codegen.loop_nests import MOST, shared_loop_nests
+from systolith.compiler.layout.region import Region
+from systolith.compiler.tiling.conv_plan import ConvPlan
+from systolith.graph.ir import Graph, Operator
 
 __all__ = ["Layer", "Program", "Segment", "areas_of", "encode", "gather", "packed"]
 
@@ -28,13 +34,13 @@ class Layer:
     """
 
     kind: Kind
-    operator: object
-    fields: dict
+    operator: Operator
+    fields: dict[str, Any]
     weights: np.ndarray
-    params: dict
+    params: dict[str, np.ndarray]
     repeats: int = 1
     macs: int = 0
-    plan: object = None
+    plan: ConvPlan | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,21 +75,21 @@ class Program:
     of the next run, and read the outputs of the last one, while one is under way.
     """
 
-    params: object
-    graph: object
-    steps: tuple
-    layers: tuple
+    params: AcceleratorParams
+    graph: Graph
+    steps: tuple[Segment | Operator, ...]
+    layers: tuple[Layer, ...]
     descriptors: np.ndarray
     weights: np.ndarray
-    channels: dict
-    areas: dict
-    inputs: dict
-    regions: dict
-    needs: dict
+    channels: Mapping[str, np.ndarray]
+    areas: Mapping[Window, int]
+    inputs: Mapping[int, ConvPlan]
+    regions: Mapping[int, Region]
+    needs: Mapping[str, int | bool]
     least_activations: int
     images: int = 1
     keep: bool = False
-    pong: dict | None = None
+    pong: Mapping[int, Region] | None = None
 
     @property
     def variants(self):
