@@ -15,7 +15,7 @@ from systolith.compiler.codegen.program import encode, gather
 from systolith.compiler.fitting import Shortage, shortages
 from systolith.frontends.model_file import read_model
 from systolith.graph.interpreter import run_graph
-from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.graph.ir import Graph, Tensor, make_operator
 from systolith.runtime.device import Device
 from systolith.runtime.transfers import Words
 from systolith.zoo.digits import held_out, model_bytes
@@ -142,7 +142,7 @@ def _mirror(params: AcceleratorParams, count: int) -> tuple[Graph, Int8]:
     tensors = (Tensor(name="x", shape=(1, rows, 1, rows), scales=one),
                Tensor(name="weights", shape=weights.shape, data=weights, scales=one),
                Tensor(name="y", shape=(1, rows, 1, filters), scales=one))
-    conv = Operator(kind="CONV_2D", inputs=(0, 1), outputs=(2,), attributes={
+    conv = make_operator(kind="CONV_2D", inputs=(0, 1), outputs=(2,), attributes={
         "stride": (1, 1), "dilation": (1, 1), "padding": ((0, 0), (0, 0)), "range": (-128, 127)})
     rounding = "float32" if params.rounding == "float32" else "tflm"
     return (Graph(tensors=tensors, operators=(conv,), inputs=(0,), outputs=(2,), rounding=rounding),
