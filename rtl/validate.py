@@ -2,6 +2,8 @@
 
 import operator
 
+from rtl.wording import did_you_mean
+
 __all__ = ["integer", "one_of"]
 
 
@@ -20,7 +22,9 @@ def integer(name, value, low, high):
 
 
 def one_of(name, value, choices):
-    """``value``, if it is one of ``choices``; :exc:`ValueError` otherwise."""
+    """``value``, if it is one of ``choices``; :exc:`ValueError` otherwise, which says what a name
+    may have been meant for."""
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}"
+                         f"{did_you_mean(value, choices)}")
     return value
