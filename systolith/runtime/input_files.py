@@ -6,9 +6,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from rtl.wording import joined
+
 __all__ = ["load_inputs", "noise"]
 
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 
 
 def noise(ends, count, seed=0):
@@ -35,16 +37,24 @@ def load_inputs(ends, paths):
     if len(ends) == 1:
         return [np.concatenate([_load(ends[0], path) for path in paths])]
     if len(paths) == 1 and paths[0].suffix == ".npz":
-        return [_load(end, paths[0], end.name) for end in ends]
+        return _as_many([(end.name, _load(end, paths[0], end.name)) for end in ends])
     if len(paths) != len(ends):
         names = ", ".join(end.name for end in ends)
         raise ValueError(f"the network has {len(ends)} inputs ({names}): give a file for each, or "
                          f"one .npz that has them by name, not {len(paths)} files")
-    return [_load(end, path) for end, path in zip(ends, paths, strict=True)]
+    return _as_many([(path, _load(end, path)) for end, path in zip(ends, paths, strict=True)])
+
+
+def _as_many(loaded):
+    """The arrays of (name, array), which must have as many images each."""
+    if len({len(x) for _, x in loaded}) > 1:
+        raise ValueError("inputs must have as many images each, not " + joined(
+            [f"{len(x)} in {name}" for name, x in loaded]))
+    return [x for _, x in loaded]
 
 
 def _load(end, path, name=None):
-    if path.suffix.lower() in PICTURES:
+    if path.suffix.lower() in IMAGES:
         return _image(end, path)
     try:
         loaded = np.load(BytesIO(path.read_bytes()), allow_pickle=False)
