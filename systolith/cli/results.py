@@ -1,0 +1,54 @@
+"""What ``systolith run`` shows and keeps of its results."""
+
+from functools import cache
+
+import numpy as np
+
+from rtl.wording import counted
+from systolith.cli.files import writing
+from systolith.cli.predictions import predictions
+from systolith.cli.show import console
+from systolith.frontends.labels import read_labels
+
+__all__ = ["save_outputs", "show_accuracy", "show_predictions", "show_summary"]
+
+
+def save_outputs(path, session, outputs):
+    """Write the outputs of a session to one file."""
+    with writing(path), path.open("wb") as file:  # so that no suffix is added to the name
+        if len(outputs) == 1:
+            np.save(file, outputs[0])
+        else:
+            np.savez(file, **{end.name: y for end, y in zip(session.outputs, outputs, strict=True)})
+
+
+def show_summary(session, runs):
+    """Say what an image takes, and how well the accelerator is used."""
+    params, program = session.target.params, session.program
+    products, cycles = params.products, runs[0].cycles
+    console.print(f"{counted(len(runs), 'image')} on {params.shape} products: "
+                  f"{counted(cycles, 'cycle')} per image")
+    if program.macs:
+        console.print(f"{counted(program.macs, 'MAC')} take at least "
+                      f"{counted(-(-program.macs // products), 'cycle')}: "
+                      f"{program.macs / products / cycles:.1%} utilisation")
+    if len(runs) > 1:
+        console.print("inputs and outputs are moved "
+                      f"{'between' if session.alone else 'during'} runs")
+
+
+def show_accuracy(digits, scores):
+    """Say how many of the digits are recognised."""
+    right = int((scores.argmax(axis=1) == digits.labels[:len(scores)]).sum())
+    console.print(f"{right} of {counted(len(scores), 'held-out digit')} are recognised "
+                  f"({right / len(scores):.1%})")
+
+
+def show_predictions(source, session, outputs, *, noise):
+    """Say which classes the images are of, if the network tells; ``noise`` are no images."""
+    labels = cache(lambda count: read_labels(source, count))
+    views = list(predictions(session.graph, session.outputs, outputs, labels))
+    for view in views:
+        view.print()
+    if views and noise:
+        console.print("the image is noise, as there is no --input", style="dim")
