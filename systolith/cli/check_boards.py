@@ -87,8 +87,8 @@ def _table(model, rows, mhz):
     from systolith.cli.show import Table
 
     view = Table(f"{model} on each board, the fastest first", "board", "fits", "products", "cycles",
-                 "util.", "MHz", "inferences/s", "too small by", text=("fits", "too small by"),
-                 json=True, drop=("products", "util.", "MHz", "cycles"))
+                 "util.", "MHz", "inferences/s", "too small by", text=("fits",),
+                 fold=("too small by",), json=True, drop=("products", "util.", "MHz", "cycles"))
     for board, clock, outcome in rows:
         cells = ["", "", "", ""]
         if _fits(outcome):

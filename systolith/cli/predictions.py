@@ -45,12 +45,24 @@ def _table(title, names, scores, of):
     from rtl.wording import counted
     from systolith.cli.show import Table
 
-    best = min(CLASSES, len(names))
+    ranked = [_ranked(names, row.tolist()) for row in scores[:IMAGES]]
+    if len(scores) == 1:
+        view = Table(title, "class", "score")
+        for cells in ranked[0]:
+            view.add_row(*cells)
+        return view
     if len(scores) > IMAGES:
         title += f": {IMAGES} of {counted(len(scores), of)}; --output has all"
-    ranks = RANKS[:best]
+    ranks = RANKS[:max(map(len, ranked))]
     view = Table(title, of, *ranks, text=ranks, drop=ranks[:0:-1])
-    for number, row in enumerate(scores[:IMAGES]):
-        order = sorted(range(len(row)), key=lambda index: -row[index])[:best]
-        view.add_row(str(number), *(f"{names[index]} {row[index]:.3f}" for index in order))
+    for number, row in enumerate(ranked, 1):
+        view.add_row(str(number), *map(" ".join, row))
     return view
+
+
+def _ranked(names, scores):
+    """(name, score) of the best classes; those without any share of a softmax are none."""
+    order = sorted(range(len(scores)), key=lambda index: -scores[index])[:CLASSES]
+    if min(scores) >= 0:
+        order = order[:1] + [index for index in order[1:] if scores[index]]
+    return [(names[index], f"{scores[index]:.3f}") for index in order]

@@ -81,13 +81,14 @@ def _in_words(seconds):
 class _Bar(BarColumn):
     def render(self, task):
         share = task.fields["estimate"].share(task.elapsed or 0)
-        return ProgressBar(total=1, completed=share or 0, width=20, pulse=share is None,
+        return ProgressBar(total=1, completed=share or 0, width=12, pulse=share is None,
                            animation_time=task.get_time())
 
 
 class _Left(ProgressColumn):
     def render(self, task):
-        return Text(task.fields["estimate"].left(task.elapsed or 0), style="progress.remaining")
+        now = task.elapsed or 0
+        return Text(task.fields["estimate"].left(now) or f"{now:.0f} s", style="cyan")
 
 
 @contextmanager
@@ -102,10 +103,11 @@ def progress(total=None, seconds=None):
         yield _in_lines()
         return
     estimate = Estimate(total, seconds)
+    text = Column(ratio=1, no_wrap=True, overflow="ellipsis")
     bar = Progress(
-        SpinnerColumn(), TextColumn("{task.description}", markup=False, table_column=Column(
-            no_wrap=True, overflow="ellipsis")), _Bar(), _Left(),
-        console=Console(stderr=True), transient=True)
+        SpinnerColumn(), _Bar(), _Left(table_column=Column(min_width=18, no_wrap=True)),
+        TextColumn("{task.description}", markup=False, table_column=text),
+        console=Console(stderr=True), transient=True, expand=True)
     with bar:
         task = bar.add_task("", total=None, estimate=estimate)
         began = time.monotonic()

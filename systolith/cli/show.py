@@ -13,8 +13,9 @@ __all__ = ["Table", "console", "made_with"]
 
 #: Columns where there is no terminal: more than any table takes.
 WIDE = 1000
-#: Columns between two of a table, and those that a text keeps, however narrow the terminal is.
-GAP, LEAST = 2, 8
+#: Characters between two columns of a table, those that a text keeps before any column is left
+#: out, and those that it keeps, however narrow the terminal is.
+GAP, FOLDED, LEAST = 2, 28, 8
 
 
 def _width():
@@ -40,16 +41,19 @@ class Table:
     *columns : :class:`str`
         The first one is text, the others are figures.
     text : tuple of :class:`str`
-        Columns that are text as well: they are folded if there is no room without that.
+        Columns that are text as well: they are folded if there is no room even for those that
+        cannot be left out.
+    fold : tuple of :class:`str`
+        Columns of long texts, which are folded before any other is left out.
     drop : tuple of :class:`str`
         Columns that can be left out, those that are missed least first.
     json : :class:`bool`
         Whether the command has an option ``--json``, which tells everything.
     """
 
-    def __init__(self, title, *columns, text=(), drop=(), json=False):
-        self.title, self.columns, self.drop = title, columns, drop
-        self.text = {columns[0], *text}
+    def __init__(self, title, *columns, text=(), fold=(), drop=(), json=False):
+        self.title, self.columns, self.fold, self.drop = title, columns, fold, drop
+        self.text = {columns[0], *text, *fold}
         self.more = "a wider terminal or --json" if json else "a wider terminal"
         self._rows, self._sections = [], set()
 
@@ -62,38 +66,39 @@ class Table:
         self._sections.add(len(self._rows))
 
     def kept(self, width):
-        """The columns that are shown on a terminal of that many columns."""
+        """The columns that are shown on a terminal of that many characters."""
         kept = list(self.columns)
         for column in self.drop:
-            if self._width(kept) <= width:
+            if self._width(kept, dict.fromkeys(self.fold, FOLDED)) <= width:
                 break
             kept.remove(column)
         return kept
 
-    def _width(self, columns, folded=False):
+    def _width(self, columns, most):
+        """What ``columns`` take, where ``most`` has limits of some."""
         return GAP * (len(columns) - 1) + sum(
-            min(wide, LEAST) if folded and column in self.text else wide
-            for column in columns for wide in [max(
-                cell_len(cell) for cell in (column, *self._cells(column)))])
+            min(most.get(column, WIDE), max(map(cell_len, (column, *self._cells(column)))))
+            for column in columns)
 
     def _cells(self, column):
         index = self.columns.index(column)
         return [row[index] for row in self._rows]
 
     def __rich_console__(self, console, options):
-        kept = self.kept(options.max_width)
+        kept, width = self.kept(options.max_width), options.max_width
+        narrow = self._width(kept, dict.fromkeys(self.fold, FOLDED)) > width
+        folded = self.text if narrow else self.fold
         view = rich.table.Table(box=box.SIMPLE, show_edge=False, pad_edge=False,
                                 padding=(0, GAP - 1, 0, 0), header_style="bold")
         for column in kept:
-            is_text = column in self.text
-            view.add_column(column, justify="left" if is_text else "right", no_wrap=not is_text,
-                            overflow="fold")
+            view.add_column(column, justify="left" if column in self.text else "right",
+                            no_wrap=column not in folded, overflow="fold")
         for number, cells in enumerate(zip(*map(self._cells, kept), strict=True), 1):
             view.add_row(*cells, end_section=number in self._sections)
         if self.title:
             yield Text(self.title, style="bold")
-        least = self._width(kept, folded=True)
-        yield from console.render(view, options.update(width=max(options.max_width, least)))
+        least = self._width(kept, dict.fromkeys(folded, LEAST))
+        yield from console.render(view, options.update(width=max(width, least)))
         if dropped := [column for column in self.columns if column not in kept]:
             yield Text(f"not shown: {', '.join(dropped)}; {self.more} shows "
                        f"{'it' if len(dropped) == 1 else 'them'}", style="dim")
