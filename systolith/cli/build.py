@@ -41,10 +41,9 @@ def build(
     """
     from boards.board import board_of
     from boards.builds import resized
-    from boards.flow.bitstream import build_bitstream, check_timing
+    from boards.flow.bitstream import check_timing
     from boards.flow.floorplan import draw
-    from systolith.cli.estimates import build_seconds
-    from systolith.cli.progress import progress
+    from systolith.cli.estimates import building
     from systolith.cli.show import console
 
     chosen = board_of(board)
@@ -56,11 +55,7 @@ def build(
         check_folder(keep)
     design = {"mhz": frequency, "standalone": standalone,
               "params": resized(chosen, rows=rows, cols=cols, drain_lanes=drain_lanes)}
-    seconds = build_seconds(chosen, [chosen.seed if seed is None else seed],
-                            design["params"].products)
-    with progress(seconds=seconds) as step:
-        done = build_bitstream(chosen, seed=seed, **design,
-                               progress=lambda text: step(f"{chosen.name}: {text}"))
+    done = building(chosen, seed=seed, **design)
     if keep:
         _keep(keep, chosen, design, done)
     if floorplan:

@@ -69,13 +69,10 @@ def _image(model, board):
 
 def _built(board, standalone):
     """The file of the board's bitstream, which meets timing."""
-    from boards.flow.bitstream import build_bitstream, check_timing
-    from systolith.cli.estimates import build_seconds
-    from systolith.cli.progress import progress
+    from boards.flow.bitstream import check_timing
+    from systolith.cli.estimates import building
 
-    with progress(seconds=build_seconds(board, [board.seed])) as step:
-        done = build_bitstream(board, standalone=standalone,
-                               progress=lambda text: step(f"{board.name}: {text}"))
+    done = building(board, standalone=standalone)
     check_timing(done)
     return done.file
 
