@@ -17,7 +17,7 @@ def show_layers(json):
         print(json_format.dumps({"layers": results, "simulation": speeds}, indent=2))
         return
     view = Table("Cycles on 8 x 8 products", "layer", "MACs", "cycles", "floor", "ratio",
-                 "utilisation", "band", "depth", "drain lanes", json=True,
+                 "util.", "band", "depth", "drain lanes", json=True,
                  drop=("depth", "drain lanes", "band", "ratio", "floor", "MACs"))
     for row in results:
         view.add_row(

@@ -73,7 +73,7 @@ def _show(outcomes):
                  "retries", "seconds", text=("end",), drop=("seconds", "bytes"))
     for each in outcomes:
         view.add_row(each.name, each.end if each.expected else f"{each.end}!", f"{each.bytes:,}",
-                     str(each.faults), str(each.retries), f"{each.seconds:.2f}")
+                     f"{each.faults:,}", f"{each.retries:,}", f"{each.seconds:.2f}")
     view.print()
     for word in dict.fromkeys(each.word for each in outcomes if each.word):
         console.print(f"error: {word}")

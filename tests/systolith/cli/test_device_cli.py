@@ -68,7 +68,7 @@ def port(tmp_path_factory):
 def test_devices(port):
     code, text = call("devices", "--on", port)
     assert code == 0
-    assert "4 x 4 products, 65536 bytes of activations, 131072 of weights" in text
+    assert "4 x 4 products, 65,536 bytes of activations, 131,072 of weights" in text
     code, text = call("devices", "--on", "/dev/there-is-none")
     assert code == 1 and "/dev/there-is-none: there is no such port" in text
     assert text.count("/dev/there-is-none") == 1
@@ -79,7 +79,7 @@ def test_a_memory_that_is_shared_is_told_once(monkeypatch):
     monkeypatch.setattr("systolith.runtime.discovery.open_device", lambda *_: nullcontext(
         SimpleNamespace(params=params, version="1.0")))
     found, = scan([("here", "")])
-    assert found.text == ("Systolith 1.0, 4 x 4 products, 131072 bytes of activations and weights "
+    assert found.text == ("Systolith 1.0, 4 x 4 products, 131,072 bytes of activations and weights "
                           "together")
 
 
