@@ -62,9 +62,7 @@ def run(
     the best are shown, by the labels in the file's metadata if it has any. The status is 1 if any
     byte differs that should not.
     """
-    from systolith.cli.layer_table import draw_digits, layer_table
-    from systolith.cli.results import save_outputs, show_accuracy, show_predictions, show_summary
-    from systolith.cli.show import console
+    from systolith.cli.results import save_outputs, show_run
     from systolith.cli.targets import connected, simulated
     from systolith.frontends.model_file import read_model
     from systolith.references.comparison import Comparison
@@ -94,18 +92,7 @@ def run(
     outputs = session.gather(runs)
     if output_file:
         save_outputs(output_file, session, outputs)
-    if digits:
-        draw_digits(console, digits, outputs[0])
-    if layers:
-        layer_table(session, runs[0], comparison.golden).print()
-    else:
-        show_summary(session, runs)
-    if digits:
-        show_accuracy(digits, outputs[0])
-    else:
-        show_predictions(source, session, outputs, noise=not input_files)
-    for text, good in comparison.verdicts():
-        console.print(text, style="bold green" if good else "bold red")
+    show_run(source, session, runs, outputs, comparison, digits=digits, noise=not input_files)
     if comparison.failed:
         raise typer.Exit(1)
 
