@@ -4,6 +4,8 @@ import operator
 from collections.abc import Collection
 from typing import SupportsIndex, TypeVar
 
+from rtl.wording import did_you_mean
+
 __all__ = ["integer", "one_of"]
 
 T = TypeVar("T")
@@ -24,7 +26,9 @@ def integer(name: str, value: SupportsIndex, low: int, high: int) -> int:
 
 
 def one_of(name: str, value: T, choices: Collection[T]) -> T:
-    """``value``, if it is one of ``choices``; :exc:`ValueError` otherwise."""
+    """``value``, if it is one of ``choices``; :exc:`ValueError` otherwise, which says what a name
+    may have been meant for."""
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}"
+                         f"{did_you_mean(value, choices)}")
     return value

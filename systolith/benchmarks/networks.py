@@ -8,6 +8,7 @@ from typing import Any
 
 from boards.board import Board
 from boards.flow.clocks import Clock, read_clocks, stale
+from rtl.wording import counted
 from systolith.benchmarks.anchors import ANCHORS, Anchor, network_of
 from systolith.benchmarks.wire import CountedAccelerator, uart_seconds
 from systolith.compiler.fitting import shortages
@@ -165,8 +166,8 @@ def _problem(clock: Clock | None, board: Board) -> str:
     if why := stale(clock, board):
         return f"the clock on record is stale: {why}"
     if not clock.met:
-        return (f"the clock of {clock.clock_mhz:g} MHz is missed: the median of "
-                f"{len(clock.seeds)} seeds bears {clock.median:g}")
+        return (f"timing is not met at {clock.clock_mhz:g} MHz: Fmax is {clock.median:g} MHz, the "
+                f"median of {counted(len(clock.seeds), 'seed')}")
     return ""
 
 

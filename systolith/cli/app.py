@@ -1,13 +1,16 @@
 """The commands together, and plain words for what goes wrong in them."""
 
 import errno
+import inspect
 import os
 import sys
 import warnings
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
+from systolith import __version__
 from systolith.cli import (
     bench,
     board,
@@ -33,7 +36,22 @@ class Interrupted(Exception):
     without a word."""
 
 
-class _Commands(TyperGroup):
+class _WithFlags:
+    """Has no type in the help beside options that take no value."""
+
+    def get_params(self, ctx):
+        params = super().get_params(ctx)
+        for param in params:
+            if getattr(param, "is_flag", False) and param.metavar is None:
+                param.metavar = ""
+        return params
+
+
+class _Command(_WithFlags, TyperCommand):
+    pass
+
+
+class _Commands(_WithFlags, TyperGroup):
     def invoke(self, ctx):
         try:
             return super().invoke(ctx)
@@ -41,13 +59,31 @@ class _Commands(TyperGroup):
             raise Interrupted("interrupted") from error
 
 
+def _print_version(wanted):
+    if wanted:
+        print(f"systolith {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
-    cls=_Commands, name="systolith", no_args_is_help=True, add_completion=False,
-    pretty_exceptions_enable=False,
+    cls=_Commands, name="systolith", no_args_is_help=True, pretty_exceptions_enable=False,
     help="An open convolution engine for small FPGAs: runs int8 networks on its RTL, bit for bit "
          "as TensorFlow Lite Micro does, and exports its cores as Verilog.")
+
+
+@app.callback()
+def _options(version: Annotated[bool, typer.Option(
+        "--version", is_eager=True, callback=_print_version,
+        help="Print the version and exit.")] = False):
+    pass
+
+
 for module in (run, check, gemm, emit, report, build, flash, devices, selftest, board, bench):
-    app.command()(getattr(module, module.__name__.rpartition(".")[2]))
+    command = getattr(module, module.__name__.rpartition(".")[2])
+    # A line of the source is not one of the terminal.
+    paragraphs = inspect.getdoc(command).split("\n\n")
+    app.command(cls=_Command, help="\n\n".join(each.replace("\n", " ") for each in paragraphs))(
+        command)
 
 
 def main():

@@ -4,19 +4,20 @@ from typing import Annotated
 
 import typer
 
-from systolith.cli.files import check_image
+from systolith.cli.files import check_image, check_target
+from systolith.cli.options import Json, board_names
 
 __all__ = ["bench"]
 
 
 def bench(
     models: Annotated[list[Path] | None, typer.Argument(
-        metavar="[MODEL]...", help="Quantised .tflite or .onnx networks, besides the one that "
-        "reads digits. Those of MLPerf Tiny are recognised by their bytes and compared with "
-        "published figures.")] = None,
+        metavar="MODEL", help="Quantised .tflite or .onnx networks, besides the one that reads "
+        "digits. Those of MLPerf Tiny are recognised by their bytes and compared with published "
+        "figures.")] = None,
     board: Annotated[list[str] | None, typer.Option(
-        "--board", "-b", metavar="BOARD", help="A board, or all; can be repeated. By default "
-        "those whose clock is on record.")] = None,
+        "--board", "-b", metavar="BOARD", autocompletion=board_names, help="A board, or all; can "
+        "be repeated. By default, those whose clock is on record.")] = None,
     layers: Annotated[bool, typer.Option(
         "--layers", help="Instead, count the cycles of typical layers on 8x8 cores.")] = False,
     plot: Annotated[Path | None, typer.Option(
@@ -27,17 +28,17 @@ def bench(
         "takes long.")] = False,
     seeds: Annotated[int | None, typer.Option(
         min=1, max=99, help="Runs of place and route for --record, from the board's seed on; by "
-        "default 3.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+        "default, 3.")] = None,
+    json: Json = False,
 ):
-    """Show how fast networks are on boards: cycles, their floor, inferences a second, and how
-    these compare with published figures.
+    """Show how fast networks are on boards: cycles, inferences per second, and how these compare
+    with published figures.
 
-    Cycles are those of the simulated RTL of each board's build. Clocks are those of the whole
-    design of the board after place and route, the median of all seeds on record. A clock that
-    belongs to another design or to other tools is refused as stale, with status 1. JSON has an
-    object for each network on each board; if the board cannot run the network, it has only
-    "network", "board" and "problem".
+    Cycles are those of the simulated RTL of each board's build; the floor is what the MACs alone
+    would take. Clocks are those of the whole design of the board after place and route, the median
+    of all seeds on record. A clock that belongs to another design or to other tools is refused as
+    stale, with status 1. JSON has an object for each network on each board; if the board cannot run
+    the network, it has only "network", "board" and "problem".
     """
     if seeds is not None and not record:
         raise ValueError("--seeds are those of --record, which has to be given with it")
@@ -46,21 +47,14 @@ def bench(
     if layers:
         if models or board or plot or record:
             raise ValueError("--layers takes neither models nor boards, and no --plot or --record")
-        _layers(json)
-        return
-    from boards.board import board_of, boards
-    from boards.flow.clocks import read_clocks
-    from systolith.benchmarks.networks import bench_networks, networks
-    from systolith.cli.show import console, progress
+        from systolith.cli.bench_layers import show_layers
 
-    if record and not board:
-        raise ValueError("--record needs --board, once for each board to place and route")
-    known = boards()
-    names = list(known) if board and "all" in board else board or [
-        name for name in read_clocks() if name in known]
-    chosen = [board_of(name) for name in dict.fromkeys(names)]
-    if not chosen:
-        raise ValueError("no clock of any board is on record; choose boards by --board")
+        show_layers(json)
+        return
+    chosen = _boards(board, record)
+    from systolith.benchmarks.networks import bench_networks, networks
+    from systolith.cli.progress import progress
+
     found = networks(models or [])
     if record:
         _record(chosen, seeds or 3)
@@ -73,29 +67,52 @@ def bench(
     if json:
         print(json_format.dumps([each.as_dict() for each in results], indent=2))
     else:
-        _show(console, results)
+        _show(results)
     if any("stale" in each.problem for each in results):
         raise typer.Exit(1)
 
 
-def _record(boards, seeds):
-    from boards.flow.clocks import measure, read_clocks, write_clocks
-    from systolith.cli.show import progress
+def _boards(names, record):
+    """The boards of those names, or all that have a clock on record."""
+    from boards.board import board_of, boards
+    from boards.flow.clocks import read_clocks
 
-    with progress() as step:
+    if record and not names:
+        raise ValueError("--record needs --board, once for each board to place and route")
+    known = boards()
+    if names is None or not names:
+        names = [name for name in read_clocks() if name in known]
+    elif "all" in names:
+        names = list(known)
+    chosen = [board_of(name) for name in dict.fromkeys(names)]
+    if not chosen:
+        raise ValueError("no clock of any board is on record; choose boards by --board")
+    return chosen
+
+
+def _record(boards, seeds):
+    from boards.flow.clocks import FILE, measure, read_clocks, write_clocks
+    from systolith.cli.estimates import build_seconds
+    from systolith.cli.progress import progress
+
+    check_target(FILE)
+    runs = {board.name: range(board.seed, board.seed + seeds) for board in boards}
+    seconds = [build_seconds(board, runs[board.name]) for board in boards]
+    with progress(seconds=None if None in seconds else sum(seconds)) as step:
         for board in boards:
-            clock = measure(board, range(board.seed, board.seed + seeds), step)
+            clock = measure(board, runs[board.name], step)
             write_clocks({**read_clocks(), board.name: clock})  # what is done is kept
 
 
-def _show(console, results):
+def _show(results):
     from systolith.benchmarks.networks import Refusal
-    from systolith.cli.show import table
+    from systolith.cli.show import Table, console
 
     figures = [each for each in results if not isinstance(each, Refusal)]
     refused = [each for each in results if isinstance(each, Refusal)]
-    view = table("Networks on boards, from go to done", "network", "board", "products", "cycles",
-                 "floor", "use", "MHz", "a second", "by link")
+    view = Table("Networks on boards, from go to done", "network", "board", "products", "cycles",
+                 "floor", "util.", "MHz", "inferences/s", "by link", text=("board",), json=True,
+                 drop=("products", "floor", "util.", "MHz", "by link", "cycles"))
     for each in figures:
         view.add_row(each.network, each.board, f"{each.products:,}", f"{each.cycles:,}",
                      f"{each.floor_cycles:,}", f"{each.utilisation:.1%}",
@@ -103,37 +120,38 @@ def _show(console, results):
                      *(f"{rate:,.1f}" if rate else ""
                        for rate in (each.per_second, each.link_per_second)))
     if figures:
-        console.print(view)
+        view.print()
     for problem, boards in _grouped((each.problem, each.board) for each in results):
-        console.print(f"{boards}: {problem}", style="yellow", highlight=False)
+        console.print(f"{boards}: {problem}", style="yellow")
     for problem, boards in _grouped((each.link_problem, each.board) for each in figures):
-        console.print(f"{boards}: {problem}", highlight=False)
+        console.print(f"{boards}: {problem}")
     for text, boards in _grouped((f"does not run {each.network}: {each.text}", each.board)
                                  for each in refused):
-        console.print(f"{boards}: {text}", highlight=False)
-    _compare(console, {(each.network, each.board): dict(
+        console.print(f"{boards}: {text}")
+    _compare({(each.network, each.board): dict(
         (anchor.title, ratio) for anchor, ratio in each.ratios()) for each in figures})
 
 
-def _compare(console, rows):
+def _compare(rows):
     """What others have published, and under its numbers how many times as fast each row is."""
     from systolith.benchmarks.anchors import ANCHORS
-    from systolith.cli.show import table
+    from systolith.cli.show import Table
 
     rows = {each: ratios for each, ratios in rows.items() if ratios}
     if not rows:
         return
     names = list(dict.fromkeys(network for network, _ in rows))
     anchors = [anchor for anchor in ANCHORS if any(anchor.title in each for each in rows.values())]
-    view = table("Published figures, inferences a second", "system", *names)
+    view = Table("Published figures, inferences per second", "system", *names)
     for number, anchor in enumerate(anchors, 1):
         view.add_row(f"{number}  {anchor.title}", *map(anchor.figure, names))
-    console.print(view)
-    view = table("Times as fast as each of them", "network", "board",
-                 *(str(number + 1) for number in range(len(anchors))))
+    view.print()
+    numbers = [str(number + 1) for number in range(len(anchors))]
+    view = Table("Times as fast as each of them", "network", "board", *numbers, text=("board",),
+                 drop=numbers[::-1], json=True)
     for (network, board), ratios in rows.items():
         view.add_row(network, board, *(_times(ratios.get(anchor.title)) for anchor in anchors))
-    console.print(view)
+    view.print()
 
 
 def _times(ratio):
@@ -149,29 +167,3 @@ def _grouped(pairs):
         if text and name not in groups.setdefault(text, []):
             groups[text].append(name)
     return [(text, ", ".join(names)) for text, names in groups.items()]
-
-
-def _layers(json):
-    from systolith.benchmarks.layers import NAMES, PEERS, bench_layers
-    from systolith.cli.show import console, progress, table
-
-    with progress(total=len(NAMES) + 2) as step:
-        results, speeds = bench_layers(step)
-    if json:
-        print(json_format.dumps({"layers": results, "simulation": speeds}, indent=2))
-        return
-    view = table("Cycles on 8 x 8 products", "layer", "MACs", "cycles", "floor", "ratio",
-                 "utilisation", "band", "depth", "drain_lanes")
-    for row in results:
-        view.add_row(
-            row["layer"], f"{row['macs']:,}", f"{row['cycles']:,}", f"{row['floor_cycles']:,}",
-            f"{row['cycles'] / row['floor_cycles']:.3f}", f"{row['utilisation']:.2%}",
-            *(str(row[name]) for name in ("band", "depth", "drain_lanes")))
-    console.print(view)
-    best = max(row["macs_per_cycle"] for row in results)
-    for name, peak in PEERS.items():
-        console.print(f"{name}: at most {peak} MACs/cycle; the best above is {best / peak:.2f} "
-                      "times that", highlight=False)
-    for row in speeds:
-        console.print(f"simulation of {row['core']}: {row['cycles_per_second'] / 1e6:.2f} million "
-                      f"cycles/s, compiled in {row['compile_seconds']:.1f} s", highlight=False)

@@ -6,39 +6,42 @@ from typing import Annotated
 
 import typer
 
-from systolith.cli.builds import Lanes, Requantize, build_of
+from systolith.cli.builds import build_of
 from systolith.cli.files import check_target
+from systolith.cli.options import Cols, Lanes, Requantize, Rows, Vcd, board_names
 
 __all__ = ["announcement", "board"]
 
 
 def board(
     name: Annotated[str | None, typer.Argument(
-        metavar="[BOARD]", help="The board to simulate, such as icebreaker or ulx3s-45f; by "
-        "default the build that the options describe.")] = None,
-    rows: Annotated[int | None, typer.Option(help="Rows of the array; by default 8.")] = None,
-    cols: Annotated[int | None, typer.Option(help="Columns of the array; by default 8.")] = None,
+        metavar="BOARD", autocompletion=board_names, help="The board to simulate, such as "
+        "icebreaker or ulx3s-45f; by default, the build that the options describe.")] = None,
+    rows: Rows = None,
+    cols: Cols = None,
     drain_lanes: Lanes = None,
     requantize: Requantize = None,
     port: Annotated[Path | None, typer.Option(
-        help="Put a symbolic link to the port here.")] = None,
-    vcd: Annotated[Path | None, typer.Option(help="Write waveforms to this file.")] = None,
+        metavar="LINK", help="Create this symbolic link to the port.")] = None,
+    vcd: Vcd = None,
 ):
-    """Simulate a board: its FPGA, including the pins of the UART, behind a pseudo-terminal.
+    """Simulate a board, with the pins of its UART, behind a pseudo-terminal.
 
-    Any serial program can open it, until Ctrl-C. A bit takes four clocks, fewer than on the board;
-    everything else is what is synthesised. Its timing does not include that of USB.
+    Any serial program can open the port, until Ctrl-C. A bit takes four clock cycles, fewer than on
+    the board; everything else is what is synthesised. The timing of USB is not simulated.
     """
+    from rtl.wording import counted
     from sim.virtual_board import PseudoTerminal, VirtualBoard
-    from systolith.cli.show import console, progress
+    from systolith.cli.estimates import compiling
+    from systolith.cli.show import console
 
-    chosen, params = build_of(name, rows, cols, drain_lanes, requantize)
+    chosen, params = build_of(name, rows=rows, cols=cols, drain_lanes=drain_lanes,
+                              requantize=requantize)
     if vcd is not None:
         check_target(vcd)
     if port is not None:
         _make_way(port)
-    with progress() as step:
-        step("compiling the board for simulation (once)")
+    with compiling("compiling the board for simulation (once)", "board", params.products):
         virtual = VirtualBoard(params, trace=vcd, **(
             {"chip": chosen.sdram, "mhz": chosen.mhz} if chosen else {}))
     for each in (signal.SIGINT, signal.SIGTERM):  # also where a shell had it ignored
@@ -47,12 +50,12 @@ def board(
         signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         with PseudoTerminal(virtual) as terminal, _link(port, terminal.path):
-            console.print(announcement(chosen, params, terminal.path), highlight=False)
+            console.print(announcement(chosen, params, terminal.path))
             while terminal.alive:
                 time.sleep(0.2)
             raise RuntimeError("the simulation ended by itself")
     except KeyboardInterrupt:
-        console.print(f"ended after {virtual.cycle:,} cycles", highlight=False)
+        console.print(f"ended after {counted(virtual.cycle, 'cycle')}")
     finally:
         virtual.close()
 

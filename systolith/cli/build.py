@@ -6,21 +6,23 @@ from typing import Annotated
 import typer
 
 from systolith.cli.files import check_folder, check_image, check_target, writing
+from systolith.cli.options import Json, board_names
 
 __all__ = ["build"]
 
 
 def build(
     board: Annotated[str, typer.Option(
-        "--board", "-b", metavar="BOARD", help="The board; a wrong name lists all.")],
+        "--board", "-b", metavar="BOARD", autocompletion=board_names,
+        help="The board; an unknown name lists all.")],
     seed: Annotated[int | None, typer.Option(
-        min=0, help="Seed of place and route; by default one known to meet the clock.")] = None,
+        min=0, help="Seed of place and route; by default, one known to meet timing.")] = None,
     frequency: Annotated[float | None, typer.Option(
         min=1, metavar="MHZ", help="Clock for the PLL to make, instead of the board's.")] = None,
     rows: Annotated[int | None, typer.Option(help="Rows of the array.")] = None,
     cols: Annotated[int | None, typer.Option(help="Columns of the array.")] = None,
     drain_lanes: Annotated[int | None, typer.Option(
-        help="Channels that are requantised side by side.")] = None,
+        help="Channels requantised in parallel.")] = None,
     standalone: Annotated[bool, typer.Option(
         "--standalone", help="Load a program from the board's flash at power-up; "
         "`systolith flash --model` puts it there.")] = False,
@@ -30,18 +32,19 @@ def build(
         metavar="FOLDER", help="Copy RTLIL, constraints and the placed netlist to this "
         "folder.")] = None,
     floorplan: Annotated[Path | None, typer.Option(
-        metavar="FILE.png", help="Draw where each unit lies.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+        metavar="FILE.png", help="Draw where each unit is placed.")] = None,
+    json: Json = False,
 ):
     """Build a board's bitstream: the whole accelerator and its link.
 
-    This takes minutes the first time; the result is kept. It fails if the clock is not met.
+    This takes minutes the first time; the result is kept. It fails if timing is not met.
     """
     from boards.board import board_of
     from boards.builds import resized
-    from boards.flow.bitstream import build_bitstream, check_timing, prepare
+    from boards.flow.bitstream import check_timing
     from boards.flow.floorplan import draw
-    from systolith.cli.show import console, progress
+    from systolith.cli.estimates import building
+    from systolith.cli.show import console
 
     chosen = board_of(board)
     if output:
@@ -50,20 +53,11 @@ def build(
         check_image(floorplan)
     if keep:
         check_folder(keep)
-    params = resized(chosen, rows=rows, cols=cols, drain_lanes=drain_lanes)
-    with progress() as step:
-        def say(text):
-            step(f"{chosen.name}: {text}")
-
-        done = build_bitstream(chosen, seed=seed, mhz=frequency, params=params,
-                               standalone=standalone, progress=say)
+    design = {"mhz": frequency, "standalone": standalone,
+              "params": resized(chosen, rows=rows, cols=cols, drain_lanes=drain_lanes)}
+    done = building(chosen, seed=seed, **design)
     if keep:
-        keep.mkdir(parents=True, exist_ok=True)
-        design = prepare(chosen, mhz=frequency, params=params, standalone=standalone)
-        for name, text in {"top.il": design.rtlil, **design.constraints}.items():
-            (keep / name).write_text(text)
-        shutil.copy(done.placed, keep / "placed.json")
-        shutil.copy(done.file, keep / f"top{Path(done.file).suffix}")
+        _keep(keep, chosen, design, done)
     if floorplan:
         draw(done.placed, done.paths, floorplan, f"{chosen.title}, {done.clock_mhz} MHz")
     if json:
@@ -76,33 +70,45 @@ def build(
             shutil.copy(done.file, output)
     if not json:
         console.print(f"{output or done.file} is ready for `systolith flash --board {board}`",
-                      highlight=False, soft_wrap=True)
+                      soft_wrap=True)
+
+
+def _keep(folder, board, design, done):
+    """Put what a bitstream was made of, and itself, into a folder."""
+    from boards.flow.bitstream import prepare
+
+    folder.mkdir(parents=True, exist_ok=True)
+    prepared = prepare(board, **design)
+    for name, text in {"top.il": prepared.rtlil, **prepared.constraints}.items():
+        (folder / name).write_text(text)
+    shutil.copy(done.placed, folder / "placed.json")
+    shutil.copy(done.file, folder / f"top{Path(done.file).suffix}")
 
 
 def _show(console, board, done):
     from boards.devices import device_of
-    from systolith.cli.show import made_with, table
+    from systolith.cli.show import Table, made_with
 
     device = device_of(board.device)
-    console.print(f"{board.title}: {board.hardware}", highlight=False)
-    figures = table("", "", "used", "of")
+    console.print(f"{board.title}: {board.hardware}")
+    figures = Table("", "cells", "used", "of")
     for name, used, total in (
             ("LUTs", done.luts, device.luts), ("flip-flops", done.ffs, device.luts),
             ("multipliers", done.dsps, device.dsps), ("block RAMs", done.rams, device.rams),
             ("single-port RAMs", done.sprams, device.sprams)):
         if total:
             figures.add_row(name, f"{used:,}", f"{total:,}")
-    console.print(figures)
+    figures.print()
     kinds = ("LUTs", "FFs", "DSPs", "RAMs")
-    units = table("Cells by unit", "unit", *kinds)
+    units = Table("Cells by unit", "unit", *kinds, drop=("RAMs", "DSPs", "FFs"), json=True)
     for unit, cells in done.units.items():
         units.add_row(unit, *(f"{cells[kind]:,}" if kind in cells else "" for kind in kinds))
-    console.print(units)
+    units.print()
     seconds = ", ".join(f"{step} {time:.0f} s" for step, time in done.seconds.items())
     console.print(
-        f"clock {done.clock_mhz} MHz, would bear {done.mhz} MHz (seed {done.seed})\n"
-        f"{done.macs_per_cycle} MACs a cycle, {done.gmacs} GMAC/s\n"
-        f"critical path {done.critical_path}\n{seconds}\n{made_with(done.tools)}",
-        highlight=False)
+        f"{'meets' if done.met else 'does not meet'} timing at {done.clock_mhz} MHz: Fmax "
+        f"{done.mhz} MHz (seed {done.seed})\n"
+        f"{done.macs_per_cycle:,} MACs per cycle, {done.gmacs} GMAC/s\n"
+        f"critical path {done.critical_path}\n{seconds}\n{made_with(done.tools)}")
     if board.note:
-        console.print(f"note: {board.note}", highlight=False)
+        console.print(f"note: {board.note}")

@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from io import BytesIO
 from zipfile import BadZipFile
 
+from rtl.wording import joined
+
 __all__ = ["check_folder", "check_image", "check_target", "load", "save", "writing"]
 
-#: Suffixes of what can be drawn.
-PICTURES = ".png", ".svg", ".pdf"
+#: Suffixes of images that can be drawn.
+DRAWN = ".png", ".svg", ".pdf"
 
 
 def load(path):
@@ -53,9 +55,8 @@ def check_image(path):
     """Refuse, before any work is done, an image that could not be written after it, or of a
     kind that is not drawn."""
     check_target(path)
-    if path.suffix.lower() not in PICTURES:
-        *most, last = PICTURES
-        raise ValueError(f"{path}: an image is {', '.join(most)} or {last}, by its suffix")
+    if path.suffix.lower() not in DRAWN:
+        raise ValueError(f"{path}: an image is {joined(DRAWN, 'or')}, by its suffix")
 
 
 @contextmanager

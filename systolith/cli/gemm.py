@@ -4,6 +4,7 @@ from typing import Annotated
 import typer
 
 from systolith.cli.files import check_target, load, save
+from systolith.cli.options import Cols, Rows, Vcd
 
 __all__ = ["gemm"]
 
@@ -13,23 +14,30 @@ def gemm(
     b: Annotated[Path, typer.Argument(metavar="B.npy", help="int8 matrix (K, N).")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="C.npy",
                                          help="Write the int32 product (M, N) to this file.")],
-    rows: Annotated[int, typer.Option(help="Rows of the array: taps at a time.")] = 8,
-    cols: Annotated[int, typer.Option(help="Columns of the array: filters at a time.")] = 8,
-    vcd: Annotated[Path | None, typer.Option(help="Write waveforms to this file.")] = None,
+    rows: Rows = None,
+    cols: Cols = None,
+    vcd: Vcd = None,
 ):
-    """Multiply two int8 matrices on the simulated RTL, and check the product with NumPy."""
+    """Multiply two int8 matrices on the simulated RTL, and check the product against NumPy."""
     import numpy as np
 
     from rtl.catalog import build_core
-    from systolith.cli.show import console, progress
+    from rtl.wording import counted
+    from systolith.cli.estimates import compiling
+    from systolith.cli.progress import progress
+    from systolith.cli.show import console
     from systolith.runtime.simulated_cores import SimulatedGemm
 
     left, right = (_matrix(path) for path in (a, b))
+    if left.shape[1] != right.shape[0]:
+        raise ValueError(f"matrices must be (M, K) and (K, N), not {left.shape} and {right.shape}")
     for target in filter(None, (output, vcd)):
         check_target(target)
+    core = build_core("gemm", **{name: value for name, value in (("rows", rows), ("cols", cols))
+                                 if value is not None})
+    with compiling("compiling the core for simulation", "core", core.array.rows * core.array.cols):
+        simulated = SimulatedGemm(core, trace=vcd)
     with progress() as step:
-        step("compiling the core")
-        simulated = SimulatedGemm(build_core("gemm", rows=rows, cols=cols), trace=vcd)
         step("multiplying")
         product, report = simulated.run(left, right)
         simulated.sim.close()
@@ -37,10 +45,12 @@ def gemm(
     save(output, product)
     console.print(
         f"{left.shape[0]} x {left.shape[1]} times {right.shape[0]} x {right.shape[1]} on "
-        f"{rows} x {cols} products: {report.cycles} cycles, utilisation {report.utilisation:.1%} "
-        f"(floor {report.floor} cycles; band {report.band}, depth {report.depth}, lanes "
-        f"{report.drain_lanes})")
-    console.print(f"{wrong} of {product.size} sums differ from NumPy")
+        f"{core.array.rows} x {core.array.cols} products: {counted(report.cycles, 'cycle')}, "
+        f"{report.utilisation:.1%} utilisation\n"
+        f"floor {counted(report.floor, 'cycle')}; band {report.band}, depth {report.depth}, "
+        f"{counted(report.drain_lanes, 'drain lane')}")
+    console.print(f"{'' if wrong else 'exact: '}{wrong:,} of {counted(product.size, 'sum')} "
+                  "differ from NumPy")
     if wrong:
         raise typer.Exit(1)
 

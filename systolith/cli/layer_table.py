@@ -1,5 +1,7 @@
 """What ``systolith run`` shows of layers and of digits."""
 
+from rtl.wording import counted
+
 __all__ = ["draw_digits", "layer_table"]
 
 #: Digits that are drawn: as many as fit into 80 columns.
@@ -8,15 +10,16 @@ DRAWN = 4
 
 def layer_table(session, run, differing):
     """Cycles of each operator of a run, and how many bytes of it differ."""
-    from systolith.cli.show import table
+    from systolith.cli.show import Table
 
     params, program = session.target.params, session.program
     array = params.array
     products = params.products
-    result = table(
-        f"Accelerator of {params.shape} products, {array.fir_rows} of the rows also "
-        f"FIR;\ndepth {params.depth}, {params.drain_lanes} drain lanes; cycles of one input",
-        "operator", "result", "MACs", "cycles", "floor", "use", "band", "differ")
+    result = Table(
+        f"Accelerator of {params.shape} products, {array.fir_rows} of the rows also FIR;\n"
+        f"depth {params.depth}, {counted(params.drain_lanes, 'drain lane')}; cycles of one image",
+        "operator", "result", "MACs", "cycles", "floor", "util.", "band", "differ",
+        drop=("band", "result", "floor", "MACs", "util."))
     fused_into = program.fused_into
     for operator in session.graph.operators:
         if operator.index in fused_into:
@@ -35,10 +38,10 @@ def layer_table(session, run, differing):
             " + ".join(f"{each.index} {each.kind}" for each in reversed(parts)),
             "x".join(map(str, session.graph.result(parts[0]).shape[1:])),
             *_figures(macs, cycles, products, "host" if on_host else "no work"),
-            ",".join(bands), str(sum(differing[each.outputs[0]] for each in parts)))
+            ",".join(bands), f"{sum(differing[each.outputs[0]] for each in parts):,}")
     result.add_section()
     result.add_row("from go to done", "", *_figures(program.macs, run.cycles, products, ""), "",
-                   str(sum(differing.values())))
+                   f"{sum(differing.values()):,}")
     return result
 
 

@@ -11,8 +11,8 @@ def selftest(
     on: On = None,
     baud: Baud = None,
     faults: Annotated[bool, typer.Option(
-        "--faults", help="Instead, test the driver on a virtual board, behind a pipe that loses, "
-        "doubles, alters and delays bytes, with resets and pulled cables.")] = False,
+        "--faults", help="Instead, test the driver on a virtual board, over a link that drops, "
+        "duplicates, corrupts and delays bytes, with resets and unplugged cables.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the faults.")] = 0,
 ):
     """Test a board: its link, its memories, and the results of a known network.
@@ -27,45 +27,63 @@ def selftest(
 
 
 def _board(on, baud):
-    from systolith.cli.show import console, progress
+    from rtl.wording import counted
+    from systolith.cli.progress import progress
+    from systolith.cli.show import console
     from systolith.diagnostics.selftest import run_selftest
     from systolith.runtime.discovery import open_device
 
     good = True
     with open_device(on, baud) as device:
         if device.channel.pipe.latency:
-            console.print(device.channel.pipe.latency, style="yellow", highlight=False)
+            console.print(device.channel.pipe.latency, style="yellow")
         with progress() as step:
             for check in run_selftest(device, step=step):
                 good &= check.good
                 console.print(f"{'ok   ' if check.good else 'WRONG'} {check.name}: {check.text}",
-                              style="" if check.good else "bold red", highlight=False)
+                              style="" if check.good else "bold red")
         counts = device.channel.counts
-    console.print(f"{counts.bytes_out + counts.bytes_in:,} bytes on the link, {counts.retries} "
-                  f"requests sent again, {counts.bad_frames} answers not intact", highlight=False)
+    console.print(f"{counted(counts.bytes_out + counts.bytes_in, 'byte')} on the link, "
+                  f"{counted(counts.retries, 'request')} sent again, "
+                  f"{counted(counts.bad_frames, 'answer')} corrupted")
     return good
 
 
 def _campaign(seed):
-    from systolith.cli.show import console, progress, table
+    from sim.virtual_board import VirtualBoard
+    from systolith.cli.estimates import compiling
+    from systolith.cli.progress import progress
+    from systolith.compiler.fitting import small_build
     from systolith.diagnostics.fault_campaign import SCENARIOS, run_campaign
 
+    params = small_build(4, 4)
+    with compiling("compiling the board for simulation (once)", "board", params.products):
+        virtual = VirtualBoard(params)
     with progress(total=len(SCENARIOS)) as step:
-        outcomes = list(run_campaign(seed=seed, step=step))
-    view = table("Faults on the link of a virtual board", "scenario", "end", "bytes", "faults",
-                 "retries", "seconds")
+        outcomes = list(run_campaign(virtual, seed=seed, step=step))
+    _show(outcomes)
+    return all(each.expected for each in outcomes)
+
+
+def _show(outcomes):
+    from rtl.wording import counted
+    from systolith.cli.show import Table, console
+
+    view = Table("Faults on the link of a virtual board", "scenario", "end", "bytes", "faults",
+                 "retries", "seconds", text=("end",), drop=("seconds", "bytes"))
     for each in outcomes:
         view.add_row(each.name, each.end if each.expected else f"{each.end}!", f"{each.bytes:,}",
-                     str(each.faults), str(each.retries), f"{each.seconds:.2f}")
-    console.print(view)
+                     f"{each.faults:,}", f"{each.retries:,}", f"{each.seconds:.2f}")
+    view.print()
     for word in dict.fromkeys(each.word for each in outcomes if each.word):
-        console.print(f"said: {word}", highlight=False)
+        console.print(f"error: {word}")
     total = {name: sum(getattr(each, name) for each in outcomes)
              for name in ("bytes", "faults", "retries")}
     ends = {end: sum(each.end == end for each in outcomes)
             for end in ("right", "error", "wrong", "hang")}
-    console.print(f"{total['bytes']:,} bytes sent, {total['faults']:,} faults injected, "
-                  f"{total['retries']:,} retries; {len(outcomes)} runs: {ends['right']} right "
-                  f"results, {ends['error']} errors said, {ends['wrong']} wrong results, "
-                  f"{ends['hang']} hangs", highlight=False)
-    return all(each.expected for each in outcomes)
+    console.print(f"{counted(total['bytes'], 'byte')} sent, "
+                  f"{counted(total['faults'], 'fault')} injected, "
+                  f"{counted(total['retries'], 'retry', 'retries')}; "
+                  f"{counted(len(outcomes), 'run')}: {counted(ends['right'], 'right result')}, "
+                  f"{counted(ends['error'], 'reported error')}, "
+                  f"{counted(ends['wrong'], 'wrong result')}, {counted(ends['hang'], 'hang')}")

@@ -1,73 +1,115 @@
-"""What the commands share: the terminal, progress, tables."""
+"""The terminal, and the tables that all commands show on it."""
 
-import re
+import os
 import sys
-import time
-from contextlib import contextmanager
 
+import rich.table
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.text import Text
 
-__all__ = ["console", "made_with", "progress", "table"]
+__all__ = ["Table", "console", "made_with"]
 
-#: What a step counts by: numbers that stand alone, and bars that other programs draw.
-COUNTS = re.compile(r"\[[=#> .-]*\]|\b\d+\b")
-#: Seconds until another line is due of a step that counts, where there is no terminal.
-PATIENCE = 60
-
-#: Where there is no terminal to ask, tables are as wide as they need.
-console = Console(width=None if sys.stdout.isatty() else 120)
+#: Columns where there is no terminal: more than any table takes.
+WIDE = 1000
+#: Characters between two columns of a table, those that a text keeps before any column is left
+#: out, and those that it keeps, however narrow the terminal is.
+GAP, FOLDED, LEAST = 2, 28, 8
 
 
-@contextmanager
-def progress(total=None):
-    """Yields ``step(text)``, which says what begins, and counts towards ``total``.
+def _width():
+    """Columns by the environment; None where the terminal is to be asked."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    return None if sys.stdout.isatty() else WIDE
 
-    Drawn on the standard error if that is a terminal, otherwise lines there: one for each step, and
-    of one that counts another each minute.
+
+#: Where everything goes that a command has to say. Rich obeys ``NO_COLOR``, and nothing in a text
+#: is markup: it may be a name of somebody's file.
+console = Console(width=_width(), highlight=False, markup=False, emoji=False)
+
+
+class Table:
+    """Rows under named columns. Where they are too wide for the terminal, whole columns are left
+    out, and a line says which; figures are never cut.
+
+    Parameters
+    ----------
+    title : :class:`str`
+    *columns : :class:`str`
+        The first one is text, the others are figures.
+    text : tuple of :class:`str`
+        Columns that are text as well: they are folded if there is no room even for those that
+        cannot be left out.
+    fold : tuple of :class:`str`
+        Columns of long texts, which are folded before any other is left out.
+    drop : tuple of :class:`str`
+        Columns that can be left out, those that are missed least first.
+    json : :class:`bool`
+        Whether the command has an option ``--json``, which tells everything.
     """
-    if not sys.stderr.isatty():
-        yield _in_lines()
-        return
-    bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(),
-                   TimeElapsedColumn(), console=Console(stderr=True), transient=True)
-    with bar:
-        task = bar.add_task("", total=total)
-        begun = False
 
-        def step(text):
-            nonlocal begun
-            bar.update(task, description=text, advance=1 if begun and total else 0)
-            begun = True
+    def __init__(self, title, *columns, text=(), fold=(), drop=(), json=False):
+        self.title, self.columns, self.fold, self.drop = title, columns, fold, drop
+        self.text = {columns[0], *text, *fold}
+        self.more = "a wider terminal or --json" if json else "a wider terminal"
+        self._rows, self._sections = [], set()
 
-        yield step
+    def add_row(self, *cells):
+        """Add a row; cells that are left out at its end stay empty."""
+        self._rows.append((*cells, *("",) * (len(self.columns) - len(cells))))
 
+    def add_section(self):
+        """Draw a line under the rows so far."""
+        self._sections.add(len(self._rows))
 
-def _in_lines():
-    words, said = None, 0.0
+    def kept(self, width):
+        """The columns that are shown on a terminal of that many characters."""
+        kept = list(self.columns)
+        for column in self.drop:
+            if self._width(kept, dict.fromkeys(self.fold, FOLDED)) <= width:
+                break
+            kept.remove(column)
+        return kept
 
-    def step(text):
-        nonlocal words, said
-        now, kept = time.monotonic(), COUNTS.sub("", text)
-        if kept != words or now - said >= PATIENCE:
-            print(text, file=sys.stderr, flush=True)
-            words, said = kept, now
+    def _width(self, columns, most):
+        """What ``columns`` take, where ``most`` has limits of some."""
+        return GAP * (len(columns) - 1) + sum(
+            min(most.get(column, WIDE), max(map(cell_len, (column, *self._cells(column)))))
+            for column in columns)
 
-    return step
+    def _cells(self, column):
+        index = self.columns.index(column)
+        return [row[index] for row in self._rows]
+
+    def __rich_console__(self, console, options):
+        kept, width = self.kept(options.max_width), options.max_width
+        narrow = self._width(kept, dict.fromkeys(self.fold, FOLDED)) > width
+        folded = self.text if narrow else self.fold
+        view = rich.table.Table(box=box.SIMPLE, show_edge=False, pad_edge=False,
+                                padding=(0, GAP - 1, 0, 0), header_style="bold")
+        for column in kept:
+            view.add_column(column, justify="left" if column in self.text else "right",
+                            no_wrap=column not in folded, overflow="fold")
+        for number, cells in enumerate(zip(*map(self._cells, kept), strict=True), 1):
+            view.add_row(*cells, end_section=number in self._sections)
+        if self.title:
+            yield Text(self.title, style="bold")
+        least = self._width(kept, dict.fromkeys(folded, LEAST))
+        yield from console.render(view, options.update(width=max(width, least)))
+        if dropped := [column for column in self.columns if column not in kept]:
+            yield Text(f"not shown: {', '.join(dropped)}; {self.more} shows "
+                       f"{'it' if len(dropped) == 1 else 'them'}", style="dim")
+        yield Text("")
+
+    def print(self):
+        """Show it on the terminal."""
+        console.print(self, crop=False)
 
 
 def made_with(versions):
     """The line that names tools by their versions, as of
     :func:`boards.flow.tools.tool_versions`."""
     return "made with " + ", ".join(f"{name} {version}" for name, version in versions.items())
-
-
-def table(title, *columns):
-    """A table whose first column is text and whose others are figures."""
-    result = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE,
-                   pad_edge=False)
-    for index, column in enumerate(columns):
-        result.add_column(column, justify="right" if index else "left", no_wrap=True)
-    return result

@@ -23,7 +23,7 @@ from systolith.zoo.digits import held_out, model_bytes
 __all__ = ["Check", "run_selftest"]
 
 #: Images that the network has to know, and questions whose answers take a trip each.
-PICTURES, PINGS = 20, 20
+IMAGES, PINGS = 20, 20
 
 #: What memories hold: each word differs from all others, and then the complement of each.
 PATTERNS = ("its addresses", 0), ("their complements", 0xffffffff)
@@ -42,7 +42,7 @@ def run_selftest(device: Device, *, words: int | None = None,
                  step: Callable[[str], None] | None = None) -> Iterator[Check]:
     """A :class:`Check` for each part of a :class:`~systolith.runtime.device.Device`.
 
-    Activations are written and read. Weights cannot be read, but a convolution gives them: of a
+    Activations are written and read. Weights cannot be read, but a convolution gives them: of an
     image whose pixel ``n`` is 1 in channel ``n`` and 0 elsewhere, the results at pixel ``n`` are
     the weights of channel ``n``. So each byte of that memory has its say, by way of the array.
     Where one memory holds everything, the test of activations is one of all of it.
@@ -50,18 +50,34 @@ def run_selftest(device: Device, *, words: int | None = None,
     ``words`` limits the words of each memory that are tested. Separate memories of parameters and
     descriptors show by the results of a network alone; no model tells what a multiplier does
     inside, so that is the test of those too.
+
+    ``step`` is called as each part begins, with what that is and the share of the work before it.
     """
-    say = step or (lambda text: None)
+    params, done = device.params, 0
+    activations = 4 * _count(params.activation_bytes // 4, words)
+    weights = 0 if params.single_memory else params.array.cols * _count(params.spaces["weights"],
+                                                                        words)
+
+    def say(text, part=0):
+        if step:
+            step(text, (done + part) / (len(PATTERNS) * (activations + weights)))
+
     say("link")
     yield _link(device)
     for name, flip in PATTERNS:
         say(f"memory of activations, holding {name}")
         yield _memory(device, name, flip, words)
-    if not device.params.single_memory:
-        for name, flip in PATTERNS:
-            yield _weights(device, name, flip, words, say)
+        done += activations
+    for name, flip in PATTERNS if weights else ():
+        yield _weights(device, name, flip, words, lambda text, share: say(text, share * weights))
+        done += weights
     say("digits")
     yield _digits(device)
+
+
+def _count(there: int, words: int | None) -> int:
+    """Words of a memory that are tested."""
+    return there if words is None else min(there, words)
 
 
 def _link(device: Device) -> Check:
@@ -93,8 +109,7 @@ def _hex(word: np.ndarray) -> str:
 
 
 def _memory(device: Device, name: str, flip: int, words: int | None) -> Check:
-    count = device.params.activation_bytes // 4
-    count = count if words is None else min(count, words)
+    count = _count(device.params.activation_bytes // 4, words)
     base, want = Window.ACTIVATIONS << OFFSET_BITS, _pattern(count, flip)
     device.command(Register.TAG, 0)  # a build may keep the program in that very memory
     device.channel.write(base, want)
@@ -108,8 +123,7 @@ def _weights(device: Device, name: str, flip: int, words: int | None,
     """
     title = f"weights, holding {name}"
     params = device.params
-    cols, count = params.array.cols, params.spaces["weights"]
-    count = count if words is None else min(count, words)
+    cols, count = params.array.cols, _count(params.spaces["weights"], words)
     graph, x = _mirror(params, count)
     if short := shortages(graph, params):
         return _left_out(title, short)
@@ -119,10 +133,11 @@ def _weights(device: Device, name: str, flip: int, words: int | None,
     starts = [*range(0, count - part, part), count - part]
     device.command(Register.TAG, 0)
     for base in starts:
-        say(f"memory of weights, written up to word {base:,} of {count:,}")
+        say(f"memory of weights, written up to word {base:,} of {count:,}", base / count / 2)
         device.write(Window.WEIGHTS, want[base:base + part], base)
     for base in starts:
-        say(f"memory of weights, holding {name}, read up to word {base:,} of {count:,}")
+        say(f"memory of weights, holding {name}, read up to word {base:,} of {count:,}",
+            (1 + base / count) / 2)
         device.load(_reading(program, base))
         result = device.run(x).values[graph.outputs[0]]
         # By row of the array and filter; in memory, the rows of `cols` filters follow each other.
@@ -168,7 +183,7 @@ def _digits(device: Device) -> Check:
     if short := shortages(graph, device.params):
         return _left_out("digits", short)
     device.load(compile_graph(graph, device.params))
-    x, output = held_out().images[:PICTURES], graph.outputs[0]
+    x, output = held_out().images[:IMAGES], graph.outputs[0]
     want = run_graph(graph, x)[output]
     runs = [device.run(image[None]) for image in x]
     wrong = sum(int((run.values[output] != row).any())

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from rtl.validate import one_of
+from rtl.wording import counted
 from sim.golden.softmax import exponentials
 from sim.golden.types import Int8
 from systolith.frontends.model_file import format_of
@@ -54,9 +56,7 @@ class Comparison:
     def __init__(self, source: str | os.PathLike[str] | bytes | bytearray, graph: Graph,
                  runtime: str | None, layers: bool) -> None:
         own = {"onnx": "onnxruntime", "tflite": "tflm"}[format_of(source)]
-        self.runtime = runtime or own
-        if self.runtime not in RUNTIMES:
-            raise ValueError(f"the runtime must be one of {', '.join(RUNTIMES)}, not {runtime!r}")
+        self.runtime = one_of("the runtime", runtime or own, RUNTIMES)
         if (self.runtime == "onnxruntime") != (own == "onnxruntime"):
             raise ValueError(f"{RUNTIMES[self.runtime][0]} does not run "
                              f"{'.onnx' if own == 'onnxruntime' else '.tflite'} models; leave "
@@ -106,9 +106,10 @@ class Comparison:
     def verdicts(self) -> Iterator[tuple[str, bool]]:
         """Sentences, and whether each is as it should be."""
         name = RUNTIMES[self.runtime][0]
-        if self.layers and any(self.golden.values()):
-            yield f"{sum(self.golden.values())} bytes differ from the golden models", False
-        text = f"{self.differing} of {self.compared} bytes differ from {name}"
+        if self.layers and (wrong := sum(self.golden.values())):
+            yield f"{counted(wrong, 'byte')} differ from the golden models", False
+        text = (f"{'' if self.differing else 'bit-exact: '}{self.differing:,} of "
+                f"{counted(self.compared, 'byte')} differ from {name}")
         if self.differing and not self.expected:
             text += (f", by {self.largest} at the most; that is to be expected: {name} rounds "
                      "otherwise than TensorFlow Lite Micro, which this network is run as")

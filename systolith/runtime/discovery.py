@@ -63,10 +63,10 @@ def _look(port: str, description: str, baud: int | None) -> Found:
     try:
         with open_device(port, baud) as device:
             params, array = device.params, device.params.array
-            memories = (f"{params.activation_bytes} bytes of activations and weights together"
+            memories = (f"{params.activation_bytes:,} bytes of activations and weights together"
                         if params.single_memory
-                        else f"{params.activation_bytes} bytes of activations, "
-                        f"{params.weight_bytes} of weights")
+                        else f"{params.activation_bytes:,} bytes of activations, "
+                        f"{params.weight_bytes:,} of weights")
             return Found(
                 port=port, description=description, board=True,
                 text=f"Systolith {device.version}, {array.rows} x {array.cols} products, "

@@ -8,12 +8,14 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from rtl.wording import joined
+
 if TYPE_CHECKING:
     from systolith.runtime.session import TensorInfo
 
 __all__ = ["load_inputs", "noise"]
 
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 
 
 def noise(inputs: Sequence["TensorInfo"], count: int, seed: int = 0) -> list[np.ndarray]:
@@ -40,16 +42,25 @@ def load_inputs(inputs: Sequence["TensorInfo"], paths: Iterable[str | Path]) -> 
     if len(inputs) == 1:
         return [np.concatenate([_load(inputs[0], file) for file in files])]
     if len(files) == 1 and files[0].suffix == ".npz":
-        return [_load(tensor, files[0], tensor.name) for tensor in inputs]
+        return _as_many([(tensor.name, _load(tensor, files[0], tensor.name)) for tensor in inputs])
     if len(files) != len(inputs):
         names = ", ".join(tensor.name for tensor in inputs)
         raise ValueError(f"the network has {len(inputs)} inputs ({names}): give a file for each, "
                          f"or one .npz that has them by name, not {len(files)} files")
-    return [_load(tensor, file) for tensor, file in zip(inputs, files, strict=True)]
+    return _as_many([(str(file), _load(tensor, file))
+                     for tensor, file in zip(inputs, files, strict=True)])
+
+
+def _as_many(loaded: list[tuple[str, np.ndarray]]) -> list[np.ndarray]:
+    """The arrays of (name, array), which must have as many images each."""
+    if len({len(x) for _, x in loaded}) > 1:
+        raise ValueError("inputs must have as many images each, not " + joined(
+            [f"{len(x)} in {name}" for name, x in loaded]))
+    return [x for _, x in loaded]
 
 
 def _load(tensor: "TensorInfo", path: Path, name: str | None = None) -> np.ndarray:
-    if path.suffix.lower() in PICTURES:
+    if path.suffix.lower() in IMAGES:
         return _image(tensor, path)
     try:
         loaded = np.load(BytesIO(path.read_bytes()), allow_pickle=False)

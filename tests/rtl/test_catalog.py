@@ -38,7 +38,8 @@ def test_products_use_every_multiplier(rows, cols, fir_rows, multipliers, counts
 
 @pytest.mark.parametrize("arguments, message", [
     ({"core": "gem"},
-     "core must be one of array, im2col, requantizer, gemm, conv2d, accelerator, not 'gem'"),
+     ("core must be one of array, im2col, requantizer, gemm, conv2d, accelerator, not 'gem'; did "
+      "you mean gemm?")),
     ({"core": "gemm", "rows": 33}, "rows must be between 1 and 32, not 33"),
     *(({"core": "conv2d", "family": family, "multipliers": -4},
        "multipliers must be between 0 and 1024, not -4") for family in FAMILIES),

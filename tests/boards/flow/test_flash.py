@@ -8,7 +8,13 @@ from typer.testing import CliRunner
 
 from boards.board import board_of
 from boards.flow import flash
-from boards.flow.flash import FlashError, flash_arguments, flash_board, flash_image
+from boards.flow.flash import (
+    FlashError,
+    find_board,
+    flash_arguments,
+    flash_board,
+    flash_image,
+)
 from boards.flow.tools import Tool
 from systolith.cli import app
 
@@ -62,6 +68,31 @@ def test_a_network_needs_a_flash_that_is_known(bitstream):
     with pytest.raises(ValueError, match=r"^nothing is known of a flash on OrangeCrab .* that a "
                                          r"program could be loaded from$"):
         flash_image(board_of("orangecrab-25f"), "model.bin", bitstream)
+
+
+@pytest.mark.parametrize("name, cable, arguments", [
+    ("ulx3s-45f", None, "--board ulx3s --detect"),
+    ("icebreaker", None, "--board ice40_generic --detect"),
+    ("colorlight-5a-75b", "ft232", "--board colorlight --cable ft232 --detect"),
+])
+def test_looks_for_a_board(monkeypatch, tmp_path, name, cable, arguments):
+    asked = loader(monkeypatch, tmp_path, "idcode 0x41111043", 0)
+    find_board(board_of(name), cable=cable)
+    assert asked.read_text() == arguments
+
+
+@pytest.mark.parametrize("text, meaning", [
+    # What openFPGALoader 1.1.1 says with --detect where nothing is plugged in.
+    ("unable to open ftdi device: -3 (device not found)\nError: Failed to claim cable", "no ULX3S"),
+    ("unable to open ftdi device: -3 (device not found)\nJTAG init failed", "no ULX3S"),
+    ("Open device 1209:5af0 Not found\nDFU init failed with: No DFU compatible device found",
+     "no ULX3S"),
+    ("error : nonsense not found", "openFPGALoader knows no cable nonsense"),
+])
+def test_says_that_there_is_no_board(monkeypatch, tmp_path, text, meaning):
+    loader(monkeypatch, tmp_path, text)
+    with pytest.raises(FlashError, match=f"^{meaning}"):
+        find_board(ULX3S)
 
 
 @pytest.mark.parametrize("text, meaning", [

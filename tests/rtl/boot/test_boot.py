@@ -3,6 +3,7 @@
 
 import random
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -161,8 +162,10 @@ def test_flash_with_a_model(monkeypatch, tmp_path, capsys):
     bits = tmp_path / "top.bit"
     bits.write_bytes(b"bits")
     monkeypatch.setattr("boards.flow.bitstream.build_bitstream", lambda board, **options: (
-        made.append(options["standalone"]) or type("Done", (), {"file": str(bits)})))
+        made.append(options["standalone"]) or SimpleNamespace(
+            file=str(bits), seconds={"place and route": 60})))
     monkeypatch.setattr("boards.flow.bitstream.check_timing", lambda done: None)
+    monkeypatch.setattr("boards.flow.flash.find_board", lambda *_, **__: None)
     monkeypatch.setattr("boards.flow.flash.flash_board",
                         lambda *given, **_: written.append(given[1]))
     monkeypatch.setattr("boards.flow.flash.flash_image", lambda board, file, bitstream, **_:

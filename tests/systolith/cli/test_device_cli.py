@@ -68,7 +68,7 @@ def port(tmp_path_factory):
 def test_devices(port):
     code, text = call("devices", "--on", port)
     assert code == 0
-    assert "4 x 4 products, 65536 bytes of activations, 131072 of weights" in text
+    assert "4 x 4 products, 65,536 bytes of activations, 131,072 of weights" in text
     code, text = call("devices", "--on", "/dev/there-is-none")
     assert code == 1 and "/dev/there-is-none: there is no such port" in text
     assert text.count("/dev/there-is-none") == 1
@@ -79,21 +79,23 @@ def test_a_memory_that_is_shared_is_told_once(monkeypatch):
     monkeypatch.setattr("systolith.runtime.discovery.open_device", lambda *_: nullcontext(
         SimpleNamespace(params=params, version="1.0")))
     found, = scan([("here", "")])
-    assert found.text == ("Systolith 1.0, 4 x 4 products, 131072 bytes of activations and weights "
+    assert found.text == ("Systolith 1.0, 4 x 4 products, 131,072 bytes of activations and weights "
                           "together")
 
 
 def test_devices_without_any(monkeypatch):
     monkeypatch.setattr("systolith.runtime.discovery.port_names", list)
-    assert call("devices") == (1, "asking\nthere is no serial port; is the board plugged in?\n1")
+    assert call("devices") == (1, (
+        "asking each port for a board\nthere is no serial port: plug the board in, or simulate one "
+        "with `systolith board`\n1"))
     assert all(len(each) == 2 for each in port_names())
 
 
 def test_run_on_a_board(port, tmp_path):
     code, text = call("run", "--on", port, "--count", 3, "--output", tmp_path / "y.npy")
     assert code == 0, text
-    assert "3 of 3 held-out digits are read right" in text
-    assert "0 of 30 bytes differ from TensorFlow Lite Micro" in text
+    assert "3 of 3 held-out digits are recognised" in text
+    assert "bit-exact: 0 of 30 bytes differ from TensorFlow Lite Micro" in text
     assert np.load(tmp_path / "y.npy").shape == (3, 10)
 
 

@@ -25,7 +25,7 @@ from systolith.zoo.random import residual
 from systolith.zoo.random.shapes import SHAPES
 from tests.support.paths import MODELS
 
-PICTURES = held_out().images[:2]
+IMAGES = held_out().images[:2]
 
 
 def run(*words):
@@ -38,7 +38,7 @@ def run(*words):
 def digits(tmp_path):
     path = tmp_path / "digits.tflite"
     path.write_bytes(model_bytes())
-    np.save(tmp_path / "x.npy", PICTURES)
+    np.save(tmp_path / "x.npy", IMAGES)
     return path
 
 
@@ -47,21 +47,22 @@ def test_inputs_and_outputs(digits):
     result, text = run(digits, "--input", x, "--output", y)
     assert result.exit_code == 0
     assert "inputs and outputs are moved during runs" in text
-    assert "for each of 2 inputs: 104,256 MACs take at least 6,516 cycles" in text
-    assert "0 of 20 bytes differ from TensorFlow Lite Micro" in text
-    want = np.concatenate([run_tflm(model_bytes(), one[None])[0] for one in PICTURES])
+    assert "2 images on 4 x 4 products: " in text
+    assert "104,256 MACs take at least 6,516 cycles: " in text
+    assert "bit-exact: 0 of 20 bytes differ from TensorFlow Lite Micro" in text
+    want = np.concatenate([run_tflm(model_bytes(), one[None])[0] for one in IMAGES])
     np.testing.assert_array_equal(np.load(y), want)
 
 
 def test_noise_where_no_input_is_given(digits):
     result, text = run(digits)
-    assert result.exit_code == 0 and "0 of 10 bytes differ" in text
+    assert result.exit_code == 0 and "bit-exact: 0 of 10 bytes differ" in text
 
 
 def test_layers(digits):
     result, text = run(digits, "--layers", "--count", 1)
     assert result.exit_code == 0
-    assert "DEPTHWISE_CONV_2D" in text and "0 of 3156 bytes differ" in text
+    assert "DEPTHWISE_CONV_2D" in text and "bit-exact: 0 of 3,156 bytes differ" in text
 
 
 def test_layers_of_what_really_runs(tmp_path):
@@ -78,7 +79,7 @@ def test_layers_of_what_really_runs(tmp_path):
         rf"\b{convolution} (DEPTHWISE_)?CONV_2D \+ {total} ADD\b", text)
     cycles, = re.findall(r"from go to done [\d,]+ ([\d,]+)", text)
     _, text = run(path)
-    assert f"{cycles} cycles on 4 x 4 products" in text
+    assert f"1 image on 4 x 4 products: {cycles} cycles per image" in text
 
 
 def test_layers_of_a_network_that_fills_a_board():
@@ -88,7 +89,7 @@ def test_layers_of_a_network_that_fills_a_board():
     result = CliRunner().invoke(app, [
         "run", str(MODELS / "resnet8_cifar10_int8.tflite"), "--board", "icebreaker", "--layers"])
     assert result.exit_code == 0, result.exception
-    assert "0 of 114836 bytes differ from TensorFlow Lite Micro" in result.output
+    assert "bit-exact: 0 of 114,836 bytes differ from TensorFlow Lite Micro" in result.output
 
 
 def test_several_inputs(tmp_path):
@@ -103,7 +104,8 @@ def test_several_inputs(tmp_path):
     a, b = np.random.default_rng(1).integers(-128, 128, (2, 3, 2, 3, 4), np.int8)
     np.savez(tmp_path / "x.npz", a=a, b=b)
     result, text = run(path, "--input", tmp_path / "x.npz", "--output", tmp_path / "y.npy")
-    assert result.exit_code == 0 and "0 of 72 bytes differ from TensorFlow Lite Micro" in text
+    assert result.exit_code == 0
+    assert "bit-exact: 0 of 72 bytes differ from TensorFlow Lite Micro" in text
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"),
                                   np.clip(a.astype(int) + b - 3, -128, 127))
 
@@ -135,7 +137,7 @@ def test_a_board_that_is_too_small(tmp_path):
 def compared(runtime, layers=False, flip=None):
     """The comparison of a run of the digits in which a bit of one tensor is wrong."""
     graph = read_tflite(model_bytes())
-    values = run_graph(graph, PICTURES[:1])
+    values = run_graph(graph, IMAGES[:1])
     if flip is not None:
         values[flip].reshape(-1)[0] ^= 1
     comparison = Comparison(model_bytes(), graph, runtime, layers)

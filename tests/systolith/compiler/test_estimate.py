@@ -148,7 +148,7 @@ def test_command(model, monkeypatch, met):
     result = CliRunner().invoke(app, ["check", str(model), "--board", "icebreaker"])
     assert result.exit_code == 0
     assert "it fits" in result.output and "iCEBreaker" in result.output
-    assert f"inferences a second at {mhz:g} MHz" in result.output
+    assert f"inferences per second at {mhz:g} MHz" in result.output
     assert ("planned" in result.output) is not met
 
 
@@ -165,7 +165,7 @@ def test_no_rate_of_a_build_that_is_not_there(model):
     words = ["check", str(model), "--board", "hx8k"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 1 and "it does not fit" in result.output
-    assert "inferences a second" not in result.output
+    assert "inferences per second" not in result.output
     found = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     assert not found["fits"] and found["cycles"] and found["inferences_per_second"] is None
 

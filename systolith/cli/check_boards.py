@@ -1,0 +1,111 @@
+"""A network on all boards: which it fits, and how fast it is there."""
+
+import json as json_format
+
+__all__ = ["boards_that_fit", "check_boards", "clock_is_met"]
+
+
+def clock_is_met(board):
+    """Whether there is a clock on record that meets timing at the one the board is to have."""
+    from boards.flow.clocks import read_clocks
+
+    clock = read_clocks().get(board.name)
+    return clock is not None and clock.met and abs(clock.clock_mhz - board.mhz) < 1
+
+
+def boards_that_fit(graph):
+    """Names of the boards whose builds are large enough for a network."""
+    from boards.board import boards
+    from systolith.compiler.fitting import shortages
+
+    fits = {}
+    for board in boards().values():
+        if board.params not in fits:
+            try:
+                fits[board.params] = not shortages(graph, board.params)
+            except ValueError:
+                fits[board.params] = False
+    return [board.name for board in boards().values() if fits[board.params]]
+
+
+def check_boards(graph, model, mhz, json):
+    """Show what becomes of a network on each board, the fastest first; whether it fits any.
+
+    ``mhz`` is a clock for all of them, or None.
+    """
+    from boards.board import boards
+    from rtl.wording import counted
+    from systolith.cli.progress import progress
+    from systolith.cli.show import console
+
+    known, rows, found = list(boards().values()), [], {}
+    with progress(total=len(known)) as step:
+        for board in known:
+            step(f"checking {board.name}")
+            clock = mhz or board.mhz
+            key = board.params, clock
+            if key not in found:
+                found[key] = _examine(graph, *key)
+            rows.append((board, clock, found[key]))
+    rows.sort(key=lambda row: -(_rate(row[2]) or 0))
+    if json:
+        print(json_format.dumps([_as_dict(model, *row) for row in rows], indent=2))
+    else:
+        _table(model, rows, mhz).print()
+        count = sum(_fits(outcome) for *_, outcome in rows)
+        console.print(f"it fits {count} of {counted(len(rows), 'board')}",
+                      style="bold green" if count else "bold red")
+    return any(_fits(outcome) for *_, outcome in rows)
+
+
+def _examine(graph, params, mhz):
+    """The :class:`~systolith.compiler.estimate.Check`, or why there can be none."""
+    from systolith.compiler.estimate import check
+
+    try:
+        return check(graph, params, mhz=mhz)
+    except ValueError as error:
+        return str(error)
+
+
+def _fits(outcome):
+    return not isinstance(outcome, str) and not outcome.short
+
+
+def _rate(outcome):
+    return outcome.per_second if _fits(outcome) else None
+
+
+def _as_dict(model, board, mhz, outcome):
+    about = {"model": str(model), "board": board.name}
+    if isinstance(outcome, str):
+        return {**about, "fits": False, "problem": outcome}
+    return {**about, **outcome.as_dict()}
+
+
+def _table(model, rows, mhz):
+    from systolith.cli.show import Table
+
+    view = Table(f"{model} on each board, the fastest first", "board", "fits", "products", "cycles",
+                 "util.", "MHz", "inferences/s", "too small by", text=("fits",),
+                 fold=("too small by",), json=True, drop=("products", "util.", "MHz", "cycles"))
+    for board, clock, outcome in rows:
+        cells = ["", "", "", ""]
+        if _fits(outcome):
+            planned = "" if mhz or clock_is_met(board) else " planned"
+            cells = [f"{outcome.cycles:,}", f"{outcome.utilisation:.1%}", f"{clock:g}{planned}",
+                     f"{outcome.per_second:,.1f}"]
+        view.add_row(board.name, "yes" if _fits(outcome) else "no", board.params.shape, *cells,
+                     outcome if isinstance(outcome, str) else ", ".join(map(_missing,
+                                                                            outcome.short)))
+    return view
+
+
+def _missing(short):
+    """What a board lacks, in a few words."""
+    name = short.name.replace("_", " ")
+    if isinstance(short.need, bool):
+        return f"no unit for {name}"
+    if isinstance(short.need, str):
+        return f"{name} {short.need}"
+    return f"{short.need - short.have:,} {name}"

@@ -1,0 +1,68 @@
+"""What a network says of its images, where its outputs are scores of classes."""
+
+from math import prod
+
+__all__ = ["class_count", "predictions"]
+
+#: Classes that are told of an image, and images that they are told of.
+CLASSES, IMAGES = 5, 10
+#: Operators that leave scores what they are.
+KEPT = {"RESHAPE", "QUANTIZE"}
+RANKS = ("first", "second", "third", "fourth", "fifth")
+
+
+def class_count(graph, index, labels):
+    """How many classes the output ``index`` of a graph has a score for each of; 0 if it is no
+    vector of scores. It is one by a softmax over all of it, or by labels, of which
+    ``labels(count)`` are those of the model or None."""
+    shape = graph.tensors[index].shape[1:]
+    count = prod(shape)
+    if count < 2 or max(shape) != count:
+        return 0
+    makers = {operator.outputs[0]: operator for operator in graph.operators}
+    maker = makers.get(index)
+    while maker is not None and maker.kind in KEPT:
+        maker = makers.get(maker.inputs[0])
+    softmax = maker is not None and maker.kind == "SOFTMAX" and (
+        graph.result(maker).shape[-1] == count)
+    return count if softmax or labels(count) else 0
+
+
+def predictions(graph, ends, outputs, labels, of="image"):
+    """A :class:`~systolith.cli.show.Table` for each output that is scores of classes.
+
+    ``ends`` tell what its numbers mean, ``outputs`` (n, ...) are those; ``of`` is what they are
+    predictions of.
+    """
+    for index, end, y in zip(graph.outputs, ends, outputs, strict=True):
+        if count := class_count(graph, index, labels):
+            names = labels(count) or [f"class {number}" for number in range(count)]
+            name = f" by {end.name}" if len(outputs) > 1 else ""
+            yield _table(f"Predictions{name}", names, end.dequantise(y).reshape(len(y), -1), of)
+
+
+def _table(title, names, scores, of):
+    from rtl.wording import counted
+    from systolith.cli.show import Table
+
+    ranked = [_ranked(names, row.tolist()) for row in scores[:IMAGES]]
+    if len(scores) == 1:
+        view = Table(title, "class", "score")
+        for cells in ranked[0]:
+            view.add_row(*cells)
+        return view
+    if len(scores) > IMAGES:
+        title += f": {IMAGES} of {counted(len(scores), of)}; --output has all"
+    ranks = RANKS[:max(map(len, ranked))]
+    view = Table(title, of, *ranks, text=ranks, drop=ranks[:0:-1])
+    for number, row in enumerate(ranked, 1):
+        view.add_row(str(number), *map(" ".join, row))
+    return view
+
+
+def _ranked(names, scores):
+    """(name, score) of the best classes; those without any share of a softmax are none."""
+    order = sorted(range(len(scores)), key=lambda index: -scores[index])[:CLASSES]
+    if min(scores) >= 0:
+        order = order[:1] + [index for index in order[1:] if scores[index]]
+    return [(names[index], f"{scores[index]:.3f}") for index in order]
