@@ -208,7 +208,7 @@ def _check_room(board: Board, device: Device, counts: dict[str, int]) -> None:
 
 
 def check_timing(bitstream: Bitstream) -> None:
-        """Raise :exc:`TimingError` if ``bitstream`` does not meet timing at its clock."""
+    """Raise :exc:`TimingError` if ``bitstream`` does not meet timing at its clock."""
     if not bitstream.met:
         raise TimingError(
             f"{bitstream.board} does not meet timing at {bitstream.clock_mhz} MHz: Fmax is "

@@ -65,7 +65,7 @@ def flash_board(board: Board, file: str | Path, *, volatile: bool = False, cable
     _load(board, flash_arguments(board, file, volatile, cable), timeout, say)
 
 
-def find_board(board, *, cable=None, timeout=30):
+def find_board(board: Board, *, cable: str | None = None, timeout: float = 30) -> None:
     """Look for ``board``, without loading anything: before a bitstream is built for it.
 
     Raises :exc:`FlashError` with what to do, as :func:`flash_board` would.
@@ -73,7 +73,7 @@ def find_board(board, *, cable=None, timeout=30):
     _load(board, [*_reached(board, cable), "--detect"], timeout, lambda line: None)
 
 
-def check_bitstream(board, file):
+def check_bitstream(board: Board, file: str | Path) -> None:
     """Raise :exc:`FlashError` unless ``file`` is a bitstream for ``board``."""
     if not Path(file).is_file() or not Path(file).stat().st_size:
         raise FlashError(f"{file} is not a bitstream: build it first")

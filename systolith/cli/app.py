@@ -81,7 +81,7 @@ def _options(version: Annotated[bool, typer.Option(
 for module in (run, check, gemm, emit, report, build, flash, devices, selftest, board, bench):
     command = getattr(module, module.__name__.rpartition(".")[2])
     # A line of the source is not one of the terminal.
-    paragraphs = inspect.getdoc(command).split("\n\n")
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
     app.command(cls=_Command, help="\n\n".join(each.replace("\n", " ") for each in paragraphs))(
         command)
 

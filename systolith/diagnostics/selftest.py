@@ -39,7 +39,7 @@ class Check:
 
 
 def run_selftest(device: Device, *, words: int | None = None,
-                 step: Callable[[str], None] | None = None) -> Iterator[Check]:
+                 step: Callable[[str, float], None] | None = None) -> Iterator[Check]:
     """A :class:`Check` for each part of a :class:`~systolith.runtime.device.Device`.
 
     Activations are written and read. Weights cannot be read, but a convolution gives them: of an
@@ -58,7 +58,7 @@ def run_selftest(device: Device, *, words: int | None = None,
     weights = 0 if params.single_memory else params.array.cols * _count(params.spaces["weights"],
                                                                         words)
 
-    def say(text, part=0):
+    def say(text: str, part: float = 0) -> None:
         if step:
             step(text, (done + part) / (len(PATTERNS) * (activations + weights)))
 
@@ -118,7 +118,7 @@ def _memory(device: Device, name: str, flip: int, words: int | None) -> Check:
 
 
 def _weights(device: Device, name: str, flip: int, words: int | None,
-             say: Callable[[str], None]) -> Check:
+             say: Callable[[str, float], None]) -> Check:
     """All of them are there before the first are looked at, so that none lies in another's place.
     """
     title = f"weights, holding {name}"
