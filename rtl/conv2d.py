@@ -7,6 +7,7 @@ from rtl.cycle_counter import CycleCounter
 from rtl.gemm import Gemm
 from rtl.im2col import Im2col, Im2colParams
 from rtl.layouts import OutputRange, bytes_of
+from rtl.validate import boolean
 
 __all__ = ["Conv2d"]
 
@@ -18,8 +19,8 @@ class Conv2d(wiring.Component):
     accepted when its last output has left. Weights and parameters come in the order in which they
     are used: for each band, for each pass, the rows of each row tile; and a beat of parameters for
     each channel group. Outputs leave in the order band, pass, channel group, pixel of the band,
-    pixel lane. Lanes take the lines of an image in turns; what the last ones have beyond the last
-    line leaves too, and means nothing.
+    pixel lane. Lines of an image are interleaved among the lanes; outputs of the last lanes beyond
+    the last line leave too, and are meaningless.
 
     Parameters
     ----------
@@ -44,25 +45,25 @@ class Conv2d(wiring.Component):
         With ``counter``: cycles from the layer's first input to its last output so far.
     """
 
-    #: Cycles that a row of weights takes from other units: none, where they have a memory alone.
+    #: Cycles that a row of weights takes from other units: none, where they have their own memory.
     weight_cost = 0
-    #: Cycles in which a row of weights comes, in the long run; rows that can wait for the array;
-    #: cycles by which the first one is late.
+    #: Cycles for each row of weights, in the long run; rows that can wait for the array; latency of
+    #: the first one.
     row_cost, rows_ahead, row_latency = 1, 0, 0
     #: Parameters of a group come while the one before it drains.
     params_ahead = False
     #: Cycles of a beat whose channels do not lie side by side: one, where it leaves as it is.
     scatter_cost = 1
-    #: Cycles of a word of input, and until the first one reaches the line buffer: its unit takes a
-    #: configuration, and begins anew.
+    #: Cycles of a word of input, and until the first one reaches the line buffer, whose unit takes
+    #: a configuration first.
     word_cost, first_word = 1, 4
     #: Cycles of the parameters of a channel; of those of narrow sums.
     param_costs = 1, 1
-    #: Cycles that parameters of a pass keep weights back which are all that it waits for.
+    #: Cycles by which parameters delay weights that are all that a pass waits for.
     param_wait = 0
     #: Cycles until a layer begins, besides latencies.
     start_cost = 0
-    #: Between which numbers a layer's sums are requantised in a cycle less than others.
+    #: The range of sums that are requantised in a cycle less than others.
     short_acc_range = None
 
     def __init__(self, array, *, depth=256, drain_lanes=1, pixel_lanes=1, requantize=1,
@@ -72,12 +73,11 @@ class Conv2d(wiring.Component):
                          requantize=requantize, rounding=rounding, output_register=output_register)
         self.im2col_params = Im2colParams(
             rows=array.rows, vector_bytes=array.vector_bytes, word_bytes=word_bytes,
-            buffer_bytes=buffer_bytes,
-            max_lines=max_lines, max_images=max_images, pixel_lanes=pixel_lanes,
-            fir=array.fir_rows > 0, output_register=output_register)
-        self.array, self.counter = array, bool(counter)
-        for name in ("depth", "drain_lanes", "pixel_lanes",
-                     "requantize", "min_tile", "drain_latency"):
+            buffer_bytes=buffer_bytes, max_lines=max_lines, max_images=max_images,
+            pixel_lanes=pixel_lanes, fir=array.fir_rows > 0, output_register=output_register)
+        self.array, self.counter = array, boolean("counter", counter)
+        for name in ("depth", "drain_lanes", "pixel_lanes", "requantize", "min_tile",
+                     "drain_latency"):
             setattr(self, name, getattr(self.gemm, name))
         gemm = self.gemm.signature.members
         config = {"layer": self.im2col_params.config}
