@@ -127,7 +127,19 @@ class Gemm(wiring.Component):
             accumulators.i.valid.eq(array.o.valid),
             accumulators.i.payload.eq(Cat(each.o.payload for each in self.arrays)),
         ]
-        self._connect_arrays(m, go)
+        size = self.array.vector_bytes
+        for index, each in enumerate(self.arrays):
+            m.submodules[f"array_{index}"] = each
+            m.d.comb += [
+                each.weights.valid.eq(self.weights.valid),
+                each.weights.payload.eq(self.weights.payload),
+                each.i.valid.eq(self.i.valid & go),
+                each.i.payload.data.eq(Cat(vector.data[index * size:(index + 1) * size])),
+                each.i.payload.first.eq(vector.first),
+                each.i.payload.fir.eq(vector.fir),
+                *(each.i.payload.tag[name].eq(vector[name])
+                  for name in ("keep", "start", "last", "done")),
+            ]
         with m.If(taken):
             m.d.sync += inside.eq(~vector.last)
         with m.If(taken & vector.first):
@@ -144,31 +156,18 @@ class Gemm(wiring.Component):
         m.d.comb += self.idle.eq(accumulators.idle & (under_way == 0))
 
         connect(m, array.tags, accumulators.tags)
-
-        if self.requantize:
-            m.submodules.requantizer = requantizer = self.requantizer
-            connect(m, accumulators.o, requantizer.i)
-            connect(m, flipped(self.params), requantizer.params)
-            m.d.comb += requantizer.range.eq(self.range)
-            if hasattr(self, "float32"):
-                m.d.comb += requantizer.float32.eq(self.float32)
-            connect(m, requantizer.o, flipped(self.o))
-        else:
-            connect(m, accumulators.o, flipped(self.o))
+        self._connect_output(m)
         return m
 
-    def _connect_arrays(self, m, go):
-        """The same weights, and a vector of its own for each array."""
-        vector, size = self.i.payload, self.array.vector_bytes
-        for index, each in enumerate(self.arrays):
-            m.submodules[f"array_{index}"] = each
-            m.d.comb += [
-                each.weights.valid.eq(self.weights.valid),
-                each.weights.payload.eq(self.weights.payload),
-                each.i.valid.eq(self.i.valid & go),
-                each.i.payload.data.eq(Cat(vector.data[index * size:(index + 1) * size])),
-                each.i.payload.first.eq(vector.first),
-                each.i.payload.fir.eq(vector.fir),
-                *(each.i.payload.tag[name].eq(vector[name])
-                  for name in ("keep", "start", "last", "done")),
-            ]
+    def _connect_output(self, m):
+        """Sums leave through the requantizer, if there is one."""
+        if not self.requantize:
+            connect(m, self.accumulators.o, flipped(self.o))
+            return
+        m.submodules.requantizer = requantizer = self.requantizer
+        connect(m, self.accumulators.o, requantizer.i)
+        connect(m, flipped(self.params), requantizer.params)
+        m.d.comb += requantizer.range.eq(self.range)
+        if hasattr(self, "float32"):
+            m.d.comb += requantizer.float32.eq(self.float32)
+        connect(m, requantizer.o, flipped(self.o))

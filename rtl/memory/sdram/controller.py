@@ -131,8 +131,7 @@ class Sdram(wiring.Component):
         written = burst - 1 + self.cycles(chip.wr, 2)
 
         state, wait = Signal(State), Signal(range(max(rfc, rcd, written, burst)))
-        tick, pause = self._elaborate_timers(m)
-        due = Signal()
+        tick, due, pause = self._elaborate_timers(m)
         first, hit, page = self._queue(m)
         opened, young = Signal(), Signal(range(open_for))
         command, issue = Signal(Command), Signal()
@@ -179,17 +178,17 @@ class Sdram(wiring.Component):
         return m
 
     def _elaborate_timers(self, m):
-        """Returns a strobe for each refresh, and how many of these the pause after power-up has to
-        go."""
+        """Returns a strobe for each refresh, whether one is due, and how many strobes are left of
+        the pause after power-up."""
         interval = int(self.chip.refresh * self.mhz / 1000)
-        timer, tick = Signal(range(interval), init=interval - 1), Signal()
+        timer, tick, due = Signal(range(interval), init=interval - 1), Signal(), Signal()
         m.d.comb += tick.eq(timer == 0)
         m.d.sync += timer.eq(Mux(tick, interval - 1, timer - 1))
         pauses = self.cycles(self.chip.start) // interval + 1
         pause = Signal(range(pauses + 1), init=pauses)
         with m.If(tick & (pause != 0)):
             m.d.sync += pause.eq(pause - 1)
-        return tick, pause
+        return tick, due, pause
 
     def _elaborate_start(self, m, state, pause, do, close):
         """States up to the first word: the pause, refreshes, the mode register."""
