@@ -75,7 +75,7 @@ CORES = {
     "axi lite": AxiLite,
     "wishbone": Wishbone,
     "arbiter": CommandArbiter,
-    "residual": lambda: Residual(word_bytes=2, drain_lanes=1, room=2),
+    "residual": lambda: Residual(word_bytes=2, drain_lanes=1, depth=2),
 }
 
 #: Inputs whose docstrings say that they hold while anything is under way.

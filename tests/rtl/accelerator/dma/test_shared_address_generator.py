@@ -69,12 +69,12 @@ async def load(ctx, dut, fields):
         await ctx.tick()
     ctx.set(dut.write, 0)
     ctx.set(dut.several, fields["several"])
-    ctx.set(dut.init, {name: int(name != "tiles" or "conv" in fields) for name in dut.walks})
+    ctx.set(dut.init, {name: int(name != "tiles" or "conv" in fields) for name in dut.nests})
     if "conv" in fields:
         ctx.set(dut.band, fields["conv"]["band"])
         ctx.set(dut.last_band, fields["conv"]["last_band"])
     await ctx.tick()
-    ctx.set(dut.init, dict.fromkeys(dut.walks, 0))
+    ctx.set(dut.init, dict.fromkeys(dut.nests, 0))
 
 
 @pytest.mark.parametrize("go", [1.0, 0.4])
