@@ -117,8 +117,9 @@ class AcceleratorParams:
                      "shared_agu"):
             boolean(name, getattr(self, name))
         object.__setattr__(self, "fused", self.fused and self.addition)
-        settle(one_of, "drain_lanes", [lanes for lanes in (1, 2, 4, 8, 16, 32)
-                                       if lanes <= self.word_bytes and self.array.cols % lanes == 0])
+        settle(one_of, "drain_lanes", [
+            lanes for lanes in (1, 2, 4, 8, 16, 32)
+            if lanes <= self.word_bytes and self.array.cols % lanes == 0])
         requantize, _ = Requantizer.check("requantize", self.requantize, self.rounding)
         object.__setattr__(self, "requantize", requantize)
         for check, name, low, high in (

@@ -103,6 +103,6 @@ class Error(Described):
     STALL = 9, "No transfer for `stall_timeout` cycles: fields of the layer contradict each other."
     LONG = 10, "A layer took `layer_timeout` cycles: some count in it is wrong."
     STOPPED = 11, "The host aborted it."
-    CONV = 12, ("`conv`: as STALL or LONG, before all vectors of a convolution came: it needs other "
-                "words than `fetch` delivers, more lines than the buffer holds, or weights that do "
-                "not exist.")
+    CONV = 12, ("`conv`: as STALL or LONG, before all vectors of a convolution came: it needs "
+                "other words than `fetch` delivers, more lines than the buffer holds, or weights "
+                "that do not exist.")

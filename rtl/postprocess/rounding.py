@@ -40,7 +40,7 @@ class Rounding(wiring.Component):
     o: Out(signed(8))
 
     latency = 4
-    #: Bits that decide an int8: any number that needs more is out of range, whatever the zero point.
+    #: Bits that decide an int8: a number that needs more is out of range, whatever the zero point.
     WIDTH = 11
 
     def __init__(self, *, varies=False):

@@ -80,7 +80,7 @@ class Pool(wiring.Component):
             m.d.comb += now.eq(Mux(fresh | (self.maximum & less), x, Mux(
                 self.maximum, so_far, x + so_far)))
             # Neither enable depends on this cycle's decision: at a window's end the sum so far is
-            # not needed any more, and what `out` takes while it is free counts only once it is full.
+            # not needed any more, and `out` may take anything while it is not full.
             with m.If(here & ~window_ends):
                 m.d.sync += so_far.eq(now)
             with m.If(~full | leaves):
