@@ -53,6 +53,7 @@ class SequenceReader(wiring.Component):
     def __init__(self, *, width, depth, slots, direct=False, count_bits):
         self.depth = integer("depth", depth, 2, 1 << 20)
         address = ceil_log2(self.depth)
+        width = integer("width", width, 1, 4096)
         count_bits = integer("count_bits", count_bits, 1, 32)
         self.reader = Reader(address_bits=address, width=width, slots=slots, direct=direct)
         super().__init__({
