@@ -153,7 +153,7 @@ class TileGenerator(wiring.Component):
         with m.If(step & next_picture):
             m.d.sync += picture_base.eq(picture_base + config.picture_words)
 
-        def walk(register, first, picture, by, by_band):
+        def step_register(register, first, picture, by, by_band):
             origin, distance = Signal.like(register), Signal.like(by)
             after = Signal.like(register)
             with m.If(~pass_end):
@@ -168,5 +168,5 @@ class TileGenerator(wiring.Component):
                 with m.If(band_end):
                     m.d.sync += first.eq(after)
 
-        walk(line, band_line, config.y_origin, config.kh_step, config.band_step)
-        walk(base, band_base, picture_base, config.kh_step_words, config.band_step_words)
+        step_register(line, band_line, config.y_origin, config.kh_step, config.band_step)
+        step_register(base, band_base, picture_base, config.kh_step_words, config.band_step_words)

@@ -136,8 +136,8 @@ class ActivationWriter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, planned, taken, stored = self.config, Signal(), Signal(), Signal()
-        walk, walking, carried = self._elaborate_walk(m, planned)
-        coming, following = self._elaborate_places(m, walk, carried, planned, taken)
+        addresses, more, carried = self._elaborate_addresses(m, planned)
+        coming, following = self._elaborate_places(m, addresses, carried, planned, taken)
 
         whole, goes, scatter = Signal(), Signal(), Const(0)
         lane = Signal(range(self.drain_lanes))             # the lane to write on its own
@@ -163,7 +163,7 @@ class ActivationWriter(wiring.Component):
                 m.d.sync += [there.eq(coming), place.address.eq(following.address),
                              place.outside.eq(following.outside), place.keep.eq(following.keep)]
         m.d.comb += [
-            self.busy.eq(walking | coming | there),
+            self.busy.eq(more | coming | there),
             whole.eq(self.i.valid & there),
             self.i.ready.eq(stored),
         ]
@@ -190,7 +190,7 @@ class ActivationWriter(wiring.Component):
             ]
         return m
 
-    def _elaborate_walk(self, m, planned):
+    def _elaborate_addresses(self, m, planned):
         """Returns a stream of addresses, whether there are more, and which loops start over with
         the next one."""
         if self.addresses is None:
@@ -202,10 +202,10 @@ class ActivationWriter(wiring.Component):
         over = walker.o.payload.over[self.inner:]
         return walker.o, walker.o.valid, over & planned.replicate(DIMS)
 
-    def _elaborate_places(self, m, walk, carried, planned, taken):
-        """Where beats go, and which of their lanes; ``planned`` takes an address of the ``walk``,
+    def _elaborate_places(self, m, addresses, carried, planned, taken):
+        """Where beats go, and which of their lanes; ``planned`` takes one of the ``addresses``,
         ``taken`` a place. Returns whether there is one, and the next one."""
-        place, config = walk.payload, self.config
+        place, config = addresses.payload, self.config
         layout = data.StructLayout({"address": len(place.address), "outside": 1,
                                     "keep": self.drain_lanes})
         here = Signal(layout)
@@ -232,18 +232,18 @@ class ActivationWriter(wiring.Component):
         m.d.comb += [here.keep[lane].eq(kept & (room > lane)) for lane in range(self.drain_lanes)]
         if not self.residual_depth:
             m.d.comb += planned.eq(taken)
-            return walk.valid, here
+            return addresses.valid, here
 
         m.submodules.places = places = SyncFIFO(width=layout.size, depth=self.residual_depth)
         m.submodules.reader = reader = self.reader
         connect(m, reader.port, flipped(self.residual))
         tag = data.View(self.tag, reader.i.payload.tag)
         m.d.comb += [
-            reader.i.valid.eq(walk.valid & self.sum & places.w_rdy),
+            reader.i.valid.eq(addresses.valid & self.sum & places.w_rdy),
             reader.i.payload.address.eq(place.address[self.within:]),
             tag.at.eq(place.address[exact_log2(self.drain_lanes):self.within]),
             tag.last.eq(place.over[-1] if self.addresses else place.last),
-            planned.eq(walk.valid & places.w_rdy & (~self.sum | reader.i.ready)),
+            planned.eq(addresses.valid & places.w_rdy & (~self.sum | reader.i.ready)),
             places.w_en.eq(planned),
             places.w_data.eq(here),
             places.r_en.eq(taken),
