@@ -4,15 +4,17 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.accelerator import Accelerator, AcceleratorParams, SdramAccelerator
-from rtl.boot import Boot, flash_pins
+from rtl.boot import MAX_OFFSET, Boot, flash_pins
 from rtl.link import Link, SpiTarget, UartRx, UartTx
-from rtl.validate import integer, one_of
+from rtl.link.uart import MAX_DIVISOR, MIN_DIVISOR
+from rtl.memory.sdram import SdramChip
+from rtl.validate import integer, number, of_type, one_of
 
 __all__ = ["BoardCore"]
 
 
 class BoardCore(wiring.Component):
-    """All that goes into a board's FPGA but its clock and its pins: an accelerator and its link.
+    """The design in a board's FPGA without clocks and pins: an accelerator and its link.
 
     Parameters
     ----------
@@ -21,11 +23,11 @@ class BoardCore(wiring.Component):
     divisor : :class:`int`
         Clocks of a bit of the UART; see :func:`rtl.link.divisor_of`.
     chip : as of :class:`~rtl.accelerator.SdramAccelerator`
-        If the weights lie in SDRAM.
+        If the weights lie in SDRAM; ignored otherwise.
     mhz : number
-        Clock.
+        Clock frequency.
     boot : :class:`int` or None
-        Where in the board's flash a program may lie, which is loaded when the power comes.
+        Address in the board's flash from which a program, if there is one, is loaded at power-up.
 
     Members
     -------
@@ -36,19 +38,20 @@ class BoardCore(wiring.Component):
     done : ``Out(1)``
         Nothing runs.
     linked : ``Out(1)``
-        A host has said hello since the reset.
+        A host has sent ``HELLO`` since the reset.
     sdram : ``Out(sdram_pins(chip))``
-        If the weights lie there; between these and the pins lies one register each way.
+        If the weights lie there; there is to be one register each way between these and the pins.
     flash : ``Out(flash_pins())``
         With ``boot``.
     """
 
     def __init__(self, params, *, link="uart", divisor=8, chip=None, mhz=90, boot=None):
-        if not isinstance(params, AcceleratorParams):
-            raise TypeError(f"params must be AcceleratorParams, not {params!r}")
-        self.params = params
+        self.params = of_type("params", params, AcceleratorParams)
         self.link = one_of("link", link, ("uart", "spi"))
-        self.divisor = integer("divisor", divisor, 4, 1 << 16)
+        self.divisor = integer("divisor", divisor, MIN_DIVISOR, MAX_DIVISOR)
+        self.mhz = number("mhz", mhz, 1, 1000)
+        if chip is not None:
+            of_type("chip", chip, SdramChip, "an SdramChip")
         pins = {"rx": In(1, init=1), "tx": Out(1, init=1)} if link == "uart" else {
             "sck": In(1), "cs": In(1, init=1), "sdi": In(1), "sdo": Out(1)}
         if params.sdram_bits:
@@ -57,8 +60,8 @@ class BoardCore(wiring.Component):
             pins["sdram"] = self.accelerator.signature.members["sdram"]
         else:
             self.accelerator = Accelerator(params)
-        self.mhz = mhz
-        self.boot = None if boot is None else Boot(offset=boot, mhz=mhz)
+        self.boot = None if boot is None else Boot(
+            offset=integer("boot", boot, 0, MAX_OFFSET), mhz=mhz)
         if self.boot:
             pins["flash"] = Out(flash_pins())
         super().__init__({**pins, "done": Out(1), "linked": Out(1)})
@@ -93,8 +96,8 @@ class BoardCore(wiring.Component):
         return m
 
     def _connect_boot(self, m, link, source, target):
-        """Bytes come from the flash at first; nobody hears the answers. Then the link is reset, so
-        that no host goes on with what the flash began. Returns whether it is so yet."""
+        """At first bytes come from the flash, and answers are discarded. Then the link is reset, so
+        that no host continues the session of the flash. Returns whether that is still to come."""
         m.submodules.boot = boot = self.boot
         m.submodules.link = ResetInserter(boot.leaves)(link)
         connect(m, boot.flash, flipped(self.flash))

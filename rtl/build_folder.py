@@ -1,4 +1,4 @@
-"""Where things go that can be made again: compiled simulators, netlists, reports."""
+"""The folder of build products: compiled simulators, netlists, reports."""
 
 import os
 from pathlib import Path

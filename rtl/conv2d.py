@@ -7,6 +7,7 @@ from rtl.cycle_counter import CycleCounter
 from rtl.gemm import Gemm
 from rtl.im2col import Im2col, Im2colParams
 from rtl.layouts import OutputRange, bytes_of
+from rtl.validate import boolean
 
 __all__ = ["Conv2d"]
 
@@ -18,8 +19,8 @@ class Conv2d(wiring.Component):
     accepted when its last output has left. Weights and parameters come in the order in which they
     are used: for each band, for each pass, the rows of each row tile; and a beat of parameters for
     each channel group. Outputs leave in the order band, pass, channel group, pixel of the band,
-    pixel lane. Lanes take the lines of an image in turns; what the last ones have beyond the last
-    line leaves too, and means nothing.
+    pixel lane. Lines of an image are interleaved among the lanes; outputs of the last lanes beyond
+    the last line leave too, and are meaningless.
 
     Parameters
     ----------
@@ -51,12 +52,11 @@ class Conv2d(wiring.Component):
                          requantize=requantize, rounding=rounding, output_register=output_register)
         self.im2col_params = Im2colParams(
             rows=array.rows, vector_bytes=array.vector_bytes, word_bytes=word_bytes,
-            buffer_bytes=buffer_bytes,
-            max_lines=max_lines, max_images=max_images, pixel_lanes=pixel_lanes,
-            fir=array.fir_rows > 0, output_register=output_register)
-        self.array, self.counter = array, bool(counter)
-        for name in ("depth", "drain_lanes", "pixel_lanes",
-                     "requantize", "min_tile", "drain_latency"):
+            buffer_bytes=buffer_bytes, max_lines=max_lines, max_images=max_images,
+            pixel_lanes=pixel_lanes, fir=array.fir_rows > 0, output_register=output_register)
+        self.array, self.counter = array, boolean("counter", counter)
+        for name in ("depth", "drain_lanes", "pixel_lanes", "requantize", "min_tile",
+                     "drain_latency"):
             setattr(self, name, getattr(self.gemm, name))
         gemm = self.gemm.signature.members
         config = {"layer": self.im2col_params.config}

@@ -13,7 +13,7 @@ class CycleCounter(wiring.Component):
     restart : ``In(1)``
         The next ``first`` begins a new count.
     first, last : ``In(1)``
-        Something is taken in, something has come out.
+        A transfer in; a transfer out.
     cycles : ``Out(32)``
         Cycles from the first ``first`` to the latest ``last``.
     """

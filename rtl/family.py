@@ -1,16 +1,14 @@
-"""Which vendor's primitives a design may use, told by the platform it is elaborated for."""
+"""Which vendor's primitives a design may use, by the platform it is elaborated for."""
 
 __all__ = ["FAMILIES", "family_of", "has_spram"]
 
-#: ``generic`` has no primitive at all: it is what simulates and what any tool accepts.
+#: ``generic`` has no primitives: it can be simulated, and synthesised by any tool.
 FAMILIES = ("generic", "ice40", "ecp5")
 
 
 def family_of(platform: object) -> str:
-    """Name of the family behind ``platform``.
-
-    ``platform`` is :data:`None` (generic), the name of a family, or one of Amaranth's platforms.
-    """
+    """Name of the family of ``platform``, which is :data:`None` (generic), the name of a family, or
+    one of Amaranth's platforms."""
     if platform is None:
         return "generic"
     if isinstance(platform, str) and platform in FAMILIES:

@@ -7,8 +7,8 @@ from rtl.array import SystolicArray
 from rtl.im2col.im2col import patch_of
 from rtl.layouts import ChannelParams, OutputRange, bytes_of, sums_of
 from rtl.params import MAX_PIXEL_LANES, ArrayParams
-from rtl.postprocess import Accumulators, AccumulatorTag, Requantizer
-from rtl.validate import integer, one_of
+from rtl.postprocess import ROUNDINGS, Accumulators, AccumulatorTag, Requantizer
+from rtl.validate import boolean, divisor, integer, of_type, one_of
 
 __all__ = ["Gemm"]
 
@@ -19,29 +19,29 @@ class Gemm(wiring.Component):
     A product is computed in passes: up to ``depth`` vectors by ``cols`` columns. For each pass, and
     in it for each row tile of ``rows`` taps, the tile's weights come on ``weights`` and its vectors
     on ``i``: ``first`` and ``last`` frame the tile, ``start`` marks all vectors of the first tile
-    of the pass and ``done`` those of its last. ``keep`` is high, but for vectors that only end a
-    filter: those are of tiles with ``fir``, as :class:`SystolicArray` has them. The sums of a pass
-    then leave by channel groups, ``drain_lanes`` channels at a time, and in a group vector by
-    vector, while the next pass is computed. One vector a cycle, unless weights or parameters are
-    late, a drain takes longer than the pass after it, or a tile has fewer than ``min_tile``
-    vectors.
+    of the pass and ``done`` those of its last. ``keep`` is high, but for vectors that only flush a
+    filter: those are of tiles with ``fir``, see :class:`SystolicArray`. The sums of a pass then
+    leave by channel groups, ``drain_lanes`` channels at a time, and within a group vector by
+    vector, while the next pass is computed. Throughput is one vector a cycle, unless weights or
+    parameters are late, a drain takes longer than the pass after it, or a tile has fewer than
+    ``min_tile`` vectors.
 
     Parameters
     ----------
     array : :class:`ArrayParams`
     depth : :class:`int`
-        Vectors of a pass at the most.
+        Maximum number of vectors of a pass.
     drain_lanes : :class:`int`
         Channels that drain at once; a divisor of the columns.
     pixel_lanes : :class:`int`
         Arrays, each with accumulators, that take a vector each at a time, 1 to 4. They share
-        weights and control, and so go in lock step; their sums drain in turns.
+        weights and control, and so run in lock step; their sums drain in turns.
     requantize : :class:`int`
         Cycles of an output in the requantizer; 0 leaves it out, and ``o`` carries int32 sums.
     rounding : :class:`str`
         Rounding modes of the requantizer.
     output_register : :class:`bool`
-        Use the output registers of block RAM.
+        Whether to use the output registers of block RAM.
     sum_bits : :class:`int`
         Width of an accumulator, 16 to 32.
 
@@ -51,7 +51,7 @@ class Gemm(wiring.Component):
     weights : ``In(stream.Signature(bytes_of(cols)))``
         Rows of a tile, row 0 first.
     params : ``In(stream.Signature(ArrayLayout(ChannelParams, drain_lanes)))``
-        With a requantizer: a beat for each channel group, in the order of their drains.
+        With a requantizer: a beat for each channel group, in the order in which they drain.
     range : ``In(OutputRange)``
         With a requantizer: holds while anything is under way.
     float32 : ``In(1)``
@@ -65,24 +65,25 @@ class Gemm(wiring.Component):
 
     def __init__(self, array, *, depth=256, drain_lanes=1, pixel_lanes=1, requantize=1,
                  rounding="tflm", output_register=False, sum_bits=32):
-        if not isinstance(array, ArrayParams):
-            raise TypeError(f"array must be ArrayParams, not {array!r}")
-        self.array = array
+        self.array = of_type("array", array, ArrayParams)
         self.requantize = one_of("requantize", requantize, (0, *Requantizer.CYCLES))
+        one_of("rounding", rounding, ROUNDINGS)
         if requantize:
             Requantizer.check("requantize", requantize, rounding)
         self.rounding, self.output_register = rounding, bool(output_register)
-        self.pixel_lanes = integer("pixel_lanes", pixel_lanes, 1, MAX_PIXEL_LANES)
+        self.drain_lanes = drain_lanes = divisor("drain_lanes", drain_lanes, array.cols, "columns")
+        self.pixel_lanes = pixel_lanes = integer("pixel_lanes", pixel_lanes, 1, MAX_PIXEL_LANES)
+        boolean("output_register", output_register)
         last_sums = data.ArrayLayout(signed(array.sum_width(array.rows - 1)),
                                      pixel_lanes * array.cols)
-        self.accumulators = Accumulators(cols=array.cols, depth=depth, sums=last_sums,
-                                         drain_lanes=drain_lanes,
-                                         pixel_lanes=pixel_lanes, output_register=output_register,
-                                         width=sum_bits)
+        self.accumulators = Accumulators(
+            cols=array.cols, depth=depth, sums=last_sums, drain_lanes=drain_lanes,
+            pixel_lanes=pixel_lanes, output_register=output_register,
+            width=integer("sum_bits", sum_bits, 16, 32))
         self.arrays = [SystolicArray(array, tag_shape=AccumulatorTag, lead=self.accumulators.lead)
                        for _ in range(pixel_lanes)]
         self.systolic = self.arrays[0]
-        self.depth, self.drain_lanes = self.accumulators.depth, self.accumulators.drain_lanes
+        self.depth = self.accumulators.depth
         self.min_tile = self.min_tile_of(array, output_register)
         self.drain_latency = self.drain_latency_of(array, output_register)
         members = {
@@ -91,10 +92,8 @@ class Gemm(wiring.Component):
             "idle": Out(1),
         }
         if requantize:
-            self.requantizer = Requantizer(
-    drain_lanes=drain_lanes,
-    cycles=requantize,
-     rounding=rounding)
+            self.requantizer = Requantizer(drain_lanes=drain_lanes, cycles=requantize,
+                                           rounding=rounding)
             members |= {
                 "params": In(stream.Signature(data.ArrayLayout(ChannelParams, drain_lanes))),
                 "range": In(OutputRange),
@@ -125,13 +124,13 @@ class Gemm(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # What the first array is ready for, all are; what leaves it, leaves all.
-        array, drain_lanes = self.systolic, self.array.vector_bytes
+        # All arrays run in lock step: the handshakes of the first one stand for all of them.
+        array = self.systolic
         m.submodules.accumulators = accumulators = self.accumulators
 
         # A pass enters the array only when half of the accumulators is free for it; a tile only
-        # when no pixel of it comes too soon after the same one of the tile before: as many cycles
-        # from now as there are ones in `spacing`.
+        # when no pixel of it comes too soon after the same one of the tile before: after as many
+        # cycles as there are ones in `spacing`.
         vector, go, taken = self.i.payload, Signal(), Signal()
         spacing, inside = Signal(accumulators.min_tile - 1), Signal()
         m.d.comb += [
@@ -143,14 +142,14 @@ class Gemm(wiring.Component):
             accumulators.i.valid.eq(array.o.valid),
             accumulators.i.payload.eq(Cat(each.o.payload for each in self.arrays)),
         ]
+        size = self.array.vector_bytes
         for index, each in enumerate(self.arrays):
             m.submodules[f"array_{index}"] = each
             m.d.comb += [
                 each.weights.valid.eq(self.weights.valid),
                 each.weights.payload.eq(self.weights.payload),
                 each.i.valid.eq(self.i.valid & go),
-                each.i.payload.data.eq(
-                    Cat(vector.data[index * drain_lanes:(index + 1) * drain_lanes])),
+                each.i.payload.data.eq(Cat(vector.data[index * size:(index + 1) * size])),
                 each.i.payload.first.eq(vector.first),
                 each.i.payload.fir.eq(vector.fir),
                 *(each.i.payload.tag[name].eq(vector[name])
@@ -160,7 +159,7 @@ class Gemm(wiring.Component):
             m.d.sync += inside.eq(~vector.last)
         with m.If(taken & vector.first):
             m.d.sync += spacing.eq(-1)
-        # Cycles in which a tile waits for a vector do not count: the next one may not wait there.
+        # Cycles in which a tile waits for a vector do not count: the next tile may not wait there.
         with m.Elif(taken | ~inside):
             m.d.sync += spacing.eq(spacing >> 1)
 
@@ -172,15 +171,18 @@ class Gemm(wiring.Component):
         m.d.comb += self.idle.eq(accumulators.idle & (under_way == 0))
 
         connect(m, array.tags, accumulators.tags)
-
-        if self.requantize:
-            m.submodules.requantizer = requantizer = self.requantizer
-            connect(m, accumulators.o, requantizer.i)
-            connect(m, flipped(self.params), requantizer.params)
-            m.d.comb += requantizer.range.eq(self.range)
-            if hasattr(self, "float32"):
-                m.d.comb += requantizer.float32.eq(self.float32)
-            connect(m, requantizer.o, flipped(self.o))
-        else:
-            connect(m, accumulators.o, flipped(self.o))
+        self._connect_output(m)
         return m
+
+    def _connect_output(self, m):
+        """Sums leave through the requantizer, if there is one."""
+        if not self.requantize:
+            connect(m, self.accumulators.o, flipped(self.o))
+            return
+        m.submodules.requantizer = requantizer = self.requantizer
+        connect(m, self.accumulators.o, requantizer.i)
+        connect(m, flipped(self.params), requantizer.params)
+        m.d.comb += requantizer.range.eq(self.range)
+        if hasattr(self, "float32"):
+            m.d.comb += requantizer.float32.eq(self.float32)
+        connect(m, requantizer.o, flipped(self.o))

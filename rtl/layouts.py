@@ -6,27 +6,27 @@ from amaranth.lib import data
 __all__ = ["bytes_of", "sums_of", "ChannelParams", "OutputRange", "MULTIPLIER_WIDTH",
            "SHIFT_WIDTH"]
 
-#: ``M << e`` of the fixed-point multiplier: 31 bits, and up to 3 places of left shift.
+#: ``M << e`` of the fixed-point multiplier: 31 bits, and up to 3 bits of left shift.
 MULTIPLIER_WIDTH = 34
 SHIFT_WIDTH = 5
 
 
 def bytes_of(lanes):
-    """Layout of ``lanes`` int8; lane 0 in the low bits."""
+    """Layout of ``lanes`` int8, lane 0 in the low bits."""
     return data.ArrayLayout(signed(8), lanes)
 
 
 def sums_of(lanes):
-    """Layout of ``lanes`` accumulators, each of its own channel; ``last`` ends a channel group."""
+    """Layout of ``lanes`` accumulators, each of a channel; ``last`` ends a channel group."""
     return data.StructLayout({"acc": data.ArrayLayout(signed(32), lanes), "last": 1})
 
 
 class ChannelParams(data.Struct):
-    """What requantises one output channel.
+    """The parameters by which an output channel is requantised.
 
     ``bias`` is added to the accumulator; the sum times ``multiplier``, an unsigned number with 31
     fractional bits, is rounded to an integer, and that is shifted right by ``shift`` with rounding.
-    For the float32 rounding ``multiplier`` holds the bits of a float32, and ``shift`` nothing.
+    For the float32 rounding ``multiplier`` holds the bits of a float32, and ``shift`` is unused.
     """
 
     bias: signed(32)
@@ -35,7 +35,7 @@ class ChannelParams(data.Struct):
 
 
 class OutputRange(data.Struct):
-    """What the outputs of one tensor share: zero point, and the clamp of its activation."""
+    """Zero point of an output tensor, and the clamp of its activation function."""
 
     zero_point: signed(8)
     low: signed(8)

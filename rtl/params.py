@@ -1,10 +1,9 @@
-"""Parameters of the array and the core around it: one frozen dataclass each, refusing what cannot
-work."""
+"""Parameters of the systolic array."""
 
 from dataclasses import dataclass
 
 from rtl.mac import KINDS
-from rtl.validate import integer
+from rtl.validate import integer, pair
 
 __all__ = ["ArrayParams", "COLS_PER_STAGE", "MAX_PIXEL_LANES", "Products", "products_for"]
 
@@ -30,12 +29,15 @@ class ArrayParams:
         Rows, from the top, that can form a depthwise FIR down each column; 0 leaves that out.
     products : tuple of (kind, count)
         Kinds of :data:`rtl.mac.KINDS` in order of preference, each with the number of products
-        there are of it, or :data:`None` for as many as are wanted.
+        available, or :data:`None` for any number.
 
     Raises
     ------
-    :exc:`TypeError`, :exc:`ValueError`
-        If a parameter is not an integer, out of range, or the products do not fill the array.
+    :exc:`TypeError`
+        If ``rows``, ``cols``, ``fir_rows`` or a count is not an integer, or ``products`` not a
+        sequence of pairs.
+    :exc:`ValueError`
+        If a parameter is out of range, or the products do not fill the array.
     """
 
     rows: int
@@ -46,21 +48,26 @@ class ArrayParams:
     def __post_init__(self) -> None:
         for name, low, high in (("rows", 1, 32), ("cols", 1, 32), ("fir_rows", 0, self.rows)):
             object.__setattr__(self, name, integer(name, getattr(self, name), low, high))
-        for kind, count in self.products:
+        if not isinstance(self.products, (list, tuple)):
+            raise TypeError(f"products must be pairs of a kind and a count, not {self.products!r}")
+        products = tuple(pair("each of products", each) for each in self.products)
+        for kind, count in products:
             if kind not in KINDS:
                 raise ValueError(f"products must be of the kinds {', '.join(KINDS)}, not {kind!r}")
             if count is not None:
                 integer(f"the number of {kind} products", count, 0, self.rows * self.cols)
+        object.__setattr__(self, "products", products)
         object.__setattr__(self, "_kinds", self._place())
 
     @property
     def stages(self) -> int:
-        """Skew stages across the columns: pairs of columns, rounded up."""
+        """Skew stages across the columns: the number of pairs of columns, rounded up."""
         return -(-self.cols // COLS_PER_STAGE)
 
     @property
     def vector_bytes(self) -> int:
-        """Bytes of an input vector: a tap for each row or, for the FIR, a channel a column."""
+        """Bytes of an input vector: a tap for each row or, for the FIR, a channel for each column.
+        """
         return max(self.rows, self.cols) if self.fir_rows else self.rows
 
     def stage_cols(self, stage: int) -> int:
@@ -77,12 +84,12 @@ class ArrayParams:
         return max(KINDS[kind].min_latency for kind in self._kinds.values())
 
     def sum_width(self, row: int) -> int:
-        """Bits of the signed sum of the products of rows 0 to ``row``, exact for any int8."""
+        """Bits of the signed sum of the products of rows 0 to ``row``, exact for all int8."""
         return ((row + 1) << 14).bit_length() + 1
 
     def _place(self) -> dict[tuple[int, int], str]:
-        # From the bottom up, so that kinds whose cols share an activation, which a FIR row cannot
-        # use, meet the rows that can take them first.
+        # From the bottom up: kinds whose columns share an activation, which a FIR row cannot use,
+        # go to the rows that can use them.
         cells = [(row, stage) for row in reversed(range(self.rows)) for stage in range(self.stages)]
         kinds = {}
         for kind, count in self.products:
@@ -103,13 +110,13 @@ class ArrayParams:
 
 
 def products_for(rows: int, cols: int, fir_rows: int, family: str, multipliers: int) -> Products:
-    """``products`` of :class:`ArrayParams` with as many as possible in ``multipliers`` DSPs."""
+    """``products`` of :class:`ArrayParams`, as many of them as possible in ``multipliers`` DSPs."""
     if family == "generic":
         return (("generic", None),)
     if family == "ice40":
         return (("mac16", min(2 * multipliers, rows * cols)), ("lut", None))
     if multipliers >= rows * cols:
         return (("dsp", None),)
-    # Two in one share an activation, which the FIR's rows cannot.
+    # Two products of one DSP share an activation, which those of FIR rows do not.
     packed = min(multipliers, (rows - fir_rows) * (cols // 2))
     return (("dsp2", 2 * packed), ("dsp", multipliers - packed), ("lut", None))

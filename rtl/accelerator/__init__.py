@@ -1,4 +1,4 @@
-"""The whole accelerator: memories, sequencer, and all units that a network needs."""
+"""The accelerator: memories, sequencer, and all units that a network needs."""
 
 from rtl.accelerator.accelerator import Accelerator
 from rtl.accelerator.control.descriptor import Kind, descriptor_of, descriptor_words

@@ -11,19 +11,21 @@ from rtl.accelerator.params import AcceleratorParams
 from rtl.accelerator.registers import ADDRESS_BITS
 from rtl.layouts import ChannelParams, OutputRange
 from rtl.stream.skid_buffer import SkidBuffer
+from rtl.validate import of_type
 
 __all__ = ["Accelerator"]
 
 
 class Accelerator(wiring.Component):
-    """A whole network on its own: memories, a sequencer, and the units that a layer needs.
+    """Runs a whole network: memories, a sequencer, and the units that a layer needs.
 
-    The host writes program, weights, parameters and the input, says "go", and reads the output
-    when the status says that nothing runs. See :mod:`rtl.accelerator.registers`.
+    The host writes program, weights, parameters and the input, starts a run, and reads the output
+    when the status tells that nothing runs. See :mod:`rtl.accelerator.registers`.
 
     A layer's words come from the activation memory, pass one of up to three units (convolution,
-    pool, add) and then the one requantizer, and go back. Layers run one after the other. Results of
-    a convolution may pass the addition, with what lies where they go, and the requantizer again.
+    pooling, addition) and then the one requantizer, and go back. Layers run one after the other.
+    Results of a convolution may be added to the words that they replace, and pass the requantizer a
+    second time.
 
     Parameters
     ----------
@@ -32,24 +34,23 @@ class Accelerator(wiring.Component):
     Members
     -------
     commands : ``In(stream)``
-        ``write``, ``address``, ``data``: a write, or a read, which answers on ``o``. Activations
-        can be reached at any time, other memories while nothing runs: commands to them wait.
+        ``write``, ``address``, ``data``: a write, or a read, which is answered on ``o``.
+        Activations can be accessed at any time; commands to other memories wait until nothing runs.
     o : ``Out(stream.Signature(32))``
         An answer for each read.
     clear : ``In(1)``
-        Everything begins anew, as after a reset.
+        Resets everything.
     done : ``Out(1)``
         Nothing runs.
     outer : ``Out(outer_weights(params))``
         With SDRAM: the weights.
     drop : ``Out(1)``
-        With SDRAM: words that were asked for are not to come, those of this cycle included.
+        With SDRAM: discard the words of all reads under way, including one that comes in this
+        cycle.
     """
 
     def __init__(self, params):
-        if not isinstance(params, AcceleratorParams):
-            raise TypeError(f"params must be AcceleratorParams, not {params!r}")
-        self.params = params
+        self.params = of_type("params", params, AcceleratorParams)
         command = data.StructLayout({"write": 1, "address": ADDRESS_BITS, "data": 32})
         super().__init__({
             "commands": In(stream.Signature(command)),
@@ -63,7 +64,7 @@ class Accelerator(wiring.Component):
         m = Module()
         units = Units(self.params)
         sequencer = units.sequencer
-        # What clears the sequencer has that clear all units, by a register.
+        # Clearing the sequencer makes it clear all units, through a register.
         m.submodules.sequencer = ResetInserter(self.clear)(sequencer)
         now, ahead = (_kinds(m, "now", sequencer.layer.kind),
                       _kinds(m, "ahead", sequencer.ahead.kind))
@@ -79,15 +80,15 @@ class Accelerator(wiring.Component):
 
     def _connect_words(self, m, units, now, ahead):
         """Words of tensors and rows of weights go to the unit of the layer's kind. Returns the
-        stream of those words, and the units' sums by their kind."""
+        stream of these words, and the streams of sums by the kind of their unit."""
         params, layer, clear = self.params, units.sequencer.layer, units.clear
         im2col, gemm, pool, add = units.im2col, units.gemm, units.pool, units.add
         connect(m, im2col.o, gemm.i)
         fetch, rows = units.fetch, units.weights.o
         source = fetch.o.signature.create(path=("source",))
-        self._cut(m, "words", clear, fetch.o, flipped(source), latency=1)
+        self._connect(m, "words", clear, fetch.o, flipped(source), latency=1)
         sources, readers, sums = ({Kind.CONV: im2col.i}, {Kind.CONV: gemm.weights},
-                                  {Kind.CONV: self._spared(m, "drained", clear, gemm.o)})
+                                  {Kind.CONV: self._buffered(m, "drained", clear, gemm.o)})
         m.d.comb += im2col.i.payload.eq(source.payload.data)
         if pool:
             m.submodules.pool = clear(pool)
@@ -107,18 +108,18 @@ class Accelerator(wiring.Component):
         return source, sums
 
     def _connect_results(self, m, units, now, sums):
-        """Sums go to the requantizer, and what it makes of them to memory. Returns whether a layer
-        that loads something lacks a part of it."""
+        """Sums go to the requantizer, and its results to memory. Returns whether a layer that loads
+        something waits for a part of it."""
         params, layer, clear = self.params, units.sequencer.layer, units.clear
         gemm, requantizer, store = units.gemm, units.requantizer, units.store
         gather, constants = units.gather, units.params
         entering = gemm.o.signature.create(path=("entering",))
         leaving = stream.Signature(store.i.payload.shape()).create(path=("leaving",))
-        self._cut(m, "sums", clear, entering, requantizer.i, latency=1)
+        self._connect(m, "sums", clear, entering, requantizer.i, latency=1)
         channels = gather.o.signature.create(path=("channels",))
-        self._cut(m, "results", clear, leaving, store.i)
-        self._cut(m, "constants", clear, gather.o, flipped(channels))
-        may_enter = Signal(init=1)  # a convolution's, which may have to be claimed
+        self._connect(m, "results", clear, leaving, store.i)
+        self._connect(m, "constants", clear, gather.o, flipped(channels))
+        may_enter = Signal(init=1)  # sums of a convolution, whose results may have to be claimed
         for each, unit in sums.items():
             enters = may_enter if each == Kind.CONV else 1
             with m.If(now[each]):
@@ -148,32 +149,32 @@ class Accelerator(wiring.Component):
         if params.fused:
             m.submodules.residual = clear(units.residual)
             lacks = self._connect_sums(m, units, now, channels, may_enter, entering, leaving)
-        if not params.shared_agu:  # a walk leads to a word every second cycle at the most
+        if not params.shared_agu:  # whose addresses come every second cycle at best
             m.d.comb += constants.more.eq(gather.more)
         return lacks
 
     def _connect_layer(self, m, units, words, lacks):
-        """A layer begins with what its descriptor says, and ends when nothing of it is left."""
-        sequencer, im2col, movers = units.sequencer, units.im2col, units.movers
+        """A layer begins with the configuration of its units, and ends when all are done."""
+        sequencer, im2col, dma = units.sequencer, units.im2col, units.dma
         layer, rows, requantizer = sequencer.layer, units.weights.o, units.requantizer
         mapped = Signal()  # the im2col unit has this layer still to do
         moves = sequencer.init & (layer.kind != Kind.TABLE)
         inits = {"fetch": moves, "store": moves,
                  "weights": sequencer.init_ahead.weights, "params": sequencer.init_ahead.params}
         if self.params.shared_agu:
-            m.submodules.walks = units.clear(units.walks)
-            self._connect_walks(m, units, inits)
+            m.submodules.walks = units.clear(units.agu)
+            self._connect_agu(m, units, inits)
         else:
             m.d.comb += [
                 units.fetch.config.eq(layer.fetch),
                 units.weights.config.eq(sequencer.ahead.weights),
                 units.params.config.eq(sequencer.ahead.params),
-                *(movers[name].init.eq(init) for name, init in inits.items() if name != "store"),
+                *(dma[name].init.eq(init) for name, init in inits.items() if name != "store"),
             ]
         m.d.comb += [
             units.store.config.eq(layer.store), units.store.init.eq(moves),
             im2col.config.payload.eq(layer.conv), im2col.config.valid.eq(mapped),
-            *(sequencer.outside[name].eq(unit.outside) for name, unit in movers.items()),
+            *(sequencer.outside[name].eq(unit.outside) for name, unit in dma.items()),
             sequencer.reading.weights.eq(units.weights.busy),
             sequencer.reading.params.eq(units.params.busy),
             sequencer.finished.eq(~units.store.busy & ~mapped & ~lacks),
@@ -189,14 +190,14 @@ class Accelerator(wiring.Component):
             m.d.sync += mapped.eq(layer.kind == Kind.CONV)
 
     def _connect_host(self, m, units):
-        """The host reaches memories and the sequencer; so do those that move words."""
+        """The host accesses memories and the sequencer; the units' ports go to memories too."""
         params, sequencer, memories = self.params, units.sequencer, units.memories
         host = HostPort(params, version=rtl.__version__)
         m.submodules.host = ResetInserter(self.clear)(host)
         connect(m, flipped(self.commands), host.commands)
         connect(m, host.o, flipped(self.o))
         connect(m, host.memories, memories.host)
-        for name, unit in {**units.movers, "program": sequencer}.items():
+        for name, unit in {**units.dma, "program": sequencer}.items():
             connect(m, unit.port, getattr(memories, name))
         if params.fused:
             connect(m, units.store.residual, memories.residual)
@@ -210,33 +211,32 @@ class Accelerator(wiring.Component):
               for name in ("go", "go_address", "stop")),
         ]
 
-    def _connect_walks(self, m, units, inits):
-        """Where all that is moved comes from, or goes to."""
-        walks, sequencer, movers, im2col = (units.walks, units.sequencer, units.movers,
-                                            units.im2col)
+    def _connect_agu(self, m, units, inits):
+        """Units get their addresses from the shared generator."""
+        agu, sequencer, dma, im2col = units.agu, units.sequencer, units.dma, units.im2col
         m.d.comb += [
-            walks.write.eq(sequencer.loader.comes & (sequencer.loader.number < walks.words)),
-            walks.number.eq(sequencer.loader.number), walks.word.eq(sequencer.loader.word),
-            walks.several.eq(sequencer.layer.several),
-            movers["store"].carried.eq(walks.carried),
+            agu.write.eq(sequencer.loader.comes & (sequencer.loader.number < agu.words)),
+            agu.number.eq(sequencer.loader.number), agu.word.eq(sequencer.loader.word),
+            agu.several.eq(sequencer.layer.several),
+            dma["store"].carried.eq(agu.carried),
         ]
-        for name, unit in movers.items():
-            connect(m, getattr(walks, name), unit.places)
-            m.d.comb += [walks.init[name].eq(inits[name]), unit.walking.eq(walks.busy[name])]
+        for name, unit in dma.items():
+            connect(m, getattr(agu, name), unit.places)
+            m.d.comb += [agu.init[name].eq(inits[name]), unit.walking.eq(agu.busy[name])]
         conv = sequencer.layer.conv
-        connect(m, walks.tiles, im2col.tiles)
+        connect(m, agu.tiles, im2col.tiles)
         m.d.comb += [
-            walks.init.tiles.eq(sequencer.init & (sequencer.layer.kind == Kind.CONV)),
-            walks.band.eq(conv.band), walks.last_band.eq(conv.last_band),
-            im2col.tiles_over.eq(~walks.busy.tiles),
+            agu.init.tiles.eq(sequencer.init & (sequencer.layer.kind == Kind.CONV)),
+            agu.band.eq(conv.band), agu.last_band.eq(conv.last_band),
+            im2col.tiles_over.eq(~agu.busy.tiles),
         ]
 
-    def _cut(self, m, name, clear, source, target, *, latency=0):
-        """Connect two units; where memories have their output registers, by a
-        :class:`SkidBuffer`."""
-        connect(m, self._spared(m, name, clear, source, latency=latency), target)
+    def _connect(self, m, name, clear, source, target, *, latency=0):
+        """Connect two units, by a :class:`SkidBuffer` where memories have their output registers.
+        """
+        connect(m, self._buffered(m, name, clear, source, latency=latency), target)
 
-    def _spared(self, m, name, clear, source, *, latency=0):
+    def _buffered(self, m, name, clear, source, *, latency=0):
         """``source`` behind a :class:`SkidBuffer`, where memories have their output registers."""
         if not self.params.output_register:
             return source
@@ -245,9 +245,9 @@ class Accelerator(wiring.Component):
         return spare.o
 
     def _connect_sums(self, m, units, now, channels, may_enter, entering, leaving):
-        """Sums, of words or of results that have left the requantizer once, go through it with the
-        parameters and the range of their own, which a layer loads with the table. Returns whether
-        it lacks them or the table."""
+        """Sums of two words, or of a word and a result of the requantizer, go through that (again)
+        with parameters and a range of their own, which a layer loads with the table. Returns
+        whether it waits for these or the table."""
         sequencer, requantizer, store = units.sequencer, units.requantizer, units.store
         add, residual = units.add, units.residual
         layer, kind = sequencer.layer, sequencer.layer.kind
@@ -265,7 +265,7 @@ class Accelerator(wiring.Component):
 
         fused, first = Signal(), Signal()
         totals = add.o.signature.create(path=("totals",))
-        self._cut(m, "totals", units.clear, totals, requantizer.again, latency=1)
+        self._connect(m, "totals", units.clear, totals, requantizer.again, latency=1)
         m.d.sync += fused.eq(layer.sum & (kind == Kind.CONV))  # as `now`
         m.d.comb += [
             first.eq(fused & ~requantizer.o.payload.again),
@@ -297,8 +297,8 @@ class Accelerator(wiring.Component):
 
 
 def _kinds(m, name, kind):
-    """Whether ``kind`` was each of them in the last cycle: in registers, as everything waits for
-    them, and nothing moves in the first cycle of a layer."""
+    """For each kind, whether it was ``kind`` in the last cycle. Registers, as they drive much; in
+    the first cycle of a layer there are no transfers."""
     kinds = {each: Signal(name=f"{name}_{each.name.lower()}") for each in Kind}
     m.d.sync += [known.eq(kind == each) for each, known in kinds.items()]
     return kinds

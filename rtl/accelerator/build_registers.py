@@ -1,4 +1,4 @@
-"""What a device says of itself in its registers."""
+"""The parameters of a build, read back from a device's registers."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ __all__ = ["params_of"]
 
 
 def params_of(read: Callable[[int], int]) -> AcceleratorParams:
-    """The :class:`AcceleratorParams` of a device, of which ``read(offset)`` gives a register.
+    """The :class:`AcceleratorParams` of a device, of which ``read(offset)`` returns a register.
 
     They are those of its build, but for the kinds of its products, which no program depends on.
 
-    Raises :exc:`ValueError` for what is not an accelerator, and for what cannot be one.
+    Raises :exc:`ValueError` if the device is not an accelerator, or describes an impossible build.
     """
     if (found := read(Register.ID)) != ID:
         raise ValueError(f"the device is not an accelerator: its register ID must be {ID:#010x}, "

@@ -1,27 +1,29 @@
-"""The memories of an accelerator, behind a port for each unit that reaches them."""
+"""The memories of an accelerator, behind a port for each unit that accesses them."""
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
+from rtl.accelerator.params import AcceleratorParams
 from rtl.accelerator.registers import OFFSET_BITS, Window
 from rtl.layouts import ChannelParams
 from rtl.memory import Arbiter, DualPortMemory, SinglePortMemory, memory_port
+from rtl.validate import of_type
 
 __all__ = ["SeparateMemories", "SingleMemory", "host_access", "memories_of", "outer_weights"]
 
 
-#: Words of weights that are asked for, or wait, where they come from outside: two tiles of 8 rows,
-#: as many as distributed memory has in a cell. They hide rows that close, and refreshes.
+#: Words of weights that are requested, or wait, where they come from SDRAM: two tiles of 8 rows, as
+#: many as distributed memory has in a cell. They hide changes of row, and refreshes.
 OUTER_SLOTS = 16
 
 
 def host_access(params):
     """Signature of the host's port, as the host sees it.
 
-    ``requests``: ``window``, ``write``, and the ``address`` and ``data`` of one of the words of the
-    memory behind that window. Reads are answered on ``words``, and reach activations alone.
+    ``requests``: ``window``, ``write``, and the ``address`` and ``data`` of a word of the memory
+    behind that window. Only activations can be read; their words come on ``words``.
     """
     request = data.StructLayout({
         "window": Window, "write": 1, "address": OFFSET_BITS,
@@ -33,7 +35,7 @@ def host_access(params):
 
 
 def memories_of(params):
-    """Bits of a word, and words, of the memory behind each window."""
+    """Bits of a word, and number of words, of the memory behind each window."""
     spaces = params.spaces
     return {
         Window.PROGRAM: (32, spaces["program"]),
@@ -45,7 +47,7 @@ def memories_of(params):
 
 
 def outer_weights(params):
-    """Signature of a memory for weights outside, as the accelerator sees it: ``read``, ``write``.
+    """Signature of an external memory for weights, as the accelerator sees it: ``read``, ``write``.
     """
     width, depth = memories_of(params)[Window.WEIGHTS]
     address_bits = ceil_log2(depth)
@@ -68,9 +70,14 @@ def _ports(params):
 
 
 class SeparateMemories(wiring.Component):
-    """A memory for each kind of thing, so that units do not wait for each other.
+    """A memory for each kind of data, so that units do not stall each other.
 
-    The host shares the two ports of the activation memory with the units, and goes first.
+    The host shares the two ports of the activation memory with the units, and has priority.
+
+    Parameters
+    ----------
+    params : :class:`AcceleratorParams`
+        Without ``single_memory``.
 
     Members
     -------
@@ -81,13 +88,15 @@ class SeparateMemories(wiring.Component):
         With SDRAM: the weights.
     """
 
-    #: Of readers, but for that of weights: as many words as make one a cycle. Those of tensors wait
-    #: for a memory that is larger, and later.
+    #: Options of readers: as many slots as a throughput of one word a cycle takes. The memory of
+    #: tensors is larger, and has a longer latency.
     readers = {"slots": 4}
     fetch_reader = residual_reader = {"slots": 8}
 
     def __init__(self, params):
-        self.build = params
+        self.build = of_type("params", params, AcceleratorParams)
+        if params.single_memory:
+            raise ValueError(f"params must be without single_memory, not {params!r}")
         self._residual = ["residual"] if params.fused else []
         self.weight_reader = {"slots": OUTER_SLOTS} if params.sdram_bits else self.readers
         outer = {"outer": Out(outer_weights(params))} if params.sdram_bits else {}
@@ -95,7 +104,7 @@ class SeparateMemories(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # What the host asks for waits a cycle, so that no unit waits for its address to be told.
+        # The host's requests pass a register, so that decoding their addresses delays no unit.
         request, asked = Signal.like(self.host.requests.payload), Signal()
         register = {"output_register": self.build.output_register}
         waits = Const(0)
@@ -121,6 +130,7 @@ class SeparateMemories(wiring.Component):
         return m
 
     def _share(self, m, request, asked, register):
+        """The activation memory, which units share with the host."""
         width, depth = memories_of(self.build)[Window.ACTIVATIONS]
         parts = self.build.word_bytes
         m.submodules.activations = memory = DualPortMemory(
@@ -151,8 +161,13 @@ class SeparateMemories(wiring.Component):
 class SingleMemory(wiring.Component):
     """One memory with one port for everything: an access a cycle.
 
-    Every window of the host shows all of it. Units go before others that can wait longer,
-    and the host, whose address takes the layer_timeout to come, goes last.
+    Every window of the host shows all of it. Units that can wait longer have a lower priority. The
+    host, whose address comes last in a cycle, has the lowest.
+
+    Parameters
+    ----------
+    params : :class:`AcceleratorParams`
+        With ``single_memory``.
 
     Members
     -------
@@ -161,12 +176,14 @@ class SingleMemory(wiring.Component):
     host : ``In(host_access(params))``
     """
 
-    #: Of readers: no registers, as all units stay ready until a word comes.
+    #: Options of readers: no slots, as all units stay ready until a word comes.
     readers = weight_reader = fetch_reader = {"slots": 0}
     residual_reader = {"slots": 1}
 
     def __init__(self, params):
-        self.build = params
+        self.build = of_type("params", params, AcceleratorParams)
+        if not params.single_memory:
+            raise ValueError(f"params must have single_memory, not {params!r}")
         self._residual = ["residual"] if params.fused else []
         super().__init__(_ports(params))
 

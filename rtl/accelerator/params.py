@@ -10,7 +10,7 @@ from rtl.layouts import ChannelParams
 from rtl.memory.sdram import burst_of
 from rtl.params import ArrayParams
 from rtl.postprocess import Requantizer, short_acc_range
-from rtl.validate import integer, one_of
+from rtl.validate import boolean, integer, of_type, one_of, power_of_two
 
 __all__ = ["AcceleratorParams", "COUNT_BITS", "SHARED_AGU_BYTES", "TOTAL_BITS",
            "weight_room"]
@@ -18,10 +18,10 @@ __all__ = ["AcceleratorParams", "COUNT_BITS", "SHARED_AGU_BYTES", "TOTAL_BITS",
 #: Bits of a loop's count in a descriptor.
 COUNT_BITS = 12
 
-#: Bits of what is requantised at the least: a sum of two tensors, in units of ``2^-20``.
+#: Minimum width of a sum that is requantised: that of two tensors, in units of ``2^-20``.
 TOTAL_BITS = 29
 
-#: Memory of a ``shared_agu`` build at the most: what its unit for loops reaches.
+#: Maximum size of the memory of a ``shared_agu`` build: what its address generator can address.
 SHARED_AGU_BYTES = 1 << 17
 
 #: Roundings of a build by its flags TFLM and FLOAT32.
@@ -29,7 +29,7 @@ ROUNDINGS = {(True, False): "tflm", (False, True): "float32", (True, True): "bot
 
 
 def weight_room(cols: int) -> int:
-    """Bytes of weights that their window holds, in words of a byte for each column."""
+    """Bytes of weights that their window can address, in words of a byte for each column."""
     return cols << OFFSET_BITS - ceil_log2(-(-cols // 4))
 
 
@@ -47,9 +47,9 @@ class AcceleratorParams:
     pooling, addition : :class:`bool`
         Whether there is a unit for it.
     fused : :class:`bool`
-        Whether sums can take place in the convolution before them; nothing without ``addition``.
+        Whether a sum can be fused into the convolution before it; no effect without ``addition``.
     activation_bytes : :class:`int`
-        Memory for all tensors that are alive at a time; a power of two.
+        Memory for all tensors that are live at a time; a power of two.
     weight_bytes : :class:`int`
         Memory for the weights of the whole network.
     sdram_bits : :class:`int`
@@ -60,22 +60,29 @@ class AcceleratorParams:
     program_words : :class:`int`
         Words of 32 bits for the descriptors of all layers.
     single_memory : :class:`bool`
-        Whether activations, weights, parameters and program share one memory with one port: that of
+        Whether activations, weights, parameters and program share one memory with one port, of
         ``activation_bytes``. Words have 4 bytes then, and the array 4 columns; the sizes of the
-        other memories mean nothing.
+        other memories are ignored.
     prefetch : :class:`bool`
         Whether a descriptor is loaded while the layer before it runs: a register for each of its
         bits, and some 30 cycles less for each layer.
     shared_agu : :class:`bool`
-        Whether one unit walks all loops over addresses, from block RAM: far smaller, and an address
-        in two cycles for each of the units. With a single memory, and without pooling,
-        prefetch and further pixel lanes.
+        Whether all units share one address-generation unit, with its loops in block RAM: far
+        smaller, at an address every second cycle for each unit. Requires a single memory, one pixel
+        lane, and neither pooling nor prefetch.
     sum_bits : :class:`int`
-        Width of an accumulator, 16 to 32: what the products of a filter add up to; what they add up
-        to with its bias, if that is more than :data:`TOTAL_BITS`.
+        Width of an accumulator, 16 to 32. It must hold the sum of the products of any filter or, if
+        it is more than :data:`TOTAL_BITS`, that sum with the bias.
     stall_timeout, layer_timeout : :class:`int`
-        Cycles without any movement after which a layer is given up, and cycles that one may take
+        Cycles without any transfer after which a layer is aborted, and cycles that a layer may take
         in all: powers of two.
+
+    Raises
+    ------
+    :exc:`TypeError`
+        If a parameter has the wrong type.
+    :exc:`ValueError`
+        If a parameter is out of range, or cannot be combined with another.
     """
 
     array: ArrayParams
@@ -103,25 +110,34 @@ class AcceleratorParams:
     layer_timeout: int = 1 << 30
 
     def __post_init__(self) -> None:
-        if not isinstance(self.array, ArrayParams):
-            raise TypeError(f"array must be ArrayParams, not {self.array!r}")
+        def settle(check, name, *limits):
+            object.__setattr__(self, name, check(name, getattr(self, name), *limits))
+
+        of_type("array", self.array, ArrayParams)
         for name in ("output_register", "pooling", "addition", "fused", "single_memory", "prefetch",
                      "shared_agu"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} must be a boolean, not {getattr(self, name)!r}")
+            boolean(name, getattr(self, name))
         object.__setattr__(self, "fused", self.fused and self.addition)
-        one_of("drain_lanes", self.drain_lanes, [n for n in (1, 2, 4, 8, 16, 32)
-                                     if n <= self.word_bytes and self.array.cols % n == 0])
-        Requantizer.check("requantize", self.requantize, self.rounding)
-        for name, low, high in (("depth", 2, 4096), ("activation_bytes", 64, 1 << 20),
-                                ("weight_bytes", 64, 1 << 22), ("channels", 8, 1 << 16),
-                                ("program_words", 64, 1 << 16), ("sum_bits", 16, 32),
-                                ("stall_timeout", 64, 1 << 24), ("layer_timeout", 64, 1 << 30)):
-            object.__setattr__(self, name, integer(name, getattr(self, name), low, high))
-        for name in ("activation_bytes", "stall_timeout", "layer_timeout"):
-            value = getattr(self, name)
-            if value & (value - 1):
-                raise ValueError(f"{name} must be a power of two, not {value}")
+        settle(one_of, "drain_lanes", [
+            lanes for lanes in (1, 2, 4, 8, 16, 32)
+            if lanes <= self.word_bytes and self.array.cols % lanes == 0])
+        requantize, _ = Requantizer.check("requantize", self.requantize, self.rounding)
+        object.__setattr__(self, "requantize", requantize)
+        for check, name, low, high in (
+                (integer, "depth", 2, 4096), (power_of_two, "activation_bytes", 64, 1 << 20),
+                (integer, "weight_bytes", 64, 1 << 22), (integer, "channels", 8, 1 << 16),
+                (integer, "program_words", 64, 1 << 16), (integer, "sum_bits", 16, 32),
+                (power_of_two, "stall_timeout", 64, 1 << 24),
+                (power_of_two, "layer_timeout", 64, 1 << 30)):
+            settle(check, name, low, high)
+        settle(one_of, "sdram_bits", (0, 16, 32))
+        for name in ("buffer_bytes", "max_lines", "pixel_lanes"):
+            # Building these parameters refuses whatever the im2col unit cannot be.
+            object.__setattr__(self, name, getattr(self.im2col, name))
+        self._check_memories()
+
+    def _check_memories(self):
+        """Refuse parameters of memories that cannot be combined."""
         if self.single_memory and (self.word_bytes, self.array.cols) != (4, 4):
             raise ValueError("a single memory needs words of 4 bytes and 4 columns, not "
                              f"{self.word_bytes} and {self.array.cols}")
@@ -132,15 +148,13 @@ class AcceleratorParams:
         if not self.single_memory and self.weight_bytes > (most := weight_room(self.array.cols)):
             raise ValueError(f"weight_bytes must be at most {most} with {self.array.cols} columns, "
                              f"as a window holds no more, not {self.weight_bytes}")
-        one_of("sdram_bits", self.sdram_bits, (0, 16, 32))
         if self.sdram_bits:
             if self.single_memory:
                 raise ValueError("a single memory has the weights in it: sdram_bits must be 0, "
                                  f"not {self.sdram_bits}")
             if self.word_cycles > 8:
                 raise ValueError(f"rows of {self.array.cols} weights are too long for bursts of an "
-                                 f"SDRAM of {self.sdram_bits} bits: 8 cycles at the most")
-        _ = self.im2col  # refuses what the line buffer cannot be, and the number of pixel lanes
+                                 f"SDRAM of {self.sdram_bits} bits: they may take 8 cycles")
 
     @property
     def products(self) -> int:
@@ -149,7 +163,7 @@ class AcceleratorParams:
 
     @property
     def shape(self) -> str:
-        """Of the products, for people."""
+        """The shape of the array as text."""
         array = f"{self.array.rows} x {self.array.cols}"
         return array if self.pixel_lanes == 1 else f"{self.pixel_lanes} x ({array})"
 
@@ -165,14 +179,14 @@ class AcceleratorParams:
 
     @property
     def spaces(self) -> dict[str, int]:
-        """Words of the memory in which each kind of thing lies."""
+        """Words of the memory that holds each kind of data."""
         kinds = {"activations": self.words, "weights": self.weight_bytes // self.array.cols,
                  "params": self.channels, "program": self.program_words}
         return dict.fromkeys(kinds, self.words) if self.single_memory else kinds
 
     @property
     def word_cycles(self) -> int:
-        """Cycles in which a word of weights comes, in the long run."""
+        """Cycles for each word of weights, in the long run."""
         return burst_of(8 * self.array.cols, self.sdram_bits) if self.sdram_bits else 1
 
     @property
@@ -182,23 +196,23 @@ class AcceleratorParams:
 
     @property
     def total_bits(self) -> int:
-        """Bits of what is requantised."""
+        """Bits of a sum that is requantised."""
         return max(self.sum_bits, TOTAL_BITS)
 
     @property
     def short_acc_range(self) -> tuple[int, int] | None:
-        """Between which numbers sums are requantised in a cycle less than others, or None."""
+        """The range of sums that are requantised in a cycle less than others, or None."""
         return short_acc_range(self.requantize, self.total_bits)
 
     @property
-    def ahead(self) -> int:
-        """Beats of a convolution that may have asked for what they are added to and are not stored
-        yet: as many as keep the requantiser busy."""
+    def residual_depth(self):
+        """Beats of a convolution whose residual operands may have been requested, and that are not
+        stored yet: as many as keep the requantiser busy."""
         return 16 if self.rounding == "tflm" else 32
 
     @property
     def im2col(self) -> Im2colParams:
-        """Parameters of the im2col unit: one image a layer."""
+        """Parameters of the im2col unit, which takes one image a layer."""
         return Im2colParams(
             rows=self.array.rows, vector_bytes=self.array.vector_bytes, word_bytes=self.word_bytes,
             buffer_bytes=self.buffer_bytes, max_lines=self.max_lines, max_images=1,
@@ -213,7 +227,7 @@ class AcceleratorParams:
                 Flag.FLOAT32: self.rounding != "tflm", Flag.FUSED: self.fused}
 
     def registers(self) -> tuple[dict[str, int], int]:
-        """What the device says of itself: the value of each of
+        """The registers that describe the build: the value of each of
         :data:`~rtl.accelerator.registers.PARAMETERS`, by name, and that of ``FLAGS``."""
         values = {name: int(getattr(self.array if name in ARRAY else self, name))
                   for name in PARAMETERS}
@@ -221,13 +235,16 @@ class AcceleratorParams:
 
     @classmethod
     def of_registers(cls, values: Mapping[str, int], flags: int) -> "AcceleratorParams":
-        """The parameters of a device that says ``values`` and ``flags`` of itself.
+        """The parameters of a device with these registers: ``values`` and ``flags`` as
+        :meth:`registers` returns them.
 
         They are those of the build but for the kinds of its products, which no program depends on.
 
         Raises :exc:`ValueError` if there is no such build.
         """
         rounding = ROUNDINGS.get((bool(flags >> Flag.TFLM & 1), bool(flags >> Flag.FLOAT32 & 1)))
+        if rounding is None:
+            raise ValueError(f"flags must name a rounding, TFLM or FLOAT32, not {flags:#x}")
         array = ArrayParams(**{name: values[name] for name in ARRAY})
         kinds = {field.name: field.type for field in fields(cls)}
         return cls(array=array, rounding=rounding, pooling=bool(flags >> Flag.POOLING & 1),
@@ -237,5 +254,5 @@ class AcceleratorParams:
                       for name in PARAMETERS if name not in ARRAY})
 
 
-#: Those of the parameters that are the array's.
+#: The parameters that are those of the array.
 ARRAY = "rows", "cols", "fir_rows"

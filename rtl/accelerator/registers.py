@@ -1,4 +1,4 @@
-"""The register map, the windows of memory and the errors, as data."""
+"""The register map, the windows of memory and the error codes, as data."""
 
 import enum
 from typing import Self
@@ -14,7 +14,7 @@ ID = 0x53595354
 
 
 class Described(enum.IntEnum):
-    """Members are numbers; each has a ``text`` that says what it means."""
+    """Members are numbers; each has a ``text`` that describes it."""
 
     text: str
 
@@ -29,8 +29,8 @@ class Described(enum.IntEnum):
 class Window(Described):
     """Upper three bits of an address; the rest counts words of 32 bits within the window.
 
-    A word of the memory behind a window takes as many words of 32 bits as the next power of two
-    holds it, the low bits first; the last of them writes it.
+    A word of the memory behind a window takes a power of two of words of 32 bits, as few as hold
+    it, the low bits first; a write to the last of them writes it.
     """
 
     REGISTERS = 0, "The registers below."
@@ -42,16 +42,16 @@ class Window(Described):
 
 
 class Register(Described):
-    """Offsets in the window of registers. Those that are not named read 0."""
+    """Offsets in the window of registers. All others read 0."""
 
     ID = 0, f"Reads {ID:#010x}."
     VERSION = 1, "Major, minor and patch, a byte each, the first in the low bits."
     FLAGS = 2, "A bit for each unit that this build has."
-    GO = 3, "Write the word of the program to begin at: a run starts, unless one is under way."
+    GO = 3, "Write the word of the program to begin at: starts a run, unless one is under way."
     STATUS = 4, "Bit 0: running. Bits 8 to 15: an error. From 16 on: the layer."
     CYCLES = 5, "From go to the end of the last run, or to now."
-    STOP = 6, "Write anything to give up the run that is under way."
-    TAG = 7, "Reads what was written last, 0 after a reset: by it the host knows what it left."
+    STOP = 6, "Write anything to abort the run that is under way."
+    TAG = 7, "Reads what was written last, 0 after a reset: tells a host what it loaded before."
 
 
 class Flag(Described):
@@ -71,23 +71,23 @@ PARAMETERS = {
     "rows": "Taps of a tile.",
     "cols": "Filters of a tile.",
     "fir_rows": "Rows that can form a depthwise filter.",
-    "depth": "Pixels of a pass at the most.",
+    "depth": "Maximum number of pixels of a pass.",
     "drain_lanes": "Channels that are requantised at once.",
-    "pixel_lanes": "Lines of output at a time.",
+    "pixel_lanes": "Lines of output that are computed at a time.",
     "requantize": "Cycles of a requantisation.",
     "output_register": "1 if memories have a second register.",
-    "buffer_bytes": "Line buffer.",
-    "max_lines": "Lines of an image at the most.",
+    "buffer_bytes": "Size of the line buffer.",
+    "max_lines": "Maximum height of an image.",
     "activation_bytes": "Memory for tensors.",
     "weight_bytes": "Memory for weights.",
     "channels": "Memory for parameters, in output channels.",
     "program_words": "Memory for descriptors, in words of 32 bits.",
     "single_memory": "1 if everything lies in the memory for tensors, which each window shows.",
     "prefetch": "1 if a descriptor is loaded while the layer before it runs.",
-    "stall_timeout": "Cycles without any movement after which a layer is stuck.",
+    "stall_timeout": "Cycles without any transfer after which a layer is stuck.",
     "layer_timeout": "Cycles that a layer may take.",
     "shared_agu": "1 if all loop nests share one address-generation unit.",
-    "sum_bits": "Of a sum of products.",
+    "sum_bits": "Width of a sum of products.",
     "sdram_bits": "Data pins of the SDRAM in which weights lie; 0 if they lie on the chip.",
 }
 
@@ -95,18 +95,18 @@ PARAMETERS = {
 class Error(Described):
     """Why a run stopped."""
 
-    NONE = 0, "It came to its end, or none has begun."
-    KIND = 1, "`kind`: none that is known."
-    UNIT = 2, "`kind` or `sum`: of a unit that this build does not have."
-    GO = 3, "The program was to begin beyond its memory."
-    PROGRAM = 4, "The program went past the end of its memory."
+    NONE = 0, "It has ended, or none has begun."
+    KIND = 1, "`kind`: unknown."
+    UNIT = 2, "`kind` or `sum`: a unit that this build does not have."
+    GO = 3, "The program was to begin beyond the end of its memory."
+    PROGRAM = 4, "The program ran past the end of its memory."
     FETCH = 5, "`fetch`: an address outside the activation memory."
     STORE = 6, "`store`: an address outside the activation memory."
     WEIGHTS = 7, "`weights`: an address outside the memory, or rows that the layer did not take."
     PARAMS = 8, "`params`: an address outside the memory, or words that the layer did not take."
-    STALL = 9, "No movement for `stall_timeout` cycles: fields of the layer contradict each other."
+    STALL = 9, "No transfer for `stall_timeout` cycles: fields of the layer contradict each other."
     LONG = 10, "A layer took `layer_timeout` cycles: some count in it is wrong."
-    STOPPED = 11, "The host gave it up."
-    CONV = 12, ("`conv`: as STALL or LONG, before all vectors of a convolution came: it asks for "
-                "other words than `fetch` gives, for more lines than the buffer holds, or for "
-                "weights that there are not.")
+    STOPPED = 11, "The host aborted it."
+    CONV = 12, ("`conv`: as STALL or LONG, before all vectors of a convolution came: it needs "
+                "other words than `fetch` delivers, more lines than the buffer holds, or weights "
+                "that do not exist.")

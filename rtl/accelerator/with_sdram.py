@@ -7,38 +7,38 @@ from rtl.accelerator.accelerator import Accelerator
 from rtl.accelerator.memories import memories_of
 from rtl.accelerator.registers import Window
 from rtl.memory.sdram import Sdram, SdramChip, chip_of, sdram_pins
+from rtl.validate import number, of_type
 
 __all__ = ["SdramAccelerator"]
 
 
 class SdramAccelerator(wiring.Component):
-    """An :class:`Accelerator` whose weights lie in SDRAM, with the controller of that.
+    """An :class:`Accelerator` whose weights lie in SDRAM, with the SDRAM's controller.
 
     Parameters
     ----------
     params : :class:`AcceleratorParams`
         With ``sdram_bits``.
     chip : :class:`SdramChip` or None
-        Of as many bits; left out, any such.
+        A chip with as many data pins; by default any such chip.
     mhz : number
-        Clock.
+        Clock frequency.
 
     Members
     -------
     commands, o, done : as of :class:`Accelerator`
     clear : ``In(1)``
-        Begin anew, but for the SDRAM, which goes on.
+        Reset everything but the SDRAM's controller.
     sdram : ``Out(sdram_pins(chip))``
     """
 
     def __init__(self, params, *, chip=None, mhz=90):
         self.accelerator = Accelerator(params)
-        self.params, self.mhz = params, mhz
+        self.params, self.mhz = params, number("mhz", mhz, 1, 1000)
         if not params.sdram_bits:
             raise ValueError("params must say in sdram_bits that weights lie in SDRAM")
-        self.chip = chip_of(params.sdram_bits) if chip is None else chip
-        if not isinstance(self.chip, SdramChip):
-            raise TypeError(f"chip must be an SdramChip, not {chip!r}")
+        self.chip = chip_of(params.sdram_bits) if chip is None else of_type(
+            "chip", chip, SdramChip, "an SdramChip")
         if self.chip.data_bits != params.sdram_bits:
             raise ValueError(f"the chip must have {params.sdram_bits} bits, as sdram_bits of the "
                              f"build, not {self.chip.data_bits}")

@@ -1,4 +1,4 @@
-"""The weight-stationary systolic array: cells, skew, weights, deskew."""
+"""The weight-stationary systolic array: cells, skew, weight loading, deskew."""
 
 from rtl.array.cell import Cell
 from rtl.array.systolic import SystolicArray

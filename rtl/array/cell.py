@@ -4,6 +4,8 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.layouts import bytes_of
 from rtl.mac import KINDS
+from rtl.params import ArrayParams
+from rtl.validate import integer, of_type
 
 __all__ = ["Cell"]
 
@@ -11,17 +13,18 @@ __all__ = ["Cell"]
 class Cell(wiring.Component):
     """Processing elements of one row and one skew stage: one or two neighbouring columns.
 
-    Each lane multiplies an activation by its stationary weight and adds the product to the sum that
-    comes from the row above. The weight to come waits in a register of its own until ``swap``.
+    Each column multiplies an activation by its stationary weight and adds the product to the sum
+    from the row above. Weights are double buffered: the next one waits in a register until
+    ``swap``.
 
-    An activation taken in cycle ``t`` leaves on ``right`` in ``t + 1``, its product joins the sum
-    that stands on ``above`` in cycle ``t + latency``, and leaves on ``below`` one cycle later.
+    An activation taken in cycle ``t`` is on ``right`` in ``t + 1``. Its product is added to the sum
+    that is on ``above`` in cycle ``t + latency``, and the result is on ``below`` one cycle later.
 
     Parameters
     ----------
     params : :class:`ArrayParams`
     row, stage : :class:`int`
-        Place in the array; they decide the kind of product and the width of the sums.
+        Position in the array, which decides the kind of product and the width of the sums.
 
     Members
     -------
@@ -30,14 +33,17 @@ class Cell(wiring.Component):
     swap : ``In(1)``
         The activation of this cycle is the first to meet the waiting weights.
     fir, top : ``In(1)``, ``In(bytes_of(cols))``
-        FIR rows only: in cycles with ``fir`` each lane takes its own activation from ``top``.
+        FIR rows only: in cycles with ``fir`` each column takes its own activation from ``top``.
     weights, load : ``In(bytes_of(cols))``, ``In(1)``
-        Weights to wait for the next ``swap``, taken in cycles with ``load``.
+        Weights for the next ``swap``, taken in cycles with ``load``.
     above, below : sums of ``cols`` columns
         Row 0 has no ``above``.
     """
 
     def __init__(self, params, *, row, stage):
+        of_type("params", params, ArrayParams)
+        row = integer("row", row, 0, params.rows - 1)
+        stage = integer("stage", stage, 0, params.stages - 1)
         self.cols = params.stage_cols(stage)
         self.has_fir = row < params.fir_rows
         self.latency = params.product_latency
@@ -62,7 +68,7 @@ class Cell(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # In row 0 nothing is added: a register of the primitive may stand for that of the sum.
+        # In row 0 nothing is added: a register of the primitive may serve as that of the sum.
         alone = not hasattr(self, "above") and KINDS[self.kind].has_sum
         m.submodules.product = product = KINDS[self.kind](cols=self.cols,
                                                           latency=self.latency + alone)

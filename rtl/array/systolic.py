@@ -4,9 +4,9 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.array.cell import Cell
 from rtl.layouts import bytes_of
-from rtl.params import COLS_PER_STAGE
+from rtl.params import COLS_PER_STAGE, ArrayParams
 from rtl.stream.delay import Delay
-from rtl.validate import integer
+from rtl.validate import integer, of_type, shape
 
 __all__ = ["SystolicArray", "vector_of"]
 
@@ -14,10 +14,10 @@ __all__ = ["SystolicArray", "vector_of"]
 def vector_of(vector_bytes, tag_shape):
     """Layout of one input vector of the array."""
     return data.StructLayout({
-        "data": bytes_of(vector_bytes),  #: One activation a row or, in a FIR tile, one a column.
+        "data": bytes_of(vector_bytes),  #: An activation for each row or, in a FIR tile, column.
         "first": 1,               #: First vector of a tile: the loaded weights come into use.
         "fir": 1,                 #: The tile is a depthwise FIR.
-        "tag": tag_shape,         #: Anything; it leaves with the sums of this vector.
+        "tag": tag_shape,         #: Leaves with the sums of this vector, whatever it means.
     })
 
 
@@ -29,12 +29,13 @@ class SystolicArray(wiring.Component):
     option) column ``c`` filters its own channel along the vectors instead: ``sums[c]`` of vector
     ``n`` is ``sum(w[k][c] * x_n+k[c] for k in fir_rows)``; rows from ``fir_rows`` on must hold zero
     weights, and each line of vectors must come without a gap and ends with ``taps - 1`` vectors
-    whose own sums mean nothing.
+    whose own sums are meaningless.
 
-    Sums leave ``latency`` cycles after their vector, one vector a cycle. Weights are double
-    buffered: tiles follow each other without a bubble as long as each has at least ``min_tile``
-    vectors and the weights come one row a cycle. ``i.ready`` is low only before the first vector of
-    a tile whose weights are not all loaded, and depends combinationally on ``i.payload.first``.
+    Sums leave ``latency`` cycles after their vector, and throughput is one vector a cycle. Weights
+    are double buffered: tiles follow each other without a bubble as long as each has at least
+    ``min_tile`` vectors and the weights come one row a cycle. ``i.ready`` is low only before the
+    first vector of a tile whose weights are not all loaded, and depends combinationally on
+    ``i.payload.first``.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ class SystolicArray(wiring.Component):
         Cycles by which ``tags`` runs ahead of ``o``; at most ``latency``.
     min_tile : :class:`int`
         Lower bound of the number of cycles between the first vectors of two tiles, for a consumer
-        that asks for one.
+        that needs one.
 
     Members
     -------
@@ -58,8 +59,8 @@ class SystolicArray(wiring.Component):
     """
 
     def __init__(self, params, *, tag_shape=1, lead=0, min_tile=1):
-        self.params = params
-        self.tag_shape = tag_shape
+        self.params = of_type("params", params, ArrayParams)
+        self.tag_shape = shape("tag_shape", tag_shape)
         self.latency = self.latency_of(params)
         self.lead = integer("lead", lead, 0, self.latency)
         self.min_tile = max(self.min_tile_of(params), integer("min_tile", min_tile, 1, 64))
@@ -99,11 +100,11 @@ class SystolicArray(wiring.Component):
         row_weights, loads = self._elaborate_loading(m, swap)
         m.d.comb += [
             accepted.eq(self.i.valid & self.i.ready),
-            # In vain while the vector waits for its weights: no other meets what it swaps in then.
+            # To no effect while the vector waits for its weights: none meets what it swaps in then.
             swap.eq(self.i.valid & self.i.payload.first),
         ]
 
-        # Everything that is not data meets row r and stage p after r + p cycles.
+        # Control signals reach row r and stage p after r + p cycles.
         m.submodules.swaps = swaps = Delay(1, rows + stages - 2, reset_less=False)
         m.submodules.firs = firs = Delay(1, rows + stages - 2)
         m.d.comb += [swaps.i.eq(swap), firs.i.eq(self.i.payload.fir)]
@@ -127,8 +128,8 @@ class SystolicArray(wiring.Component):
 
         cells = {}
         for stage in range(stages):
-            columns = range(COLS_PER_STAGE * stage, min(COLS_PER_STAGE *
-                            stage + COLS_PER_STAGE, self.params.cols))
+            begin = COLS_PER_STAGE * stage
+            columns = range(begin, begin + self.params.stage_cols(stage))
             for row in range(rows):
                 cell = Cell(self.params, row=row, stage=stage)
                 m.submodules[f"cell_{row}_{stage}"] = cells[row, stage] = cell
@@ -152,10 +153,8 @@ class SystolicArray(wiring.Component):
         return m
 
     def _elaborate_loading(self, m, swap):
-        """Take weights row by row. Returns a row, and a strobe for each row that it may be for.
-
-        Both are registers, as they go to all cells.
-        """
+        """Take weights row by row. Returns a row, and a strobe for each row that it may be for;
+        both registered, as they go to all cells."""
         row = Signal(self.params.rows, init=1)  # one-hot
         loads = Signal.like(row, init=0)
         weights = Signal.like(self.weights.payload, reset_less=True)

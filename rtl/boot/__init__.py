@@ -1,5 +1,5 @@
-"""A program from the board's serial flash, when the power comes."""
+"""Boot: a program from the board's serial flash, loaded at power-up."""
 
-from rtl.boot.boot import Boot, flash_pins
+from rtl.boot.boot import MAX_OFFSET, Boot, flash_pins
 
-__all__ = ["Boot", "flash_pins"]
+__all__ = ["MAX_OFFSET", "Boot", "flash_pins"]

@@ -4,26 +4,28 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.validate import integer
+from rtl.validate import integer, number
 
-__all__ = ["Boot", "flash_pins"]
+__all__ = ["MAX_OFFSET", "Boot", "flash_pins"]
 
-#: Commands of serial flashes, whatever their maker.
+#: Commands that serial flashes of all makers have in common.
 READ, WAKE = 0x03, 0xab
+#: Addresses have 24 bits.
+MAX_OFFSET = (1 << 24) - 1
 #: Microseconds from the end of ``WAKE`` to the next command: tRES1 of W25Q128JV and of IS25LP128 is
-#: 3 and 5; others take longer. So much is left for the last frame, too.
+#: 3 and 5; others take longer. The last frame is given as much time.
 WAITING = 40
-#: Bytes of a frame at the most.
-LONGEST = 255
+#: Maximum number of bytes of a frame.
+MAX_FRAME = 255
 
 
 class State(enum.Enum):
-    """What the flash is told."""
+    """What is sent to the flash."""
 
-    REST = 0  #: Nothing, before and after it is woken.
-    WAKE = 1  #: To wake up.
-    ASK = 2   #: To read from an address on.
-    READ = 3  #: To go on.
+    REST = 0  #: Nothing, before and after it wakes up.
+    WAKE = 1  #: The command to wake up.
+    ASK = 2   #: The command to read, and an address.
+    READ = 3  #: Clocks to read on.
     OVER = 4  #: Nothing any more.
 
 
@@ -33,21 +35,21 @@ def flash_pins():
 
 
 class Boot(wiring.Component):
-    """Bytes from the board's flash for the link, as if a host sent them, when the power comes.
+    """At power-up, feeds the link with bytes from the board's flash, as if a host sent them.
 
-    What lies in the flash are frames (``docs/link.md``), each with its CRC, and a delimiter more
-    behind them. That ends it, as does what cannot be a frame: more than :data:`LONGEST` bytes
+    The flash holds frames (``docs/link.md``), each with its CRC, and one more delimiter behind
+    them. That ends the boot, as does what cannot be a frame: more than :data:`MAX_FRAME` bytes
     without a delimiter, such as those of an erased flash.
 
-    The flash may sleep at first: iCE40 leave it so. Its clock stops while a byte is not taken.
+    The flash may be asleep at first: iCE40 leave it so. Its clock stops while a byte is not taken.
 
     Parameters
     ----------
     offset : :class:`int`
         Address of the first byte: 24 bits.
     mhz : number
-        Clock. That of the flash is at most 25 MHz, which each bears in this mode, and its words
-        have more than half a period for their way.
+        Clock frequency. The clock of the flash is at most 25 MHz, at which every flash works in
+        this mode, and its data have more than half a period to arrive.
 
     Members
     -------
@@ -55,14 +57,15 @@ class Boot(wiring.Component):
         SPI mode 0.
     o : ``Out(stream.Signature(8))``
     busy : ``Out(1)``
-        It is not over yet.
+        The boot is under way.
     leaves : ``Out(1)``
-        High in the last cycle that is ``busy``: :data:`WAITING` microseconds after the last byte
-        was taken, by when all has been done that it asked for.
+        High in the last cycle of ``busy``: :data:`WAITING` microseconds after the last byte was
+        taken, by when all requests have been carried out.
     """
 
     def __init__(self, *, offset, mhz):
-        self.offset = integer("offset", offset, 0, (1 << 24) - 1)
+        self.offset = integer("offset", offset, 0, MAX_OFFSET)
+        number("mhz", mhz, 1, 1000)
         self.half = max(1, -int(-mhz // 50))
         self.waiting = max(1, int(WAITING * mhz))
         super().__init__({"flash": Out(flash_pins()), "o": Out(stream.Signature(8)),
@@ -73,7 +76,7 @@ class Boot(wiring.Component):
         pins, state, woken = self.flash, Signal(State), Signal()
         rest = Signal(range(self.waiting + 1), init=self.waiting)
         timer, bit, byte = Signal(range(self.half)), Signal(range(8)), Signal(range(4))
-        word = Signal(8)  # goes out at its top, and what comes enters it below
+        word = Signal(8)  # shifts out at its top, and in at its bottom
         address = Array(self.offset >> shift & 255 for shift in (16, 8, 0, 0))
         m.d.comb += [pins.copi.eq(word[-1]), self.o.payload.eq(word)]
 
@@ -107,12 +110,12 @@ class Boot(wiring.Component):
                     with m.Case(State.READ):
                         m.d.sync += self.o.valid.eq(1)
 
-        ended, count = Signal(), Signal(range(LONGEST + 1))  # since the last delimiter
+        ended, count = Signal(), Signal(range(MAX_FRAME + 1))  # since the last delimiter
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += [self.o.valid.eq(0), count.eq(count + 1), ended.eq(0)]
             with m.If(self.o.payload == 0):
                 m.d.sync += [count.eq(0), ended.eq(1)]
-            with m.If(Mux(self.o.payload == 0, ended, count == LONGEST)):
+            with m.If(Mux(self.o.payload == 0, ended, count == MAX_FRAME)):
                 m.d.sync += [state.eq(State.OVER), rest.eq(self.waiting), pins.cs.eq(0),
                              pins.sck.eq(0)]
         return m

@@ -2,6 +2,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from rtl.accelerator.params import AcceleratorParams
 from rtl.accelerator.registers import ADDRESS_BITS, OFFSET_BITS, Window
 from rtl.bus.registers import (
     AT_ANY_TIME,
@@ -11,27 +12,28 @@ from rtl.bus.registers import (
     Request,
     Response,
     StreamRegister,
-    reach,
+    window_words,
 )
 from rtl.bus.streams import Transfer
+from rtl.validate import of_type
 
 __all__ = ["Access"]
 
 
 class Access(wiring.Component):
-    """Does what a bus asks for, one thing after the other, or refuses it with an error.
+    """Carries out the accesses of a bus, one after the other, or refuses them with an error.
 
-    Refused, and not done, are
+    It refuses, without effect,
 
-    * what is outside a window's words, a write to one that can only be read, a read of one that can
-      only be written;
-    * a write of less than four bytes;
-    * what cannot be reached while a network runs: a bus would stand still until its end;
-    * writes to the accelerator while words of the input stream are to come, as parts of a wide word
-      from both would mix;
-    * a transfer that is not within one memory, and a change of one under way but its end.
+    * an access beyond a window's words, a write to a read-only window, a read of a write-only one;
+    * a write of fewer than four bytes;
+    * an access that would have to wait for the end of a run, and stall the bus until then;
+    * a write to the accelerator while words of the input stream are to come, as parts of a wide
+      word from both would mix;
+    * a transfer that is not within one memory, and any change to one under way other than to end
+      it.
 
-    A request is taken in the cycle in which its response is: the third at the earliest.
+    A request is taken in the same cycle as its response, at the earliest in the third.
     ``requests.ready`` depends combinationally on ``responses.ready``.
 
     Parameters
@@ -51,7 +53,7 @@ class Access(wiring.Component):
     """
 
     def __init__(self, params):
-        self.params = params
+        self.params = of_type("params", params, AcceleratorParams)
         super().__init__({
             "requests": In(stream.Signature(Request)),
             "responses": Out(stream.Signature(Response)),
@@ -75,7 +77,7 @@ class Access(wiring.Component):
             self.outlet.value.eq(request.data),
         ]
 
-        # The last word of a transfer that is asked for; a bit more than an address.
+        # The last word of the requested transfer; a bit more than an address.
         last, inwards = Signal(ADDRESS_BITS + 1), Signal()
         there, judged, first = Signal(), Signal.like(last), Signal.like(last)
         base = Mux(inwards, self.inlet.address, self.outlet.address)
@@ -92,26 +94,7 @@ class Access(wiring.Component):
                 with m.If(self.requests.valid):
                     m.next = "DECIDE"
             with m.State("DECIDE"):
-                free = Signal()  # to be reached now
-                m.d.comb += free.eq(~request.write | (self.inlet.left == 0))
-                with m.If(~self.done):
-                    with m.Switch(request.address[OFFSET_BITS:]):
-                        with m.Case(*AT_ANY_TIME):
-                            pass
-                        with m.Default():
-                            m.d.comb += free.eq(0)
-                m.next = "RESPOND"
-                with m.If(request.write & ~request.whole):
-                    m.d.sync += response.error.eq(1)
-                with m.Elif(own):
-                    same = ((judged[OFFSET_BITS:] == first[OFFSET_BITS:])
-                            & (judged[OFFSET_BITS:] != Window.REGISTERS))
-                    fits = there & same & (request.data[COUNT_BITS:] == 0)
-                    self._stream_register(m, request, response, fits)
-                with m.Elif(there & free):
-                    m.next = "COMMAND"
-                with m.Else():
-                    m.d.sync += response.error.eq(1)
+                self._elaborate_decision(m, own, there, judged, first)
             with m.State("COMMAND"):
                 m.d.comb += self.commands.valid.eq(1)
                 with m.If(self.commands.ready):
@@ -131,15 +114,40 @@ class Access(wiring.Component):
 
         ran = Signal()
         m.d.sync += ran.eq(~self.done)
-        with m.If(ran & self.done):  # even if it is being cleared
+        with m.If(ran & self.done):  # even while it is being cleared
             m.d.sync += self.irq.eq(1)
         return m
 
+    def _elaborate_decision(self, m, own, there, judged, first):
+        """Carry out an access to a register of the streams, pass on one to the accelerator, or
+        refuse it."""
+        request, response = self.requests.payload, self.responses.payload
+        free = Signal()  # can be accessed now
+        m.d.comb += free.eq(~request.write | (self.inlet.left == 0))
+        with m.If(~self.done):
+            with m.Switch(request.address[OFFSET_BITS:]):
+                with m.Case(*AT_ANY_TIME):
+                    pass
+                with m.Default():
+                    m.d.comb += free.eq(0)
+        m.next = "RESPOND"
+        with m.If(request.write & ~request.whole):
+            m.d.sync += response.error.eq(1)
+        with m.Elif(own):
+            same = ((judged[OFFSET_BITS:] == first[OFFSET_BITS:])
+                    & (judged[OFFSET_BITS:] != Window.REGISTERS))
+            fits = there & same & (request.data[COUNT_BITS:] == 0)
+            self._stream_register(m, request, response, fits)
+        with m.Elif(there & free):
+            m.next = "COMMAND"
+        with m.Else():
+            m.d.sync += response.error.eq(1)
+
     def _judge(self, m, address, write, there):
-        """Whether there is a word at ``address`` that can be written, or read."""
+        """Whether there is a word at ``address`` that can be written or, otherwise, read."""
         window, offset = address[OFFSET_BITS:], address[:OFFSET_BITS]
         with m.Switch(window):
-            for each, (readable, writable) in reach(self.params).items():
+            for each, (readable, writable) in window_words(self.params).items():
                 with m.Case(each):
                     if writable:
                         with m.If(write):
@@ -149,7 +157,8 @@ class Access(wiring.Component):
                             m.d.comb += there.eq(offset < readable)
 
     def _stream_register(self, m, request, response, fits):
-        """Read or write a register of the streams; ``fits`` tells whether a transfer does."""
+        """Read or write a register of the streams; ``fits`` tells whether a transfer lies within a
+        memory."""
         offset = request.address[:OFFSET_BITS]
         counts = ((StreamRegister.IN_ADDRESS, StreamRegister.IN_COUNT, self.inlet),
                   (StreamRegister.OUT_ADDRESS, StreamRegister.OUT_COUNT, self.outlet))

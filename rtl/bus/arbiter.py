@@ -9,20 +9,20 @@ __all__ = ["CommandArbiter"]
 
 
 class CommandArbiter(wiring.Component):
-    """One command at a time to the accelerator: the bus first, then reads, then writes.
+    """Merges commands for the accelerator, by priority: the bus, then reads, then writes.
 
-    Commands pass a register. One of the bus is taken when the accelerator takes it, and none
-    follows in that cycle, so that nothing slips in after a "go". While a network runs, reads wait,
-    and writes but to activations.
+    Commands pass a register. A command of the bus is taken when the accelerator takes it, and none
+    follows in that cycle, so that nothing slips in after a ``GO``. While a network runs, reads
+    wait, and so do writes but to activations.
 
     Members
     -------
     bus, answers : ``In(stream.Signature(Command))``, ``Out(stream.Signature(32))``
         Commands of the bus, and answers to its reads.
     reads, words : ``In(stream.Signature(ADDRESS_BITS))``, ``Out(stream.Signature(32))``
-        Addresses, and what is there. One read is under way at a time, of whomever.
+        Addresses, and the words read there. One read is under way at a time, whoever requests it.
     writes : ``In(stream)``
-        ``address``, ``data``; one a cycle. ``writes.ready`` does not depend on its valid.
+        ``address``, ``data``; one a cycle. ``writes.ready`` does not depend on ``writes.valid``.
     commands, o : ``Out(stream)``, ``In(stream.Signature(32))``
         As ``commands`` and ``o`` of :class:`~rtl.accelerator.Accelerator`.
     done : ``In(1)``

@@ -9,10 +9,10 @@ from rtl.bus.registers import Request, Response
 
 __all__ = ["CHANNELS", "AxiLite"]
 
-#: Bits that count bytes within a word; they are not looked at.
+#: Bits that count bytes within a word; they are ignored.
 BYTE_BITS = 2
 
-#: Bits of the privileges of an access, which are not looked at either.
+#: Bits of the privileges of an access, which are ignored too.
 PROT_BITS = 3
 
 OKAY, SLVERR = 0, 2
@@ -32,9 +32,9 @@ CHANNELS = {
 class AxiLite(wiring.Component):
     """An AXI4-Lite target of 32-bit words, for :class:`~rtl.bus.access.Access`.
 
-    Addresses count bytes. A write's address and data are taken in any order; of writes and of reads
-    one is waiting or under way each, and they take turns, so that neither waits for a response that
-    the other cannot deliver. What is refused gets SLVERR.
+    Addresses count bytes. A write's address and data are taken in any order. One write and one read
+    at a time are pending, and they take turns, so that neither waits for a response that the other
+    cannot deliver. Accesses that are refused get SLVERR.
 
     No output depends combinationally on an input of the bus.
 
@@ -78,7 +78,7 @@ class AxiLite(wiring.Component):
         resp = Mux(self.responses.payload.error, SLVERR, OKAY)
         with m.FSM():
             with m.State("CHOOSE"):
-                # They take turns: what was done has just left its buffer.
+                # They take turns: the access that was done has just left its buffer.
                 m.d.sync += write.eq(writes)
                 with m.If(writes | reads):
                     m.next = "ASK"

@@ -10,33 +10,33 @@ from rtl.bus.streams import IN, OUT
 
 __all__ = ["BusAccelerator"]
 
-#: What is particular about ports.
+#: Descriptions of ports.
 MEANINGS = {
     "s_axi_awaddr": "AXI4-Lite: byte address, 4 times that in docs/registers.md",
-    "s_axi_awprot": "is not looked at",
+    "s_axi_awprot": "ignored",
     "s_axi_wstrb": "bytes to write: all four, or SLVERR",
     "s_axi_bresp": "0 OKAY, 2 SLVERR: refused",
-    "s_axi_araddr": "byte address, of a read",
-    "s_axi_arprot": "is not looked at",
+    "s_axi_araddr": "byte address of a read",
+    "s_axi_arprot": "ignored",
     "s_axi_rresp": "0 OKAY, 2 SLVERR: refused",
     "wb_cyc": "Wishbone B4, classic cycles",
-    "wb_stb": "an access; all inputs stay until ack or err",
-    "wb_we": "it is a write",
+    "wb_stb": "an access; all inputs hold until ack or err",
+    "wb_we": "the access is a write",
     "wb_adr": "address of a word, as in docs/registers.md",
-    "wb_sel": "bytes: a write of less than all four gets err",
-    "wb_ack": "done, for a cycle",
-    "wb_err": "refused, for a cycle",
+    "wb_sel": "bytes: a write of fewer than all four gets err",
+    "wb_ack": "done; for a cycle",
+    "wb_err": "refused; for a cycle",
     "s_axis_tdata": "AXI4-Stream: a word to a memory",
     "m_axis_tdata": "AXI4-Stream: a word from a memory",
-    "m_axis_tlast": "it is the last of a transfer",
+    "m_axis_tlast": "the word is the last of a transfer",
 }
-RUN = {"done": "nothing runs", "irq": "a run has ended; stays until it is cleared"}
+RUN = {"done": "nothing runs", "irq": "a run has ended; holds until it is cleared"}
 HANDSHAKE = {"valid": "the payload is there", "ready": "the payload is taken"}
 
 
 class BusAccelerator(wiring.Component):
-    """An :class:`~rtl.accelerator.Accelerator` behind a :class:`~rtl.bus.port.BusPort`, under the
-    names of ports that other tools look for.
+    """An :class:`~rtl.accelerator.Accelerator` behind a :class:`~rtl.bus.port.BusPort`, with ports
+    by the names that other tools expect.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class BusAccelerator(wiring.Component):
     Attributes
     ----------
     meanings : :class:`dict`
-        What ports are for, by their names, where their widths do not tell.
+        Descriptions of ports, by their names.
 
     Members
     -------
@@ -59,13 +59,13 @@ class BusAccelerator(wiring.Component):
     done : ``Out(1)``
         Nothing runs.
     irq : ``Out(1)``
-        A run has ended; stays until it is cleared by a register.
+        A run has ended; holds until it is cleared by a register.
     """
 
     def __init__(self, params, *, bus="axi"):
         self._port = BusPort(params, bus=bus)
         self.params, self.bus = params, bus
-        self._paths = {}  # of each port's counterpart
+        self._paths = {}  # to each port's counterpart
         self.meanings, ports = {}, {}
         for name, member, path in _flat(bus):
             ports[name], self._paths[name] = member, path

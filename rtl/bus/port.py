@@ -10,19 +10,19 @@ from rtl.bus.axi_lite import AxiLite
 from rtl.bus.registers import Command
 from rtl.bus.streams import IN, OUT, Inlet, Outlet
 from rtl.bus.wishbone import Wishbone
-from rtl.validate import one_of
+from rtl.validate import of_type, one_of
 
 __all__ = ["BUSES", "BusPort"]
 
-#: By name: what makes the target, and its members.
+#: By name: the component that is the target, and its members.
 BUSES = {"axi": (AxiLite, axi_lite.CHANNELS), "wishbone": (Wishbone, wishbone.PORTS)}
 
 
 class BusPort(wiring.Component):
     """From a bus, and streams for bulk data, to an accelerator's commands, and back.
 
-    All that ``docs/registers.md`` names is at the addresses given there. What is refused, and
-    when, says :class:`~rtl.bus.access.Access`.
+    Addresses are those of ``docs/registers.md``. :class:`~rtl.bus.access.Access` documents which
+    accesses are refused, and when.
 
     Parameters
     ----------
@@ -38,23 +38,21 @@ class BusPort(wiring.Component):
     i : as of :data:`~rtl.bus.streams.IN`
         Words to a memory, one a cycle.
     o : as of :data:`~rtl.bus.streams.OUT`
-        Words from a memory, one in as many cycles as an answer comes after its command, and 3: in
-        6 if the memory is free.
+        Words from a memory: each takes three cycles and the latency of an answer, 6 in all if the
+        memory does not stall.
     commands, answers : ``Out(stream.Signature(Command))``, ``In(stream.Signature(32))``
         As ``commands`` and ``o`` of :class:`~rtl.accelerator.Accelerator`.
     done : ``In(1)``
         Nothing runs.
     irq : ``Out(1)``
-        A run has ended; stays until it is cleared by a register.
+        A run has ended; holds until it is cleared by a register.
     """
 
     def __init__(self, params, *, bus="axi"):
-        if not isinstance(params, AcceleratorParams):
-            raise TypeError(f"params must be AcceleratorParams, not {params!r}")
+        self.params = of_type("params", params, AcceleratorParams)
         if params.sdram_bits:
             raise ValueError("a bus has no pins for SDRAM: sdram_bits must be 0, not "
                              f"{params.sdram_bits}")
-        self.params = params
         self.bus = one_of("bus", bus, BUSES)
         super().__init__({
             **BUSES[bus][1],

@@ -1,4 +1,4 @@
-"""What a bus can reach, as data: the registers of the streams, and the accelerator's windows."""
+"""What a bus can access, as data: the registers of the streams, and the accelerator's windows."""
 
 from amaranth import *
 from amaranth.lib import data
@@ -14,24 +14,24 @@ from rtl.accelerator.registers import (
 )
 
 __all__ = ["AT_ANY_TIME", "COUNT_BITS", "STREAMS", "Command", "Request", "Response",
-           "StreamRegister", "reach"]
+           "StreamRegister", "window_words"]
 
 #: Upper three bits of the addresses of :class:`StreamRegister`, beyond every :class:`Window`.
 STREAMS = 7
 
-#: Windows that can be reached while a network runs.
+#: Windows that can be accessed while a network runs.
 AT_ANY_TIME = (Window.REGISTERS, Window.ACTIVATIONS)
 
-#: Bits of a number of words: a window holds up to 2 ** 20.
+#: Width of a number of words, of which a window has up to 2 ** 20.
 COUNT_BITS = 21
 
 #: As ``commands`` of :class:`~rtl.accelerator.Accelerator` takes them.
 Command = data.StructLayout({"write": 1, "address": ADDRESS_BITS, "data": 32})
 
-#: An access by the bus; ``whole`` says that a write is to all four bytes.
+#: An access by the bus; ``whole`` tells that a write is to all four bytes.
 Request = data.StructLayout({"write": 1, "whole": 1, "address": ADDRESS_BITS, "data": 32})
 
-#: What became of it.
+#: The result of an access.
 Response = data.StructLayout({"error": 1, "data": 32})
 
 
@@ -39,22 +39,22 @@ class StreamRegister(Described):
     """Window 7, from ``0x700000`` on, of an accelerator on a bus: words of 32 bits between streams
     and memories.
 
-    An address is one of all those above, and counts up; a count is that of the words to come. A
-    transfer begins when its count is written, and is refused if it is not within one memory, or if
-    one is under way. While a network runs, words enter the activation memory only, such as the next
-    input, and none leave: a result that is asked for then leaves when the run has ended. While
+    An address is one of those above, and counts up; a count is the number of words left. A transfer
+    begins when its count is written, and is refused if it is not within one memory, or if one is
+    under way. While a network runs, words can enter the activation memory only, such as the next
+    input, and none leave: a result that is requested then leaves when the run has ended. While
     words are to come in, the bus cannot write to the accelerator, as parts of wide words would mix.
     """
 
     IN_ADDRESS = 0, "Where the next word of `s_axis` is written."
-    IN_COUNT = 1, "Words to take from `s_axis`. Write 0 to give up what is left."
+    IN_COUNT = 1, "Words to take from `s_axis`. Write 0 to abort the transfer."
     OUT_ADDRESS = 2, "Where the next word for `m_axis` is read."
-    OUT_COUNT = 3, "Words to give on `m_axis`, `tlast` with the last. Write 0 to end with the next."
-    INTERRUPT = 4, "Bit 0: a run has ended, which `irq` says too. Write anything to clear it."
+    OUT_COUNT = 3, "Words to send on `m_axis`, `tlast` with the last. Write 0 to end with the next."
+    INTERRUPT = 4, "Bit 0: a run has ended, as on `irq`. Write anything to clear it."
 
 
-def reach(params):
-    """Words of each window that can be read, and that can be written."""
+def window_words(params):
+    """Numbers of words of each window that can be read, and that can be written."""
     registers = FIRST_PARAMETER + len(PARAMETERS)
     words = {window: chunks_of(width) * depth
              for window, (width, depth) in memories_of(params).items()}

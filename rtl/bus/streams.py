@@ -22,15 +22,15 @@ Transfer = wiring.Signature({
 
 
 class Inlet(wiring.Component):
-    """Words from a stream to ascending addresses, as many as were asked for.
+    """Words from a stream to ascending addresses, as many as were requested.
 
-    Combinational from ``i`` to ``writes``, and back for ready. A count of 0 withdraws what is
-    offered there.
+    ``writes`` depends combinationally on ``i``, and ``i.ready`` on ``writes.ready``. A count of 0
+    withdraws the write that is offered.
 
     Members
     -------
     transfer : ``In(Transfer)``
-        ``left`` words are still to come, the next for ``address``.
+        ``left`` words are to come, the next one for ``address``.
     i : as of :data:`IN`
     writes : as of :class:`~rtl.bus.arbiter.CommandArbiter`
     """
@@ -63,15 +63,16 @@ class Inlet(wiring.Component):
 
 
 class Outlet(wiring.Component):
-    """Words of ascending addresses to a stream, as many as were asked for; ``last`` with the last.
+    """Words from ascending addresses to a stream, as many as were requested; ``last`` marks the
+    last.
 
-    The next word is asked for when the one before has left. A count of 0 makes one more word the
-    last, so that a frame once begun has an end.
+    A word is requested when the one before has left. A count of 0 makes one more word the last, so
+    that a frame that has begun gets its end.
 
     Members
     -------
     transfer : ``In(Transfer)``
-        ``left`` words are still to be read, the next at ``address``.
+        ``left`` words are to be read, the next one at ``address``.
     reads, words : as of :class:`~rtl.bus.arbiter.CommandArbiter`
     o : as of :data:`OUT`
     """

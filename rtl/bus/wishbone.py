@@ -18,9 +18,9 @@ class Wishbone(wiring.Component):
     """A Wishbone B4 target of 32-bit words, in classic cycles, for
     :class:`~rtl.bus.access.Access`.
 
-    Addresses count words. ``stb``, with all that goes with it, stays until ``ack`` or ``err``,
-    which last a cycle; what is refused gets ``err``. An initiator that gives a cycle up gets
-    neither, though what it asked for may be done. A read may have any ``sel``.
+    Addresses count words. ``stb``, and all that goes with it, must hold until ``ack`` or ``err``,
+    which last a cycle; accesses that are refused get ``err``. An initiator that ends a cycle early
+    gets neither, though its access may be carried out. A read may have any ``sel``.
 
     ``ack`` and ``err`` depend combinationally on ``cyc`` and ``stb``.
 

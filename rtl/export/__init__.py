@@ -1,1 +1,1 @@
-"""Components as RTLIL and as Verilog."""
+"""Export of components as RTLIL and as Verilog."""

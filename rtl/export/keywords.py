@@ -1,8 +1,8 @@
-"""Words that can name nothing in Verilog."""
+"""The keywords of Verilog, which cannot be names."""
 
 __all__ = ["KEYWORDS"]
 
-#: Those of Verilog 2005, then those of SystemVerilog, as which many tools read Verilog too.
+#: Those of Verilog 2005, then those of SystemVerilog, as which many tools parse Verilog.
 KEYWORDS = frozenset("""
     always and assign automatic begin buf bufif0 bufif1 case casex casez cell cmos config
     deassign default defparam design disable edge else end endcase endconfig endfunction

@@ -6,7 +6,7 @@ __all__ = ["layout_of"]
 
 
 def layout_of(shape):
-    """The layout of a structure, or of what is a layout already; None for a plain shape."""
+    """``shape`` as a layout, whether it is one or a structure; None for a plain shape."""
     if isinstance(shape, data.Layout):
         return shape
     if isinstance(shape, type) and issubclass(shape, data.Struct):

@@ -1,4 +1,4 @@
-"""RTLIL of a component: what the simulator and the boards both start from."""
+"""RTLIL of a component, from which both the simulator and the boards start."""
 
 from amaranth.back import rtlil
 from amaranth.hdl import Signal, Value
@@ -9,8 +9,8 @@ __all__ = ["emit_rtlil", "ports_of"]
 
 
 def ports_of(component):
-    """Ports of ``component``: name -> (signal, member, path); streams that are always ready or
-    always valid have no port for it."""
+    """Ports of ``component``: name -> (signal, member, path). A ``ready`` or ``valid`` that is
+    always high has none."""
     ports = {}
     for path, member, value in component.signature.flatten(component):
         value = Value.cast(value)

@@ -24,14 +24,15 @@ for command in sys.argv[1:]:
     libyosys.run_pass(command, design)
 """
 
-#: A memory of zeros, as Yosys writes it: word by word.
+#: Initialisation of a memory to zeros, as Yosys writes it: word by word.
 ZEROS = re.compile(r"  initial begin\n(?:    (\S+ ?)\[(\d+)\] = (\d+'[hd]0+);\n)+  end\n")
 
 __all__ = ["emit_rtlil", "emit_verilog", "ports_of", "run_yosys", "streams_of"]
 
 
 def run_yosys(commands):
-    """What Yosys prints while it runs ``commands`` in turn; :exc:`RuntimeError` if one fails."""
+    """Run ``commands`` of Yosys in turn, and return the output; :exc:`RuntimeError` if one fails.
+    """
     # A process of its own: Yosys writes to the standard output and exits on an error.
     done = subprocess.run([sys.executable, "-c", YOSYS, *commands], capture_output=True, text=True)
     if done.returncode:
@@ -42,8 +43,8 @@ def run_yosys(commands):
 def emit_verilog(component, name="top", platform=None, *, names=False):
     """Verilog of ``component`` under a header that describes its ports.
 
-    With ``names`` every signal is there, and every field of a structure, for waveforms; otherwise
-    only those that do something.
+    With ``names`` every signal is kept, and every field of a structure, for waveforms; otherwise
+    only those that are used.
     """
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.il"), Path(folder, "out.v")
@@ -89,7 +90,7 @@ def header(component, name):
 
 
 def _contract(component):
-    """The docstring, as plain text: what the ports are for, and what happens when."""
+    """The component's docstring as plain text."""
     text = inspect.cleandoc(type(component).__doc__ or "")
     text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", text)
     return text.replace("``", "").splitlines()

@@ -1,4 +1,4 @@
-"""The streaming im2col unit: a raster of pixels in, vectors of patches out, no patch matrix."""
+"""The streaming im2col unit: pixels in raster order in, vectors of patches out, no patch matrix."""
 
 from rtl.im2col.im2col import Im2col
 from rtl.im2col.layer import ConvShape

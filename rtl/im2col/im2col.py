@@ -3,20 +3,22 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.im2col.line_buffer import LineBuffer
-from rtl.im2col.lines import LineWalker
-from rtl.im2col.tiles import TileWalker, tile_of
-from rtl.im2col.vectors import VectorWalker, read_of
+from rtl.im2col.lines import LineGenerator
+from rtl.im2col.params import Im2colParams
+from rtl.im2col.tiles import TileGenerator, tile_of
+from rtl.im2col.vectors import VectorGenerator, read_of
 from rtl.layouts import bytes_of
 from rtl.stream.pipeline import pipeline
 from rtl.stream.skid_buffer import SkidBuffer
+from rtl.validate import of_type
 
 __all__ = ["Im2col", "patch_of"]
 
 
 def patch_of(vector_bytes, pixel_lanes=1):
-    """Layout of one vector of a patch, with its place in the tile and in the pass.
+    """Layout of one vector of a patch, with its position in the tile and in the pass.
 
-    With several pixel lanes: a vector for each of them, all at the same place.
+    With several pixel lanes: a vector for each of them, all at the same position.
     """
     return data.StructLayout({
         "data": bytes_of(pixel_lanes * vector_bytes),  #: The first lane's vector in the low bits.
@@ -24,30 +26,30 @@ def patch_of(vector_bytes, pixel_lanes=1):
         "last": 1,    #: Last vector of a tile.
         "start": 1,   #: The tile is the first of its pass.
         "done": 1,    #: The tile is the last of its pass.
-        "keep": 1,    #: The vector has an output of its own: not one that only ends a filter.
-        "fir": 1,     #: The lanes are channels of a depthwise FIR, not taps.
+        "keep": 1,    #: The vector has an output of its own: not one that only flushes a filter.
+        "fir": 1,     #: The bytes are channels of a depthwise FIR, not taps.
     })
 
 
 class Im2col(wiring.Component):
-    """A raster of pixels in, vectors of ``rows`` taps of their patches out.
+    """Pixels in raster order in, vectors of ``rows`` taps of their patches out.
 
     Images come in NHWC order, ``word_bytes`` bytes a word, each line beginning with a new word;
     each word is taken once. For each band of output lines, for each pass over each group of
-    channels, for each row tile of taps in (kh, kw, cin) order, a vector for each output pixel of
-    the band leaves, one a cycle unless the input is late or the output stalls. Where the pixels of
-    a kernel line are contiguous a run of ``kw * cin`` bytes is cut into tiles; otherwise each of
-    its pixels is. Bytes outside the image, and past the end of a run, are the pad byte.
+    channels, for each row tile of taps in (kh, kw, cin) order, a vector leaves for each output
+    pixel of the band, one a cycle unless the input is late or the output stalls. Where the pixels
+    of a kernel line are contiguous, a run of ``kw * cin`` bytes is cut into tiles; otherwise each
+    pixel is. Bytes outside the image, and past the end of a run, are the pad byte.
 
-    With ``pixel_lanes`` the vectors of as many neighbouring lines of output leave side by side, and
-    a band is so many times as high: the unit walks over every ``pixel_lanes``-th line, with a
-    buffer and a comparison with the image's borders for each lane, but one control. Lines that
-    the last lanes have beyond the last one of output are not waited for, and hold anything.
+    With several ``pixel_lanes`` the vectors of as many neighbouring lines of output leave side by
+    side, and a band is that many times as high: the unit loops over every ``pixel_lanes``-th line,
+    with a buffer and a comparison with the image's borders for each lane, but common control. Lines
+    of the last lanes beyond the last line of output are not waited for; their contents are
+    undefined.
 
     The buffer holds the lines that the current band needs, and refills while it is replayed; no
     vector leaves before its bytes have come. The first vector of a line leaves ``latency`` cycles
-    after the last word of the lines that it needs was taken. A tile takes three cycles at the
-    least.
+    after the last word of the lines that it needs was taken. A tile takes at least three cycles.
 
     A layer runs while its configuration is offered on ``config``, which is accepted when the last
     vector has left and the last word was taken; the next one may follow at once.
@@ -63,13 +65,13 @@ class Im2col(wiring.Component):
     i : ``In(stream.Signature(bytes_of(word_bytes)))``
     tiles, tiles_over : ``In(stream.Signature(tile_of(params)))``, ``In(1)``
         With ``shared_agu``: the tiles of the layer, from some cycles after its configuration is
-        offered; none is left.
+        offered; whether none is left.
     o : ``Out(stream.Signature(patch_of(vector_bytes, pixel_lanes)))``
         Registered; ``i.ready`` and ``config.ready`` do not depend on ``o.ready`` combinationally.
     """
 
     def __init__(self, params):
-        self.params = params
+        self.params = of_type("params", params, Im2colParams)
         self.latency = self.latency_of(params)
         super().__init__({
             "config": In(stream.Signature(params.config)),
@@ -87,23 +89,17 @@ class Im2col(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.buffer = buffer = LineBuffer(self.params)
-        m.submodules.lines = lines = LineWalker(self.params, present=buffer.present.shape())
-        m.submodules.vectors = vectors = VectorWalker(self.params)
+        m.submodules.lines = lines = LineGenerator(self.params, present=buffer.present.shape())
+        m.submodules.vectors = vectors = VectorGenerator(self.params)
         config = self.config.payload
 
         running, init = Signal(), Signal()
-        over = Signal()  # the last image has rolled, so its words are taken
+        over = Signal()  # the last image is over, so its words are taken
         m.d.sync += init.eq(self.config.valid & ~running)
         with m.If(self.config.valid):
             m.d.sync += running.eq(1)
 
-        if self.params.shared_agu:
-            connect(m, flipped(self.tiles), lines.tiles)
-            m.d.comb += lines.over.eq(self.tiles_over)
-        else:
-            m.submodules.tiles = tiles = TileWalker(self.params)
-            connect(m, tiles.o, lines.tiles)
-            m.d.comb += [tiles.config.eq(config), tiles.init.eq(init), lines.over.eq(tiles.over)]
+        self._connect_tiles(m, lines, init)
         connect(m, lines.o, vectors.lines)
         keep_from, picture_over = Signal.like(lines.keep_from), Signal()
         m.d.comb += [
@@ -116,33 +112,26 @@ class Im2col(wiring.Component):
         ]
         connect(m, flipped(self.i), buffer.i)
 
-        # Orders and what is known of them move with the memory's latency, all halting together.
+        # Reads travel with the memory's latency; all stages stall together.
         advance = Signal()
         m.d.comb += advance.eq(~self.o.valid | self.o.ready)
         order = data.StructLayout({"valid": 1, "read": read_of(self.params)})
         orders = [Signal(order, name=f"order_{n}") for n in range(buffer.latency + 2)]
-        coming = self._cut(m, vectors, lines)
+        coming = self._elaborate_reads(m, vectors, lines)
         m.d.comb += [coming.ready.eq(advance), orders[0].valid.eq(coming.valid),
                      orders[0].read.eq(coming.payload.read)]
         with m.If(advance):
             m.d.sync += [after.eq(before)
                          for before, after in zip(orders, orders[1:], strict=False)]
         m.d.comb += [buffer.addresses.eq(orders[1].read.addresses), buffer.read_en.eq(advance)]
-        # Lines are given up only when the last read of the band is under way.
+        # Lines are freed only when the last read of the band is under way.
         release = pipeline(m, advance, coming.payload.release, "release")
         with m.If(advance & orders[1].valid & orders[1].read.release):
             m.d.sync += Cat(keep_from, picture_over).eq(release)
         with m.If(init | buffer.rolled):
             m.d.sync += keep_from.eq(0)
 
-        ready, inside = orders[-1], self._inside(m, orders[1].read, advance, buffer.latency)
-        with m.If(advance):
-            m.d.sync += self.o.valid.eq(ready.valid)
-            for name in ("first", "last", "start", "done", "keep"):
-                m.d.sync += self.o.payload[name].eq(ready.read[name])
-            for byte, out in enumerate(self.o.payload.data):
-                m.d.sync += out.eq(Mux(inside[byte], buffer.vector[byte], config.pad))
-        m.d.comb += self.o.payload.fir.eq(config.fir if self.params.fir else 0)
+        self._elaborate_output(m, buffer, orders, advance)
 
         busy = Cat(self.o.valid, *(order.valid for order in orders)).any()
         with m.If(buffer.rolled & buffer.last_picture):
@@ -152,9 +141,33 @@ class Im2col(wiring.Component):
             m.d.sync += [running.eq(0), over.eq(0)]
         return m
 
-    def _cut(self, m, vectors, lines):
-        """The stream of vectors to read, and what may be given up behind each. Where memories have
-        their output registers, it is cut: so walkers do not wait for what the output says."""
+    def _connect_tiles(self, m, lines, init):
+        """Tiles of a generator here, or of a shared one elsewhere."""
+        if self.params.shared_agu:
+            connect(m, flipped(self.tiles), lines.tiles)
+            m.d.comb += lines.over.eq(self.tiles_over)
+        else:
+            m.submodules.tiles = tiles = TileGenerator(self.params)
+            connect(m, tiles.o, lines.tiles)
+            m.d.comb += [tiles.config.eq(self.config.payload), tiles.init.eq(init),
+                         lines.over.eq(tiles.over)]
+
+    def _elaborate_output(self, m, buffer, orders, advance):
+        """A vector leaves with the read that it was ordered by."""
+        config, ready = self.config.payload, orders[-1]
+        inside = self._inside(m, orders[1].read, advance, buffer.latency)
+        with m.If(advance):
+            m.d.sync += self.o.valid.eq(ready.valid)
+            for name in ("first", "last", "start", "done", "keep"):
+                m.d.sync += self.o.payload[name].eq(ready.read[name])
+            for byte, out in enumerate(self.o.payload.data):
+                m.d.sync += out.eq(Mux(inside[byte], buffer.vector[byte], config.pad))
+        m.d.comb += self.o.payload.fir.eq(config.fir if self.params.fir else 0)
+
+    def _elaborate_reads(self, m, vectors, lines):
+        """The stream of vectors to read, and of the lines that can be freed behind each. Where
+        memories have their output registers it passes a skid buffer, so that the generators do not
+        depend combinationally on the output."""
         order = stream.Signature(data.StructLayout({
             "read": read_of(self.params), "release": len(lines.keep_from) + 1})).create()
         m.d.comb += [
@@ -170,8 +183,7 @@ class Im2col(wiring.Component):
         return spare.o
 
     def _inside(self, m, read, advance, cycles):
-        """Which bytes are of the image and of the run, ``cycles`` enabled cycles after ``read``.
-        """
+        """Which bytes lie in the image and in the run, ``cycles`` enabled cycles after ``read``."""
         bits = self.params.lane_bits
         rest, far = read.rest[:bits], read.rest[bits:-1].any()
         inside = Cat(begun[lane] & (read.rest >= 0) & (far | (rest > lane))

@@ -3,23 +3,26 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from rtl.im2col.params import Im2colParams
 from rtl.layouts import bytes_of
 from rtl.memory import BlockRam
 from rtl.stream.pipeline import pipeline
+from rtl.validate import of_type
 
 __all__ = ["LineBuffer"]
 
 
 class LineBuffer(wiring.Component):
-    """A ring of input words that is read as ``vector_bytes`` consecutive bytes from any byte
+    """A ring buffer of input words that is read as ``vector_bytes`` consecutive bytes from any byte
     address.
 
-    Words come in raster order, each line beginning with a new word. One bank of block RAM for each
-    byte of a word, so that consecutive bytes lie in different banks; a rotator puts them in order.
-    Each pixel lane has banks and a rotator of its own, which hold the same words.
-    A line is kept until ``keep_from`` has passed it, and the room of one is freed every second
-    cycle. Words are taken one each cycle while there is room, but none in the cycle after the last
-    of a line, nor beyond the end of the last image. ``i.ready`` is a register.
+    Words come in raster order, each line beginning with a new word. There is a bank of block RAM
+    for each byte of a word, so that consecutive bytes lie in different banks; a rotator puts them
+    in order. Each pixel lane has a rotator and banks of its own, which hold the same words.
+
+    A line is kept until ``keep_from`` has passed it; the space of one line is freed every second
+    cycle. Throughput is a word a cycle while there is space, but none is taken in the cycle after
+    the last of a line, nor beyond the end of the last image. ``i.ready`` is a register.
 
     Parameters
     ----------
@@ -29,16 +32,16 @@ class LineBuffer(wiring.Component):
     -------
     i : ``In(stream.Signature(bytes_of(word_bytes)))``
     init : ``In(1)``
-        Forget everything; the fields of the layer hold from now on.
+        Empty the buffer; the fields of the layer hold from now on.
     lines, line_words, pictures : ``In``
         Fields of the layer.
     keep_from, picture_over : ``In``
-        First line of the image that is still needed, at most ``lines``; no line is.
+        First line of the image that is still needed, at most ``lines``; whether none is.
     present : ``Out``
         Lines of the image that have come.
     rolled, last_picture : ``Out(1)``
-        A strobe: the image is over, and lines are counted for the next one, if it is not the
-        last.
+        A strobe: the image is over, and lines are counted for the next one; whether this image is
+        the last.
     addresses, read_en : ``In``
         Byte address of the first byte of a vector, for each pixel lane.
     vector : ``Out(bytes_of(pixel_lanes * vector_bytes))``
@@ -46,10 +49,10 @@ class LineBuffer(wiring.Component):
     """
 
     def __init__(self, params):
-        self.params = params
+        self.params = of_type("params", params, Im2colParams)
         self.latency = 2 if params.output_register else 1
         config = params.config
-        # Ahead of its time a word may belong to the next image.
+        # Words of the next image may come before this one is over.
         self._lines = range(2 * params.max_lines + 2)
         super().__init__({
             "i": In(stream.Signature(bytes_of(params.word_bytes))),
@@ -88,7 +91,7 @@ class LineBuffer(wiring.Component):
             write.eq(self.i.valid & self.i.ready),
             line_end.eq(write & (column == 0)),
         ]
-        # What is decided shows a cycle later, so that one decision may have to see the last one.
+        # Decisions take effect a cycle later, so that one may have to take the last into account.
         full = used[-1] | (used[:-1].all() & write)
         m.d.sync += [
             self.i.ready.eq(~full & (self.present != limit) & ~line_end & ~self.init),
@@ -110,7 +113,7 @@ class LineBuffer(wiring.Component):
         return write, address
 
     def _elaborate_banks(self, m, write, write_address, lane):
-        """Returns the vector of a pixel lane."""
+        """The banks of a pixel lane. Returns the vector read from them."""
         count, address = self.params.word_bytes, self.addresses[lane]
         bits = ceil_log2(count)
         word, offset = address[bits:], address[:bits]

@@ -2,9 +2,11 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from rtl.im2col.params import Im2colParams
 from rtl.im2col.tiles import tile_of
+from rtl.validate import of_type, shape
 
-__all__ = ["LineWalker", "line_of"]
+__all__ = ["LineGenerator", "line_of"]
 
 
 def line_of(params):
@@ -12,8 +14,8 @@ def line_of(params):
     tile = tile_of(params)
     return data.StructLayout({
         "position": params.position,    #: Byte of the line of input at which it begins.
-        # Of each pixel lane's line: its address in the buffer; it is of the image, not of its
-        # padding, nor beyond the last line of output.
+        # For each pixel lane: the line's address in the buffer; whether it lies in the image, not
+        # in its padding nor beyond the last line of output.
         "bases": data.ArrayLayout(tile["base"].shape, params.pixel_lanes),
         "in_picture": data.ArrayLayout(1, params.pixel_lanes),
         "first": 1,                     #: Of the tile.
@@ -25,11 +27,17 @@ def line_of(params):
     })
 
 
-class LineWalker(wiring.Component):
+class LineGenerator(wiring.Component):
     """Loops over the lines of output of one tile after the other.
 
-    A line, one for each pixel lane, is offered once the lines of input that it needs have come, the
-    last of a tile only when the next tile is known as well. ``o.valid`` is a register.
+    A line, or one for each pixel lane, is offered once the lines of input that it needs have come;
+    the last one of a tile only when the next tile is known as well. ``o.valid`` is a register.
+
+    Parameters
+    ----------
+    params : :class:`Im2colParams`
+    present : shape-like
+        Shape of the number of lines in the buffer.
 
     Members
     -------
@@ -42,12 +50,14 @@ class LineWalker(wiring.Component):
     rolled : ``In(1)``
         ``present`` counts lines of the next image from now on.
     keep_from, picture_over : ``Out``
-        While the last line of a band is read: the first line that is needed after it; none is.
+        While the last line of a band is read: the first line that is needed after it; whether none
+        is.
     o : ``Out(stream.Signature(line_of(params)))``
     """
 
     def __init__(self, params, *, present):
-        self.params = params
+        self.params = of_type("params", params, Im2colParams)
+        shape("present", present)
         super().__init__({
             "config": In(params.config),
             "tiles": In(stream.Signature(tile_of(params))),
@@ -95,14 +105,28 @@ class LineWalker(wiring.Component):
         with m.If(self.rolled):
             m.d.sync += held.eq(0)
 
-        # Whether lines have come is a register, so it is asked of the next ones as well.
-        def ask(numbers):
+        self._elaborate_valid(m, starts, lines, rows_left, active, moves, ends, held)
+
+        # This unit is at the first line of the next band before the last vector of one is read.
+        m.d.comb += self.picture_over.eq(held | ~active)
+        with m.If(self.picture_over | (lines[0] > config.lines)):
+            m.d.comb += self.keep_from.eq(config.lines)
+        with m.Elif(lines[0] >= 0):
+            m.d.comb += self.keep_from.eq(lines[0])
+        return m
+
+    def _elaborate_valid(self, m, starts, lines, rows_left, active, moves, ends, held):
+        """Offer a line once its lines of input have come. That is a register, and so decided a
+        cycle ahead: for the lines of now, of the next step, and of the coming tile."""
+        config, coming, now = self.config, self.tiles.payload, self.o.payload
+
+        def look_up(numbers):
             inside = Cat((number >= 0) & (number < config.lines) for number in numbers)
             return inside, (~inside | Cat(number < self.present for number in numbers)).all()
 
         known = self.tiles.valid | self.over
         (inside, come), (inside_after, come_after), (inside_coming, come_coming) = (
-            ask(numbers) for numbers in (
+            look_up(numbers) for numbers in (
                 lines, [(line + config.y_step)[:len(line)].as_signed() for line in lines],
                 [first for first, _ in starts]))
         with m.If(moves | ~active):
@@ -118,20 +142,12 @@ class LineWalker(wiring.Component):
                 self.o.valid.eq(come & ~held & (known | ~now.last)),
             ]
 
-        # Before the last vector of a band is read, this walker is at the first line of the next.
-        m.d.comb += self.picture_over.eq(held | ~active)
-        with m.If(self.picture_over | (lines[0] > config.lines)):
-            m.d.comb += self.keep_from.eq(config.lines)
-        with m.Elif(lines[0] >= 0):
-            m.d.comb += self.keep_from.eq(lines[0])
-        return m
-
     def _lane_starts(self, m):
-        """First line and its address in the tile that comes, for each pixel lane."""
+        """The first line of the coming tile, and its address, for each pixel lane."""
         config, coming = self.config, self.tiles.payload
         starts = [(coming.line, coming.base)]
         for lane in range(1, self.params.pixel_lanes):
-            # The layer holds for some cycles before its first tile comes.
+            # The configuration is stable for some cycles before its first tile comes.
             lines = Signal.like(config.lane_step, name=f"lane_lines_{lane}")
             words = Signal.like(config.lane_step_words, name=f"lane_words_{lane}")
             m.d.sync += [lines.eq(lane * config.lane_step), words.eq(lane * config.lane_step_words)]

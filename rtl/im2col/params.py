@@ -6,11 +6,11 @@ from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
 from rtl.params import MAX_PIXEL_LANES
-from rtl.validate import integer
+from rtl.validate import boolean, integer, power_of_two
 
 __all__ = ["Im2colParams", "MAX_KERNEL", "MAX_CHANNELS"]
 
-#: Fields of a configuration that only say which tiles there are.
+#: Fields of a configuration that only the tile generator uses.
 TILES = ("picture_words", "x_origin", "y_origin", "y_origin_words", "y_count", "band_step",
          "band_step_words", "kh_count", "kh_step", "kh_step_words", "kw_count", "kw_step", "chunks",
          "tiles", "groups", "group_step", "chunk_step")
@@ -28,24 +28,26 @@ class Im2colParams:
     rows : :class:`int`
         Taps of a vector, 1 to 32.
     vector_bytes : :class:`int`
-        Bytes of a vector, at least ``rows``; more where a FIR wants more channels than rows.
+        Bytes of a vector, at least ``rows``; more where a FIR takes more channels than rows. 0
+        stands for ``rows``.
     word_bytes : :class:`int`
         Bytes of an input word, and banks of the buffer: a power of two, at least ``vector_bytes``.
-        0 stands for the least.
+        0 stands for the smallest.
     buffer_bytes : :class:`int`
         Size of the line buffer, a power of two.
     max_lines : :class:`int`
-        Height of an image at the most.
+        Maximum height of an image.
     max_images : :class:`int`
-        Images of a run at the most.
+        Maximum number of images of a run.
     pixel_lanes : :class:`int`
         Neighbouring lines of output whose vectors leave side by side, 1 to 4.
     fir : :class:`bool`
         Whether depthwise layers run as FIR filters.
     shared_agu : :class:`bool`
-        Whether tiles come from elsewhere, and the configuration says nothing of them.
+        Whether tiles come from a shared address generator, so that the configuration has no fields
+        for them.
     output_register : :class:`bool`
-        Use the memories' output registers: a cycle more, for a much faster clock on ECP5.
+        Whether to use the memories' output registers: a cycle more, for a much higher Fmax on ECP5.
     """
 
     rows: int
@@ -60,21 +62,22 @@ class Im2colParams:
     output_register: bool = False
 
     def __post_init__(self):
-        def settle(name, value, low, high):
-            object.__setattr__(self, name, integer(name, value, low, high))
-
-        settle("rows", self.rows, 1, 32)
-        settle("vector_bytes", self.vector_bytes or self.rows, self.rows, 32)
-        least = 1 << ceil_log2(self.vector_bytes)
-        settle("word_bytes", self.word_bytes or least, least, 64)
-        settle("buffer_bytes", self.buffer_bytes, 4 * self.word_bytes, 1 << 17)
-        for name in ("word_bytes", "buffer_bytes"):
+        def settle(check, name, low, high, default=None):
             value = getattr(self, name)
-            if value & (value - 1):
-                raise ValueError(f"{name} must be a power of two, not {value}")
-        settle("max_lines", self.max_lines, 1, 4096)
-        settle("max_pictures", self.max_images, 1, 4096)
-        settle("pixel_lanes", self.pixel_lanes, 1, MAX_PIXEL_LANES)
+            if default is not None and integer(name, value, 0, high) == 0:
+                value = default
+            object.__setattr__(self, name, check(name, value, low, high))
+
+        settle(integer, "rows", 1, 32)
+        settle(integer, "vector_bytes", self.rows, 32, default=self.rows)
+        least = 1 << ceil_log2(self.vector_bytes)
+        settle(power_of_two, "word_bytes", least, 64, default=least)
+        settle(power_of_two, "buffer_bytes", 4 * self.word_bytes, 1 << 17)
+        settle(integer, "max_lines", 1, 4096)
+        settle(integer, "max_images", 1, 4096)
+        settle(integer, "pixel_lanes", 1, MAX_PIXEL_LANES)
+        for name in ("fir", "shared_agu", "output_register"):
+            boolean(name, getattr(self, name))
 
     @property
     def words(self):
@@ -83,7 +86,7 @@ class Im2colParams:
 
     @property
     def lane_bits(self):
-        """Bits of the number of a lane."""
+        """Bits of the index of a byte in a vector."""
         return ceil_log2(self.vector_bytes)
 
     @property
@@ -98,7 +101,7 @@ class Im2colParams:
 
     @functools.cached_property
     def config(self):
-        """Layout of what one layer asks of the unit; :meth:`ConvShape.config` fills it.
+        """Layout of a layer's configuration; :meth:`ConvShape.config` makes its fields.
 
         Counts are one less than the number they stand for.
         """

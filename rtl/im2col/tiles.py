@@ -2,7 +2,10 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["TileWalker", "tile_of"]
+from rtl.im2col.params import Im2colParams
+from rtl.validate import of_type
+
+__all__ = ["TileGenerator", "tile_of"]
 
 
 def tile_of(params):
@@ -21,25 +24,33 @@ def tile_of(params):
     })
 
 
-class TileWalker(wiring.Component):
-    """Loops over images, bands, groups, passes, kernel lines, runs and chunks.
+class TileGenerator(wiring.Component):
+    """The loop nest over images, bands, groups, passes, kernel lines, runs and chunks.
 
-    A tile every third cycle: from the one that is taken to the next, and a cycle to see which loops
-    are at their end. Nothing depends combinationally on ``o.ready``.
+    Throughput is a tile every third cycle: a step to the next tile, and a cycle to decide which
+    loops are at their end. Nothing depends combinationally on ``o.ready``.
+
+    Parameters
+    ----------
+    params : :class:`Im2colParams`
+        Without ``shared_agu``.
 
     Members
     -------
     config : ``In(params.config)``
         Fields of the layer; they hold from ``init`` until the last tile is taken.
     init : ``In(1)``
-        Begin with the first tile, offered three cycles later.
+        Begin with the first tile, which is offered three cycles later.
     over : ``Out(1)``
         The last tile of the layer was taken.
     o : ``Out(stream.Signature(tile_of(params)))``
     """
 
     def __init__(self, params):
-        self.params = params
+        self.params = of_type("params", params, Im2colParams)
+        if params.shared_agu:
+            raise ValueError("params must be without shared_agu, whose configuration has no tiles, "
+                             f"not {params!r}")
         super().__init__({
             "config": In(params.config),
             "init": In(1),
@@ -50,7 +61,7 @@ class TileWalker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, tile = self.config, self.o.payload
-        # A layer begins as if all loops were at their end.
+        # At the start of a layer all loops are at their end.
         step, settle, begins = Signal(), Signal(), Signal()
         ends = self._elaborate_counters(m, step)
         short, runs_end, pass_end, tiles_end, band_end = ends.values()
@@ -93,8 +104,8 @@ class TileWalker(wiring.Component):
         return m
 
     def _elaborate_counters(self, m, step):
-        """Counts to go, innermost first. Returns for each loop a register: it and all within it are
-        at their end."""
+        """Remaining iterations, innermost first. Returns a register for each loop: it and all loops
+        within it are at their end."""
         ends, over, inner = {}, Const(1), Const(1)
         for name in ("chunks", "kw_count", "kh_count", "tiles", "groups"):
             left = Signal.like(self.config[name], name=f"{name}_left")
@@ -107,7 +118,7 @@ class TileWalker(wiring.Component):
         return ends
 
     def _step_position(self, m, step, short, runs_end, tiles_end, band_end):
-        """To the next chunk, run or group, or back to where this one or the first began."""
+        """Step to the next chunk, run or group, or back to where this one or the first began."""
         config, position = self.config, self.o.payload.position
         run, group = Signal.like(position, name="run"), Signal.like(position, name="group")
         chunk_step = self.params.rows
@@ -133,7 +144,7 @@ class TileWalker(wiring.Component):
                 m.d.sync += group.eq(after)
 
     def _step_line(self, m, step, pass_end, band_end, next_picture):
-        """To the next kernel line, band or image, or back to the first line of the band."""
+        """Step to the next kernel line, band or image, or back to the first line of the band."""
         config, line, base = self.config, self.o.payload.line, self.o.payload.base
         band_line, band_base = Signal.like(line), Signal.like(base)
         picture_base = Signal.like(base)
@@ -142,7 +153,7 @@ class TileWalker(wiring.Component):
         with m.If(step & next_picture):
             m.d.sync += picture_base.eq(picture_base + config.picture_words)
 
-        def walk(register, first, picture, by, by_band):
+        def step_register(register, first, picture, by, by_band):
             origin, distance = Signal.like(register), Signal.like(by)
             after = Signal.like(register)
             with m.If(~pass_end):
@@ -157,5 +168,5 @@ class TileWalker(wiring.Component):
                 with m.If(band_end):
                     m.d.sync += first.eq(after)
 
-        walk(line, band_line, config.y_origin, config.kh_step, config.band_step)
-        walk(base, band_base, picture_base, config.kh_step_words, config.band_step_words)
+        step_register(line, band_line, config.y_origin, config.kh_step, config.band_step)
+        step_register(base, band_base, picture_base, config.kh_step_words, config.band_step_words)

@@ -3,15 +3,17 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.im2col.lines import line_of
+from rtl.im2col.params import Im2colParams
+from rtl.validate import of_type
 
-__all__ = ["VectorWalker", "read_of"]
+__all__ = ["VectorGenerator", "read_of"]
 
 
 def read_of(params):
-    """Layout of the order to read one vector."""
+    """Layout of the request to read one vector."""
     return data.StructLayout({
-        # For each pixel lane: address of the first byte in the buffer; the bytes that are not
-        # before the line, and taps.
+        # For each pixel lane: address of the first byte in the buffer; the bytes that are taps, and
+        # not before the line.
         "addresses": data.ArrayLayout(range(params.buffer_bytes), params.pixel_lanes),
         "begun": data.ArrayLayout(data.ArrayLayout(1, params.vector_bytes), params.pixel_lanes),
         "rest": signed(params.position.width + 1),      #: Bytes from the first to the line's end.
@@ -19,16 +21,20 @@ def read_of(params):
         "last": 1,                                      #: Of the tile.
         "start": 1,                                     #: The tile is the first of its pass.
         "done": 1,                                      #: The tile is the last of its pass.
-        "keep": 1,                                      #: Not one that only ends a filter.
+        "keep": 1,                                      #: Not one that only flushes a filter.
         "release": 1,                                   #: Last vector of a band.
     })
 
 
-class VectorWalker(wiring.Component):
-    """Loops over the output pixels of one line after the other: one vector a cycle, no bubble
-    between lines nor tiles.
+class VectorGenerator(wiring.Component):
+    """Loops over the output pixels of one line after the other. Throughput is one vector a cycle,
+    without bubbles between lines or tiles.
 
-    Within a line ``o.valid`` is never withdrawn and never pauses, as a FIR asks for.
+    Within a line ``o.valid`` is never withdrawn and never pauses, as a FIR requires.
+
+    Parameters
+    ----------
+    params : :class:`Im2colParams`
 
     Members
     -------
@@ -38,7 +44,7 @@ class VectorWalker(wiring.Component):
     """
 
     def __init__(self, params):
-        self.params = params
+        self.params = of_type("params", params, Im2colParams)
         super().__init__({
             "config": In(params.config),
             "lines": In(stream.Signature(line_of(params))),

@@ -1,4 +1,4 @@
-"""The link: frames over any pipe of bytes, and the commands in them. See ``docs/link.md``."""
+"""The link: frames over any byte stream, and the commands in them. See ``docs/link.md``."""
 
 from rtl.link.link import Link
 from rtl.link.protocol import Kind, Status

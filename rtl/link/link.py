@@ -11,20 +11,20 @@ __all__ = ["Link"]
 
 
 class Link(wiring.Component):
-    """From a pipe of bytes to an accelerator's commands, and back. See ``docs/link.md``.
+    """From a stream of bytes to an accelerator's commands, and back. See ``docs/link.md``.
 
     Members
     -------
     i, o : ``In(stream.Signature(8))``, ``Out(stream.Signature(8))``
-        Bytes from and to the host. ``i`` takes one in up to 9 cycles.
+        Bytes from and to the host. ``i`` takes a byte in at most 9 cycles.
     commands, answers : ``Out(stream)``, ``In(stream.Signature(32))``
         As ``commands`` and ``o`` of :class:`~rtl.accelerator.Accelerator`.
     done : ``In(1)``
         Nothing runs.
     clear : ``Out(1)``
-        For a cycle: reset the accelerator. Commands are withdrawn.
+        Reset the accelerator; a strobe. Commands are withdrawn.
     linked : ``Out(1)``
-        A host has said hello.
+        A host has sent ``HELLO``.
     """
 
     def __init__(self):

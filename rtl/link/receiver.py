@@ -13,21 +13,21 @@ CRC = 4
 
 
 class FrameReceiver(wiring.Component):
-    """Bytes of a pipe to whole frames whose CRC is right; nothing of any other is seen.
+    """Extracts whole frames whose CRC is right from a stream of bytes, and drops all others.
 
-    Frames are gathered in a ring. One that is too short, longer than 255 bytes or not intact, or
-    for which there is no room, is dropped. A byte takes up to 9 cycles.
+    Frames are gathered in a ring buffer. One that is too short, longer than 255 bytes or damaged,
+    or that does not fit the buffer, is dropped. A byte takes at most 9 cycles.
 
     Members
     -------
     i : ``In(stream.Signature(8))``
-        Frames as COBS encodes them, each ended by 0.
+        Frames as COBS encodes them, each followed by a 0.
     o : ``Out(stream.Signature(8))``
-        Of each frame: the number of its bytes, then these, the CRC included. ``clear`` withdraws
-        what is offered.
+        For each frame: the number of its bytes, then these, including the CRC. ``clear`` withdraws
+        a byte that is offered.
     clear : ``Out(1)``
-        For a cycle: a frame came whose first byte has its upper bit set. All frames before it are
-        forgotten, and it follows on ``o``.
+        A strobe: a frame came whose first byte has its upper bit set. All frames before it are
+        discarded, and it follows on ``o``.
     """
 
     def __init__(self):
@@ -45,7 +45,7 @@ class FrameReceiver(wiring.Component):
         start, last, read = Signal(range(RING)), Signal(range(RING)), Signal(range(RING))
         end, length = Signal(range(RING)), Signal(range(RING))
         m.d.comb += [end.eq(last + 1), length.eq(last - start)]
-        # Seen a cycle later: no two bytes of a frame that change them come so close.
+        # Registers, as bytes that change them are further apart than a cycle.
         full, long_enough = Signal(), Signal()
         m.d.sync += [full.eq(end == read),
                      long_enough.eq(~length[8] & (length >= HEADER + CRC))]
@@ -61,7 +61,7 @@ class FrameReceiver(wiring.Component):
         empty = Signal(init=1)
         bad, urgent = Signal(), Signal()
         good, forget = Signal(), Signal()
-        # A frame that has no room for the length of the next would leave a ring that looks empty.
+        # A frame that leaves no space for the length of the next would make the ring look empty.
         m.d.comb += good.eq(crc.match_detected & (code == 0) & ~bad & ~full & long_enough)
         value = Mux(code == 0, 0, byte)
         with m.If(self.i.valid & self.i.ready):

@@ -10,11 +10,11 @@ __all__ = ["FrameSender"]
 
 
 class FrameSender(wiring.Component):
-    """Bytes of a frame to what goes over the pipe: with its CRC, encoded by COBS, ended by 0.
+    """Sends frames: adds the CRC, encodes them by COBS, and ends each with a 0.
 
-    The frame is gathered first, at 9 cycles a byte, then sent. As it has at most 249 bytes, each
-    zero's place holds the way to the next, and is written when that is met: one write a byte.
-    After a reset a delimiter ends what may have been on its way.
+    A frame is gathered first, at 9 cycles a byte, then sent. As it has at most 249 bytes, the place
+    of each zero holds the distance to the next, and is written when that is met: one write a byte.
+    After a reset a delimiter ends whatever frame was cut off.
 
     Members
     -------
@@ -31,14 +31,14 @@ class FrameSender(wiring.Component):
         m.submodules.buffer = buffer = BlockRam(width=8, depth=256)
         m.submodules.crc = crc = CRC32_ISO_HDLC(1).create()
         zero, end = Signal(8), Signal(8)
-        way = Signal(8)  # from `zero` to `end`; later, what was sent
+        way = Signal(8)  # from `zero` to `end`; later, the number of bytes sent
         part = Signal(2)
         bits, shift = Signal(range(9)), Signal(8, reset_less=True)
         m.d.comb += [crc.valid.eq(bits != 0), crc.data.eq(shift[0])]
         with m.If(bits != 0):
             m.d.sync += [bits.eq(bits - 1), shift.eq(shift >> 1)]
 
-        # A byte that was taken is put before its bits are shifted.
+        # A byte that was taken is written before its bits are shifted.
         came, check = Signal(), Signal()
         byte = Mux(came, shift, crc.crc.word_select(part, 8))
         m.d.comb += came.eq(bits == 8)
@@ -74,21 +74,25 @@ class FrameSender(wiring.Component):
                     m.d.sync += part.eq(part + 1)
                     with m.If(part == 3):
                         m.next = "CLOSE"
-            with m.State("CLOSE"):
-                m.d.comb += [buffer.write_en.eq(1), buffer.write_addr.eq(zero),
-                             buffer.write_data.eq(way)]
-                m.d.sync += way.eq(0)
-                m.next = "FETCH"
-            with m.State("FETCH"):
-                m.d.comb += buffer.read_en.eq(1)
-                m.d.sync += way.eq(way + 1)
-                m.next = "SEND"
-            with m.State("SEND"):
-                m.d.comb += self.o.valid.eq(1)
-                with m.If(self.o.ready):
-                    with m.If(way == end):
-                        m.d.sync += delimiter.eq(1)
-                        m.next = "DELIMIT"
-                    with m.Else():
-                        m.next = "FETCH"
+            self._elaborate_sending(m, buffer, zero, way, end, delimiter)
         return m
+
+    def _elaborate_sending(self, m, buffer, zero, way, end, delimiter):
+        """States that complete the frame in the buffer, and send it byte by byte."""
+        with m.State("CLOSE"):
+            m.d.comb += [buffer.write_en.eq(1), buffer.write_addr.eq(zero),
+                         buffer.write_data.eq(way)]
+            m.d.sync += way.eq(0)
+            m.next = "FETCH"
+        with m.State("FETCH"):
+            m.d.comb += buffer.read_en.eq(1)
+            m.d.sync += way.eq(way + 1)
+            m.next = "SEND"
+        with m.State("SEND"):
+            m.d.comb += self.o.valid.eq(1)
+            with m.If(self.o.ready):
+                with m.If(way == end):
+                    m.d.sync += delimiter.eq(1)
+                    m.next = "DELIMIT"
+                with m.Else():
+                    m.next = "FETCH"

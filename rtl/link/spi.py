@@ -7,15 +7,15 @@ __all__ = ["SpiTarget"]
 
 
 class SpiTarget(wiring.Component):
-    """Target of an SPI bus, mode 0, high bits first: a byte each way for each eight clocks.
+    """Target of an SPI bus, mode 0, most significant bit first: a byte each way in eight clocks.
 
-    Where there is nothing to send it sends 0, the delimiter of frames, which hosts may send as
-    well while they only want to hear. ``sck`` is sampled: at most an eighth of the clock.
+    With nothing to send it sends 0, the delimiter of frames, which a host may send as well to poll
+    for answers. ``sck`` is sampled: its frequency must be at most an eighth of the clock's.
 
     Members
     -------
     sck, cs, sdi : ``In(1)``
-        Need not be synchronous; ``cs`` is low while the bus is this target's.
+        Need not be synchronous; ``cs`` is low while this target is selected.
     sdo : ``Out(1)``
     o : ``Out(stream.Signature(8))``
         Bytes that came; one that comes before the last one was taken is dropped.
@@ -39,8 +39,8 @@ class SpiTarget(wiring.Component):
         rise, fall = sck & ~before, ~sck & before
         left = Signal(3, init=7)
         came, going = Signal(7, reset_less=True), Signal(8)
-        fresh = Signal(init=1)  # a byte begins: its first bit is shown before the first clock
-        shown = Signal()        # it is one of ``i``, taken with that clock: there may be none
+        fresh = Signal(init=1)  # a byte begins: its first bit is sent before the first clock
+        shown = Signal()        # it is one of `i`, and is taken with that clock, if that comes
         m.d.comb += self.sdo.eq(going[7])
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += self.o.valid.eq(0)

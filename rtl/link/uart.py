@@ -7,8 +7,8 @@ from rtl.validate import integer
 
 __all__ = ["UartRx", "UartTx", "divisor_of"]
 
-#: Clocks for each bit: the fewest that still have a middle.
-LEAST = 4
+#: Minimum and maximum number of clocks for each bit; the receiver samples in the middle.
+MIN_DIVISOR, MAX_DIVISOR = 4, 1 << 16
 
 #: Sender and receiver may differ by half a bit in 9.5 bits; this leaves more than half of that to
 #: the other end and to edges.
@@ -16,13 +16,14 @@ TOLERANCE = 0.02
 
 
 def divisor_of(clock, baud):
-    """Clocks of a ``clock`` in Hz for each bit at ``baud``.
+    """Number of clocks of a ``clock`` in Hz for each bit at ``baud``.
 
     Raises :exc:`ValueError` if that is too few, or misses the baud rate by more than 2 %.
     """
     divisor = max(round(clock / baud), 1)
-    if divisor < LEAST:
-        raise ValueError(f"{baud} baud needs a clock of {LEAST * baud} Hz or more, not {clock}")
+    if divisor < MIN_DIVISOR:
+        raise ValueError(f"{baud} baud needs a clock of {MIN_DIVISOR * baud} Hz or more, not "
+                         f"{clock}")
     if abs(clock / divisor / baud - 1) > TOLERANCE:
         raise ValueError(f"a clock of {clock} Hz cannot give {baud} baud within "
                          f"{TOLERANCE:.0%}; {clock // divisor} or {clock // (divisor + 1)} baud "
@@ -31,7 +32,7 @@ def divisor_of(clock, baud):
 
 
 class UartRx(wiring.Component):
-    """Receiver of a UART: 8 bits, no parity, a stop bit, sampled in the middle.
+    """Receiver of a UART: 8 bits, no parity, one stop bit, sampled in the middle.
 
     A byte whose stop bit is low is dropped, and so is one that comes before the last one was taken.
 
@@ -48,7 +49,7 @@ class UartRx(wiring.Component):
     """
 
     def __init__(self, *, divisor):
-        self.divisor = integer("divisor", divisor, LEAST, 1 << 16)
+        self.divisor = integer("divisor", divisor, MIN_DIVISOR, MAX_DIVISOR)
         super().__init__({"pin": In(1, init=1), "o": Out(stream.Signature(8))})
 
     def elaborate(self, platform):
@@ -67,7 +68,7 @@ class UartRx(wiring.Component):
                 m.d.sync += left.eq(10)
         with m.Elif(clocks == 0):
             m.d.sync += [left.eq(left - 1), byte.eq(Cat(byte[1:], rx))]
-            with m.If((left == 10) & rx):  # no start bit after all
+            with m.If((left == 10) & rx):  # a glitch, not a start bit
                 m.d.sync += left.eq(0)
             with m.If(left == 1):
                 m.d.sync += byte.eq(byte)
@@ -77,7 +78,7 @@ class UartRx(wiring.Component):
 
 
 class UartTx(wiring.Component):
-    """Sender of a UART: 8 bits, no parity, a stop bit.
+    """Sender of a UART: 8 bits, no parity, one stop bit.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ class UartTx(wiring.Component):
     """
 
     def __init__(self, *, divisor):
-        self.divisor = integer("divisor", divisor, LEAST, 1 << 16)
+        self.divisor = integer("divisor", divisor, MIN_DIVISOR, MAX_DIVISOR)
         super().__init__({"i": In(stream.Signature(8)), "pin": Out(1, init=1)})
 
     def elaborate(self, platform):

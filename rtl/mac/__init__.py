@@ -1,4 +1,4 @@
-"""Products of int8: one kind per primitive, all behind one contract."""
+"""Products of int8: one kind for each primitive, all with the same contract."""
 
 from rtl.mac.dsp import DspProduct
 from rtl.mac.dsp2 import Dsp2Product

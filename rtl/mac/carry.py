@@ -1,8 +1,8 @@
 """Carry chains whose look-up tables do more than an adder's: one table per bit, by hand.
 
-Synthesis tools map ``a + b`` to a chain, and leave whatever makes ``a`` and ``b`` to tables of its
-own. The chains here take the products of bits which a multiplier adds up into the very tables that
-feed the carry.
+Synthesis tools map ``a + b`` to a chain, and whatever makes ``a`` and ``b`` to tables of its own.
+The chains here form the products of bits which a multiplier adds up in the very tables that feed
+the carry.
 """
 
 from amaranth import *
@@ -16,8 +16,8 @@ def _table(function):
                      for index in range(16)), 16)
 
 
-# Where an ECP5's table says 0, the carry out is what its lowest four bits say of a and b alone.
-# They also are the table for c = d = 0; so a difference has its subtrahend in a and b.
+# Where an ECP5's table is 0, the carry out is what its lowest four bits say of a and b alone.
+# These are also the table for c = d = 0; so a difference has its subtrahend in a and b.
 _SUM = _table(lambda a, b, c, d: a & b ^ c & d)
 _DIFFERENCE = _table(lambda a, b, c, d: a & b ^ c & d ^ 1)
 
@@ -25,8 +25,9 @@ _DIFFERENCE = _table(lambda a, b, c, d: a & b ^ c & d ^ 1)
 def add_ecp5(m, name, addends, *, subtract=False):
     """Sum of two numbers, each a list of bits gated by a list of bits, in ``CCU2C``.
 
-    ``addends`` has ``(a, b, c, d)`` per bit, the lowest first; the result, as wide, is the number
-    of bits ``c & d`` plus that of ``a & b``, or minus it with ``subtract``. A bit takes one table.
+    ``addends`` has ``(a, b, c, d)`` for each bit, the lowest first; the result, as wide, is the
+    number whose bits are ``c & d`` plus the one whose bits are ``a & b``, or minus it with
+    ``subtract``. A bit takes one table.
     """
     total = Signal(len(addends), name=name)
     carry = Const(subtract)
@@ -47,8 +48,8 @@ def add_ecp5(m, name, addends, *, subtract=False):
     return total
 
 
-# The carry of an iCE40 sees a and b themselves; so gate is one bit for the whole number, and takes
-# the sum or leaves a, whatever the carry does.
+# The carry of an iCE40 sees a and b themselves; so gate is one bit for the whole number, and
+# selects the sum or a, whatever the carry does.
 _GATED = _table(lambda gate, a, b, carry: a ^ gate & (b ^ carry))
 _GATED_INVERTED = _table(lambda gate, a, b, carry: a ^ gate & (b ^ carry) ^ 1)
 

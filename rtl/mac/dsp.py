@@ -9,15 +9,16 @@ __all__ = ["DspProduct", "mult18x18d"]
 
 
 def mult18x18d(m, name, *, x, w, swap=1, enable=1):
-    """A ``MULT18X18D`` with registers at its inputs, within, and behind it: ``x`` times the last
-    ``w``.
+    """A ``MULT18X18D`` with registers at its inputs, within, and behind it: ``x`` times the weight
+    in use.
 
     The weight in use is held by the register that ``w`` enters with ``swap``. The product of an
     ``x`` comes three cycles after it; cycles without ``enable`` do not count.
 
-    The last register is in fabric: nothing in the open tools sets the clock enable of the
-    multiplier's own (no bits for ``REG_OUTPUT_CE`` in Project Trellis). All others name theirs, as
-    nextpnr, which moves enables about to share a block's four, corrects only names that are given.
+    The last register is in fabric: the open tools cannot set the clock enable of the multiplier's
+    own (no bits for ``REG_OUTPUT_CE`` in Project Trellis). All other registers name theirs, because
+    nextpnr, which moves enables so that a block's four are shared, corrects only names that are
+    given.
 
     Returns the product of the two signed operands, of up to 18 bits each.
     """
@@ -40,10 +41,10 @@ def mult18x18d(m, name, *, x, w, swap=1, enable=1):
 
 
 class DspProduct(Product):
-    """One ``MULT18X18D`` per product, all of its registers but the last in use.
+    """One ``MULT18X18D`` per product, with all of its registers but the last in use.
 
     Activation and weight are registered in fabric once more in front of it: multipliers stand in a
-    few lines across the device, and wires that reach one end there, with no logic on the way.
+    few rows across the device, and the long wires to them have no logic on the way.
 
     See :class:`~rtl.mac.product.Product` for parameters, members and timing.
     """

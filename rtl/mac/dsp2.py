@@ -14,11 +14,11 @@ class Dsp2Product(Product):
 
     The multiplier forms ``x * (w1 * 512 + w0)``. Its low 9 bits are those of ``x * w0``, and the
     bits above them are ``x * w1 + t`` with ``t = x * w0 >> 9``, a number from -32 to 32. The low 7
-    bits of ``x * w1`` are computed again in tables: their distance to what the multiplier has there
-    is ``t`` modulo 128, so ``t``, which completes ``x * w0``. The bits of ``x * w1`` above them are
-    the multiplier's, but for one that ``t`` carried or borrowed: as ``t`` is small, the top two of
-    the 7 bits tell. (With a place of 1024 in place of 512 six bits of ``x * w1`` would do, but the
-    pair of weights would not fit 18 bits for -128.)
+    bits of ``x * w1`` are computed again in tables: their distance from the multiplier's bits is
+    ``t`` modulo 128, and so ``t``, which completes ``x * w0``. The bits of ``x * w1`` above them
+    are the multiplier's, but for a carry or borrow of ``t``: as ``t`` is small, the top two of the
+    7 bits tell. (With a factor of 1024 rather than 512 six bits of ``x * w1`` would be enough, but
+    the pair of weights would not fit 18 bits for -128.)
 
     See :class:`~rtl.mac.product.Product` for parameters, members and timing.
     """
@@ -43,7 +43,7 @@ class Dsp2Product(Product):
         return [Cat(packed[:9], (above - low)[:7]), Cat(low, (high + change)[:9])], 3
 
     def _low_bits(self, m):
-        """The low 7 bits of ``x * w1``, as late as the multiplier's product."""
+        """The low 7 bits of ``x * w1``, with the latency of the multiplier's product."""
         x, w = Signal(7, reset_less=True), Signal(7, reset_less=True)
         m.d.sync += x.eq(self.x[0])
         with m.If(self.swap):

@@ -6,7 +6,7 @@ __all__ = ["GenericProduct"]
 
 
 class GenericProduct(Product):
-    """A plain product, for tools and devices this project knows nothing about.
+    """A plain product, for any tool and device.
 
     See :class:`~rtl.mac.product.Product` for parameters, members and timing.
     """

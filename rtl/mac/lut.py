@@ -19,15 +19,16 @@ def join(low, high, shift):
 
 
 def register(m, name, value):
+    """``value`` a cycle later."""
     late = Signal(len(value), name=name, reset_less=True)
     m.d.sync += late.eq(value)
     return late
 
 
 class LutProduct(Product):
-    """Products out of tables and carries, with no multiplier.
+    """Products out of look-up tables and carry chains, with no multiplier.
 
-    Either half of an activation has its product with the weight in a register, and one more adder
+    Each half of an activation has a register for its product with the weight, and one more adder
     joins the two. On ECP5 a half is two carry chains for two rows of bits each, with the products
     of bits in the chains' own tables, and an adder: 72 tables in all. A latency of 4 or more puts
     another register in front of that adder. On iCE40 a half adds one row after the other to the
@@ -67,8 +68,8 @@ class LutProduct(Product):
     def _half_ice40(self, m, name, x, w, is_top):
         rows = [Signal(8, name=f"{name}_row_0")]
         m.d.comb += rows[0].eq(w & x[0].replicate(8))
-        # The row of the sign counts negative: a - b is the complement of ~a + b. So the row before
-        # hands on its complement, all but the bit that is done with.
+        # The row of the sign bit is negative: a - b is the complement of ~a + b. So the row before
+        # it hands on its complement, but for the bit that is final.
         for row, inverted in (1, 0), (2, 0x1FE), (3, 0x1FF):
             rows.append(add_ice40(m, f"{name}_row_{row}", extend(rows[-1][1:], 9), extend(w, 9),
                                   x[row], inverted=inverted if is_top else 0))

@@ -10,8 +10,8 @@ __all__ = ["Mac16Product"]
 class Mac16Product(Product):
     """Two 8x8 products in one ``SB_MAC16``; its ``A`` register holds the weights in use.
 
-    The products come from the registers behind the multipliers. A latency of 3 or more takes them
-    through the adders, which add nothing, and the registers behind those.
+    The products come from the registers behind the multipliers. With a latency of 3 or more they
+    pass the adders, which add nothing, and the registers behind those.
 
     See :class:`~rtl.mac.product.Product` for parameters, members and timing.
     """

@@ -1,4 +1,4 @@
-"""What every kind of product has in common."""
+"""The base of all kinds of products."""
 
 from amaranth import *
 from amaranth.lib import data, wiring
@@ -12,37 +12,38 @@ __all__ = ["Product"]
 
 
 class Product(wiring.Component):
-    """Products of int8 activations and stationary int8 weights, ``cols`` of them per cycle.
+    """Products of int8 activations and stationary int8 weights, ``cols`` of them a cycle.
 
-    The cols are neighbouring columns in one row of a weight-stationary array. An activation and
-    the weight in use are registered by the same clock edge: in a cycle with ``swap`` high, the
-    weights in use become ``w``, and the ``x`` of that very cycle is already multiplied by them.
+    The products are those of neighbouring columns in one row of a weight-stationary array. An
+    activation and the weight in use are registered at the same clock edge: in a cycle with
+    ``swap`` high, ``w`` become the weights in use, and the ``x`` of that very cycle is already
+    multiplied by them.
 
-    ``x`` presented in cycle ``t`` appears as ``p`` in cycle ``t + latency``; one product per lane
-    per cycle, no handshake. Nothing on the data path has a reset: until the first ``swap`` the
-    weight in use is whatever the registers woke up with.
+    The product of the ``x`` of cycle ``t`` is on ``p`` in cycle ``t + latency``; throughput is one
+    product for each column and cycle, without a handshake. Nothing on the data path has a reset:
+    until the first ``swap`` the weight in use is undefined.
 
     This class is both the contract and, where no vendor primitive may be used, the circuit. A
-    kind of its own sets the class attributes and implements :meth:`multiply`.
+    subclass sets the class attributes and implements :meth:`multiply`.
 
     Parameters
     ----------
     cols : :class:`int`
         Products side by side, ``min_cols`` to ``max_cols``.
     latency : :class:`int`
-        Cycles from ``x`` to ``p``, at least ``min_latency``, which is the default. Registers of
-        the primitive make up for a longer one first, registers in fabric then.
+        Cycles from ``x`` to ``p``, at least ``min_latency``, which is the default. A longer one
+        takes registers of the primitive first, then registers in fabric.
 
     Attributes
     ----------
     min_latency, min_cols, max_cols : :class:`int`
         Limits of the parameters.
     shares_x : :class:`bool`
-        Whether all cols take the activation ``x[0]``; the others are ignored then.
+        Whether all columns take the activation ``x[0]``; the others are ignored then.
     has_sum : :class:`bool`
-        Whether the primitive has a register for one cycle more than the least latency.
+        Whether the primitive has a register for one cycle more than ``min_latency``.
     family : :class:`str` or :data:`None`
-        The only family with the primitive, or :data:`None` if any family will do.
+        The only family with the primitive, or :data:`None` for any family.
 
     Members
     -------
@@ -85,16 +86,17 @@ class Product(wiring.Component):
         })
 
     def multiply(self, m, family):
-        """Build the product out of what ``family`` has.
+        """Build the products out of primitives of ``family``.
 
-        Returns a list of signed values, one per lane, and the latency at which they come: at
-        most ``self.latency``.
+        Returns a list of signed values, one for each column, and their latency: at most
+        ``self.latency``.
         """
         x, w = self.operands(m)
         return [a * b for a, b in zip(x, w, strict=True)], 1
 
     def operands(self, m):
-        """Activations and the weights in use, each in a register, as two lists of a lane each."""
+        """Activations and weights in use, each in a register: two lists with one for each column.
+        """
         x = [Signal(signed(8), name=f"x_{lane}", reset_less=True) for lane in range(self.cols)]
         w = [Signal(signed(8), name=f"w_{lane}", reset_less=True) for lane in range(self.cols)]
         for lane in range(self.cols):

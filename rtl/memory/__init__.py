@@ -2,8 +2,8 @@
 
 from rtl.memory.arbiter import Arbiter
 from rtl.memory.block_ram import BlockRam
+from rtl.memory.on_chip import DualPortMemory, SinglePortMemory
 from rtl.memory.port import memory_port
-from rtl.memory.ported import DualPortMemory, SinglePortMemory
 from rtl.memory.reader import Reader
 
 __all__ = ["Arbiter", "BlockRam", "DualPortMemory", "Reader", "SinglePortMemory", "memory_port"]

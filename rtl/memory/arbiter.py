@@ -3,24 +3,25 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.memory.port import memory_port
+from rtl.validate import divisor, integer, of_type
 
 __all__ = ["Arbiter"]
 
 
 class Arbiter(wiring.Component):
-    """Lets several clients reach one memory, the first of those that ask at a time.
+    """Lets several clients share one memory, by fixed priority.
 
-    Nothing is delayed. ``ready`` of a client depends combinationally on ``valid`` of those before
-    it, and on that of the memory.
+    It adds no latency. ``ready`` of a client depends combinationally on ``valid`` of those with a
+    higher priority, and on ``ready`` of the memory.
 
     Parameters
     ----------
     clients : dict
-        Parts of a word that each client can write (0: it only reads), by name; those before others
-        go first.
+        For each client, by name: the parts of a word that it can write, 0 if it only reads. The
+        first has the highest priority.
     address_bits, width : :class:`int`
     latency : :class:`int`
-        Cycles in which the memory delivers a word, always.
+        The memory's latency, which must be constant.
 
     Members
     -------
@@ -29,7 +30,15 @@ class Arbiter(wiring.Component):
     """
 
     def __init__(self, clients, *, address_bits, width, latency):
-        self.clients, self.latency = dict(clients), latency
+        if not of_type("clients", clients, dict, "a dict"):
+            raise ValueError("clients must name at least one, not {}")
+        address_bits = integer("address_bits", address_bits, 0, 32)
+        width = integer("width", width, 1, 4096)
+        self.clients = {}
+        for name, parts in clients.items():
+            parts = integer(f"clients[{name!r}]", parts, 0, width)
+            self.clients[name] = parts and divisor(f"clients[{name!r}]", parts, width, "bits")
+        self.latency = integer("latency", latency, 1, 16)
         self.parts = max(self.clients.values())
         super().__init__({
             "memory": Out(memory_port(address_bits, width, self.parts)),
@@ -41,7 +50,7 @@ class Arbiter(wiring.Component):
         m = Module()
         to, earlier = self.memory.requests, Const(0)
         requests = [getattr(self, name).requests for name in self.clients]
-        # Nobody cares for the address if none of them asks.
+        # The address is of no account if no client asks.
         address = requests[-1].payload.address
         for request in reversed(requests[:-1]):
             address = Mux(request.valid, request.payload.address, address)
@@ -64,7 +73,7 @@ class Arbiter(wiring.Component):
                 reads = late
             m.d.comb += client.words.valid.eq(reads)
             earlier = earlier | request.valid
-        # Who reads does not care what would be written.
+        # The data are of no account in a read.
         writers = [getattr(self, name).requests for name, parts in self.clients.items() if parts]
         written = writers[-1].payload.data if writers else Const(0)
         for request in reversed(writers[:-1]):

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from rtl.family import family_of
-from rtl.validate import integer
+from rtl.validate import boolean, integer
 
 __all__ = ["BlockRam"]
 
@@ -71,19 +71,19 @@ def ice40_block(m, name, width, *, write_en, write_addr, write_data, read_en, re
 
 
 class BlockRam(wiring.Component):
-    """A memory with one write port and one read port on one clock; it wakes up as zeros.
+    """A memory with one write port and one read port on one clock; it is all zeros at first.
 
     A word whose address is on ``read_addr`` in a cycle with ``read_en`` high is on ``read_data``
     in the next cycle, and stays there until the next cycle with ``read_en`` high. With
     ``output_register``, a second register follows, which ``read_en`` enables too: both stages
-    move together in cycles with ``read_en`` high and hold in all others. So a word has arrived
-    after ``latency`` cycles with ``read_en`` high, the one with its address among them.
+    advance in cycles with ``read_en`` high and hold in all others. So a word arrives after
+    ``latency`` cycles with ``read_en`` high, counting the one with its address.
 
     A word read in the very cycle that writes it is **unspecified**, so that no family spends logic
-    on a bypass. The generic twin delivers the complement of the old word then: a design that
-    relies on either of them fails in simulation.
+    on a bypass. The generic model delivers the complement of the old word then: a design that
+    relies on the old word or the new one fails in simulation.
 
-    On a family with block RAM the memory is tiled with as few blocks as can be, in as few rows as
+    On a family with block RAM the memory is tiled with as few blocks as possible, in as few rows as
     that allows. Several rows cost a multiplexer behind the blocks.
 
     Parameters
@@ -91,9 +91,9 @@ class BlockRam(wiring.Component):
     width : :class:`int`
         Bits in a word.
     depth : :class:`int`
-        Words. Addresses at or beyond it must not be used.
+        Words. Addresses from ``depth`` on must not be used.
     output_register : :class:`bool`
-        Whether the data read pass a second register, on ECP5 that of the block.
+        Whether read data pass a second register, on ECP5 that of the block.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class BlockRam(wiring.Component):
     write_addr : ``In(range(depth))``
     write_data : ``In(width)``
     read_en : ``In(1)``
-        Advances the data read.
+        Advances the read data.
     read_addr : ``In(range(depth))``
     read_data : ``Out(width)``
 
@@ -123,9 +123,7 @@ class BlockRam(wiring.Component):
     def __init__(self, *, width, depth, output_register=False):
         self.width = integer("width", width, 1, 4096)
         self.depth = integer("depth", depth, 1, 1 << 20)
-        if not isinstance(output_register, bool):
-            raise TypeError(f"output_register must be a boolean, not {output_register!r}")
-        self.output_register = output_register
+        self.output_register = boolean("output_register", output_register)
         self.latency = 1 + output_register
         super().__init__({
             "write_en": In(1),
@@ -171,15 +169,13 @@ class BlockRam(wiring.Component):
         return read.data ^ collided.replicate(self.width)
 
     def _tiles(self, m, shapes, block, latency):
-        """The word read from as few blocks as can be, ``latency`` enabled cycles after its address.
-
-        ``block`` builds one of them.
-        """
+        """The word read from as few blocks as possible, ``latency`` enabled cycles after its
+        address. ``block`` builds one of them."""
         rows = list(enumerate(_rows_of(self.width, self.depth, shapes)))
         return self._rows(m, rows, block, latency, self.write_en, self.write_addr, self.read_addr)
 
     def _rows(self, m, rows, block, latency, write_en, write_addr, read_addr):
-        """The word read from ``rows`` of blocks, numbered, each of a width and a depth."""
+        """The word read from ``rows``: pairs of a row's number and its blocks' width and depth."""
         _, (width, depth) = rows[0]
         alike = [row for row, shape in rows if shape == (width, depth)]
         inside = exact_log2(depth)
@@ -205,8 +201,8 @@ class BlockRam(wiring.Component):
 
 
 def _rows_of(width, depth, shapes):
-    """The shape of each row of blocks for ``depth`` words of ``width``, the deepest first: as few
-    blocks as can be, and of those as few rows, as these take multiplexers."""
+    """The shape of each row of blocks for ``depth`` words of ``width``, the deepest first: of the
+    plans with the fewest blocks the one with the fewest rows, as these take multiplexers."""
     plans = []
     for index, shape in enumerate(shapes):
         whole, left = divmod(depth, shape[1])

@@ -3,6 +3,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.memory.port import memory_port
+from rtl.validate import boolean, integer, power_of_two
 
 __all__ = ["Reader"]
 
@@ -10,20 +11,22 @@ __all__ = ["Reader"]
 class Reader(wiring.Component):
     """Reads words at addresses that come as a stream, and hands them on as a stream.
 
-    A word leaves from the cycle after the memory delivered it on, or from that very cycle on if
-    ``direct``: then ``o`` depends combinationally on ``port.words``. That takes ``slots`` two more
-    than the memory's latency for a word a cycle, or one more.
+    A word is offered the cycle after the memory delivered it or, with ``direct``, in that very
+    cycle: then ``o`` depends combinationally on ``port.words``. A throughput of a word a cycle
+    takes two ``slots`` more than the memory's latency, or one more with ``direct``.
 
-    With no slots nothing is kept: a word is asked for only when ``o.ready`` is high, which then has
-    to stay high until something is taken, and leaves as the memory delivers it. So ``o.valid``
-    waits for ``o.ready``; a word takes the memory's latency and a cycle, or that alone if ``more``.
+    With no slots nothing is buffered: a word is requested only while ``o.ready`` is high, which
+    must then stay high until a word is taken, and is offered as the memory delivers it. So
+    ``o.valid`` waits for ``o.ready``; a word takes the memory's latency and one cycle, or the
+    latency alone with ``more``.
 
     Parameters
     ----------
     address_bits, width : :class:`int`
     slots : :class:`int`
-        Words that are asked for or wait at the most; a power of two, or 0.
+        Words that may be requested or wait at a time; a power of two, or 0.
     direct : :class:`bool`
+        Whether words pass by the buffer while it is empty.
     tag : :class:`int`
         Bits that come with an address and leave with its word.
 
@@ -37,11 +40,15 @@ class Reader(wiring.Component):
     more : ``In(1)``
         With no slots: ``o.ready`` stays high even after a word that is taken in this cycle.
     busy : ``Out(1)``
-        Words are asked for, or wait.
+        Words are requested, or wait.
     """
 
     def __init__(self, *, address_bits, width, slots, direct=False, tag=0):
-        self.slots, self.direct = slots, direct
+        address_bits = integer("address_bits", address_bits, 0, 32)
+        width = integer("width", width, 1, 4096)
+        self.slots = power_of_two("slots", slots, 0, 1024)
+        self.direct = boolean("direct", direct)
+        tag = integer("tag", tag, 0, 1024)
         super().__init__({
             "i": In(stream.Signature(data.StructLayout({"address": address_bits, "tag": tag}))),
             "port": Out(memory_port(address_bits, width)),
@@ -64,13 +71,13 @@ class Reader(wiring.Component):
             request.payload.address.eq(self.i.payload.address),
             self.i.ready.eq(request.ready & free),
             asks.eq(request.valid & request.ready),
-            comes.eq(word.valid & (held != there)),  # what was asked before a reset is dropped
+            comes.eq(word.valid & (held != there)),  # words requested before a reset are dropped
             takes.eq(self.o.valid & self.o.ready),
             self.o.valid.eq((there != 0) | (comes if self.direct else 0)),
             self.busy.eq(held != 0),
         ]
         m.d.sync += [held.eq(held + asks - takes), there.eq(there + comes - takes)]
-        passes = (there == 0) & takes  # the word goes by the queue
+        passes = (there == 0) & takes  # the word bypasses the queue
         first = self._queue(m, "words", word.payload, comes & ~passes, takes & ~passes)
         m.d.comb += [
             self.o.payload.data.eq(Mux(there == 0, word.payload, first) if self.direct else first),
@@ -79,7 +86,7 @@ class Reader(wiring.Component):
         return m
 
     def _hand_on(self, m):
-        """What is asked for is taken as it comes."""
+        """A word is taken as the memory delivers it."""
         request, word, tag = self.port.requests, self.port.words, self.i.payload.tag
         wanted, kept = Signal(), Signal.like(tag, reset_less=True)
         m.d.comb += [
@@ -97,7 +104,7 @@ class Reader(wiring.Component):
             m.d.sync += [self.busy.eq(1), kept.eq(tag)]
 
     def _queue(self, m, name, value, put, take):
-        """The value put first and not taken yet."""
+        """The head of a FIFO."""
         if not len(value):
             return value
         if self.slots == 1:

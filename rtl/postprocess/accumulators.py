@@ -6,27 +6,28 @@ from rtl.layouts import sums_of
 from rtl.memory import BlockRam
 from rtl.params import MAX_PIXEL_LANES
 from rtl.stream.delay import Delay
-from rtl.validate import integer
+from rtl.validate import boolean, divisor, integer, shape
 
 __all__ = ["AccumulatorTag", "Accumulators"]
 
 
 class AccumulatorTag(data.Struct):
-    """What becomes of the sums of one vector."""
+    """What is done with the sums of one vector."""
 
-    keep: 1   #: They count; otherwise they are passed over.
-    start: 1  #: They replace what was accumulated, rather than add to it.
+    keep: 1   #: They count; otherwise they are discarded.
+    start: 1  #: They replace what was accumulated, rather than being added to it.
     last: 1   #: Last vector of a tile: the next one is pixel 0 again.
     done: 1   #: With ``last``: the sums of the whole pass are complete.
 
 
 class Accumulators(wiring.Component):
-    """Accumulates the tiles of a pass for up to ``depth`` pixels, while the last pass drains.
+    """Accumulates the tiles of a pass for up to ``depth`` pixels, while the pass before drains.
 
-    Two halves of block RAM: one takes a read-modify-write per cycle and per column, the other is
-    drained channel group by channel group, pixel by pixel, ``drain_lanes`` channels at a time; with
-    several pixel lanes, each with columns of its own, one lane's pixel after the other's. A tag
-    comes ``lead`` cycles before its sums. A pixel must not come twice in ``min_tile`` cycles.
+    Block RAM in two halves (double buffering): one takes a read-modify-write a cycle for each
+    column, the other is drained channel group by channel group, pixel by pixel, ``drain_lanes``
+    channels at a time. With several pixel lanes, each of which has columns of its own, their pixels
+    drain in turns. A tag comes ``lead`` cycles before its sums. A pixel must not come twice in
+    ``min_tile`` cycles.
 
     A half is taken by ``claim`` when a pass enters the array, and freed when its last beat has left
     on ``o``; ``free`` tells whether a claim is possible. The first beat of a drain comes
@@ -35,9 +36,9 @@ class Accumulators(wiring.Component):
     Parameters
     ----------
     cols : :class:`int`
-        Columns; a memory 32 bits wide for each, twice, or one for all of narrower sums.
+        Columns. Each half has a memory 32 bits wide for each, or one for all of narrower sums.
     depth : :class:`int`
-        Pixels of a pass at the most.
+        Maximum number of pixels of a pass.
     sums : shape-like
         Layout of the incoming sums.
     drain_lanes : :class:`int`
@@ -45,15 +46,16 @@ class Accumulators(wiring.Component):
     pixel_lanes : :class:`int`
         Pixels whose sums arrive at once, in ``pixel_lanes * cols`` columns.
     output_register : :class:`bool`
-        Use the memories' output registers: a cycle more, for a much faster clock on ECP5.
+        Whether to use the memories' output registers: a cycle more, for a much higher Fmax on ECP5.
     width : :class:`int`
         Bits of a sum; larger ones wrap.
 
     Members
     -------
-    tags, i : tags and the sums ``lead`` cycles later; always ready
+    tags, i : ``In(stream)``, always ready
+        Tags, and the sums ``lead`` cycles later.
     claim, free, idle : ``In(1)``, ``Out(1)``, ``Out(1)``
-        A pass begins; one may begin; no half is taken.
+        A pass begins; whether one may begin; no half is taken.
     o : ``Out(stream.Signature(sums_of(drain_lanes)))``
         ``last`` marks the last pixel of a channel group.
     """
@@ -62,11 +64,10 @@ class Accumulators(wiring.Component):
                  width=32):
         self.cols = integer("cols", cols, 1, 32)
         self.depth = integer("depth", depth, 2, 4096)
-        self.drain_lanes = integer("drain_lanes", drain_lanes, 1, cols)
-        if cols % drain_lanes:
-            raise ValueError(f"drain_lanes must divide the {cols} columns, not be {drain_lanes}")
+        shape("sums", sums)
+        self.drain_lanes = divisor("drain_lanes", drain_lanes, self.cols, "columns")
         self.pixel_lanes = integer("pixel_lanes", pixel_lanes, 1, MAX_PIXEL_LANES)
-        self.output_register = bool(output_register)
+        self.output_register = boolean("output_register", output_register)
         self.width = integer("width", width, 16, 32)
         self.lead = self.lead_of(output_register)
         self.min_tile = self.min_tile_of(output_register)
@@ -77,7 +78,7 @@ class Accumulators(wiring.Component):
             "claim": In(1),
             "free": Out(1),
             "idle": Out(1),
-            "o": Out(stream.Signature(sums_of(drain_lanes))),
+            "o": Out(stream.Signature(sums_of(self.drain_lanes))),
         })
 
     @staticmethod
@@ -98,7 +99,7 @@ class Accumulators(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         columns = self.pixel_lanes * self.cols
-        shared = columns if self.width < 32 else 1  # narrow ones would not fill blocks
+        shared = columns if self.width < 32 else 1  # narrow sums would leave part of a block unused
         halves = []
         for half in range(2):
             memories = []
@@ -113,14 +114,14 @@ class Accumulators(wiring.Component):
         return m
 
     def _word(self, memories, column):
-        """The word read of a column."""
+        """The word that was read for a column."""
         shared = self.pixel_lanes * self.cols // len(memories)
         memory, place = divmod(column, shared)
         return memories[memory].read_data.word_select(place, self.width).as_signed()
 
     def _elaborate_fill(self, m, halves):
-        """Read, add, write back. Returns the pixel that is read, and the end of a pass with the
-        number of its pixels."""
+        """Read, add, write back. Returns the pixel that is read, a strobe for the end of a pass,
+        and how many pixels that has."""
         pixel = Signal(range(self.depth))        # read side, moves with the tags
         tag = self.tags.payload
         with m.If(self.tags.valid):
@@ -170,19 +171,19 @@ class Accumulators(wiring.Component):
                     memory.write_addr.eq(written),
                     memory.write_data.eq(Cat(sums[index * shared:(index + 1) * shared])),
                 ]
-        # The last write may be a vector that is not kept: the count is what was written.
+        # The last vector may be one that is not kept: the pixels are those that were written.
         count = Signal(range(self.depth + 1))
         m.d.comb += count.eq(written + writing)
         return pixel, complete, count
 
     def _elaborate_drain(self, m, halves, fill_pixel, complete, count):
-        groups = self.cols // self.drain_lanes
+        """Drain a half once its pass is complete."""
         claimed = Signal(range(3))
         released = Signal()
         m.d.comb += [self.free.eq(~claimed[1]), self.idle.eq(claimed == 0)]
         m.d.sync += claimed.eq(claimed + self.claim - released)
 
-        # One finished half may wait while the other is drained.
+        # One complete half may wait while the other is drained.
         last_pixel = Signal(range(self.depth))
         waiting_last = Signal(range(self.depth))
         waiting = Signal()
@@ -195,11 +196,30 @@ class Accumulators(wiring.Component):
         with m.If(complete):
             m.d.sync += [waiting.eq(1), waiting_last.eq(count - 1)]
 
+        advance = Signal()
+        m.d.comb += advance.eq(~self.o.valid | self.o.ready)
+        pixel, beat = self._elaborate_issue(m, start, last_pixel, advance)
+        final_out = self._elaborate_beats(m, halves, drain, advance, beat)
+        m.d.comb += released.eq(self.o.valid & self.o.ready & final_out)
+        with m.If(released):
+            m.d.sync += [busy.eq(0), drain.eq(~drain)]
+
+        for half, memories in enumerate(halves):
+            drained = Signal(name=f"drained_{half}")
+            m.d.comb += drained.eq(busy & (drain == half))
+            for memory in memories:
+                m.d.comb += [
+                    memory.read_en.eq(~drained | advance),
+                    memory.read_addr.eq(Mux(drained, pixel, fill_pixel)),
+                ]
+
+    def _elaborate_issue(self, m, start, last_pixel, advance):
+        """Loop over channel groups, pixels and pixel lanes from ``start`` on. Returns the pixel to
+        read, and a beat's fields."""
+        groups = self.cols // self.drain_lanes
         pixel = Signal(range(self.depth))
         group, turn = Signal(range(groups)), Signal(range(self.pixel_lanes))
         issuing = Signal()
-        advance = Signal()
-        m.d.comb += advance.eq(~self.o.valid | self.o.ready)
         with m.If(start):
             m.d.sync += issuing.eq(1)
         turned, last, final = Signal(), Signal(), Signal()
@@ -214,18 +234,14 @@ class Accumulators(wiring.Component):
                 m.d.sync += [pixel.eq(0), group.eq(group + 1)]
             with m.If(final):
                 m.d.sync += [group.eq(0), issuing.eq(0)]
+        return pixel, {"valid": issuing, "last": last, "final": final, "group": group, "turn": turn}
 
-        # Beats travel with the memory's latency, all of them halting together.
-        beat = data.StructLayout({"valid": 1, "last": 1, "final": 1, "group": range(groups),
-                                  "turn": range(self.pixel_lanes)})
-        stages = [Signal(beat, name=f"beat_{n}") for n in range(self.lead + 1)]
-        m.d.comb += [
-            stages[0].valid.eq(issuing),
-            stages[0].last.eq(last),
-            stages[0].final.eq(final),
-            stages[0].group.eq(group),
-            stages[0].turn.eq(turn),
-        ]
+    def _elaborate_beats(self, m, halves, drain, advance, beat):
+        """Beats travel with the memory's latency, and leave with the words that were read; all
+        stages stall together. Returns whether the beat on ``o`` is the last of its pass."""
+        fields = data.StructLayout({name: value.shape() for name, value in beat.items()})
+        stages = [Signal(fields, name=f"beat_{n}") for n in range(self.lead + 1)]
+        m.d.comb += [stages[0][name].eq(value) for name, value in beat.items()]
         final_out = Signal()
         sums = [Signal(signed(self.width), name=f"acc_{lane}", reset_less=True)
                 for lane in range(self.drain_lanes)]
@@ -244,15 +260,4 @@ class Accumulators(wiring.Component):
                           for column in range(lane, self.cols, self.drain_lanes))
                     for first in range(0, self.pixel_lanes * self.cols, self.cols))
                 m.d.sync += sums[lane].eq(words[stages[-1].turn][stages[-1].group])
-        m.d.comb += released.eq(self.o.valid & self.o.ready & final_out)
-        with m.If(released):
-            m.d.sync += [busy.eq(0), drain.eq(~drain)]
-
-        for half, memories in enumerate(halves):
-            drained = Signal(name=f"drained_{half}")
-            m.d.comb += drained.eq(busy & (drain == half))
-            for memory in memories:
-                m.d.comb += [
-                    memory.read_en.eq(~drained | advance),
-                    memory.read_addr.eq(Mux(drained, pixel, fill_pixel)),
-                ]
+        return final_out

@@ -1,4 +1,4 @@
-"""float32 in integers: accumulators to mantissas, and products of mantissas to int8."""
+"""float32 arithmetic in integers: accumulators to mantissas, products of mantissas to int8."""
 
 from amaranth import *
 from amaranth.lib import wiring
@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.layouts import MULTIPLIER_WIDTH, OutputRange
 from rtl.stream.pipeline import pipeline
+from rtl.validate import boolean
 
 __all__ = ["FromFloat", "ToFloat"]
 
@@ -15,25 +16,25 @@ BIAS = 127 + MANTISSA - 1
 
 
 def _half_even(value, guard, sticky):
-    """``value``, rounded by the bits that were cut off behind it; one bit wider."""
+    """``value``, rounded to even by the bits that were cut off behind it; one bit wider."""
     return value + (guard & (sticky | value[0]))
 
 
 class ToFloat(wiring.Component):
-    """The nearest float32 of an int32, ties to even, and a float32 scale, both taken apart.
+    """The nearest float32 of an int32, ties to even, and a float32 scale, both unpacked.
 
-    ``|x * scale| = mantissa * scale_mantissa / 2^exponent`` once ``x`` is that float32. All leaves
-    together, ``latency`` enabled cycles later.
+    ``|x * scale| = mantissa * scale_mantissa / 2^exponent`` once ``x`` is that float32. All outputs
+    come ``latency`` enabled cycles later.
 
     Members
     -------
     enable : ``In(1)``
     x : ``In(signed(32))``
     scale : ``In(MULTIPLIER_WIDTH)``
-        The bits of a float32 from 0 to below 8. Those of 0 and of denormals have a leading 1 here,
-        but are so small that they round to 0 all the same.
+        The bits of a float32 from 0 to below 8. 0 and denormals get a leading 1 here, but are so
+        small that they round to 0 all the same.
     negative : ``Out(1)``
-        ``x`` is.
+        ``x`` is negative.
     mantissa, scale_mantissa : ``Out(24)``
         Normalised; ``mantissa`` may be 0.
     exponent : ``Out(signed(9))``
@@ -56,7 +57,7 @@ class ToFloat(wiring.Component):
             return pipeline(m, self.enable, value, name, cycles)
 
         magnitude = after(Mux(self.x[-1], -self.x, self.x)[:32], "magnitude")
-        # The leading 1 moves to bit 31, by whole bytes first.
+        # The leading 1 moves to bit 31, at first by whole bytes.
         coarse, coarse_zeros = _normalise(m, magnitude, 8, "coarse")
         coarse, coarse_zeros = after(coarse, "coarse"), after(coarse_zeros, "coarse_zeros")
         fine, fine_zeros = _normalise(m, coarse, 1, "fine")
@@ -78,8 +79,8 @@ class ToFloat(wiring.Component):
 
 
 def _normalise(m, value, step, name):
-    """``value`` of 32 bits, shifted left by ``step`` times 0 to 3 (8) or 0 to 7 (1), so that a 1 is
-    among its ``step`` upper bits; and that number."""
+    """``value`` of 32 bits, shifted left so that a 1 is among its ``step`` upper bits: by 0 to 3
+    times 8, or 0 to 7 times 1. Returns it, and how many times."""
     moved = Signal(32, name=f"{name}_moved")
     count = Signal(2 if step == 8 else 3, name=f"{name}_count")
     most = (1 << len(count)) - 1
@@ -91,8 +92,8 @@ def _normalise(m, value, step, name):
 
 
 class FromFloat(wiring.Component):
-    """A product of two mantissas, rounded to float32 and that to an integer, ties to even; then the
-    zero point and the clamp. ``latency`` enabled cycles.
+    """A product of two mantissas, rounded to float32 and that to an integer, ties to even; then
+    zero point and clamp. The result comes ``latency`` enabled cycles later.
 
     Parameters
     ----------
@@ -121,7 +122,7 @@ class FromFloat(wiring.Component):
     o: Out(signed(8))
 
     def __init__(self, *, varies=False):
-        self.varies = varies
+        self.varies = boolean("varies", varies)
         super().__init__()
 
     def elaborate(self, platform):
@@ -137,8 +138,8 @@ class FromFloat(wiring.Component):
         mantissa = after(_half_even(cut[MANTISSA:], cut[MANTISSA - 1], cut[:MANTISSA - 1].any()),
                          "mantissa")
         # Bits of it behind the point: a number with 25 is at most 1/2, and rounds to 0; one with
-        # less than 16 is at least 256, out of range whatever the zero point. It cannot be 0, which
-        # has 150 less the scale's exponent, 20 at least for a scale below 8.
+        # fewer than 16 is at least 256, out of range whatever the zero point. It cannot be 0, which
+        # has 150 less the scale's exponent: at least 20 for a scale below 8.
         behind = after(self.exponent - MANTISSA + ~top, "behind", 2)
         most, least = MANTISSA, MANTISSA - 8
         places = Signal(range(most - least + 1))

@@ -6,6 +6,7 @@ from rtl.family import family_of
 from rtl.layouts import MULTIPLIER_WIDTH
 from rtl.mac.dsp import mult18x18d
 from rtl.stream.pipeline import pipeline
+from rtl.validate import one_of
 
 __all__ = ["Multiply"]
 
@@ -13,10 +14,10 @@ HALF = 17  # bits of the lower halves: unsigned, in 18 signed bits
 
 
 class Multiply(wiring.Component):
-    """``(x * multiplier + addend * 2^30) >> drop``: one result each cycle.
+    """``(x * multiplier + addend * 2^30) >> drop``.
 
     Four products of 18 by 18 bits, DSPs on ECP5. The result comes ``latency`` enabled cycles after
-    the operands.
+    the operands; throughput is one result a cycle.
 
     Parameters
     ----------
@@ -35,13 +36,13 @@ class Multiply(wiring.Component):
     latency = 5
 
     def __init__(self, *, drop=31):
-        self.drop = drop
+        self.drop = one_of("drop", drop, (0, 31))
         super().__init__({
             "enable": In(1),
             "x": In(signed(32)),
             "multiplier": In(MULTIPLIER_WIDTH),
             "addend": In(signed(2)),
-            "product": Out(signed(32 + MULTIPLIER_WIDTH - drop)),
+            "product": Out(signed(32 + MULTIPLIER_WIDTH - self.drop)),
         })
 
     def elaborate(self, platform):
@@ -59,7 +60,7 @@ class Multiply(wiring.Component):
                 product = pipeline(m, enable, left * right, f"{a}_{b}", 2)
             products[a, b] = product.as_signed() if a == "high" else product[:2 * HALF]
 
-        # The middle products overlap both the others, which lie end to end.
+        # The middle products overlap with both others, which lie end to end.
         middle = pipeline(m, enable, products["low", "high"] + products["high", "low"], "middle")
         low, high = products["low", "low"], products["high", "high"]
         ends = Cat(low[30:], high).as_signed()

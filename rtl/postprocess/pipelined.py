@@ -7,12 +7,16 @@ from rtl.postprocess.float32 import FromFloat, ToFloat
 from rtl.postprocess.multiply import Multiply
 from rtl.postprocess.rounding import Rounding
 from rtl.stream.pipeline import pipeline
+from rtl.validate import boolean, one_of
 
-__all__ = ["PipelinedLane"]
+__all__ = ["ROUNDINGS", "PipelinedLane"]
+
+#: As TensorFlow Lite Micro, by float32, or either.
+ROUNDINGS = "tflm", "float32", "both"
 
 
 class PipelinedLane(wiring.Component):
-    """One requantisation each cycle, ``latency`` enabled cycles long.
+    """A requantisation each cycle, with a latency of ``latency`` enabled cycles.
 
     Parameters
     ----------
@@ -33,7 +37,8 @@ class PipelinedLane(wiring.Component):
     """
 
     def __init__(self, *, rounding="tflm", varies=False):
-        self.rounding, self.varies = rounding, varies
+        self.rounding = one_of("rounding", rounding, ROUNDINGS)
+        self.varies = boolean("varies", varies)
         self.latency = self.latency_of(rounding)
         super().__init__({
             "enable": In(1),
@@ -46,7 +51,7 @@ class PipelinedLane(wiring.Component):
 
     @staticmethod
     def latency_of(rounding):
-        """Enabled cycles of a requantisation with that ``rounding``."""
+        """Latency, in enabled cycles, with that ``rounding``."""
         longest = ToFloat.latency + FromFloat.latency
         return 1 + Multiply.latency + (Rounding.latency if rounding == "tflm" else longest)
 

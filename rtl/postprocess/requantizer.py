@@ -4,34 +4,34 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.layouts import ChannelParams, OutputRange, bytes_of, sums_of
 from rtl.postprocess.float32 import FromFloat
-from rtl.postprocess.pipelined import PipelinedLane
+from rtl.postprocess.pipelined import ROUNDINGS, PipelinedLane
 from rtl.postprocess.rounding import Rounding
 from rtl.postprocess.serial import SerialLane, short_acc_range
-from rtl.validate import integer, one_of
+from rtl.validate import boolean, integer, one_of
 
 __all__ = ["Requantizer"]
 
 
 class Requantizer(wiring.Component):
-    """Accumulators to int8, with parameters per channel, rounded as a runtime does.
+    """Accumulators to int8, with parameters for each channel, rounded as a runtime does.
 
     As TensorFlow Lite Micro: ``x = acc + bias`` in 32 bits;
     ``t = (x * multiplier + 2^30) >> 31``, ties upwards; ``y = t / 2^shift``, ties away from zero;
     ``data = clamp(y + zero_point, low, high)``.
 
-    The second rounding subtracts 1 from a negative ``t`` first. That is the same as to form ``t``
+    The second rounding subtracts 1 from a negative ``t`` first. That is equivalent to forming ``t``
     with ``-2^30`` in place of ``2^30`` where ``x`` is negative: then ``y`` is ``t >> shift`` plus
-    the last bit shifted out. Where ``x`` is negative but ``t`` is not (``x * multiplier`` is just
-    ``-2^30``, or 0) this gives 0 all the same. Without a shift nothing is subtracted.
+    the last bit shifted out. Where ``x`` is negative but ``t`` is not (``x * multiplier`` is
+    ``-2^30`` exactly, or 0) this gives 0 all the same. Without a shift nothing is subtracted.
 
     In float32, as LiteRT's default delegate and onnxruntime: ``multiplier`` holds the bits of a
-    float32, and ``y = rint(float32(x) * multiplier)``, all of it rounded to nearest, ties to even.
+    float32, and ``y = rint(float32(x) * multiplier)``, each step rounded to nearest, ties to even.
 
-    One beat in ``cycles`` cycles, and with a serial multiplier two more for each change of
-    parameters; a beat leaves ``latency`` cycles after it was taken if nothing stalls. A serial
+    Throughput is a beat in ``cycles`` cycles; a serial multiplier takes two more for each change of
+    parameters. A beat leaves ``latency`` cycles after it was taken if nothing stalls. A serial
     multiplier of more than two cycles takes one less for each beat of ``i`` while ``narrow``.
     ``i.ready``, ``again.ready`` and ``params.ready`` depend combinationally on ``o.ready``, and the
-    first of them on ``again.valid``, as with ``cycles=1`` does the last.
+    first of them on ``again.valid``, as does the last with ``cycles=1``.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ class Requantizer(wiring.Component):
     cycles : :class:`int`
         1 takes four DSPs a lane on ECP5; 2, 3, 4 or 6 multiply digit by digit in LUTs.
     rounding : :class:`str`
-        ``"tflm"``, ``"float32"`` or ``"both"``. Only one-cycle lanes know float32.
+        ``"tflm"``, ``"float32"`` or ``"both"``. Only lanes of one cycle can round by float32.
     twice : :class:`bool`
-        Take a second stream, ``again``, whose beats have parameters of their own.
+        Whether there is a second stream, ``again``, whose beats have parameters of their own.
     bits : :class:`int`
-        With a serial multiplier: width of ``acc + bias``, where all of them fit less than 32.
+        With a serial multiplier: width of ``acc + bias``, if all of them fit fewer than 32.
 
     Members
     -------
@@ -58,26 +58,26 @@ class Requantizer(wiring.Component):
     narrow : ``In(1)``
         If there is a ``short_acc_range``: all ``acc + bias`` of ``i`` lie in it; holds likewise.
     again : ``In(stream.Signature(sums_of(drain_lanes)))``
-        Beats that go before those of ``i``. After one with ``last`` parameters may change.
+        Beats with priority over those of ``i``. After one with ``last`` parameters may change.
     again_params, again_range : ``In(ChannelParams)``, ``In(OutputRange)``
-        Of all lanes of those; they hold while such a beat is under way.
+        For all lanes of those beats; they hold while such a beat is under way.
     o : ``Out(stream.Signature({"data": bytes_of(drain_lanes), "last": 1, "again": 1}))``
-        ``again``, if there are two streams, tells from which one the beat came.
+        ``again``, if there are two streams, tells that the beat is of the second.
     """
 
     CYCLES = 1, 2, 3, 4, 6
-    #: Multipliers of a lane on ECP5 that takes a beat a cycle.
+    #: DSPs of a one-cycle lane on ECP5.
     LANE_DSPS = 4
 
     def __init__(self, *, drain_lanes=1, cycles=1, rounding="tflm", twice=False, bits=32):
         self.drain_lanes = integer("drain_lanes", drain_lanes, 1, 32)
-        self.check("cycles", cycles, rounding)
-        self.cycles, self.rounding = cycles, rounding
+        self.cycles, self.rounding = self.check("cycles", cycles, rounding)
         self._tail = self._tail_of(cycles, rounding)
         self.latency = self.latency_of(cycles, rounding)
-        self.twice = bool(twice)
+        self.twice = boolean("twice", twice)
         self.bits = integer("bits", bits, 16, 32)
-        self.short_acc_range = short_acc_range(cycles, bits)
+        self.short_acc_range = short_acc_range(self.cycles, self.bits)
+        drain_lanes = self.drain_lanes
         output = data.StructLayout({"data": bytes_of(drain_lanes), "last": 1,
                                     **({"again": 1} if twice else {})})
         super().__init__({
@@ -104,28 +104,29 @@ class Requantizer(wiring.Component):
 
     @classmethod
     def check(cls, name, cycles, rounding):
-        """Refuse a rounding that there is not, and ``cycles``, by the name of their parameter, that
-        there are not or not with it: with :exc:`ValueError`."""
-        one_of(name, cycles, cls.CYCLES)
-        one_of("rounding", rounding, ("tflm", "float32", "both"))
+        """``cycles``, whose parameter has that ``name``, and ``rounding``; with :exc:`TypeError` or
+        :exc:`ValueError` if either cannot be, or not with the other."""
+        cycles = one_of(name, cycles, cls.CYCLES)
+        one_of("rounding", rounding, ROUNDINGS)
         if cycles > 1 and rounding != "tflm":
             raise ValueError(f"{name} must be 1 for the rounding {rounding}, not {cycles}: the "
                              "serial multiplier drops the bits that a float32 is rounded by")
+        return cycles, rounding
 
     def elaborate(self, platform):
         m = Module()
-        # Everything moves together, or halts.
+        # All stages advance together, or stall.
         advance = Signal()
         m.d.comb += advance.eq(~self.o.valid | self.o.ready)
-        drain_lanes = [PipelinedLane(rounding=self.rounding, varies=self.twice) if self.cycles == 1
+        lanes = [PipelinedLane(rounding=self.rounding, varies=self.twice) if self.cycles == 1
                  else SerialLane(cycles=self.cycles, bits=self.bits, varies=self.twice)
                  for _ in range(self.drain_lanes)]
         # A beat enters the lanes' last stages.
         ends = data.StructLayout({"valid": 1, "last": 1, "again": int(self.twice)})
         beats = [Signal(ends, name=f"beat_{n}") for n in range(self._tail)]
-        again = Signal()  # the beat that is loaded is of that stream
+        again = Signal()  # the beat that is loaded is of the second stream
         limits = Signal(OutputRange)
-        for index, lane in enumerate(drain_lanes):
+        for index, lane in enumerate(lanes):
             m.submodules[f"lane_{index}"] = lane
             acc, params = self.i.payload.acc[index], self.params.payload[index]
             bias = params.bias
@@ -149,7 +150,7 @@ class Requantizer(wiring.Component):
         if self.cycles == 1:
             self._pipelined(m, advance, beats[0], again)
         else:
-            self._serial(m, advance, beats, drain_lanes, again)
+            self._serial(m, advance, beats, lanes, again)
         self._elaborate_range(m, beats, limits)
         beats.append(data.View(ends, Cat(self.o.valid, self.o.payload.last, *(
             [self.o.payload.again] if self.twice else []))))
@@ -159,11 +160,11 @@ class Requantizer(wiring.Component):
         return m
 
     def _elaborate_range(self, m, beats, limits):
-        """The range that lanes want at a time: that of the beat that has three cycles to go."""
+        """The range for the lanes: that of the beat that has three cycles to go."""
         m.d.comb += limits.eq(self.range)
         if not self.twice:
             return
-        # Lanes with both roundings have the result of the one a little earlier.
+        # Fixed point is the faster of two roundings, and its result waits.
         early = FromFloat.latency - Rounding.latency
 
         again = beats[-3].again
@@ -186,8 +187,8 @@ class Requantizer(wiring.Component):
             with m.If(again):
                 m.d.comb += beat.last.eq(self.again.payload.last)
 
-    def _serial(self, m, advance, beats, drain_lanes, again):
-        """A beat is loaded and stepped through; the next one may be loaded with the last step.
+    def _serial(self, m, advance, beats, lanes, again):
+        """A beat is loaded and goes through its steps; the next one may be loaded with the last.
 
         The parameters of a group are in use until the cycle after the last step of its last beat.
         """
@@ -218,7 +219,7 @@ class Requantizer(wiring.Component):
             m.d.sync += step.eq(Mux(ends, 0, step + 1))
         with m.If(advance & (load | ends)):
             m.d.sync += [busy.eq(load), last.eq(ended)]
-        for lane in drain_lanes:
+        for lane in lanes:
             m.d.comb += [lane.load.eq(load), lane.step.eq(step)]
             if self.short_acc_range:
                 m.d.comb += lane.narrow.eq(narrow & ~beats[3].again if self.twice else narrow)

@@ -4,10 +4,11 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.layouts import SHIFT_WIDTH, OutputRange
 from rtl.stream.pipeline import pipeline
+from rtl.validate import boolean
 
 __all__ = ["Rounding", "SCALED_WIDTH"]
 
-#: 32 bits times 34 bits, less 31 fractional bits, and a bit for the rounding.
+#: 32 bits times 34 bits, less 31 fractional bits, plus a bit for the rounding.
 SCALED_WIDTH = 36
 
 
@@ -20,7 +21,7 @@ class Rounding(wiring.Component):
     Parameters
     ----------
     varies : :class:`bool`
-        Whether ``range`` goes with ``scaled``, rather than hold.
+        Whether ``range`` may change with each result, rather than hold.
 
     Members
     -------
@@ -28,7 +29,7 @@ class Rounding(wiring.Component):
         Advances all registers.
     scaled, shift : ``In(signed(SCALED_WIDTH))``, ``In(SHIFT_WIDTH)``
     range : ``In(OutputRange)``
-        If it ``varies``, that of the result that comes three enabled cycles later.
+        If it ``varies``: that of the result that comes three enabled cycles later.
     o : ``Out(signed(8))``
     """
 
@@ -39,11 +40,11 @@ class Rounding(wiring.Component):
     o: Out(signed(8))
 
     latency = 4
-    #: Bits that decide an int8: beyond them any number is out of range, whatever the zero point.
+    #: Bits that decide an int8: a number that needs more is out of range, whatever the zero point.
     WIDTH = 11
 
     def __init__(self, *, varies=False):
-        self.varies = varies
+        self.varies = boolean("varies", varies)
         super().__init__()
 
     def elaborate(self, platform):
@@ -53,12 +54,13 @@ class Rounding(wiring.Component):
             return pipeline(m, self.enable, value, name)
 
         def along(value, name, cycles=1):
-            """What belongs to the range, that many cycles later."""
-            return pipeline(m, self.enable, value, name,
-                            cycles).as_signed() if self.varies else value
+            """What derives from the range, that many cycles later."""
+            if not self.varies:
+                return value
+            return pipeline(m, self.enable, value, name, cycles).as_signed()
 
-        # One bit more at the bottom keeps the last bit shifted out. First by multiples of 8, so
-        # that of the bits above the window only the fact that they matter goes on.
+        # One bit more at the bottom keeps the last bit shifted out. The first shift is by multiples
+        # of 8; of the bits above the window only one goes on: whether they put it out of range.
         window = self.WIDTH + 1 + 7
         doubled = Cat(0, self.scaled).as_signed()
         coarse, far = Signal(signed(window)), Signal()
@@ -77,7 +79,7 @@ class Rounding(wiring.Component):
         rest = fine[self.WIDTH:]
         over = after(after(far, "beyond") | Mux(negative, ~rest.all(), rest.any()), "over")
 
-        # The bit that rounds goes in as the carry. Beside the sum is found what clamps it.
+        # The bit that rounds enters as the carry. Comparisons with the limits run beside the sum.
         bit, quotient = fine[0], fine[1:self.WIDTH + 1]
         limits = {"under": self.range.zero_point - self.range.low,
                   "up_to": self.range.zero_point - self.range.high - 1}

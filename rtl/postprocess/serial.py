@@ -5,13 +5,13 @@ from amaranth.lib.wiring import In, Out
 from rtl.layouts import MULTIPLIER_WIDTH, ChannelParams, OutputRange
 from rtl.postprocess.rounding import Rounding
 from rtl.stream.pipeline import pipeline
-from rtl.validate import integer, one_of
+from rtl.validate import boolean, integer, one_of
 
 __all__ = ["SerialLane", "short_acc_range"]
 
 
 def _add(a, b, carry):
-    """``a + b + carry`` in one carry chain, which the carry enters by a bit below the others.
+    """``a + b + carry`` in one carry chain, which the carry enters through a bit below the others.
 
     Slicing the sum also keeps synthesis from merging chains into trees of full adders, which are
     twice as large.
@@ -21,14 +21,14 @@ def _add(a, b, carry):
 
 
 def _digit_bits(cycles, bits):
-    """Bits of a step. Those of all steps are one more than ``bits``, as a digit is 1 at the most.
+    """Bits of a step. All steps together take one bit more than ``bits``, as a digit is at most 1.
     """
     return 2 * -(-(bits + 1) // (2 * cycles))
 
 
 def short_acc_range(cycles, bits):
-    """The least and the largest ``acc + bias`` of ``bits`` that need a step less than ``cycles``;
-    None if none can be spared."""
+    """The least and the largest ``acc + bias`` of ``bits`` that need a step less than ``cycles``,
+    or None if there are none."""
     if cycles < 3:
         return None
     ones = ((1 << _digit_bits(cycles, bits) * (cycles - 1)) - 1) // 3
@@ -36,20 +36,20 @@ def short_acc_range(cycles, bits):
 
 
 class SerialLane(wiring.Component):
-    """One requantisation, rounded as TensorFlow Lite Micro does, in ``cycles`` steps without a DSP.
+    """A requantisation, rounded as TensorFlow Lite Micro does, in ``cycles`` steps without a DSP.
 
-    Each step forms the product of the multiplier with ``digit_bits`` bits of ``acc + bias``, the
-    lowest first; two cycles later that is added to the sum, of which as many bits are dropped.
-    Since nested floors are one floor, the result is exact. Two bits at a time are taken as -2, -1,
-    0 or 1 and a carry: one LUT a bit selects what that makes of the multiplier. What lies within
-    :func:`narrow_range` needs a step less.
+    Each step multiplies the multiplier by ``digit_bits`` bits of ``acc + bias``, the lowest first;
+    two cycles later the product is added to the sum, of which as many bits are dropped. Since
+    nested floors are one floor, the result is exact. Two bits at a time are recoded as -2, -1, 0 or
+    1 and a carry: one LUT for each bit of the multiplier selects the multiple. Numbers within
+    :func:`short_acc_range` need a step less.
 
     Parameters
     ----------
     cycles : :class:`int`
         2, 3, 4 or 6.
     bits : :class:`int`
-        Width of ``acc + bias``; larger ones wrap.
+        Width of ``acc + bias``; larger values wrap.
     varies : :class:`bool`
         As of :class:`Rounding`.
 
@@ -63,9 +63,9 @@ class SerialLane(wiring.Component):
     step : ``In(range(cycles))``
         The step of this cycle, if it does one; 0 follows the last one.
     params : ``In(ChannelParams)``
-        Of what did its step in the last enabled cycle, but for the bias.
+        Those, but for the bias, of the number whose step was in the last enabled cycle.
     narrow : ``In(1)``
-        What did its last step three enabled cycles ago had one less than ``cycles``.
+        The number whose last step was three enabled cycles ago had one step less than ``cycles``.
     range : ``In(OutputRange)``
         As of :class:`Rounding`.
     o : ``Out(signed(8))``
@@ -75,10 +75,10 @@ class SerialLane(wiring.Component):
     latency = 3 + Rounding.latency
 
     def __init__(self, *, cycles, bits=32, varies=False):
-        self.varies = varies
+        self.varies = boolean("varies", varies)
         self.cycles = one_of("cycles", cycles, (2, 3, 4, 6))
         self.bits = integer("bits", bits, 16, 32)
-        self.digit_bits = _digit_bits(cycles, bits)
+        self.digit_bits = _digit_bits(self.cycles, self.bits)
         super().__init__({
             "enable": In(1),
             "load": In(1),
@@ -115,7 +115,7 @@ class SerialLane(wiring.Component):
         return m
 
     def _recode(self, m, x):
-        """Digits of the step of this cycle, registered, in two's complement."""
+        """Digits of this cycle's step, registered, in two's complement."""
         chunks = Cat(x, x[-1].replicate(self.digit_bits * self.cycles - self.bits))
         chunk, carry = Signal(self.digit_bits), Signal(reset_less=True)
         m.d.comb += chunk.eq(chunks.word_select(self.step, self.digit_bits))
@@ -130,8 +130,8 @@ class SerialLane(wiring.Component):
         return digits
 
     def _products(self, m, digits):
-        """Products with up to three digits each, registered: the bit they begin at, the product,
-        and 1 if that is to be added to it."""
+        """Products with up to three digits each, registered: for each the bit that it begins at,
+        the product, and 1 if 1 is to be added to it."""
         groups, factor = [], Cat(self.params.multiplier, 0).as_signed()
         for start in range(0, len(digits), 3):
             total, low = None, []
@@ -156,7 +156,7 @@ class SerialLane(wiring.Component):
         return groups
 
     def _accumulate(self, m, groups, first, down):
-        """The sum, of which each step drops ``digit_bits`` bits but the last."""
+        """The sum. Each step but the last drops ``digit_bits`` bits of it."""
         bits, width = self.digit_bits, MULTIPLIER_WIDTH + 1
         rest = Signal(signed(width + bits), reset_less=True)
         constant = Cat(Const(0, 30), Const(1, 1), down, down).as_signed()  # +- 2^30

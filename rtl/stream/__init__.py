@@ -1,1 +1,1 @@
-"""What streams and pipelines are made of: skid buffers, pipeline registers, delay lines."""
+"""Building blocks of streams and pipelines: skid buffers, pipeline registers, delay lines."""

@@ -2,22 +2,23 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.validate import integer
+from rtl.validate import boolean, integer
+from rtl.validate import shape as check_shape
 
 __all__ = ["Delay"]
 
 
 class Delay(wiring.Component):
-    """A chain of registers with every tap in reach.
+    """A delay line: a chain of registers with a tap after each.
 
     Parameters
     ----------
     shape : shape-like
-        What is delayed.
+        Shape of the value that is delayed.
     cycles : :class:`int`
         Length of the chain, 0 or more.
     reset_less : :class:`bool`
-        Leave the registers out of reset, as data may be.
+        Whether the registers are left out of reset, as those of data may be.
 
     Members
     -------
@@ -27,7 +28,9 @@ class Delay(wiring.Component):
     """
 
     def __init__(self, shape, cycles, *, reset_less=True):
+        check_shape("shape", shape)
         self.cycles = integer("cycles", cycles, 0, 1 << 16)
+        boolean("reset_less", reset_less)
         super().__init__({"i": In(shape), "o": Out(shape)})
         self._registers = [Signal(shape, name=f"after_{n + 1}", reset_less=reset_less)
                            for n in range(self.cycles)]

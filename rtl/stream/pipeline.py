@@ -6,7 +6,7 @@ __all__ = ["pipeline"]
 
 
 def pipeline(m, enable, value, name, cycles=1, *, reset_less=True):
-    """``value`` after ``cycles`` cycles with ``enable``."""
+    """``value``, ``cycles`` cycles with ``enable`` later."""
     value = Value.cast(value)
     for cycle in range(cycles):
         stage = Signal(value.shape(), name=f"{name}_{cycle + 1}", reset_less=reset_less)

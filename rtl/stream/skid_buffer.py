@@ -2,19 +2,21 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from rtl.validate import one_of, shape
+
 __all__ = ["SkidBuffer"]
 
 
 class SkidBuffer(wiring.Component):
-    """Cuts a stream where it leads from one unit to another: ``i.ready`` is a register, so that
-    nobody's halt runs through more units in a cycle. What is not taken at once waits in a spare
-    register.
+    """A skid buffer at the boundary of two units: ``i.ready`` is a register, so that a stall does
+    not run combinationally through several units. A payload that is not taken at once waits in a
+    spare register. Throughput is one transfer a cycle.
 
     Parameters
     ----------
     payload : shape-like
     latency : :class:`int`
-        0: ``o`` depends combinationally on ``i``. 1: it does not.
+        0: ``o`` depends combinationally on ``i``. 1: it does not, as in a full register slice.
 
     Members
     -------
@@ -22,7 +24,8 @@ class SkidBuffer(wiring.Component):
     """
 
     def __init__(self, payload, *, latency=0):
-        self.latency = latency
+        shape("payload", payload)
+        self.latency = one_of("latency", latency, (0, 1))
         super().__init__({"i": In(stream.Signature(payload)), "o": Out(stream.Signature(payload))})
 
     def elaborate(self, platform):
@@ -42,7 +45,7 @@ class SkidBuffer(wiring.Component):
         return m
 
     def _two_slots(self, m):
-        """Two registers in turns. What enables them waits for nothing outside."""
+        """Two registers that take turns. Their enables depend on registers alone."""
         slots = [Signal.like(self.i.payload, name=f"slot_{n}", reset_less=True) for n in range(2)]
         first, full, put, take = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [

@@ -8,7 +8,7 @@ from systolith.graph.ir import Graph, ModelError
 __all__ = ["Source", "format_of", "read_model"]
 
 #: A model: the path of a file, or its bytes.
-Source = str | os.PathLike[str] | bytes | bytearray | memoryview
+Source = str | os.PathLike[str] | bytes | bytearray
 
 
 def read_model(source: Source) -> Graph:

@@ -26,7 +26,7 @@ from rtl.bus.wishbone import Wishbone
 from rtl.conv2d import Conv2d
 from rtl.gemm import Gemm
 from rtl.im2col import Im2col, Im2colParams
-from rtl.im2col.vectors import VectorWalker
+from rtl.im2col.vectors import VectorGenerator
 from rtl.layouts import bytes_of
 from rtl.memory import Reader
 from rtl.params import ArrayParams
@@ -46,7 +46,7 @@ def accumulators(**options):
 CORES = {
     "im2col": lambda: Im2col(IM2COL),
     "im2col fir": lambda: Im2col(FIR),
-    "vectors": lambda: VectorWalker(FIR),
+    "vectors": lambda: VectorGenerator(FIR),
     "accumulators": accumulators,
     "accumulators registered": lambda: accumulators(output_register=True),
     "accumulators lanes": lambda: accumulators(drain_lanes=2),
@@ -75,7 +75,7 @@ CORES = {
     "axi lite": AxiLite,
     "wishbone": Wishbone,
     "arbiter": CommandArbiter,
-    "residual": lambda: Residual(word_bytes=2, drain_lanes=1, room=2),
+    "residual": lambda: Residual(word_bytes=2, drain_lanes=1, depth=2),
 }
 
 #: Inputs whose docstrings say that they hold while anything is under way.

@@ -1,1 +1,1 @@
-"""What decides: the host port, the sequencer, and the descriptors that it loads."""
+"""Control: the host port, the sequencer, and the descriptors that it loads."""

@@ -3,17 +3,18 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from rtl.accelerator.registers import Error
+from rtl.accelerator.registers import OFFSET_BITS, Error
 from rtl.memory import memory_port
+from rtl.validate import integer
 
 __all__ = ["DescriptorLoader"]
 
 
 class DescriptorLoader(wiring.Component):
-    """Reads descriptors from the program's memory, one after the other.
+    """Reads descriptors from the program memory, one after the other.
 
-    A descriptor of ``n`` words is there ``n + 1`` cycles after it was asked for, if the memory
-    takes a cycle for a word and has nothing else to do.
+    A descriptor of ``n`` words is loaded ``n + 1`` cycles after it was requested, if the memory has
+    a latency of one cycle and never stalls.
 
     Parameters
     ----------
@@ -22,7 +23,7 @@ class DescriptorLoader(wiring.Component):
     depth : :class:`int`
         Words of the memory.
     kept : :class:`int`
-        Words of a descriptor, its last ones, that stay here.
+        Words of a descriptor, its last ones, that are held in registers.
 
     Members
     -------
@@ -32,19 +33,21 @@ class DescriptorLoader(wiring.Component):
     next : ``In(1)``
         Load the one behind that.
     there : ``Out(1)``
-        It is loaded; until the next is asked for.
+        It is loaded; until the next one is requested.
     error : ``Out(Error)``
         It lies beyond the memory.
     o : ``Out(32 * kept)``
-        The last words. Holds while ``there`` is high, and after it until the next is asked for.
+        The last words. Holds from ``there`` on until the next descriptor is requested.
     comes, number, word : ``Out``
-        A word comes in this cycle, and which one it is of the descriptor.
+        A word comes in this cycle; its index in the descriptor.
     """
 
     def __init__(self, *, words, depth, kept):
-        self.words, self.depth = words, depth
+        self.words = words = integer("words", words, 1, 1024)
+        self.depth = integer("depth", depth, 2, 1 << OFFSET_BITS)
+        kept = integer("kept", kept, 1, words)
         super().__init__({
-            "port": Out(memory_port(ceil_log2(depth), 32)),
+            "port": Out(memory_port(ceil_log2(self.depth), 32)),
             "go": In(1),
             "address": In(32),
             "next": In(1),
@@ -66,7 +69,7 @@ class DescriptorLoader(wiring.Component):
         m.d.comb += [
             request.valid.eq(asking & ~beyond),
             request.payload.address.eq(address),
-            comes.eq(word.valid & (came != asked)),  # what was asked before a go is dropped
+            comes.eq(word.valid & (came != asked)),  # words requested before a go are dropped
             self.number.eq(came),
             self.word.eq(word.payload),
         ]

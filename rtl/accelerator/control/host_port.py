@@ -4,6 +4,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from rtl.accelerator.memories import host_access, memories_of
+from rtl.accelerator.params import AcceleratorParams
 from rtl.accelerator.registers import (
     ADDRESS_BITS,
     FIRST_PARAMETER,
@@ -15,10 +16,11 @@ from rtl.accelerator.registers import (
     Window,
 )
 from rtl.memory import BlockRam
+from rtl.validate import of_type
 
 __all__ = ["HostPort", "chunks_of"]
 
-#: Layers whose cycles are remembered.
+#: Layers whose cycles are recorded.
 LAYERS = 256
 
 
@@ -27,14 +29,29 @@ def chunks_of(width):
     return 1 << ceil_log2(-(-width // 32))
 
 
+def version_number(version):
+    """``version``, such as ``"0.1.0"``, as the register of that name has it."""
+    of_type("version", version, str, "a string")
+    parts = version.split(".")
+    if not (len(parts) == 3 and all(part.isdecimal() and int(part) < 256 for part in parts)):
+        raise ValueError(f"version must be three numbers below 256, such as 0.1.0, not {version!r}")
+    return int.from_bytes(bytes(map(int, parts)), "little")
+
+
 class HostPort(wiring.Component):
-    """Commands of the host to registers and memories; a write to a memory takes a cycle, one to a
-    register two, a read a few.
+    """Carries out the host's commands to registers and memories. A write to a memory takes one
+    cycle, one to a register two, a read a few.
 
-    What is written beyond a memory is lost, and what is read there means nothing.
+    Writes beyond the end of a memory are lost, and reads there are meaningless.
 
-    Activations can be reached at any time; other memories, and the cycles of layers, while nothing
-    runs: commands to them wait.
+    Activations can be accessed at any time. Commands to other memories, and to the cycles of
+    layers, wait until nothing runs.
+
+    Parameters
+    ----------
+    params : :class:`AcceleratorParams`
+    version : :class:`str`
+        Major, minor and patch, such as ``"0.1.0"``.
 
     Members
     -------
@@ -45,8 +62,8 @@ class HostPort(wiring.Component):
     """
 
     def __init__(self, params, *, version):
-        self.params = params
-        self.version = int.from_bytes(bytes(map(int, version.split("."))), "little")
+        self.params = of_type("params", params, AcceleratorParams)
+        self.version = version_number(version)
         self._memories = memories_of(params)
         self._most = max(chunks_of(width) for width, _ in self._memories.values())
         command = data.StructLayout({"write": 1, "address": ADDRESS_BITS, "data": 32})
@@ -73,7 +90,7 @@ class HostPort(wiring.Component):
         free = ~self.running | (window == Window.REGISTERS) | (window == Window.ACTIVATIONS)
         taken, reads = self.commands.valid & self.commands.ready, Signal()
         asked, answered = Signal(), Signal()  # an access is under way; a read's answer is here
-        # Which register it is, is found in one cycle, and what that means in the next.
+        # The register is decoded in one cycle, and accessed in the next.
         registers, register = Signal(), Signal(range(FIRST_PARAMETER + len(PARAMETERS)))
         m.d.sync += [
             registers.eq((window == Window.REGISTERS) & (offset >> len(register) == 0)),
@@ -122,8 +139,8 @@ class HostPort(wiring.Component):
         return m
 
     def _word(self, m, window, offset, taken):
-        """Chunks of a wide word wait for the last of them. Returns which one ``offset`` is, and
-        whether it is the last of a word that there is."""
+        """Chunks of a wide word are gathered until the last. Returns the index of the chunk at
+        ``offset``, and whether it completes a word of the memory."""
         part, whole, now = Signal(range(self._most)), Signal(), self.commands.payload.data
         if self._most > 1:
             gathered = Signal(32 * self._most - 32)
@@ -146,6 +163,7 @@ class HostPort(wiring.Component):
         return part, whole
 
     def _layer_cycles(self, m, offset):
+        """The recorded cycles of a layer."""
         m.submodules.cycles = cycles = BlockRam(width=32, depth=LAYERS)
         m.d.comb += [
             cycles.write_en.eq(self.record_en), cycles.write_addr.eq(self.index),
@@ -154,6 +172,7 @@ class HostPort(wiring.Component):
         return cycles.read_data
 
     def _register(self, m, there, register, tag):
+        """The value of a register."""
         value = Signal(32)
         parameters, flags = self.params.registers()
         with m.Switch(Cat(register, ~there)):

@@ -7,11 +7,13 @@ from amaranth.utils import exact_log2
 
 from rtl.accelerator.control.descriptor import Kind, descriptor_words, layer_of
 from rtl.accelerator.control.descriptor_loader import DescriptorLoader
+from rtl.accelerator.params import AcceleratorParams
 from rtl.accelerator.registers import Error
+from rtl.validate import of_type
 
 __all__ = ["Sequencer"]
 
-#: What the readers of a layer's sequences are told, before the layer begins.
+#: Fields of a descriptor for the readers of its sequences, which start before the layer begins.
 READERS = {"weights": ("kind", "weights"), "params": ("params",)}
 
 
@@ -19,56 +21,60 @@ class State(enum.Enum):
     """What the sequencer waits for."""
 
     IDLE = 0   #: A go.
-    NEXT = 1   #: The next descriptor, and that its readers have started.
-    BEGIN = 2  #: The units, which learn of the layer.
+    NEXT = 1   #: The next descriptor, and the start of its readers.
+    BEGIN = 2  #: The units, which take the layer's configuration.
     RUN = 3    #: The end of the layer.
 
 
 class Sequencer(wiring.Component):
     """Runs the program: loads a descriptor, starts its layer, waits for its end.
 
-    The readers of weights and parameters start as soon as a descriptor is there and they are done
+    The readers of weights and parameters start as soon as a descriptor is loaded and they are done
     with the layer before. With ``prefetch`` a descriptor is loaded while the layer before it runs,
-    so that its units start three cycles after the last byte of that was stored; otherwise it is
-    loaded then, which takes ``n + 5`` cycles for one of ``n`` words.
+    so that its units start three cycles after the last byte of that layer was stored; otherwise it
+    is loaded afterwards, which takes ``n + 5`` cycles for a descriptor of ``n`` words.
 
-    An error stops the run, the cycle after it is seen, and clears all units. What a layer's
-    sequences say is held against the layer only when it has begun.
+    An error stops the run in the cycle after it is detected, and clears all units. Errors of a
+    layer's sequences are reported only once the layer has begun.
+
+    Parameters
+    ----------
+    params : :class:`AcceleratorParams`
 
     Members
     -------
     port : ``Out(memory_port(...))``
-        The program's memory.
+        The program memory.
     go, go_address : ``In(1)``, ``In(32)``
         Begin with the descriptor at that word, unless running.
     stop : ``In(1)``
-        Give up the run.
+        Abort the run.
     layer : ``Out(layer_of(params))``
         Holds while the layer runs.
     ahead : ``Out(data.StructLayout)``
         ``kind``, ``weights`` and ``params`` of the descriptor whose words the readers deliver.
     clear : ``Out(1)``
-        Everything begins anew: a run started in the last cycle, or was given up; or this unit was
-        reset. A register, as it goes everywhere.
+        Resets all units: a run started in the last cycle, or was aborted, or this unit was reset.
+        A register, as it goes everywhere.
     init, init_ahead : ``Out``
         The layer begins; its readers do, each as soon as it can.
     finished, moved, mapped : ``In(1)``
-        The layer has ended; something moved in this cycle; the im2col unit has work to do.
+        The layer has ended; there was a transfer in this cycle; the im2col unit has work to do.
     reading : ``In``
         Which readers, ``weights`` and ``params``, have words to deliver.
     outside : ``In``
         Which addresses are outside their memories.
     running, error, index, cycles : ``Out``
-        Of this run or the last one.
+        State of this run, or of the last one.
     record_en, record : ``Out(1)``, ``Out``
-        Cycles of the layer ``index`` as it ends, from the end of the one before.
+        Cycles of the layer ``index`` when it ends, from the end of the one before.
     """
 
     def __init__(self, params):
-        self.params = params
+        self.params = of_type("params", params, AcceleratorParams)
         self.loader = DescriptorLoader(words=descriptor_words(params),
                                        depth=params.spaces["program"],
-                             kept=-(-layer_of(params).size // 32))
+                                       kept=-(-layer_of(params).size // 32))
         fields = layer_of(params).members
         readers = data.StructLayout(dict.fromkeys(READERS, 1))
         super().__init__({
@@ -102,8 +108,8 @@ class Sequencer(wiring.Component):
         m.submodules.loader = loader = self.loader
         connect(m, loader.port, flipped(self.port))
         begin, take, end = Signal(), Signal(), Signal()  # a run begins, a layer does, one ends
-        stop, fails = Signal(Error), Signal()  # why a run is given up, and whether it is
-        # What is wrong with a layer comes from far, and is judged by registers.
+        stop, fails = Signal(Error), Signal()  # why a run is aborted, and whether it is
+        # Errors of a layer come from everywhere, and take effect through registers.
         seen, fault, ended = Signal(Error), Signal(Error), Signal()
         m.d.comb += [
             loader.go.eq(begin),
@@ -112,17 +118,11 @@ class Sequencer(wiring.Component):
         ]
         m.d.sync += [self.clear.eq(begin | fails), fault.eq(seen), ended.eq(end)]
         staged = data.View(self.layer.shape(), loader.o[:self.layer.shape().size])
-        # What stays there while its layer runs is not the next one.
+        # Without prefetch the descriptor stays there while its layer runs.
         there = loader.there & (Const(1) if params.prefetch else state == State.NEXT)
         ahead = self._connect_layer(m, staged, there, take)
 
-        idle = Signal(range(params.stall_timeout + 1))
-        stuck = idle[exact_log2(params.stall_timeout)]
-        moved = Signal()
-        m.d.sync += [moved.eq(self.moved | take), idle.eq(Mux(moved | ~self.running, 0, idle + 1))]
-        with m.If(self.running):
-            m.d.sync += [self.cycles.eq(self.cycles + 1), self.record.eq(self.record + 1)]
-
+        stuck = self._elaborate_counters(m, take)
         with m.Switch(state):
             with m.Case(State.IDLE):
                 m.d.comb += begin.eq(self.go)
@@ -143,19 +143,7 @@ class Sequencer(wiring.Component):
                 m.d.sync += state.eq(State.RUN)
             with m.Case(State.RUN):
                 m.d.comb += end.eq(self.finished)
-                # What the readers say after they went ahead is of the layer to come.
-                outside, reading = self.outside, self.reading
-                long = self.record[exact_log2(params.layer_timeout)]
-                for wrong, error in (
-                        (stuck, Error.STALL), (long, Error.LONG),
-                        ((stuck | long) & self.mapped, Error.CONV),
-                        (end & ~ahead.weights & reading.weights, Error.WEIGHTS),
-                        (end & ~ahead.params & reading.params, Error.PARAMS),
-                        (outside.fetch, Error.FETCH), (outside.store, Error.STORE),
-                        (outside.weights & ~ahead.weights, Error.WEIGHTS),
-                        (outside.params & ~ahead.params, Error.PARAMS)):
-                    with m.If(wrong):
-                        m.d.comb += seen.eq(error)
+                self._elaborate_errors(m, stuck, end, ahead, seen)
         with m.If(self.stop):
             m.d.comb += seen.eq(Error.STOPPED)
         with m.If(self.running & (fault != Error.NONE)):
@@ -163,14 +151,41 @@ class Sequencer(wiring.Component):
         with m.If(end):
             m.d.comb += self.record_en.eq(1)
             m.d.sync += [self.record.eq(1), state.eq(State.NEXT)]
-        with m.If(ended & (fault == Error.NONE)):  # what was seen as a layer ended is a fault of it
+        with m.If(ended & (fault == Error.NONE)):  # an error seen as a layer ended is one of it
             m.d.sync += self.index.eq(self.index + 1)
         with m.If(fails):
             m.d.sync += [self.running.eq(0), self.error.eq(stop), state.eq(State.IDLE)]
         return m
 
+    def _elaborate_counters(self, m, take):
+        """Cycles of the run and of the layer. Returns whether the layer is stuck: for how long
+        there was no transfer."""
+        idle = Signal(range(self.params.stall_timeout + 1))
+        stuck = idle[exact_log2(self.params.stall_timeout)]
+        moved = Signal()
+        m.d.sync += [moved.eq(self.moved | take), idle.eq(Mux(moved | ~self.running, 0, idle + 1))]
+        with m.If(self.running):
+            m.d.sync += [self.cycles.eq(self.cycles + 1), self.record.eq(self.record + 1)]
+        return stuck
+
+    def _elaborate_errors(self, m, stuck, end, ahead, seen):
+        """Errors of the layer that runs; of several the last."""
+        # Readers that went ahead report on the layer to come.
+        outside, reading = self.outside, self.reading
+        long = self.record[exact_log2(self.params.layer_timeout)]
+        for wrong, error in (
+                (stuck, Error.STALL), (long, Error.LONG),
+                ((stuck | long) & self.mapped, Error.CONV),
+                (end & ~ahead.weights & reading.weights, Error.WEIGHTS),
+                (end & ~ahead.params & reading.params, Error.PARAMS),
+                (outside.fetch, Error.FETCH), (outside.store, Error.STORE),
+                (outside.weights & ~ahead.weights, Error.WEIGHTS),
+                (outside.params & ~ahead.params, Error.PARAMS)):
+            with m.If(wrong):
+                m.d.comb += seen.eq(error)
+
     def _judge(self, m, staged, ahead, take, stop, fails, state):
-        """What becomes of a descriptor that is there."""
+        """Begin the layer of a descriptor that is loaded, end the run, or report an error."""
         units = {Kind.CONV: self.params.fused | ~staged.sum, Kind.POOL: self.params.pooling,
                  Kind.ADD: self.params.addition, Kind.TABLE: self.params.fused}
         with m.Switch(staged.kind):
@@ -186,7 +201,8 @@ class Sequencer(wiring.Component):
                 m.d.comb += [stop.eq(Error.KIND), fails.eq(1)]
 
     def _connect_layer(self, m, staged, there, take):
-        """Hand a descriptor to its readers, then to the units. Returns which readers have it."""
+        """Hand a descriptor to its readers, then to the units. Returns which readers have started.
+        """
         ahead = Signal(self.reading.shape())
         for reader, names in READERS.items():
             start = Signal(name=f"start_{reader}")

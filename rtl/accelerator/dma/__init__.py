@@ -1,1 +1,1 @@
-"""What moves words between memories and units: address generators, readers and the writer."""
+"""Movement of words between memories and units: address generators, readers and the writer."""

@@ -7,22 +7,25 @@ from amaranth.utils import exact_log2
 from rtl.accelerator.dma.address_generator import AddressGenerator, loop_nest
 from rtl.layouts import bytes_of
 from rtl.memory import Reader, memory_port
+from rtl.params import MAX_PIXEL_LANES
+from rtl.validate import boolean, divisor, integer, of_type, power_of_two
 
 __all__ = ["ActivationWriter", "writer_config"]
 
-#: Loops of a store: pixels of a line, lines of a band, channel groups, two loops of passes, bands.
+#: Depth of the loop nest: pixels of a line, lines of a band, channel groups, two loops of passes,
+#: bands.
 DIMS = 6
 LINES, BANDS = 1, 5  # the last band may have fewer lines
 
 
 def writer_config(address_bits, count_bits, drain_lanes, pixel_lanes=1, shared_agu=False):
-    """Layout of how a layer's beats are written.
+    """Layout of the configuration by which a layer's beats are written.
 
-    ``walk``: loops over byte addresses, see :data:`DIMS`; with several pixel lanes, a loop over
-    these within all others. A ``shared_agu`` build has them elsewhere. ``lane_step``: bytes between
-    the channels of a beat; 0 stands for neighbours at a multiple of ``drain_lanes``. ``limit``:
-    channels of the outer pass loop's first iteration, for each further one ``cols`` less if
-    ``fewer``. ``last_lane``: pixel lanes after it have no line of output in their last turn.
+    ``walk``: the loop nest over byte addresses, see :data:`DIMS`; with several pixel lanes, a loop
+    over these is the innermost. A ``shared_agu`` build has it elsewhere. ``lane_step``: bytes
+    between the channels of a beat; 0 stands for neighbours at a multiple of ``drain_lanes``.
+    ``limit``: channels of the outer pass loop's first iteration, for each further one ``cols`` less
+    if ``fewer``. ``last_lane``: pixel lanes after it have no line of output in their last turn.
     """
     several = pixel_lanes > 1
     return data.StructLayout({
@@ -36,58 +39,73 @@ def writer_config(address_bits, count_bits, drain_lanes, pixel_lanes=1, shared_a
 
 
 class ActivationWriter(wiring.Component):
-    """Writes beats of ``drain_lanes`` channels where nested loops say.
+    """Writes beats of ``drain_lanes`` channels at the addresses of a loop nest.
 
-    A beat's bytes go to neighbouring addresses, in one cycle, or ``lane_step`` bytes apart, one a
-    cycle, unless the memory is busy. Channels from ``limit`` on are dropped: they fill up the last
-    columns. So are lines that the last pixel lanes have beyond the last one of output.
+    The bytes of a beat go to neighbouring addresses, in one cycle, or ``lane_step`` bytes apart,
+    one a cycle, unless the memory stalls. Channels from ``limit`` on are dropped: they are those of
+    columns that the last pass leaves unused. So are lines of the last pixel lanes beyond the last
+    line of output.
 
-    What lies where a beat is going to, it can be added to: with ``sum`` words are read up to
-    ``ahead`` beats before these are written.
+    A beat can be added to the word that it replaces: with ``sum`` these words are read, up to
+    ``residual_depth`` beats before they are written.
 
     Parameters
     ----------
     address_bits, word_bytes : :class:`int`
-        Of addresses of words; bytes of a word.
-    drain_lanes, cols, pixel_lanes, count_bits : :class:`int`
+        Bits of the address of a word; bytes of a word, a power of two.
+    drain_lanes : :class:`int`
+        Channels of a beat; a divisor of ``word_bytes``.
+    cols, pixel_lanes, count_bits : :class:`int`
+        Columns and pixel lanes of the core; bits of a number of iterations.
     shared_agu : :class:`bool`
-        Addresses come on ``places``, and nothing is told of loops but which are ``carried``.
-    ahead : :class:`int`
+        Whether addresses come on ``places``, and of the loops only which ones are ``carried``.
+    residual_depth : :class:`int`
         0 leaves out ``sum``, ``residual`` and ``words``.
-    reader : dict
-        How to read ahead: as of :class:`Reader`.
+    reader : dict or None
+        With ``residual_depth``: options of the :class:`Reader`.
 
     Members
     -------
     config : ``In(writer_config(...))``
     init : ``In(1)``
     places, walking, carried : ``In(stream)``, ``In(1)``, ``In(DIMS)``
-        If ``shared_agu``: as of :class:`SharedAddressGenerator`.
+        With ``shared_agu``: as of :class:`SharedAddressGenerator`.
     busy : ``Out(1)``
         From the cycle after ``init`` until the last beat is written.
     outside : ``Out(1)``
-        The address of the last cycle was outside the memory: nothing was written.
+        The address of the last cycle was outside the memory, and nothing was written.
     i : ``In(stream.Signature({"data": bytes_of(drain_lanes), "last": 1}))``
     port : ``Out(memory_port(...))``
     sum : ``In(1)``
-        Read what beats replace; holds like ``config``.
+        Read the words that beats replace; holds like ``config``.
     residual : ``Out(memory_port(...))``
     words : ``Out(stream)``
         For each beat: ``data``, the word; ``at``, which beat of a word it is; ``last``.
     """
 
     def __init__(self, *, address_bits, word_bytes, drain_lanes, cols, count_bits, pixel_lanes=1,
-                 shared_agu=False, ahead=0, reader=None):
-        self.drain_lanes, self.word_bytes, self.pixel_lanes = drain_lanes, word_bytes, pixel_lanes
-        self.cols, self.ahead = cols, ahead
-        self.within = exact_log2(word_bytes)
+                 shared_agu=False, residual_depth=0, reader=None):
+        address_bits = integer("address_bits", address_bits, 1, 24)
+        self.word_bytes = word_bytes = power_of_two("word_bytes", word_bytes, 1, 64)
+        self.drain_lanes = drain_lanes = divisor(
+            "drain_lanes", drain_lanes, word_bytes, "bytes of a word")
+        self.cols = integer("cols", cols, 1, 32)
+        count_bits = integer("count_bits", count_bits, 1, 32)
+        self.pixel_lanes = pixel_lanes = integer("pixel_lanes", pixel_lanes, 1, MAX_PIXEL_LANES)
+        boolean("shared_agu", shared_agu)
+        self.residual_depth = integer("residual_depth", residual_depth, 0, 1024)
+        if residual_depth:
+            of_type("reader", reader, dict, "a dict of options, with residual_depth")
+        elif reader is not None:
+            raise ValueError(f"reader must be None without residual_depth, not {reader!r}")
+        self.within = exact_log2(word_bytes)     # bits of an address within a word
         byte_bits = address_bits + self.within
         self.inner = int(pixel_lanes > 1)        # loops within those of DIMS
-        self.walker = None if shared_agu else AddressGenerator(
+        self.addresses = None if shared_agu else AddressGenerator(
             dims=self.inner + DIMS, address_bits=byte_bits, count_bits=count_bits,
             tail=(self.inner + LINES, self.inner + BANDS))
-        self.config_layout = writer_config(
-    byte_bits, count_bits, drain_lanes, pixel_lanes, shared_agu)
+        self.config_layout = writer_config(byte_bits, count_bits, drain_lanes, pixel_lanes,
+                                           shared_agu)
         places = data.StructLayout({"address": byte_bits, "outside": 1, "last": 1})
         super().__init__({
             **({"places": In(stream.Signature(places)), "walking": In(1), "carried": In(DIMS)}
@@ -99,10 +117,11 @@ class ActivationWriter(wiring.Component):
             "i": In(stream.Signature(data.StructLayout({"data": bytes_of(drain_lanes),
                                                         "last": 1}))),
             "port": Out(memory_port(address_bits, 8 * word_bytes, word_bytes)),
-            **(self._residual(address_bits, reader) if ahead else {}),
+            **(self._residual(address_bits, reader) if residual_depth else {}),
         })
 
     def _residual(self, address_bits, reader):
+        """Members by which the words that beats replace are read."""
         self.tag = data.StructLayout(
             {"at": exact_log2(self.word_bytes // self.drain_lanes), "last": 1})
         self.reader = Reader(address_bits=address_bits, width=8 * self.word_bytes,
@@ -117,21 +136,21 @@ class ActivationWriter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, planned, taken, stored = self.config, Signal(), Signal(), Signal()
-        walk, walking, carried = self._elaborate_walk(m, planned)
-        coming, following = self._elaborate_places(m, walk, carried, planned, taken)
+        addresses, more, carried = self._elaborate_addresses(m, planned)
+        coming, following = self._elaborate_places(m, addresses, carried, planned, taken)
 
         whole, goes, scatter = Signal(), Signal(), Const(0)
-        lane = Signal(range(self.drain_lanes))             # of the lane written alone
+        lane = Signal(range(self.drain_lanes))             # the lane to write on its own
         if self.drain_lanes == 1:
             there, place, inside = coming, following, len(following.address)
             m.d.comb += [taken.eq(stored), stored.eq(goes)]
         else:
-            # A register for a place, to whose address a step is added for each lane.
+            # The place is held in a register, to whose address a step is added for each lane.
             scatter, last = Signal(), lane == self.drain_lanes - 1
             inside, step = len(following.address), config.lane_step
-            reach = max(inside, len(step) + exact_log2(self.drain_lanes)) + 1
+            bits = max(inside, len(step) + exact_log2(self.drain_lanes)) + 1
             there = Signal()
-            place = Signal(data.StructLayout({**following.shape().members, "address": reach}))
+            place = Signal(data.StructLayout({**following.shape().members, "address": bits}))
             m.d.comb += [
                 scatter.eq(step != 0),
                 stored.eq(goes & (~scatter | last)),
@@ -144,12 +163,12 @@ class ActivationWriter(wiring.Component):
                 m.d.sync += [there.eq(coming), place.address.eq(following.address),
                              place.outside.eq(following.outside), place.keep.eq(following.keep)]
         m.d.comb += [
-            self.busy.eq(walking | coming | there),
+            self.busy.eq(more | coming | there),
             whole.eq(self.i.valid & there),
             self.i.ready.eq(stored),
         ]
 
-        # The step to a lane may lead outside as well as the walk.
+        # The step to a lane may lead outside, as the loop nest may.
         address, beyond = place.address, Signal()
         request, write = self.port.requests, self.port.requests.payload
         m.d.comb += [
@@ -171,28 +190,28 @@ class ActivationWriter(wiring.Component):
             ]
         return m
 
-    def _elaborate_walk(self, m, planned):
-        """A stream of addresses, whether there are more, and which loops begin anew with the next
-        one."""
-        if self.walker is None:
+    def _elaborate_addresses(self, m, planned):
+        """Returns a stream of addresses, whether there are more, and which loops start over with
+        the next one."""
+        if self.addresses is None:
             m.d.comb += self.places.ready.eq(planned)
             return self.places, self.walking, self.carried
-        m.submodules.walker = walker = self.walker
+        m.submodules.walker = walker = self.addresses
         m.d.comb += [walker.config.eq(self.config.walk), walker.init.eq(self.init),
                      walker.o.ready.eq(planned)]
         over = walker.o.payload.over[self.inner:]
         return walker.o, walker.o.valid, over & planned.replicate(DIMS)
 
-    def _elaborate_places(self, m, walk, carried, planned, taken):
-        """Where beats go, and which lanes of theirs; ``planned`` takes a step of the ``walk``,
-        ``taken`` a place. Returns whether there is one, and the first."""
-        place, config = walk.payload, self.config
+    def _elaborate_places(self, m, addresses, carried, planned, taken):
+        """Where beats go, and which of their lanes; ``planned`` takes one of the ``addresses``,
+        ``taken`` a place. Returns whether there is one, and the next one."""
+        place, config = addresses.payload, self.config
         layout = data.StructLayout({"address": len(place.address), "outside": 1,
                                     "keep": self.drain_lanes})
         here = Signal(layout)
         m.d.comb += [here.address.eq(place.address), here.outside.eq(place.outside)]
 
-        # Channels from the first one of the beat to the limit, and from that of its outer pass.
+        # Channels from the beat's first one to the limit, and from that of its outer pass.
         room = Signal(signed(len(config.limit) + 1))
         of_pass, begun = Signal.like(room), Signal.like(room)
         m.d.comb += begun.eq(Mux(carried[4], config.limit, Mux(
@@ -211,20 +230,20 @@ class ActivationWriter(wiring.Component):
                 m.d.sync += turn.eq(Mux(place.over[0], 0, turn + 1))
             kept = ~(ends[LINES] & ends[BANDS] & (turn > config.last_lane))
         m.d.comb += [here.keep[lane].eq(kept & (room > lane)) for lane in range(self.drain_lanes)]
-        if not self.ahead:
+        if not self.residual_depth:
             m.d.comb += planned.eq(taken)
-            return walk.valid, here
+            return addresses.valid, here
 
-        m.submodules.places = places = SyncFIFO(width=layout.size, depth=self.ahead)
+        m.submodules.places = places = SyncFIFO(width=layout.size, depth=self.residual_depth)
         m.submodules.reader = reader = self.reader
         connect(m, reader.port, flipped(self.residual))
         tag = data.View(self.tag, reader.i.payload.tag)
         m.d.comb += [
-            reader.i.valid.eq(walk.valid & self.sum & places.w_rdy),
+            reader.i.valid.eq(addresses.valid & self.sum & places.w_rdy),
             reader.i.payload.address.eq(place.address[self.within:]),
             tag.at.eq(place.address[exact_log2(self.drain_lanes):self.within]),
-            tag.last.eq(place.over[-1] if self.walker else place.last),
-            planned.eq(walk.valid & places.w_rdy & (~self.sum | reader.i.ready)),
+            tag.last.eq(place.over[-1] if self.addresses else place.last),
+            planned.eq(addresses.valid & places.w_rdy & (~self.sum | reader.i.ready)),
             places.w_en.eq(planned),
             places.w_data.eq(here),
             places.r_en.eq(taken),

@@ -2,33 +2,44 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["AddressGenerator", "loop_nest"]
+from rtl.validate import integer, pair
+
+__all__ = ["AddressGenerator", "loop_nest", "loop_pair"]
 
 
 def loop_nest(dims, address_bits, count_bits, tail=False):
     """Layout of nested loops over addresses, the innermost first.
 
-    A loop counts from ``count`` up to 0, so that a sign tells its last iteration.
+    A loop counts from ``count``, a negative number, up to 0, so that the sign tells its last
+    iteration.
     """
     loop = data.StructLayout({"count": signed(count_bits + 1), "step": signed(address_bits + 1)})
     return data.StructLayout({
         "base": address_bits,
-        "loops": data.ArrayLayout(loop, dims),  # 1 less iterations; distance of two
+        "loops": data.ArrayLayout(loop, dims),  # 1 less iterations; distance from one to the next
         **({"tail": signed(count_bits + 1)} if tail else {}),
     })
 
 
-class AddressGenerator(wiring.Component):
-    """Addresses of nested loops: ``base`` plus the sum of ``index * step`` over all loops.
+def loop_pair(name, value, dims):
+    """``value``, a pair of loops ``(inner, outer)`` of ``dims``, as a tuple."""
+    inner, outer = pair(name, value)
+    outer = integer(f"the outer loop of {name}", outer, 1, dims - 1)
+    return integer(f"the inner loop of {name}", inner, 0, outer - 1), outer
 
-    One address a cycle; nothing depends combinationally on ``o.ready``. An address below 0 or of
-    more than ``address_bits`` bits is ``outside``; those after it mean nothing.
+
+class AddressGenerator(wiring.Component):
+    """Addresses of a loop nest: ``base`` plus the sum of ``index * step`` over all loops.
+
+    Throughput is one address a cycle; nothing depends combinationally on ``o.ready``. An address
+    below 0 or of more than ``address_bits`` bits is ``outside``; those after it are meaningless.
 
     Parameters
     ----------
     dims, address_bits, count_bits : :class:`int`
+        Depth of the loop nest; bits of an address, and of a number of iterations.
     tail : pair of :class:`int` or None
-        ``(inner, outer)``: in the last iteration of loop ``outer``, loop ``inner`` counts
+        ``(inner, outer)``: in the last iteration of loop ``outer``, loop ``inner`` within it counts
         from ``tail``.
 
     Members
@@ -39,11 +50,14 @@ class AddressGenerator(wiring.Component):
         Begin; the first address is offered from the next cycle on.
     o : ``Out(stream)``
         ``address``; ``outside``; ``ends``, a bit for each loop: it is in its last iteration;
-        ``over``: it and all within it are.
+        ``over``: it and all loops within it are.
     """
 
     def __init__(self, *, dims, address_bits, count_bits, tail=None):
-        self.dims, self.tail = dims, tail
+        self.dims = dims = integer("dims", dims, 1, 16)
+        address_bits = integer("address_bits", address_bits, 1, 32)
+        count_bits = integer("count_bits", count_bits, 1, 32)
+        self.tail = None if tail is None else loop_pair("tail", tail, dims)
         self.config_layout = loop_nest(dims, address_bits, count_bits, tail is not None)
         super().__init__({
             "config": In(self.config_layout),
@@ -59,7 +73,8 @@ class AddressGenerator(wiring.Component):
         # the address's is set.
         place = Cat(o.address, o.outside)
         left = [Signal.like(loops[0].count, name=f"left_{n}") for n in range(self.dims)]
-        # Addresses at which the iterations of now began; that of the innermost is the address.
+        # Address at which the current iteration of each loop began; for the innermost loop that is
+        # the address itself.
         began = [place, *(Signal(len(place), name=f"began_{n}") for n in range(1, self.dims))]
         over = Const(1)
         for index in range(self.dims):
@@ -68,7 +83,7 @@ class AddressGenerator(wiring.Component):
             m.d.comb += o.over[index].eq(over)
 
         def counts(index, last_outer):
-            """What a loop starts with."""
+            """The count that a loop starts with."""
             if self.tail is None or index != self.tail[0]:
                 return loops[index].count
             return Mux(last_outer, self.config.tail, loops[index].count)

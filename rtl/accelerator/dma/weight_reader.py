@@ -1,4 +1,4 @@
-"""Readers of what the host wrote before: weights and parameters, in the order of their use."""
+"""Readers of weights and parameters, in the order in which they are used."""
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
@@ -7,11 +7,12 @@ from amaranth.utils import ceil_log2
 
 from rtl.layouts import ChannelParams
 from rtl.memory import Reader
+from rtl.validate import boolean, integer
 
-__all__ = ["ParamReader", "SequenceReader", "sequence_of"]
+__all__ = ["ParamReader", "SequenceReader", "sequence_config"]
 
 
-def sequence_of(address_bits, count_bits):
+def sequence_config(address_bits, count_bits):
     """Layout of a sequence of words that is read several times."""
     return data.StructLayout({
         "base": address_bits,
@@ -22,7 +23,7 @@ def sequence_of(address_bits, count_bits):
 
 
 class SequenceReader(wiring.Component):
-    """Reads words from ``base`` on, again and again; one a cycle, if there are ``slots`` enough.
+    """Reads a sequence of words, once or repeatedly: one a cycle, if there are enough ``slots``.
 
     Parameters
     ----------
@@ -31,17 +32,18 @@ class SequenceReader(wiring.Component):
     width, slots, direct
         As of :class:`Reader`.
     count_bits : :class:`int`
+        Bits of the number of repetitions.
 
     Members
     -------
-    config : ``In(sequence_of(...))``
+    config : ``In(sequence_config(...))``
         Holds from ``init`` on.
     init : ``In(1)``
         Begin; not while ``busy``.
     busy : ``Out(1)``
         There are words that have not been taken.
     outside : ``Out(1)``
-        The next word is outside the memory; it never comes.
+        The next word is outside the memory, and so never comes.
     port : ``Out(memory_port(...))``
     o : ``Out(stream.Signature(width))``
     more : ``In(1)``
@@ -49,11 +51,13 @@ class SequenceReader(wiring.Component):
     """
 
     def __init__(self, *, width, depth, slots, direct=False, count_bits):
-        self.depth = depth
-        address = ceil_log2(depth)
+        self.depth = integer("depth", depth, 2, 1 << 20)
+        address = ceil_log2(self.depth)
+        width = integer("width", width, 1, 4096)
+        count_bits = integer("count_bits", count_bits, 1, 32)
         self.reader = Reader(address_bits=address, width=width, slots=slots, direct=direct)
         super().__init__({
-            "config": In(sequence_of(address, count_bits)),
+            "config": In(sequence_config(address, count_bits)),
             "init": In(1),
             "busy": Out(1),
             "outside": Out(1),
@@ -99,9 +103,10 @@ class ParamReader(wiring.Component):
     ----------
     drain_lanes : :class:`int`
     width : :class:`int`
-        Bits of a word that is read: a channel's parameters take as many as hold them.
+        Bits of a word that is read; a channel's parameters take as many words as they need.
     direct : :class:`bool`
-        Take a word in the cycle that takes a beat, by a combinational path, rather than after it.
+        Whether a word can be taken in the cycle in which a beat is, by a combinational path, rather
+        than after it.
 
     Members
     -------
@@ -112,11 +117,13 @@ class ParamReader(wiring.Component):
     """
 
     def __init__(self, *, drain_lanes, width, direct=True):
-        self.drain_lanes, self.width, self.direct = drain_lanes, width, direct
+        self.drain_lanes = integer("drain_lanes", drain_lanes, 1, 32)
+        self.width = integer("width", width, 1, 4096)
+        self.direct = boolean("direct", direct)
         super().__init__({
-            "i": In(stream.Signature(width)),
+            "i": In(stream.Signature(self.width)),
             "more": Out(1),
-            "o": Out(stream.Signature(data.ArrayLayout(ChannelParams, drain_lanes))),
+            "o": Out(stream.Signature(data.ArrayLayout(ChannelParams, self.drain_lanes))),
         })
 
     def elaborate(self, platform):

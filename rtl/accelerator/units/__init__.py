@@ -1,1 +1,1 @@
-"""What computes beside the convolution core: addition, pooling, residual operands."""
+"""Units that compute beside the convolution core: addition, pooling, residual operands."""

@@ -4,23 +4,26 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from rtl.accelerator.dma.activation_reader import fetched_of
+from rtl.accelerator.dma.activation_reader import tensor_word
 from rtl.layouts import bytes_of
+from rtl.validate import divisor, integer, power_of_two
 
 __all__ = ["Residual"]
 
 
 class Residual(wiring.Component):
-    """Pairs results with the words that they are added to, for :class:`Add` to take one by one.
+    """Pairs results with the words that they are added to, for :class:`Add`.
 
-    Results come out of the requantizer that their sums have to enter again. It moves as one, so it
-    must never wait for one of them: a result is claimed when it enters there, and there is room for
-    ``room`` that are claimed and have not left in a pair. A pair takes two cycles.
+    Results come out of the requantizer, which their sums have to enter again. As its stages stall
+    together, it must never wait for one of them: a result is claimed when its sum enters there, and
+    up to ``depth`` results may be claimed that have not left in a pair. A pair takes two cycles.
 
     Parameters
     ----------
-    word_bytes, lanes : :class:`int`
-    room : :class:`int`
+    word_bytes, drain_lanes : :class:`int`
+        Bytes of a word, a power of two; channels of a result, a divisor of it.
+    depth : :class:`int`
+        Results of the FIFO.
 
     Members
     -------
@@ -32,33 +35,35 @@ class Residual(wiring.Component):
         Results, as many as were claimed.
     words : ``In(stream)``
         As of :class:`ActivationWriter`: a word for each result.
-    o : ``Out(stream.Signature(fetched_of(word_bytes)))``
-        Words of pairs in turns; a result stands in it as often as there is room.
-    at : ``Out(range(word_bytes // lanes))``
-        Which part of the word of a pair counts.
+    o : ``Out(stream.Signature(tensor_word(word_bytes)))``
+        The two words of each pair; a result is repeated to fill its word.
+    at : ``Out(range(word_bytes // drain_lanes))``
+        Which part of the words of a pair counts.
     """
 
-    def __init__(self, *, word_bytes, drain_lanes, room):
-        self.word_bytes, self.drain_lanes, self.room = word_bytes, drain_lanes, room
-        self.beats = word_bytes // drain_lanes
+    def __init__(self, *, word_bytes, drain_lanes, depth):
+        self.word_bytes = word_bytes = power_of_two("word_bytes", word_bytes, 1, 64)
+        self.drain_lanes = divisor("drain_lanes", drain_lanes, word_bytes, "bytes of a word")
+        self.depth = integer("depth", depth, 1, 1024)
+        self.beats = word_bytes // self.drain_lanes
         super().__init__({
             "turned": In(1),
             "free": Out(1),
             "claim": In(1),
-            "i": In(stream.Signature(bytes_of(drain_lanes), always_ready=True)),
+            "i": In(stream.Signature(bytes_of(self.drain_lanes), always_ready=True)),
             "words": In(stream.Signature(data.StructLayout({
                 "data": bytes_of(word_bytes), "at": exact_log2(self.beats), "last": 1}))),
-            "o": Out(stream.Signature(fetched_of(word_bytes))),
+            "o": Out(stream.Signature(tensor_word(word_bytes))),
             "at": Out(range(self.beats)),
         })
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.results = results = SyncFIFO(width=8 * self.drain_lanes, depth=self.room)
-        claimed, second, leaves = Signal(range(self.room + 1)), Signal(), Signal()
+        m.submodules.results = results = SyncFIFO(width=8 * self.drain_lanes, depth=self.depth)
+        claimed, second, leaves = Signal(range(self.depth + 1)), Signal(), Signal()
         m.d.sync += claimed.eq(claimed + self.claim - leaves)
         m.d.comb += [
-            self.free.eq(claimed != self.room),
+            self.free.eq(claimed != self.depth),
             results.w_en.eq(self.i.valid),
             results.w_data.eq(self.i.payload),
             self.o.valid.eq(results.r_rdy & self.words.valid),

@@ -1,4 +1,4 @@
-"""SDRAM beside the FPGA: what a chip is, and its controller."""
+"""SDRAM beside the FPGA: the chips, and their controller."""
 
 from rtl.memory.sdram.chip import CHIPS, SdramChip, chip_of
 from rtl.memory.sdram.controller import Sdram, burst_of, sdram_pins

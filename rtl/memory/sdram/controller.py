@@ -8,11 +8,11 @@ from amaranth.utils import ceil_log2, exact_log2
 
 from rtl.memory.port import memory_port
 from rtl.memory.sdram.chip import SdramChip
-from rtl.validate import integer
+from rtl.validate import integer, number, of_type
 
 __all__ = ["Sdram", "burst_of", "sdram_pins"]
 
-#: Refreshes between power and the first word.
+#: Refreshes between power-up and the first word.
 FIRST_REFRESHES = 8
 #: The mode register's code of a burst of 1, 2, 4, 8 words; and the place of the CAS latency.
 BURSTS, CAS_PLACE = {1: 0, 2: 1, 4: 2, 8: 3}, 4
@@ -33,7 +33,7 @@ class Command(enum.Enum):
 
 
 class State(enum.Enum):
-    """What has been done since the power came."""
+    """What has been done since power-up."""
 
     START = 0    #: Nothing.
     FRESHEN = 1  #: All banks are closed.
@@ -42,10 +42,11 @@ class State(enum.Enum):
 
 
 def sdram_pins(chip):
-    """Signature of a chip's pins, as its controller sees them; a clock comes besides.
+    """Signature of a chip's pins but for its clock, as the controller sees them.
 
-    Commands are asserted high here, whatever the pins are. ``CKE`` and ``CS`` are always asserted.
-    Between these signals and the chip lies one register in each direction, that of the pad.
+    Commands are active high here, though the pins are active low. ``CKE`` and ``CS`` are always
+    asserted. Between these signals and the chip there is one register in each direction, in the
+    pad.
     """
     return wiring.Signature({
         "ras": Out(1), "cas": Out(1), "we": Out(1),
@@ -63,9 +64,9 @@ class Sdram(wiring.Component):
     """Words in SDRAM, behind a port for reading and one for writing.
 
     A word is a burst. Reads of consecutive words follow each other without a gap as long as they
-    lie in one row; the next row costs a precharge and an activation, and so does a refresh, each
-    some 100 ns. Requests are done in the order in which the ports took them. After a reset the chip
-    is started anew, which keeps what is in it but takes 200 us, in which requests wait.
+    lie in one row; the next row costs a precharge and an activation, and so does a refresh, some
+    100 ns each. Requests are served in the order in which the ports took them. A reset initialises
+    the chip again, which keeps its contents but takes 200 us, for which requests wait.
 
     Parameters
     ----------
@@ -75,49 +76,49 @@ class Sdram(wiring.Component):
     depth : :class:`int`
         Words.
     mhz : number
-        Clock of ``sync``, and of the chip.
+        Frequency of ``sync`` and of the chip's clock.
 
     Attributes
     ----------
     burst : :class:`int`
         Cycles of a word.
     latency : :class:`int`
-        Cycles from the request to the word, if its row is open.
+        Cycles from a request to its word, if the row is open.
 
     Members
     -------
     read : ``In(memory_port(...))``
         ``ready`` depends combinationally on ``write.requests.valid``.
     write : ``In(memory_port(..., parts=1))``
-        A request is taken when it is done; its mask is taken to be 1.
+        A request is accepted when it has been carried out; its mask is taken to be 1.
     drop : ``In(1)``
-        Words that were asked for are not to come any more, those of this cycle included.
+        Discard the words of all reads under way, including a word that comes in this cycle.
     pins : ``Out(sdram_pins(chip))``
     """
 
     def __init__(self, *, chip, width, depth, mhz):
-        if not isinstance(chip, SdramChip):
-            raise TypeError(f"chip must be an SdramChip, not {chip!r}")
-        self.chip, self.mhz = chip, mhz
+        self.chip = of_type("chip", chip, SdramChip, "an SdramChip")
         self.width = integer("width", width, 1, 8 * chip.data_bits)
-        self.burst = burst_of(width, chip.data_bits)
+        self.burst = burst_of(self.width, chip.data_bits)
         words = 8 * chip.bytes // chip.data_bits // self.burst
         self.depth = integer("depth", depth, 2, words)
-        if not 10 <= mhz <= 1000 / chip.period:
+        self.mhz = number("mhz", mhz, 10, 1000)
+        if mhz > 1000 / chip.period:
             raise ValueError(f"mhz must be between 10 and {1000 / chip.period:.0f} for this chip, "
                              f"not {mhz}")
-        # Three cycles to the pins, one in the pads; the same way back is as long as a word and two.
+        # Three cycles to the pins, one in the pads; back it is one for each beat of the burst, and
+        # two more.
         self.latency = chip.cas + self.burst + 5
-        self.address_bits = ceil_log2(depth)
+        self.address_bits = ceil_log2(self.depth)
         super().__init__({
-            "read": In(memory_port(self.address_bits, width)),
-            "write": In(memory_port(self.address_bits, width, 1)),
+            "read": In(memory_port(self.address_bits, self.width)),
+            "write": In(memory_port(self.address_bits, self.width, 1)),
             "drop": In(1),
             "pins": Out(sdram_pins(chip)),
         })
 
     def cycles(self, ns, least=1):
-        """Cycles that ``ns`` take at the least."""
+        """Cycles that last ``ns`` or longer."""
         return max(least, ceil(round(ns * self.mhz / 1000, 6)))
 
     def elaborate(self, platform):
@@ -130,16 +131,7 @@ class Sdram(wiring.Component):
         written = burst - 1 + self.cycles(chip.wr, 2)
 
         state, wait = Signal(State), Signal(range(max(rfc, rcd, written, burst)))
-        interval = int(chip.refresh * self.mhz / 1000)
-        timer, tick, due = Signal(range(interval), init=interval - 1), Signal(), Signal()
-        m.d.comb += tick.eq(timer == 0)
-        m.d.sync += timer.eq(Mux(tick, interval - 1, timer - 1))
-        pauses = self.cycles(chip.start) // interval + 1
-        pause = Signal(range(pauses + 1), init=pauses)
-        left = Signal(range(FIRST_REFRESHES), init=FIRST_REFRESHES - 1)
-        with m.If(tick & (pause != 0)):
-            m.d.sync += pause.eq(pause - 1)
-
+        tick, due, pause = self._elaborate_timers(m)
         first, hit, page = self._queue(m)
         opened, young = Signal(), Signal(range(open_for))
         command, issue = Signal(Command), Signal()
@@ -159,19 +151,7 @@ class Sdram(wiring.Component):
         with m.If(wait != 0):
             m.d.sync += wait.eq(wait - 1)
         with m.Else(), m.Switch(state):
-            with m.Case(State.START):
-                with m.If(pause == 0):
-                    close()
-                    m.d.sync += state.eq(State.FRESHEN)
-            with m.Case(State.FRESHEN):
-                do(Command.REFRESH, rfc)
-                m.d.sync += left.eq(left - 1)
-                with m.If(left == 0):
-                    m.d.sync += state.eq(State.MODE)
-            with m.Case(State.MODE):
-                do(Command.MODE, self.cycles(chip.mrd, 2), ba=0,
-                   a=BURSTS[burst] | chip.cas << CAS_PLACE)
-                m.d.sync += [state.eq(State.RUN), pins.dqm.eq(0)]
+            self._elaborate_start(m, state, pause, do, close)
             with m.Case(State.RUN):
                 with m.If(due & ~opened):
                     do(Command.REFRESH, rfc)
@@ -197,9 +177,40 @@ class Sdram(wiring.Component):
         self._move_data(m, issue & first.write, issue & ~first.write, under_way)
         return m
 
+    def _elaborate_timers(self, m):
+        """Returns a strobe for each refresh, whether one is due, and how many strobes are left of
+        the pause after power-up."""
+        interval = int(self.chip.refresh * self.mhz / 1000)
+        timer, tick, due = Signal(range(interval), init=interval - 1), Signal(), Signal()
+        m.d.comb += tick.eq(timer == 0)
+        m.d.sync += timer.eq(Mux(tick, interval - 1, timer - 1))
+        pauses = self.cycles(self.chip.start) // interval + 1
+        pause = Signal(range(pauses + 1), init=pauses)
+        with m.If(tick & (pause != 0)):
+            m.d.sync += pause.eq(pause - 1)
+        return tick, due, pause
+
+    def _elaborate_start(self, m, state, pause, do, close):
+        """States up to the first word: the pause, refreshes, the mode register."""
+        chip = self.chip
+        left = Signal(range(FIRST_REFRESHES), init=FIRST_REFRESHES - 1)
+        with m.Case(State.START):
+            with m.If(pause == 0):
+                close()
+                m.d.sync += state.eq(State.FRESHEN)
+        with m.Case(State.FRESHEN):
+            do(Command.REFRESH, self.cycles(chip.rfc))
+            m.d.sync += left.eq(left - 1)
+            with m.If(left == 0):
+                m.d.sync += state.eq(State.MODE)
+        with m.Case(State.MODE):
+            do(Command.MODE, self.cycles(chip.mrd, 2), ba=0,
+               a=BURSTS[self.burst] | chip.cas << CAS_PLACE)
+            m.d.sync += [state.eq(State.RUN), self.pins.dqm.eq(0)]
+
     def _queue(self, m):
-        """Two requests, the second so that ``ready`` is a register: the first, whether its row is
-        open, and the page that is."""
+        """A queue of two requests, the second so that ``ready`` is a register. Returns the first,
+        whether its row is open, and the page that is open."""
         chip = self.chip
         read, write = self.read.requests, self.write.requests
         inside = chip.column_bits - exact_log2(self.burst)

@@ -15,7 +15,7 @@ from rtl.accelerator.registers import (
 )
 from rtl.bus import STREAMS, BusAccelerator, StreamRegister
 from rtl.bus.port import BusPort
-from rtl.bus.registers import reach
+from rtl.bus.registers import window_words
 from sim.streams import receive, send, simulate, stalls
 from systolith.compiler.fitting import small_build
 
@@ -171,7 +171,7 @@ def test_registers_and_memories(bus, go):
 @buses
 def test_refuses_what_is_not_there(bus):
     """The first and the last word of each window, one past it, and what has no window."""
-    limits = [(window << OFFSET_BITS, sizes) for window, sizes in reach(PARAMS).items()]
+    limits = [(window << OFFSET_BITS, sizes) for window, sizes in window_words(PARAMS).items()]
     registers = FIRST_PARAMETER + len(PARAMETERS)
     assert dict(limits) == {
         0: (registers, registers), PROGRAM: (0, 64), WEIGHTS: (0, 16), 3 << OFFSET_BITS: (0, 32),

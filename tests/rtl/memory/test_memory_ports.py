@@ -102,7 +102,7 @@ def test_clients_see_their_words(single, slots, direct, stalls):
 
 
 @pytest.mark.parametrize("platform, depth", [
-    ("generic", 1000), (SimpleNamespace(device="iCE40HX8K"), 1024)])
+    ("generic", 1024), (SimpleNamespace(device="iCE40HX8K"), 1024)])
 def test_single_port_of_blocks(platform, depth):
     """Words, and bytes of them, in the blocks of an iCE40 without single-port RAM too."""
     rng = random.Random(depth)

@@ -14,7 +14,7 @@ from rtl.accelerator.dma.activation_writer import BANDS, LINES
 from rtl.accelerator.dma.shared_address_generator import SharedAddressGenerator, loop_nests
 from rtl.accelerator.registers import Error, Window
 from rtl.im2col import ConvShape
-from rtl.im2col.tiles import TileWalker
+from rtl.im2col.tiles import TileGenerator
 from sim.streams import receive, simulate, stalls
 from systolith.compiler import compile_graph
 from systolith.compiler.codegen.loop_nests import loops, shared_loop_nests
@@ -69,12 +69,12 @@ async def load(ctx, dut, fields):
         await ctx.tick()
     ctx.set(dut.write, 0)
     ctx.set(dut.several, fields["several"])
-    ctx.set(dut.init, {name: int(name != "tiles" or "conv" in fields) for name in dut.walks})
+    ctx.set(dut.init, {name: int(name != "tiles" or "conv" in fields) for name in dut.nests})
     if "conv" in fields:
         ctx.set(dut.band, fields["conv"]["band"])
         ctx.set(dut.last_band, fields["conv"]["last_band"])
     await ctx.tick()
-    ctx.set(dut.init, dict.fromkeys(dut.walks, 0))
+    ctx.set(dut.init, dict.fromkeys(dut.nests, 0))
 
 
 @pytest.mark.parametrize("go", [1.0, 0.4])
@@ -130,7 +130,7 @@ def test_walks_as_nested_loops(go):
 def test_tiles_as_their_own_walker_has_them(shape, options):
     params = replace(BUILD.im2col, shared_agu=False)
     conv, go = shape.config(params, **options), stalls("tiles", 0.5)
-    plain, dut, want = TileWalker(params), SharedAddressGenerator(BUILD), []
+    plain, dut, want = TileGenerator(params), SharedAddressGenerator(BUILD), []
 
     async def reference(ctx):
         ctx.set(plain.config, conv)

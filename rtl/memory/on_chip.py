@@ -1,13 +1,14 @@
-"""Memories behind ports."""
+"""Memories of the FPGA itself, behind ports."""
 
 from amaranth import *
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In
-from amaranth.utils import ceil_log2
+from amaranth.utils import ceil_log2, exact_log2
 
 from rtl.family import family_of, has_spram
 from rtl.memory.block_ram import BlockRam
 from rtl.memory.port import memory_port
+from rtl.validate import boolean, divisor, integer, power_of_two
 
 __all__ = ["DualPortMemory", "SinglePortMemory"]
 
@@ -15,17 +16,19 @@ __all__ = ["DualPortMemory", "SinglePortMemory"]
 class DualPortMemory(wiring.Component):
     """Block RAM with a port for reading and one for writing, both always ready.
 
-    A word must not be read in the cycle that writes it: what comes then is unspecified.
+    Throughput is a read and a write a cycle. A word that is read in the cycle that writes it is
+    unspecified.
 
     Parameters
     ----------
-    width, parts, depth : :class:`int`
-        Bits of a word, parts of it that can be written alone, words.
+    width, depth : :class:`int`
+        Bits of a word; words.
+    parts : :class:`int`
+        Parts of a word that can be written on their own; a divisor of ``width``.
     output_register : :class:`bool`
         As of :class:`BlockRam`.
     input_register : :class:`bool`
-        Requests wait a cycle, of reading and of writing: for memories of many blocks, which lie all
-        over a device.
+        Whether requests pass a register: for memories of many blocks, which lie all over a device.
 
     Members
     -------
@@ -34,13 +37,16 @@ class DualPortMemory(wiring.Component):
     """
 
     def __init__(self, *, width, depth, parts=1, output_register=False, input_register=False):
-        self.width, self.depth, self.parts = width, depth, parts
-        self.output_register, self.input_register = output_register, input_register
+        self.width = integer("width", width, 1, 4096)
+        self.depth = integer("depth", depth, 1, 1 << 20)
+        self.parts = divisor("parts", parts, self.width, "bits of a word")
+        self.output_register = boolean("output_register", output_register)
+        self.input_register = boolean("input_register", input_register)
         self.latency = 1 + output_register + input_register
-        self.address_bits = ceil_log2(depth)
+        self.address_bits = ceil_log2(self.depth)
         super().__init__({
-            "read": In(memory_port(self.address_bits, width)),
-            "write": In(memory_port(self.address_bits, width, parts)),
+            "read": In(memory_port(self.address_bits, self.width)),
+            "write": In(memory_port(self.address_bits, self.width, self.parts)),
         })
 
     def elaborate(self, platform):
@@ -50,7 +56,7 @@ class DualPortMemory(wiring.Component):
         m.d.comb += [read.ready.eq(1), write.ready.eq(1)]
         valid = read.valid
         if self.input_register:
-            read, write = (_later(m, each) for each in (read, write))
+            read, write = (_registered(m, each) for each in (read, write))
         words = []
         for index in range(self.parts):
             m.submodules[f"bank_{index}"] = bank = BlockRam(
@@ -72,28 +78,30 @@ class DualPortMemory(wiring.Component):
 
 
 class SinglePortMemory(wiring.Component):
-    """Memory of 32-bit words and bytes with one port, always ready: an access a cycle.
+    """Memory of 32-bit words, whose bytes can be written on their own, with one port that is always
+    ready: an access a cycle.
 
-    On iCE40 UltraPlus it is made of ``SB_SPRAM256KA``, 16 384 words of 16 bits each, in pairs, on
-    other iCE40 of block RAM. It wakes up with anything in it.
+    On iCE40 UltraPlus it is made of pairs of ``SB_SPRAM256KA``, 16 384 words of 16 bits each, on
+    other iCE40 of block RAM. Its contents at power-up are undefined.
 
     Parameters
     ----------
     depth : :class:`int`
+        Words; a power of two, so that every address is that of a word.
 
     Members
     -------
     port : ``In(memory_port(...))``
-        Words come after a cycle. Of the mask it only counts whether it is 0.
+        Words come after a cycle. The mask only tells whether a request reads, by being 0.
     parts : ``In(4)``
-        What it would be, if it is not: this need not wait for who asks.
+        The mask of a request that writes. Unlike that of the port it need not wait for arbitration.
     """
 
     latency = 1
 
     def __init__(self, *, depth):
-        self.depth = depth
-        self.address_bits = ceil_log2(depth)
+        self.depth = power_of_two("depth", depth, 2, 1 << 20)
+        self.address_bits = exact_log2(self.depth)
         super().__init__({"port": In(memory_port(self.address_bits, 32, 4)), "parts": In(4)})
 
     def elaborate(self, platform):
@@ -111,7 +119,7 @@ class SinglePortMemory(wiring.Component):
     def _generic(self, m, request, valid, writes):
         m.submodules.words = words = memory.Memory(shape=32, depth=self.depth, init=[])
         write, read = words.write_port(granularity=8), words.read_port()
-        lost = Signal()  # nothing can be relied on after a write
+        lost = Signal()  # the word read is undefined after a write
         with m.If(valid):
             m.d.sync += lost.eq(writes)
         m.d.comb += [
@@ -158,8 +166,8 @@ class SinglePortMemory(wiring.Component):
         return Array(blocks)[row] if rows > 1 else blocks[0]
 
 
-def _later(m, requests):
-    """A stream that is always ready, a cycle later."""
+def _registered(m, requests):
+    """A stream that is always ready, behind a register."""
     late = requests.signature.flip().create()
     m.d.sync += [late.valid.eq(requests.valid), late.payload.eq(requests.payload)]
     return late
