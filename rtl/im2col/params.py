@@ -1,3 +1,4 @@
+import functools
 from dataclasses import dataclass
 
 from amaranth import *
@@ -95,7 +96,7 @@ class Im2colParams:
         """Shape of the number of a line, padding included."""
         return signed(ceil_log2(self.max_lines + MAX_KERNEL) + 2)
 
-    @property
+    @functools.cached_property
     def config(self):
         """Layout of what one layer asks of the unit; :meth:`ConvShape.config` fills it.
 
