@@ -65,13 +65,13 @@ class ConvModel:
         first takes a cycle less.
         """
         machine, loops = self.machine, ConvLoops.of(config, self.machine.pixel_lanes)
-        drain = DrainTiming.of(machine, beat=beat, short_acc=short_acc, residual=again > 0)
-        layer = _Layer(machine, loops, drain, ahead, LineArrivals(
+        timing = DrainTiming.of(machine, beat=beat, short_acc=short_acc, residual=again > 0)
+        layer = _Layer(machine, loops, timing, ahead, LineArrivals(
             machine, lines=config["lines"], line_words=config["line_words"]))
         begin = layer.now
         for band in loops.bands:
             layer.run_band(band)
-        tail = again or drain.beat - requantizer_cycles(machine, short_acc)
+        tail = again or timing.beat - requantizer_cycles(machine, short_acc)
         end = layer.end(self.finish - short_acc + tail)
         return LayerCycles(
             cycles=start + end, start=start + begin, array=layer.array, weights=layer.weights,
@@ -82,10 +82,10 @@ class _Layer:
     """A layer under way: the cycle that is ``now``, counted from its start, and what those since
     the first vector were spent on."""
 
-    def __init__(self, machine: Machine, loops: ConvLoops, drain: DrainTiming, ahead: int,
+    def __init__(self, machine: Machine, loops: ConvLoops, timing: DrainTiming, ahead: int,
                  lines: LineArrivals) -> None:
         self._machine, self._min_tile = machine, machine.min_tile
-        self._loops, self._drain, self._lines = loops, drain, lines
+        self._loops, self._timing, self._lines = loops, timing, lines
         self._rows = WeightArrivals(machine, first=machine.weights_start, ahead=ahead)
         self.array = self.weights = self.input = self.drain = 0
         weights = machine.weights_start + machine.array.rows + 1
@@ -94,7 +94,7 @@ class _Layer:
         # First vectors of the last tile and of the one before it: when their weights came into use.
         self._swap, self._swap_before = -self._min_tile, weights - self._min_tile
         # Last beats of the last two drains.
-        self._released = self._released_before = -drain.gap
+        self._released = self._released_before = -timing.gap
 
     def run_band(self, band: Band) -> None:
         """All passes of a band."""
@@ -177,12 +177,12 @@ class _Layer:
     def _drain_pass(self, band: Band) -> None:
         """The drain of a pass begins when its last vector has gone through the array, and the drain
         before is over."""
-        first = max(self.now - 1 + self._machine.beat_latency, self._released + self._drain.gap)
-        if self._drain.residual and not self._lines.shared:
+        first = max(self.now - 1 + self._machine.beat_latency, self._released + self._timing.gap)
+        if self._timing.residual and not self._lines.shared:
             # From now on what results are added to is read between the words of input.
-            beats = band.pixels * self._drain.groups * self._loops.passes
+            beats = band.pixels * self._timing.groups * self._loops.passes
             words = max(band.lines * self._loops.y_step, 1) * self._lines.line_words
             self._lines.share(first, min(1 + beats / words,
-                                         self._drain.beat / (self._drain.beat - 1)))
+                                         self._timing.beat / (self._timing.beat - 1)))
         self._released_before = self._released
-        self._released = first + self._drain.cycles(band.pixels)
+        self._released = first + self._timing.cycles(band.pixels)

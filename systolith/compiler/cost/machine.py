@@ -1,5 +1,6 @@
 """A build, as far as plans and the cost model depend on it."""
 
+import functools
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Self
@@ -145,13 +146,13 @@ class Machine:
         """Beats that make up a word of activations."""
         return self.im2col.word_bytes // self.drain_lanes
 
-    @property
+    @functools.cached_property
     def min_tile(self) -> int:
         """Cycles from the first vector of a tile to that of the next one, at the least."""
         return max(Gemm.min_tile_of(self.array, self.output_register),
                    self.weight_row_interval * self.array.rows + 1)
 
-    @property
+    @functools.cached_property
     def mean_min_tile(self) -> int:
         """The same in the long run, when no rows of weights are ahead any more."""
         return max(self.min_tile, ceil(self.array.rows * self.weight_row_cycles))
@@ -161,17 +162,17 @@ class Machine:
         """Cycles from the start of a layer to the first row of its weights."""
         return 3 + self.output_register
 
-    @property
+    @functools.cached_property
     def im2col_latency(self) -> int:
         """Cycles from the last word of a line to the first vector that needs it."""
         return Im2col.latency_of(self.im2col)
 
-    @property
+    @functools.cached_property
     def beat_latency(self) -> int:
         """Cycles from the last vector of a pass to the first beat of its drain."""
         return Gemm.beat_latency_of(self.array, self.output_register)
 
-    @property
+    @functools.cached_property
     def drain_latency(self) -> int:
         """Those, and the cycles from the last beat to the first vector in its place."""
         return Gemm.drain_latency_of(self.array, self.output_register)
@@ -181,7 +182,7 @@ class Machine:
         """Cycles by which the accumulators are read before the sums that they add."""
         return Accumulators.lead_of(self.output_register)
 
-    @property
+    @functools.cached_property
     def requantizer_latency(self) -> int:
         """Cycles of a beat in the requantizer; 0 if there is none."""
         if not self.requantize:

@@ -59,6 +59,7 @@ def choose(mappings: Sequence[tuple[Mapping, int]], band: int | None = None) -> 
         bands = (np.argsort(bounds, kind="stable")[:TRIALS] + 1 if band is None
                  else [min(band, mapping.lines)])
         trials += [(max(bounds[each - 1], mapping.words), order, int(each)) for each in bands]
+    # Of the convolution unit alone: what comes after it is the same for all.
     model = ConvModel(mappings[0][0].machine)
     costs: list[tuple[float, int, int]] = []  # of what was tried
     for bound, order, each in sorted(trials)[:TRIALS]:
