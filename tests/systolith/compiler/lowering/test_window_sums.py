@@ -7,15 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from boards.builds import up5k_build
 from rtl.accelerator.control.descriptor import Kind
-from rtl.im2col import ConvShape
 from sim.golden.requantize import requantize
 from systolith.compiler import compile_graph, needs_of
-from systolith.compiler.cost.machine import Machine
 from systolith.compiler.fitting import fit, shortages, small_build
 from systolith.compiler.lowering.pooling import MOST_CELLS, mean_scale
-from systolith.compiler.tiling.conv_layer import ConvLayer
 from systolith.graph.interpreter import run_graph
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
 from systolith.zoo.random import Chain, int8
@@ -107,19 +103,6 @@ def test_sums_that_accumulators_cannot_hold():
                                          r"1 more than the 18 of this build$"):
         compile_graph(need(9, 127), build)
     assert fit(need(9, 127), build).sum_bits == 19
-
-
-@pytest.mark.parametrize("bias, narrow, bits", [
-    (349_398, 1, 8), (349_399, 0, 8), (-698_922, 1, 8), (-698_923, 0, 8),
-    ((1 << 28) - 128, 0, 8), ((1 << 28) - 127, 0, 30), ((1 << 31) - 1, 0, 32)])
-def test_sums_that_take_a_cycle_less(bias, narrow, bits):
-    layer = ConvLayer(
-        shape=ConvShape(height=1, width=1, channels=1), weights=np.ones((1, 1, 1, 1), np.int8),
-        bias=np.array([bias]), multiplier=np.array([1 << 30]), shift=np.array([0]),
-        input_zero_point=0, zero_point=0)
-    assert layer.short_acc(Machine.of(up5k_build())) == narrow
-    assert layer.short_acc(Machine.of(small_build(4, 4))) == 0
-    assert layer.sum_bits == bits
 
 
 def test_weights_of_ones_take_little_memory():
