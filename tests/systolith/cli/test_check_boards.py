@@ -87,6 +87,7 @@ def test_what_fits_asks_for_no_more_memory(name, moved):
         pytest.skip(f"{path.name} is not there")
     result = CliRunner().invoke(app, ["check", str(path), "--board", "icebreaker"])
     assert result.exit_code == 0 and "it fits iCEBreaker" in result.output
+    assert "1 drain lane, 3 cycles per requantisation" in result.output
     for word in ("larger", "needed,", "would help", "short", "more than"):
         assert word not in result.output
     assert f"moved {moved}" in result.output

@@ -264,11 +264,12 @@ def test_build_tells_the_tools(monkeypatch):
     done = Bitstream(
         board="icebreaker", seed=1, clock_mhz=24.0, mhz=25.0, luts=1, ffs=1, dsps=1, rams=1,
         sprams=1, units={}, macs_per_cycle=16, gmacs=0.4, critical_path="a to b",
-        seconds={"synthesis": 1.0}, netlist_hash="", tools=TOOLS, file="top.bin", placed="",
-        paths={})
+        seconds={"synthesis": 1.0, "place and route": 60.0}, netlist_hash="", tools=TOOLS,
+        file="top.bin", placed="", paths={})
     monkeypatch.setattr("boards.flow.bitstream.build_bitstream", lambda *_, **__: done)
     result = CliRunner().invoke(app, ["build", "--board", "icebreaker"])
     assert result.exit_code == 0 and MADE in result.stdout
+    assert "meets timing at 24.0 MHz: Fmax 25.0 MHz (seed 1)" in result.stdout
 
 
 def test_report_tells_the_tools(monkeypatch):
@@ -281,6 +282,9 @@ def test_report_tells_the_tools(monkeypatch):
     result = CliRunner().invoke(app, ["report", "array", "--device", "up5k", "--rows", "1",
                                       "--cols", "1"])
     assert result.exit_code == 0 and MADE in result.stdout
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["LUTs", "1", "5,280"] in lines
+    assert "Fmax 80.0 MHz, the median of 80.0 to 80.0 MHz" in result.stdout
 
 
 def test_report_compares_with_cores_of_the_family():

@@ -118,8 +118,10 @@ def test_selftest_wants_to_know_of_what(options):
 
 
 def test_selftest_finds_a_bit_that_sticks(monkeypatch):
-    device = Device(SimulatedPipe(VirtualBoard(small_build(4, 4))), seed=0)
-    checks = list(run_selftest(device, words=300))
+    device, shares = Device(SimulatedPipe(VirtualBoard(small_build(4, 4))), seed=0), []
+    checks = list(run_selftest(device, words=300, step=lambda text, share: shares.append(share)))
+    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1
+    assert len(set(shares)) > 5
     assert [check.good for check in checks] == [True] * 6, checks
     assert "0 of 20 results are wrong" in checks[5].text
     # Patterns of 300 words of 4 bytes each, whichever memory they lie in.
