@@ -11,14 +11,14 @@ MULTIPLIER_WIDTH = 34
 SHIFT_WIDTH = 5
 
 
-def bytes_of(lanes):
-    """Layout of ``lanes`` int8, lane 0 in the low bits."""
-    return data.ArrayLayout(signed(8), lanes)
+def bytes_of(count):
+    """Layout of ``count`` int8, lane 0 in the low bits."""
+    return data.ArrayLayout(signed(8), count)
 
 
-def sums_of(lanes):
-    """Layout of ``lanes`` accumulators, each of a channel; ``last`` ends a channel group."""
-    return data.StructLayout({"acc": data.ArrayLayout(signed(32), lanes), "last": 1})
+def sums_of(count):
+    """Layout of ``count`` accumulators, each of a channel; ``last`` ends a channel group."""
+    return data.StructLayout({"acc": data.ArrayLayout(signed(32), count), "last": 1})
 
 
 class ChannelParams(data.Struct):

@@ -8,7 +8,7 @@ import typer
 
 from systolith.cli.builds import build_of
 from systolith.cli.files import check_target
-from systolith.cli.options import Cols, Lanes, Requantize, Rows, Vcd, board_names
+from systolith.cli.options import Cols, DrainLanes, Requantize, Rows, Vcd, board_names
 
 __all__ = ["announcement", "board"]
 
@@ -19,7 +19,7 @@ def board(
         "icebreaker or ulx3s-45f; by default, the build that the options describe.")] = None,
     rows: Rows = None,
     cols: Cols = None,
-    drain_lanes: Lanes = None,
+    drain_lanes: DrainLanes = None,
     requantize: Requantize = None,
     port: Annotated[Path | None, typer.Option(
         metavar="LINK", help="Create this symbolic link to the port.")] = None,

@@ -16,18 +16,23 @@ from systolith.cli.options import (
     BufferBytes,
     Cols,
     Depth,
+    DrainLanes,
     Json,
-    Lanes,
     PixelLanes,
     Requantize,
     Rows,
     board_names,
+    one_of_these,
 )
 
 __all__ = ["check"]
 
 #: What stands for all boards.
 ALL = "all"
+
+#: What ``--dump`` shows, as :data:`systolith.compiler.dump.PHASES` has it, which takes a second to
+#: import.
+PHASES = ("graph", "passes", "schedule", "memory", "program")
 
 
 def _names(incomplete):
@@ -42,7 +47,7 @@ def check(
         "with other options of a build.")] = None,
     rows: Rows = None,
     cols: Cols = None,
-    drain_lanes: Lanes = None,
+    drain_lanes: DrainLanes = None,
     pixel_lanes: PixelLanes = None,
     requantize: Requantize = None,
     activation_bytes: ActivationBytes = None,
@@ -54,6 +59,10 @@ def check(
     max_lines: MaxLines = None,
     mhz: Annotated[float | None, typer.Option(
         min=0.001, help="Clock for inferences per second; by default, the board's.")] = None,
+    dump: Annotated[str | None, typer.Option(
+        metavar="PHASE", autocompletion=one_of_these(*PHASES),
+        help="Instead, print what a phase of the compiler made of the network: graph, passes, "
+        "schedule, memory or program.")] = None,
     json: Json = False,
 ):
     """Say whether a network fits a build, and how fast it will be, before any synthesis.
@@ -63,8 +72,13 @@ def check(
     not fit, everything that is too small is named, the cycles are those of a build that is large
     enough, and the status is 1; of all boards, if it fits none.
     """
+    from rtl.validate import one_of
     from systolith.frontends.model_file import read_model
 
+    if dump is not None:
+        one_of("dump", dump, PHASES)
+        if json:
+            raise ValueError("--dump prints text, and no --json")
     shape = {
         "rows": rows, "cols": cols, "drain_lanes": drain_lanes, "pixel_lanes": pixel_lanes,
         "requantize": requantize, "activation_bytes": activation_bytes,
@@ -74,11 +88,18 @@ def check(
         if given := next((name for name, value in shape.items() if value is not None), None):
             raise ValueError(f"boards have builds of their own, so --{given.replace('_', '-')} "
                              "cannot be given with --board all")
+        if dump:
+            raise ValueError("--dump is of one build: give one --board")
         from systolith.cli.check_boards import check_boards
 
         fits = check_boards(read_model(model), model, mhz, json)
     else:
         build = build_of(board, **shape)
+        if dump:
+            from systolith.compiler.dump import dump as text_of
+
+            print(text_of(read_model(model), build[1], dump))
+            return
         fits = _check(read_model(model), model, board, build, mhz, json)
     if not fits:
         raise typer.Exit(1)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Baud", "BoardName", "BufferBytes", "Cols", "Core", "Depth", "FirRows", "Json", "Lanes",
+__all__ = ["Baud", "BoardName", "BufferBytes", "Cols", "Core", "Depth", "FirRows", "Json",
+           "DrainLanes",
            "Multipliers", "On", "PixelLanes", "Requantize", "Rounding", "Rows", "Vcd", "WordBytes",
            "board_names", "device_names", "one_of_these"]
 
@@ -49,7 +50,7 @@ Multipliers = Annotated[int | None, typer.Option(
 FirRows = Annotated[int | None, typer.Option(
     help="Rows that can work as filters of depthwise layers; 0 for none.")]
 Depth = Annotated[int | None, typer.Option(help="Pixels that the accumulators hold.")]
-Lanes = Annotated[int | None, typer.Option(help="Channels requantised in parallel.")]
+DrainLanes = Annotated[int | None, typer.Option(help="Channels requantised in parallel.")]
 PixelLanes = Annotated[int | None, typer.Option(
     help="Arrays in parallel, 1 to 4, each on lines of its own.")]
 Requantize = Annotated[int | None, typer.Option(

@@ -28,17 +28,17 @@ def class_count(graph, index, labels):
     return count if softmax or labels(count) else 0
 
 
-def predictions(graph, ends, outputs, labels, of="image"):
+def predictions(graph, tensors, outputs, labels, of="image"):
     """A :class:`~systolith.cli.show.Table` for each output that is scores of classes.
 
-    ``ends`` tell what its numbers mean, ``outputs`` (n, ...) are those; ``of`` is what they are
+    ``tensors`` tell what its numbers mean, ``outputs`` (n, ...) are those; ``of`` is what they are
     predictions of.
     """
-    for index, end, y in zip(graph.outputs, ends, outputs, strict=True):
+    for index, tensor, y in zip(graph.outputs, tensors, outputs, strict=True):
         if count := class_count(graph, index, labels):
             names = labels(count) or [f"class {number}" for number in range(count)]
-            name = f" by {end.name}" if len(outputs) > 1 else ""
-            yield _table(f"Predictions{name}", names, end.dequantise(y).reshape(len(y), -1), of)
+            name = f" by {tensor.name}" if len(outputs) > 1 else ""
+            yield _table(f"Predictions{name}", names, tensor.dequantise(y).reshape(len(y), -1), of)
 
 
 def _table(title, names, scores, of):

@@ -10,7 +10,7 @@ from systolith.cli.options import (
     Baud,
     BoardName,
     Cols,
-    Lanes,
+    DrainLanes,
     On,
     PixelLanes,
     Requantize,
@@ -38,7 +38,7 @@ def run(
     board: BoardName = None,
     rows: Rows = None,
     cols: Cols = None,
-    drain_lanes: Lanes = None,
+    drain_lanes: DrainLanes = None,
     pixel_lanes: PixelLanes = None,
     requantize: Requantize = None,
     compare: Annotated[str | None, typer.Option(

@@ -31,14 +31,14 @@ class ConvLoops:
     """The loops of a convolution over bands, passes and tiles.
 
     ``width`` vectors of a line, of which ``trail`` only end a filter; ``kernel`` has the lines of a
-    kernel and ``lanes`` those of the pixel lanes, both as distances from the first. A pass has
+    kernel and ``lane_steps`` those of the pixel lanes, both as distances from the first. A pass has
     ``chunks`` tiles for each line of the kernel.
     """
 
     width: int
     trail: int
     kernel: tuple[int, ...]
-    lanes: tuple[int, ...]
+    lane_steps: tuple[int, ...]
     chunks: int
     passes: int
     lines: int      #: Output lines of each pixel lane.
@@ -52,7 +52,7 @@ class ConvLoops:
         return cls(
             width=config["x_count"] + 1, trail=config.get("trail", 0),
             kernel=tuple(line * config["kh_step"] for line in range(config["kh_count"] + 1)),
-            lanes=tuple(lane * config.get("lane_step", 0) for lane in range(pixel_lanes)),
+            lane_steps=tuple(lane * config.get("lane_step", 0) for lane in range(pixel_lanes)),
             chunks=(config["kw_count"] + 1) * (config["chunks"] + 1),
             passes=(config["tiles"] + 1) * (config["groups"] + 1),
             lines=config["y_count"] + 1, band=config["band"] + 1,
@@ -71,5 +71,5 @@ class ConvLoops:
             *tops, after = (self.y_origin + (first + line) * self.y_step
                             for line in range(count + 1))
             yield Band(vectors=count * self.width,
-                       pixels=count * (self.width - self.trail) * len(self.lanes),
+                       pixels=count * (self.width - self.trail) * len(self.lane_steps),
                        tops=tuple(tops), keep_from=after)

@@ -143,7 +143,7 @@ class _Layer:
     def _first_pass(self, band: Band) -> None:
         """Tile by tile, as lines of input may have to be waited for."""
         for offset in self._loops.kernel:
-            there = self._lines.cycle_of_last(band.tops[-1] + offset + self._loops.lanes[-1])
+            there = self._lines.cycle_of_last(band.tops[-1] + offset + self._loops.lane_steps[-1])
             for _ in range(self._loops.chunks):
                 ready = self._weights_ready()
                 self.weights += ready - self.now
@@ -159,7 +159,7 @@ class _Layer:
         """The vectors of a tile, each line of them when its input has come in every pixel lane."""
         for number, top in enumerate(band.tops):
             come = max(self.now, *(self._lines.cycle(top + offset + lane)
-                                   for lane in self._loops.lanes))
+                                   for lane in self._loops.lane_steps))
             if number == 0:
                 self._swap = come
             self.input += come - self.now

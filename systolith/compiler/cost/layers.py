@@ -35,7 +35,7 @@ class CycleModel:
     """The time that layers take on an accelerator, without simulation.
 
     Convolutions take what :class:`ConvModel` says; a store that scatters the channels of a beat
-    takes `lanes` cycles for each. Where results are added to others, each beat is requantised
+    takes `drain_lanes` cycles for each. Where results are added to others, each beat is requantised
     twice, and with a serial requantiser its parameters change each time.
 
     Pools take `max(cells, beats)` cycles a window, sums `max(2, beats)` a word, of `word_bytes /

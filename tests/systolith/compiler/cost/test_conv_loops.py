@@ -16,7 +16,7 @@ def test_bands(band, pixel_lanes):
     lines = shape.lane_lines(pixel_lanes)
     assert (loops.passes, loops.tiles) == (5, shape.row_tiles(4))
     assert loops.kernel == (0, 2, 4)
-    assert loops.lanes == tuple(range(0, 2 * pixel_lanes, 2))
+    assert loops.lane_steps == tuple(range(0, 2 * pixel_lanes, 2))
     bands = list(loops.bands)
     assert [each.lines for each in bands] == [
         min(band, lines - top) for top in range(0, lines, band)]
