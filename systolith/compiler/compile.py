@@ -5,9 +5,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rtl.accelerator import AcceleratorParams, Kind, descriptor_words
+from rtl.accelerator import AcceleratorParams, descriptor_words
 from rtl.accelerator.registers import Window
-from systolith.compiler.codegen.program import Layer, Program, Segment, areas_of, encode, gather
+from systolith.compiler.codegen.program import (
+    UNITS,
+    Layer,
+    Program,
+    Segment,
+    areas_of,
+    encode,
+    gather,
+)
 from systolith.compiler.cost.machine import Machine
 from systolith.compiler.layout.placement import Placement, place_tensors
 from systolith.compiler.lowering.context import Context
@@ -23,9 +31,6 @@ from systolith.graph.ir import Graph
 
 __all__ = ["Compilation", "compile_graph", "needs_of", "run_phases"]
 
-#: Parameters that say whether there is a unit, and layers that need it.
-UNITS = {"pooling": {Kind.POOL}, "addition": {Kind.ADD, Kind.TABLE}}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Compilation:
@@ -34,7 +39,8 @@ class Compilation:
     ``lowered`` are the layers and, if the program is double-buffered, ``pong`` those with the
     regions of the second run. ``needs`` is what the network takes of each memory, by the name of
     the parameter that sizes it; of line buffer and accumulators, what its largest line takes; and
-    whether it takes each of the :data:`UNITS`.
+    whether it takes each of the units of
+    :data:`~systolith.compiler.codegen.program.UNITS`.
     """
 
     params: AcceleratorParams
@@ -165,8 +171,8 @@ def _needs(params: AcceleratorParams, memory: Memory, lowered: Lowered,
                                    * descriptor_words(params))}
     for name, least in _geometry(lowered.layers):
         needs[name] = max(needs.get(name, 0), least)
-    kinds = {layer.kind for layer in lowered.layers}
-    return needs | {unit: not kinds.isdisjoint(needing) for unit, needing in UNITS.items()}
+    used = {layer.unit for layer in lowered.layers}
+    return needs | {unit: unit in used for unit in dict.fromkeys(UNITS.values())}
 
 
 def _geometry(layers: Iterable[Layer]) -> Iterable[tuple[str, int]]:
@@ -179,7 +185,8 @@ def _geometry(layers: Iterable[Layer]) -> Iterable[tuple[str, int]]:
 def _check_fit(done: Compilation) -> None:
     """Raise :exc:`ValueError` for units and memories that a build lacks."""
     params, needs = done.params, done.needs
-    lacking = [unit.upper() for unit in UNITS if needs[unit] and not getattr(params, unit)]
+    lacking = [unit.upper() for unit in dict.fromkeys(UNITS.values())
+               if needs[unit] and not getattr(params, unit)]
     if lacking:
         raise ValueError(f"the network needs what this build does not have: {', '.join(lacking)}")
     short = [f"{name.replace('_', ' ')}: {need} are needed, {need - getattr(params, name)} more "

@@ -93,9 +93,9 @@ class OperatorRecord:
     host_reason : callable
         ``host_reason(graph, operator)``: why the host runs an operator in spite of ``lower``, or
         "".
-    unit : :class:`str` or None
-        The unit of a build, a parameter of :class:`~rtl.accelerator.AcceleratorParams`, that its
-        layers need where nothing else takes its place.
+    units : set of :class:`str`
+        Units of a build, parameters of :class:`~rtl.accelerator.AcceleratorParams`, that its layers
+        may need: none beside the convolution core if it is empty.
     channels : :class:`Channels` or callable
         Or ``channels(graph, operator)``.
     fills : callable
@@ -142,7 +142,7 @@ class OperatorRecord:
     golden: Mapping[str, "Callable[..., np.ndarray]"] = field(default_factory=dict)
     lower: Callable[[Any, "Operator"], list] | None = None
     host_reason: Callable[["Graph", "Operator"], str] = _no_reason
-    unit: str | None = None
+    units: frozenset[str] = frozenset()
     channels: "Channels | Callable[[Graph, Operator], Channels]" = Channels.ALL
     fills: Callable[["Graph", "Operator"], bool] = _never
     locality: Locality = Locality.IMAGE

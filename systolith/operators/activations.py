@@ -133,7 +133,8 @@ def _activation(kind: str, tflm: golden.Golden, convert: Callable[[Node], Attrib
         {"float32": more.pop("in_float32")} if "in_float32" in more else {})
     fields = {"attributes": Clamp, "writer": _writer, **more}
     return OperatorRecord(
-        kind=kind, shape=golden.result_like, golden=golden_models, lower=function, unit="addition",
+        kind=kind, shape=golden.result_like, golden=golden_models, lower=function,
+        units=frozenset({"addition", "pooling"}),  # a mere clamp is a copy by the latter
         channels=Channels.SAME, locality=Locality.ELEMENT,
         tflite={kind: convert, **fields.pop("also", {})}, **fields)
 

@@ -98,7 +98,8 @@ def _of_integers(node: OnnxNode) -> Activation:
 register(OperatorRecord(
     kind="ADD", operands=(Role.ACTIVATION, Role.ACTIVATION), attributes=Clamp, shape=result_like,
     complaint=_complaint, golden={"tflm": _tflm, "float32": _float32}, lower=add,
-    host_reason=_host_reason, unit="addition", channels=Channels.SAME, locality=Locality.ELEMENT,
-    clamps=True, sums=True, tflite={"ADD": _convert}, onnx={"Add": _of_floats},
+    host_reason=_host_reason, units=frozenset({"addition"}), channels=Channels.SAME,
+    locality=Locality.ELEMENT, clamps=True, sums=True, tflite={"ADD": _convert},
+    onnx={"Add": _of_floats},
     qlinear={"QLinearAdd": _of_integers},
     writer=lambda graph, operator: ("AddOptions", fused(operator)), version=2))

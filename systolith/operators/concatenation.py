@@ -109,8 +109,9 @@ def _of_integers(node: OnnxNode) -> Activation:
 
 register(OperatorRecord(
     kind="CONCATENATION", variadic=PARTS, shape=_shape, complaint=golden.same_numbers,
-    golden=dict.fromkeys(("tflm", "float32"), _golden), lower=concatenate, unit="pooling",
-    channels=Channels.JOINED, locality=Locality.LINE, placement=Placement.JOINED,
+    golden=dict.fromkeys(("tflm", "float32"), _golden), lower=concatenate,
+    units=frozenset({"pooling"}), channels=Channels.JOINED, locality=Locality.LINE,
+    placement=Placement.JOINED,
     tflite={"CONCATENATION": _convert}, onnx={"Concat": _of_any},
     qlinear={"QLinearConcat": _of_integers},
     writer=lambda graph, operator: ("ConcatenationOptions", {

@@ -77,7 +77,7 @@ register(OperatorRecord(
     kind="MEAN", operands=(Role.ACTIVATION, Role.CONSTANT), optional=1, attributes=Clamp,
     shape=_shape, golden={"tflm": golden.of_pixels(operators.mean, golden.input_and_result),
                           "float32": golden.of_pixels(float32.mean, golden.requantised)},
-    lower=mean, host_reason=_host_reason, unit="pooling", channels=Channels.SAME,
+    lower=mean, host_reason=_host_reason, units=frozenset({"pooling"}), channels=Channels.SAME,
     locality=Locality.LINE, tflite={"MEAN": _convert},
     onnx={"GlobalAveragePool": qdq.unary(_append)},
     qlinear={"QLinearGlobalAveragePool": qlinear.pool(_append)}, writer=_writer, version=2))

@@ -107,6 +107,6 @@ def _of_onnx(node: OnnxNode) -> Activation:
 register(OperatorRecord(
     kind="PAD", operands=(Role.ACTIVATION, Role.CONSTANT), optional=1, attributes=Pad, shape=_shape,
     complaint=golden.same_numbers, golden=dict.fromkeys(("tflm", "float32"), _golden), lower=pad,
-    unit="pooling", channels=_channels, fills=lambda graph, operator: True,
+    units=frozenset({"pooling"}), channels=_channels, fills=lambda graph, operator: True,
     tflite={"PAD": _convert}, onnx={"Pad": _of_onnx}, writer=lambda graph,
     operator: ("PadOptions", {}), version=2))

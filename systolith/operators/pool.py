@@ -115,7 +115,7 @@ def _maximum(node: OnnxNode) -> Activation:
 
 
 POOL = {"attributes": Pool, "shape": _shape, "complaint": _complaint, "lower": pool,
-        "host_reason": _host_reason, "unit": "pooling", "channels": Channels.SAME,
+        "host_reason": _host_reason, "units": frozenset({"pooling"}), "channels": Channels.SAME,
         "fills": _counts_padding,
         "batches": _batches, "clamps": True, "writer": _writer, "version": 2}
 

@@ -123,7 +123,7 @@ def _enlargement(node: OnnxNode, shape: tuple[int, ...]) -> tuple[int, ...]:
 register(OperatorRecord(
     kind="RESIZE_NEAREST_NEIGHBOR", operands=(Role.ACTIVATION, Role.CONSTANT), optional=1,
     attributes=Resize, shape=_shape, complaint=golden.same_numbers,
-    golden=dict.fromkeys(("tflm", "float32"), _golden), lower=resize, unit="pooling",
-    channels=Channels.SAME, locality=Locality.LINE,
+    golden=dict.fromkeys(("tflm", "float32"), _golden), lower=resize,
+    units=frozenset({"pooling"}), channels=Channels.SAME, locality=Locality.LINE,
     tflite={"RESIZE_NEAREST_NEIGHBOR": _convert}, onnx={"Resize": _of_onnx, "Upsample": _of_onnx},
     writer=lambda graph, operator: ("ResizeNearestNeighborOptions", {}), version=2))

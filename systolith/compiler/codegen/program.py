@@ -18,7 +18,10 @@ from systolith.compiler.layout.region import Region
 from systolith.compiler.tiling.conv_plan import ConvPlan
 from systolith.graph.ir import Graph, Operator
 
-__all__ = ["Layer", "Program", "Segment", "areas_of", "encode", "gather", "packed"]
+__all__ = ["UNITS", "Layer", "Program", "Segment", "areas_of", "encode", "gather", "packed"]
+
+#: Units that layers need beside the convolution core, by the parameter of a build that has each.
+UNITS = {Kind.POOL: "pooling", Kind.ADD: "addition", Kind.TABLE: "addition"}
 
 #: Of :class:`rtl.layouts.ChannelParams`.
 FIELDS = "bias", "multiplier", "shift"
@@ -41,6 +44,11 @@ class Layer:
     repeats: int = 1
     macs: int = 0
     plan: ConvPlan | None = None
+
+    @property
+    def unit(self) -> str | None:
+        """The unit that it needs, or None."""
+        return UNITS.get(self.kind)
 
 
 @dataclass(frozen=True, kw_only=True)

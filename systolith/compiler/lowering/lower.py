@@ -28,7 +28,7 @@ class Lowered:
 
 
 def layers_of(context: Context, operator: Operator) -> list[Layer]:
-    """Layers of an operator, for all images."""
+    """Layers of an operator, for all images; they need no unit that its record does not name."""
     lower_one = operator.record.lower
     if lower_one is None:
         raise UnknownOperator(f"{operator} has no layers on the accelerator")
@@ -37,6 +37,10 @@ def layers_of(context: Context, operator: Operator) -> list[Layer]:
         each = lower_one(context.of(image), operator)
         total = context.fused_adds.get(operator.index)
         layers += fused(context, total, each) if total else each
+    for layer in layers:
+        if layer.unit is not None and layer.unit not in layer.operator.record.units:
+            raise UnknownOperator(f"{layer.operator} has layers that need {layer.unit}, which its "
+                                  "record does not say")
     return layers
 
 

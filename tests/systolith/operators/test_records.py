@@ -10,6 +10,7 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 
 from systolith import Session
 from systolith.compiler import compile_graph
+from systolith.compiler.codegen.program import UNITS
 from systolith.compiler.estimate import check
 from systolith.compiler.fitting import small_build
 from systolith.compiler.passes import PASSES, optimise
@@ -40,7 +41,8 @@ def test_records_are_complete(kind):
     assert record.writer or "tflm" not in record.golden
     assert Role.ACTIVATION in record.operands
     assert not record.weighted or record.position(Role.BIAS) is not None
-    assert record.lower or record.unit is None
+    assert record.lower or not record.units
+    assert record.units <= set(UNITS.values())
     assert not record.clamps or hasattr(record.attributes(**{
         name: ((0, 0), (0, 0)) for name in record.attributes.__dataclass_fields__}), "range")
 
@@ -126,6 +128,14 @@ def test_an_operator_of_somebody_else_runs():
     assert [op.kind for op in session.program.rest] == [RECORD.kind]
     assert [each.where for each in check(graph, build).operators] == [
         "accelerator", "host", "accelerator"]
+
+
+def test_a_unit_that_a_record_does_not_name(monkeypatch):
+    graph = MAKERS["logistic"](np.random.default_rng(1))
+    monkeypatch.setitem(records(), "LOGISTIC", replace(OURS["LOGISTIC"], units=frozenset()))
+    with pytest.raises(UnknownOperator, match=r"^operator 0 \(LOGISTIC\) has layers that need "
+                                              "(addition|pooling), which its record does not say$"):
+        compile_graph(graph, small_build(4, 4))
 
 
 def test_an_operator_of_somebody_else_is_read():
