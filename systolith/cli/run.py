@@ -100,10 +100,10 @@ def run(
 def _inputs(graph, files):
     """An array (n, ...) for each input, of files or of noise."""
     from systolith.runtime.input_files import load_inputs, noise
-    from systolith.runtime.session import End
+    from systolith.runtime.session import TensorInfo
 
-    ends = [End.of(graph.tensors[index], graph.rounding) for index in graph.inputs]
-    return load_inputs(ends, files) if files else noise(ends, 1)
+    inputs = [TensorInfo.of(graph.tensors[index], graph.rounding) for index in graph.inputs]
+    return load_inputs(inputs, files) if files else noise(inputs, 1)
 
 
 def _runs(session, inputs, comparison, layers):

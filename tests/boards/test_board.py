@@ -71,7 +71,8 @@ def test_devices_go_by_their_names():
 
 def test_refuses_an_unknown_device():
     with pytest.raises(ValueError, match=r"^device must be one of up5k, hx8k, lfe5u-12f, lfe5u-25f,"
-                                         r" lfe5u-45f, lfe5u-85f, not 'up6k'$"):
+                                         r" lfe5u-45f, lfe5u-85f, not 'up6k'; did you mean "
+                                         r"up5k\?$"):
         report(Gates(1), "up6k", "gates", 1)
 
 

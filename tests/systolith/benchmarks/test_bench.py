@@ -8,7 +8,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 import boards.flow.clocks
@@ -277,7 +276,7 @@ def test_comparison_with_published_figures(capsys):
     assert images["fpgaConvNet, v1.1 on ZC706, 187 to 200 MHz"] == pytest.approx(100 / 6790)
     assert cfu not in images and len(images) == len(anchors.ANCHORS) - 1
     assert all("open division, other networks" in title for title in images if "hls4ml" in title)
-    _show(Console(width=120), [figures, replace(figures, network="ResNet-8")])
+    _show([figures, replace(figures, network="ResNet-8")])
     shown = capsys.readouterr().out
     assert "…" not in shown and "25.2 M cycles" in shown and "18.18" in shown and "105" in shown
 
@@ -291,7 +290,7 @@ def test_spi_has_no_rate_of_its_own(record, capsys):
     row = spi.as_dict()
     assert row["inferences_per_s"] == pytest.approx(24e6 / row["cycles"])
     assert row["link_inferences_per_s"] is None and "SPI" in row["link_problem"]
-    _show(Console(width=120), [spi])
+    _show([spi])
     assert "spi: no rate over SPI" in capsys.readouterr().out
 
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from boards.flow.flash import FlashError
 from systolith.cli import app
 from systolith.frontends.tflite.writer import write_tflite
-from systolith.graph.ir import Graph, Operator, Tensor
+from systolith.graph.ir import Graph, Tensor, make_operator
 from systolith.zoo.digits import model_bytes
 
 
@@ -35,7 +35,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits.tflite").write_bytes(model_bytes())
     end = {"shape": (1, 2, 3, 4), "scales": (0.5,), "zero_point": 3}
-    add = Operator(kind="ADD", inputs=(0, 1), outputs=(2,), attributes={"activation": "NONE"})
+    add = make_operator("ADD", (0, 1), (2,), {"activation": "NONE"})
     (tmp_path / "add.tflite").write_bytes(write_tflite(Graph(
         tensors=tuple(Tensor(name=name, **end) for name in ("a", "b", "sum")), inputs=(0, 1),
         outputs=(2,), operators=(add,))))

@@ -10,7 +10,7 @@ from systolith.cli import app
 from systolith.cli.predictions import class_count, predictions
 from systolith.frontends.tflite import read_tflite
 from systolith.graph.ir import Graph, Operator, Tensor
-from systolith.runtime.session import End
+from systolith.runtime.session import TensorInfo
 from systolith.zoo.digits import held_out, model_bytes
 
 LABELS = ("cat", "dog", "bird", "cow", "fox", "pig")
@@ -50,8 +50,8 @@ def test_labels_make_scores_of_classes():
 
 
 def shown(graph, y, labels, capsys):
-    ends = [End.of(graph.tensors[index], graph.rounding) for index in graph.outputs]
-    for view in predictions(graph, ends, [y], labels):
+    tensors = [TensorInfo.of(graph.tensors[index], graph.rounding) for index in graph.outputs]
+    for view in predictions(graph, tensors, [y], labels):
         view.print()
     return [line.split() for line in capsys.readouterr().out.splitlines()]
 
