@@ -64,14 +64,14 @@ CORES = {
     "gemm 3": lambda: Gemm(SMALL, depth=2, requantize=3),
     "conv2d 1": lambda: Conv2d(SMALL, depth=2, **LINES),
     "conv2d 3": lambda: Conv2d(SMALL, depth=2, requantize=3, **LINES),
-    "walker": lambda: AddressGenerator(dims=2, address_bits=3, count_bits=2),
+    "addresses": lambda: AddressGenerator(dims=2, address_bits=3, count_bits=2),
     "fetch": lambda: ActivationReader(address_bits=2, word_bytes=2, slots=2, count_bits=2),
     "weights": lambda: SequenceReader(width=8, depth=4, slots=2, count_bits=2),
     "reader": lambda: Reader(address_bits=2, width=2, slots=2, tag=1),
     "params": lambda: ParamReader(drain_lanes=2, width=32),
     "pool": lambda: Pool(word_bytes=2, drain_lanes=1),
-    "spare": lambda: SkidBuffer(2),
-    "spare and register": lambda: SkidBuffer(2, latency=1),
+    "skid buffer": lambda: SkidBuffer(2),
+    "register slice": lambda: SkidBuffer(2, latency=1),
     "axi lite": AxiLite,
     "wishbone": Wishbone,
     "arbiter": CommandArbiter,
@@ -84,7 +84,7 @@ STEADY = {"config", "float32", "maximum", "turned"}
 #: What else is assumed of a core.
 ASSUMED = {
     "im2col fir": lambda core: core.config.valid | ~core.o.valid,  # vectors are of the layer
-    "walker": lambda core: ~core.init | ~core.o.valid,             # a walk ends before the next
+    "addresses": lambda core: ~core.init | ~core.o.valid,          # a nest ends before the next
     "fetch": lambda core: ~core.init | ~core.port.requests.valid,
     "weights": lambda core: ~core.init | ~core.busy,
     # A response comes as its request is taken.
@@ -175,7 +175,7 @@ def test_payloads_are_held_for_a_while(name):
 
 
 @pytest.mark.parametrize("name", [
-    "im2col", "im2col fir", "vectors", "accumulators", "requantizer 2", "walker", "fetch",
+    "im2col", "im2col fir", "vectors", "accumulators", "requantizer 2", "addresses", "fetch",
     "weights", "params", "pool", "axi lite", "arbiter"])
 def test_deaf_cores_are_refuted(name):
     """From reset, by a trace of up to 40 cycles."""
