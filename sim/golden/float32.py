@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from sim.golden.conv import conv2d_acc, depthwise_conv2d_acc, fully_connected_acc, output_size
 from sim.golden.requantize import requantize_float32
-from sim.golden.types import ConvGeometry, Float32, Int8, Int32, Padding, Pair
+from sim.golden.types import ConvGeometry, Float32, Int8, Int32, Int64, Padding, Pair
 
 __all__ = ["add", "average_pool", "conv2d", "depthwise_conv2d", "fully_connected", "leaky_relu",
            "local_response_normalization", "logistic", "mean", "quantize", "requantise", "rescale",
@@ -27,10 +27,10 @@ def rescale(input_scale: float, weights_scale: npt.ArrayLike, scale: float) -> F
         return products / np.float32(scale)
 
 
-def quantize(real: npt.ArrayLike, scale: float, zero_point: int) -> Int8:
-    """int8 number that is closest to ``real``."""
+def quantize(real: npt.ArrayLike, scale: npt.ArrayLike, zero_point: int | Int64) -> Int8:
+    """int8 numbers that are closest to ``real``; the arguments broadcast against each other."""
     with np.errstate(over="ignore"):
-        quotient = np.asarray(real, np.float32) / np.float32(scale)
+        quotient = np.asarray(real, np.float32) / np.asarray(scale, np.float32)
     return np.clip(np.rint(quotient) + zero_point, -128, 127).astype(np.int8)
 
 

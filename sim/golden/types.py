@@ -5,10 +5,11 @@ from typing import Required, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ConvGeometry", "Float32", "Int32", "Int64", "Int8", "Padding", "Pair",
+__all__ = ["ConvGeometry", "Float32", "Int16", "Int32", "Int64", "Int8", "Padding", "Pair",
            "TransposedGeometry"]
 
 Int8 = npt.NDArray[np.int8]
+Int16 = npt.NDArray[np.int16]
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]

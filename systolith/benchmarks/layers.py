@@ -45,8 +45,8 @@ def layer_of(shape: ConvShape, filters: int, seed: int = 0) -> ConvLayer:
         zero_point=5)
 
 
-def bench_layers(progress: Callable[[str], None] = lambda text: None) -> tuple[
-                 list[dict[str, Any]], list[dict[str, Any]]]:
+def bench_layers(progress: Callable[[str], None] = lambda text: None
+                 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """A dict for each of :data:`NAMES`, and one for the speed of each simulation."""
     rng = np.random.default_rng(0)
     results, speeds = [], []

@@ -3,12 +3,10 @@
 import os
 from pathlib import Path
 
+from systolith.frontends.source import Source
 from systolith.graph.ir import Graph, ModelError
 
-__all__ = ["Source", "format_of", "read_model"]
-
-#: A model: the path of a file, or its bytes.
-Source = str | os.PathLike[str] | bytes | bytearray
+__all__ = ["format_of", "read_model"]
 
 
 def read_model(source: Source) -> Graph:

@@ -1,14 +1,26 @@
 """Where a model comes from: a file, or bytes that are at hand."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from systolith.graph.ir import ModelError
+from systolith.graph.ir import Graph, ModelError
 
-__all__ = ["read_source"]
+__all__ = ["Source", "bytes_of", "read_source"]
+
+#: A model: the path of a file, or its bytes.
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview
 
 
-def read_source(source, read):
+def bytes_of(source: Source) -> bytes:
+    """Those of a model, given by path or as bytes; raises :exc:`OSError` for a file that cannot be
+    read."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    return Path(os.fspath(source)).read_bytes()
+
+
+def read_source(source: Source, read: Callable[[bytes], Graph]) -> Graph:
     """What ``read`` makes of the bytes of a model, given by path or as bytes.
 
     Raises :exc:`~systolith.graph.ir.ModelError` of ``read``, or for a file that cannot be read; it

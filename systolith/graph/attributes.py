@@ -1,14 +1,25 @@
 """Attributes of operators, each a frozen record; kinds with more have records of their own."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Attributes", "Clamp", "Convolution", "Pad", "Pair", "Pool", "Resize", "Sides", "Window"]
+__all__ = ["Attributes", "Clamp", "Convolution", "Pad", "Padding", "Pair", "Pool", "Resize",
+           "Sides", "Window", "pair_of"]
 
-#: Lines and pixels.
+#: Lines and pixels; or before and after an axis.
 Pair = tuple[int, int]
+
+#: ((top, bottom), (left, right)).
+Padding = tuple[Pair, Pair]
 
 #: Before and after, for each axis.
 Sides = tuple[Pair, ...]
+
+
+def pair_of(numbers: Iterable[int]) -> Pair:
+    """The two of them, as a :data:`Pair`."""
+    first, second = numbers
+    return first, second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +42,7 @@ class Window(Clamp):
     right))."""
 
     stride: Pair
-    padding: Sides
+    padding: Padding
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,12 +4,18 @@ The file may have uint8, of which 128 are subtracted, and its images may have th
 before lines and pixels. ``Tensor.layout`` and ``Tensor.unsigned`` of inputs and outputs say so.
 """
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
+
+from sim.golden.types import Int8
+from systolith.graph.ir import Tensor
 
 __all__ = ["axes_of_file", "from_graph", "from_runtime", "to_graph", "to_runtime"]
 
 
-def to_graph(tensor, x):
+def to_graph(tensor: Tensor, x: npt.ArrayLike) -> Int8:
     """Numbers ``x`` of the file, (n, ...), as the graph takes them for its input ``tensor``."""
     x = np.asarray(x)
     expected = np.dtype(np.uint8 if tensor.unsigned else np.int8)
@@ -22,13 +28,13 @@ def to_graph(tensor, x):
     return np.ascontiguousarray(x.reshape(len(x), *tensor.shape[1:]))
 
 
-def from_graph(tensor, y):
+def from_graph(tensor: Tensor, y: Int8) -> npt.NDArray[np.integer]:
     """Numbers ``y`` of the graph's output ``tensor`` as the file has them."""
     return axes_of_file(tensor, (y.astype(np.int16) + 128).astype(np.uint8) if tensor.unsigned
                         else y)
 
 
-def to_runtime(tensor, x, dtype):
+def to_runtime(tensor: Tensor, x: Int8, dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
     """Numbers ``x`` of the graph as a runtime takes them for an input of ``dtype``; float32 stands
     for what they mean, and gives them when it is quantised."""
     if dtype == np.float32:
@@ -37,7 +43,7 @@ def to_runtime(tensor, x, dtype):
     return from_graph(tensor, x)
 
 
-def from_runtime(tensor, y):
+def from_runtime(tensor: Tensor, y: npt.NDArray[Any]) -> Int8:
     """Numbers of the graph from what a runtime gave for an output ``tensor``."""
     if y.dtype == np.float32:
         y = np.rint(y / np.float32(tensor.scale)) + (tensor.zero_point + 128 * tensor.unsigned)
@@ -45,7 +51,7 @@ def from_runtime(tensor, y):
     return to_graph(tensor, y)
 
 
-def axes_of_file(tensor, y):
+def axes_of_file(tensor: Tensor, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """``y``, of the shape of ``tensor``, with the axes that the file has."""
     if tensor.layout in {"NCW", "NWC"}:
         y = y.reshape(len(y), *tensor.shape[2:])

@@ -1,17 +1,19 @@
 """From operators to the arguments of golden models, and what records have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
+from sim.golden.types import Int8
 from systolith.graph.ir import Graph, Operator
 
 __all__ = ["between_scales", "clamped", "input_and_result", "mapped", "of_input", "of_pixels",
-           "requantised",
-           "result_like", "same_numbers"]
+           "requantised", "result_like", "same_numbers"]
 
-Golden = Callable[..., np.ndarray]
+#: ``run(graph, operator, *activations)``, or the golden model behind it, which takes others too.
+Golden = Callable[..., Int8]
+
+#: Keyword arguments of a golden model.
+Arguments = Callable[[Graph, Operator], Mapping[str, Any]]
 
 
 def clamped(graph: Graph, operator: Operator) -> dict[str, int]:
@@ -20,7 +22,7 @@ def clamped(graph: Graph, operator: Operator) -> dict[str, int]:
     return {"low": low, "high": high}
 
 
-def input_and_result(graph: Graph, operator: Operator) -> dict[str, list]:
+def input_and_result(graph: Graph, operator: Operator) -> dict[str, list[Any]]:
     """Scales and zero points of the first activation and of the result."""
     both = graph.activation(operator), graph.result(operator)
     return {"scales": [each.scale for each in both],
@@ -35,10 +37,10 @@ def requantised(graph: Graph, operator: Operator) -> dict[str, Any]:
             "zero_point": y.zero_point, **clamped(graph, operator)}
 
 
-def mapped(function: Golden, arguments: Callable[[Graph, Operator], dict], *names: str) -> Golden:
+def mapped(function: Golden, arguments: Arguments, *names: str) -> Golden:
     """The golden model ``function`` with the keyword ``arguments`` of an operator, and those of its
     attributes that have these ``names``."""
-    def run(graph: Graph, operator: Operator, *operands: np.ndarray) -> np.ndarray:
+    def run(graph: Graph, operator: Operator, *operands: Int8) -> Int8:
         attributes = {name: getattr(operator.attributes, name) for name in names}
         return function(*operands, **arguments(graph, operator), **attributes)
     return run
@@ -57,10 +59,10 @@ def between_scales(function: Golden, *names: str) -> Golden:
     return mapped(function, input_and_result, *names)
 
 
-def of_pixels(function: Golden, arguments: Callable[[Graph, Operator], dict]) -> Golden:
+def of_pixels(function: Golden, arguments: Arguments) -> Golden:
     """``function`` of images (n, h, w, c), whatever axes of 1 the operand lacks, in the shape of
     the result."""
-    def run(graph: Graph, operator: Operator, x: np.ndarray) -> np.ndarray:
+    def run(graph: Graph, operator: Operator, x: Int8) -> Int8:
         images = x.reshape(len(x), *graph.activation(operator).size, -1)
         y = function(images, **arguments(graph, operator))
         return y.reshape(-1, *graph.result(operator).shape[1:])

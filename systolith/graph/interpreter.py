@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from sim.golden.types import Int8
 from systolith.graph.ir import Graph, Operator
 from systolith.graph.record import UnknownOperator
 
 __all__ = ["run_graph", "run_operator"]
 
 
-def run_operator(graph: Graph, operator: Operator, values: Mapping[int, np.ndarray]) -> np.ndarray:
+def run_operator(graph: Graph, operator: Operator, values: Mapping[int, Int8]) -> Int8:
     """The int8 result of ``operator``, whose activations are in ``values`` by index of tensor, or
     constants of the graph.
 
@@ -20,14 +21,14 @@ def run_operator(graph: Graph, operator: Operator, values: Mapping[int, np.ndarr
     golden = operator.record.golden.get(graph.rounding)
     if golden is None:
         raise UnknownOperator(f"{operator} has no golden model of the rounding {graph.rounding}")
-    activations = (graph.tensors[index].data if index not in values else values[index]
+    activations = (values[index] if index in values else graph.tensors[index].numbers
                    for index in operator.activations)
     return golden(graph, operator, *activations)
 
 
-def run_graph(graph: Graph, *inputs: np.ndarray,
-              run: Callable[[Graph, Operator, Mapping[int, np.ndarray]], np.ndarray] = run_operator
-              ) -> dict[int, np.ndarray]:
+def run_graph(graph: Graph, *inputs: Int8,
+              run: Callable[[Graph, Operator, Mapping[int, Int8]], Int8] = run_operator
+              ) -> dict[int, Int8]:
     """Every activation by its index of tensor, from int8 ``inputs`` in the graph's order.
 
     Inputs may hold any number of images along their first axis. ``run`` computes an operator.

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sim.golden import float32
 from sim.golden.operators import activation_range
+from sim.golden.types import Int32
 from systolith.graph.attributes import Attributes, Clamp
 from systolith.graph.record import OperatorRecord, Role, record_of
 
@@ -31,7 +33,7 @@ class Tensor:
     scales: tuple[float, ...] = ()  #: float32 values; none where nothing is quantised.
     zero_point: int = 0
     axis: int = 0
-    data: np.ndarray | None = field(default=None, repr=False)  #: Of constants only.
+    data: npt.NDArray[Any] | None = field(default=None, repr=False)  #: Of constants only.
     layout: str = "NHWC"  #: Order of an image's axes in the file; here it is always NHWC.
     unsigned: bool = False  #: The file has uint8: its numbers and zero point are 128 more.
 
@@ -41,13 +43,20 @@ class Tensor:
         return self.scales[0]
 
     @property
+    def numbers(self) -> npt.NDArray[Any]:
+        """The data of a constant."""
+        assert self.data is not None, f"{self.name} is no constant"
+        return self.data
+
+    @property
     def size(self) -> tuple[int, int]:
-        """Height and width of an image; with less than four axes it has one line, or one pixel."""
+        """Height and width of an image, or of a kernel; with less than four axes an image has one
+        line, or one pixel."""
         height, width = (1, 1, *self.shape[1:-1])[-2:]
         return height, width
 
 
-def rescale(kind: str, x: Tensor, weights: Tensor, y: Tensor) -> np.ndarray:
+def rescale(kind: str, x: Tensor, weights: Tensor, y: Tensor) -> npt.NDArray[np.float64]:
     """``s_in * s_w / s_out`` in float64, for each scale of the ``weights`` of an operator of
     ``kind``. The one scale of a fully connected layer is multiplied in float32."""
     products = np.float64(x.scale) * np.array(weights.scales)
@@ -139,14 +148,14 @@ class Graph:
         assert weights is not None, f"{operator} has no weights"
         return weights
 
-    def bias(self, operator: Operator) -> np.ndarray:
+    def bias(self, operator: Operator) -> Int32:
         """int32 biases of a layer with weights, 0 where it has none."""
         bias = self.constant(operator, Role.BIAS)
         if bias is None or bias.data is None:
             return np.zeros(self.result(operator).shape[-1], np.int32)
         return bias.data
 
-    def rescale(self, operator: Operator) -> np.ndarray:
+    def rescale(self, operator: Operator) -> npt.NDArray[np.floating]:
         """:func:`rescale` for each output channel of a layer with weights, or what stands for it
         in float32."""
         x, weights, y = self.activation(operator), self.weights(operator), self.result(operator)

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 from systolith.graph.attributes import Attributes
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from sim.golden.types import Int8
+    from systolith.compiler.codegen.program import Layer
+    from systolith.compiler.lowering.context import Context
+    from systolith.frontends.onnx.node import Node as OnnxNode
+    from systolith.frontends.onnx.values import Value
+    from systolith.frontends.tflite.node import Node as TfliteNode
     from systolith.graph.ir import Graph, Operator
 
 __all__ = ["Channels", "Locality", "OperatorRecord", "Placement", "Role", "UnknownOperator",
@@ -139,8 +143,8 @@ class OperatorRecord:
     attributes: type[Attributes] = Attributes
     shape: Callable[["Graph", "Operator"], tuple[int, ...]]
     complaint: Callable[["Graph", "Operator"], str] = _no_reason
-    golden: Mapping[str, "Callable[..., np.ndarray]"] = field(default_factory=dict)
-    lower: Callable[[Any, "Operator"], list] | None = None
+    golden: Mapping[str, "Callable[..., Int8]"] = field(default_factory=dict)
+    lower: Callable[["Context", "Operator"], list["Layer"]] | None = None
     host_reason: Callable[["Graph", "Operator"], str] = _no_reason
     units: frozenset[str] = frozenset()
     channels: "Channels | Callable[[Graph, Operator], Channels]" = Channels.ALL
@@ -155,9 +159,9 @@ class OperatorRecord:
     planned: bool = False
     takes_sum: bool = False
     sums: bool = False
-    tflite: Mapping[str, Callable[[Any], Attributes]] = field(default_factory=dict)
-    onnx: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
-    qlinear: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    tflite: Mapping[str, Callable[["TfliteNode"], Attributes]] = field(default_factory=dict)
+    onnx: Mapping[str, Callable[["OnnxNode"], "Value"]] = field(default_factory=dict)
+    qlinear: Mapping[str, Callable[["OnnxNode"], "Value"]] = field(default_factory=dict)
     writer: Callable[["Graph", "Operator"], tuple[str, dict[str, Any]]] | None = None
     version: int = 1
 

@@ -3,9 +3,10 @@
 Each is a table of 256 entries, which follows from its golden model.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import tflite
 
@@ -22,10 +23,12 @@ from systolith.frontends.tflite.node import (
 )
 from systolith.graph import golden
 from systolith.graph.attributes import Attributes, Clamp
-from systolith.graph.ir import Graph, Operator
+from systolith.graph.ir import Graph, Operator, Tensor
 from systolith.graph.record import Channels, Locality, OperatorRecord, register
 
 __all__ = ["LeakyRelu"]
+
+Converter = Callable[[Node], Attributes]
 
 #: What there may be beside int8.
 ENDS = ("convert the whole model to int8; only its inputs and outputs may be float32 or uint8, "
@@ -53,7 +56,7 @@ def _tanh(node: Node) -> Clamp:
     return Clamp()
 
 
-def _fixed_point(node: Node):
+def _fixed_point(node: Node) -> tuple[Tensor, Tensor]:
     """Input and result of a function that is computed with 4 integer bits."""
     node.expect(None, 1)
     x = node.activation(0)
@@ -123,20 +126,23 @@ def _same_bytes(graph: Graph, operator: Operator) -> bool:
         operator.attributes.range in {None, (-128, 127)})
 
 
-def _writer(graph: Graph, operator: Operator):
+def _writer(graph: Graph, operator: Operator) -> tuple[str, dict[str, Any]]:
     return "NONE", {}
 
 
-def _activation(kind: str, tflm: golden.Golden, convert: Callable[[Node], Attributes], **more):
-    """The record of a function of one number, whose name is that of TensorFlow Lite."""
-    golden_models = {"tflm": tflm} | (
-        {"float32": more.pop("in_float32")} if "in_float32" in more else {})
-    fields = {"attributes": Clamp, "writer": _writer, **more}
+def _activation(kind: str, tflm: golden.Golden, convert: Converter, *,
+                in_float32: golden.Golden | None = None,
+                also: Mapping[str, Converter] | None = None, **fields: Any) -> OperatorRecord:
+    """The record of a function of one number, whose name is that of TensorFlow Lite, with other
+    ``fields``; ``also`` are converters of operators of other names."""
     return OperatorRecord(
-        kind=kind, shape=golden.result_like, golden=golden_models, lower=function,
-        units=frozenset({"addition", "pooling"}),  # a mere clamp is a copy by the latter
-        channels=Channels.SAME, locality=Locality.ELEMENT,
-        tflite={kind: convert, **fields.pop("also", {})}, **fields)
+        kind=kind, shape=golden.result_like,
+        golden={"tflm": tflm} | ({"float32": in_float32} if in_float32 else {}),
+        lower=function,
+        # A mere clamp is a copy by the pooling unit.
+        units=frozenset({"addition", "pooling"}), channels=Channels.SAME, locality=Locality.ELEMENT,
+        tflite={kind: convert, **(also or {})},
+        **{"attributes": Clamp, "writer": _writer, **fields})
 
 
 def _in_float32(function_: golden.Golden, *names: str) -> golden.Golden:

@@ -1,10 +1,14 @@
 """Sums of two tensors."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import tflite
 
 from sim.golden import float32, operators
 from sim.golden.requantize import quantize_multiplier
+from sim.golden.types import Int8
 from systolith.compiler.lowering import float32_tables
 from systolith.compiler.lowering.elementwise import add
 from systolith.frontends.onnx import integer_ops, qdq, qlinear
@@ -14,7 +18,7 @@ from systolith.frontends.onnx.values import Activation, Pending, Sums
 from systolith.frontends.onnx.values import Refusal as OnnxRefusal
 from systolith.frontends.tflite.node import Node, Refusal
 from systolith.frontends.tflite.options import fused
-from systolith.graph.attributes import Clamp
+from systolith.graph.attributes import Clamp, Pair
 from systolith.graph.golden import clamped, result_like
 from systolith.graph.ir import Graph, Operator
 from systolith.graph.record import Channels, Locality, OperatorRecord, Role, register
@@ -22,18 +26,18 @@ from systolith.graph.record import Channels, Locality, OperatorRecord, Role, reg
 __all__: list[str] = []
 
 
-def _arguments(graph: Graph, operator: Operator) -> dict:
+def _arguments(graph: Graph, operator: Operator) -> dict[str, Any]:
     operands = [graph.tensors[index] for index in operator.activations]
     y = graph.result(operator)
     return {"scales": [x.scale for x in operands], "zero_points": [x.zero_point for x in operands],
             "scale": y.scale, "zero_point": y.zero_point, **clamped(graph, operator)}
 
 
-def _tflm(graph: Graph, operator: Operator, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _tflm(graph: Graph, operator: Operator, a: Int8, b: Int8) -> Int8:
     return operators.add(a, b, **_arguments(graph, operator))
 
 
-def _float32(graph: Graph, operator: Operator, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _float32(graph: Graph, operator: Operator, a: Int8, b: Int8) -> Int8:
     return float32.add(a, b, **_arguments(graph, operator),
                        offset=128 * graph.result(operator).unsigned)
 
@@ -62,31 +66,30 @@ def _convert(node: Node) -> Clamp:
 
 
 def _append(node: OnnxNode, a: Activation, b: Activation, scale: float, zero_point: int,
-            unsigned: bool, bounds=FULL) -> Activation:
+            unsigned: bool, bounds: Pair = FULL) -> Activation:
     """The sum of the activations ``a`` and ``b``, which have scales."""
     if a.shape != b.shape:
         raise OnnxRefusal(f"shapes {a.shape} and {b.shape} differ")
     if not np.array_equal(a.order, b.order):
         raise OnnxRefusal("one of its operands was transposed and the other was not")
     builder = node.builder
-    shape = builder.tensors[a.tensor].shape
+    shape = builder.draft(a.tensor).shape
     inputs = [a.tensor, builder.reshape(b.tensor, shape)]
-    if len({builder.tensors[tensor].unsigned for tensor in inputs} | {unsigned}) > 1:
+    if len({builder.draft(tensor).unsigned for tensor in inputs} | {unsigned}) > 1:
         raise OnnxRefusal("its operands and its result are not all int8, or all uint8")
     tensor = builder.append("ADD", inputs, node.outputs[0], shape, unsigned,
                             Quantisation(scale, zero_point), range=bounds)
     return Activation(tensor, a.shape, a.order)
 
 
-def _of_floats(node: OnnxNode):
+def _of_floats(node: OnnxNode) -> Pending | Sums:
     if any(isinstance(value, Sums) for value in node.inputs):
         return integer_ops.add(node)
     node.expect(2)
     a, b = qdq.real(node, 0), qdq.real(node, 1)
     if a.shape != b.shape:
         raise OnnxRefusal(f"shapes {a.shape} and {b.shape} differ")
-    return Pending(qdq.described(node), a.shape,
-                   lambda *quantisation: _append(node, a, b, *quantisation))
+    return Pending(qdq.described(node), a.shape, partial(_append, node, a, b))
 
 
 def _of_integers(node: OnnxNode) -> Activation:

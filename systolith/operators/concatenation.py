@@ -1,14 +1,17 @@
 """Tensors side by side along their channels."""
 
+from functools import partial
+
 import numpy as np
 import tflite
 
+from sim.golden.types import Int8
 from systolith.compiler.lowering.concat_reshape import concatenate
 from systolith.frontends.onnx import qdq, qlinear, shape_ops
 from systolith.frontends.onnx.builder import Quantisation
 from systolith.frontends.onnx.node import Node as OnnxNode
 from systolith.frontends.onnx.pointwise import requantise
-from systolith.frontends.onnx.values import Activation, Constant, in_order
+from systolith.frontends.onnx.values import Activation, Constant, Pending, in_order
 from systolith.frontends.onnx.values import Refusal as OnnxRefusal
 from systolith.frontends.tflite.node import Node, Refusal, same_numbers
 from systolith.graph import golden
@@ -22,7 +25,7 @@ __all__: list[str] = []
 PARTS = 2, 10
 
 
-def _golden(graph: Graph, operator: Operator, *parts: np.ndarray) -> np.ndarray:
+def _golden(graph: Graph, operator: Operator, *parts: Int8) -> Int8:
     return np.concatenate(parts, axis=-1)
 
 
@@ -72,30 +75,32 @@ def _append(node: OnnxNode, parts: list[Activation], axis: int, scale: float, ze
         tensors.append(builder.reshape(part.tensor, moved if len(shape) != 3 or axis != 1 else (
             moved[0], 1, *moved[1:])))
     width = sum(part.shape[axis] for part in parts)
-    inner = builder.tensors[tensors[0]].shape[:-1]
+    inner = builder.draft(tensors[0]).shape[:-1]
     tensor = builder.append("CONCATENATION", tensors, node.outputs[0], (*inner, width), unsigned,
                             Quantisation(scale, zero_point))
     return builder.result(tensor, (*shape[:axis], width, *shape[axis + 1:]), axis)
 
 
-def _of_any(node: OnnxNode):
+def _of_any(node: OnnxNode) -> Activation | Constant | Pending:
     """Of constants, of dequantised activations, or of integers in one scale."""
-    values = node.inputs
-    if values and all(isinstance(value, Constant) for value in values):
-        return Constant(np.concatenate([value.array for value in values], node.axis(
-            values[0].array.ndim)))
-    real = isinstance(node.operand(0), Activation) and node.operand(0).real
-    parts = [shape_ops.unbounded(node, position) for position in range(len(values))]
+    arrays = [value.array for value in node.inputs if isinstance(value, Constant)]
+    if arrays and len(arrays) == len(node.inputs):
+        return Constant(np.concatenate(arrays, node.axis(arrays[0].ndim)))
+    first = node.operand(0)
+    real = isinstance(first, Activation) and first.real
+    parts = [shape_ops.unbounded(node, position) for position in range(len(node.inputs))]
     if any(part.real != real for part in parts):
         raise OnnxRefusal("some of its operands are dequantised and some are not")
     axis = node.axis(len(parts[0].shape))
     if real:
-        return qdq.pending(node, parts, _append, axis)
-    known = {(q.scale, q.zero_point, draft.unsigned) for part in parts
-             for draft in [node.builder.tensors[part.tensor]] for q in [draft.quantisation]}
-    if len(known) > 1 or None in next(iter(known)):
+        return qdq.pending(node, parts[0].shape, partial(_append, node, parts, axis))
+    drafts = [node.builder.draft(part.tensor) for part in parts]
+    (scale, zero_point, unsigned), *others = {
+        (draft.quantisation.scale, draft.quantisation.zero_point, draft.unsigned)
+        for draft in drafts}
+    if others or scale is None or zero_point is None:
         raise OnnxRefusal("its operands are integers of different, or of unknown scales")
-    return _append(node, parts, axis, *known.pop())
+    return _append(node, parts, axis, scale, zero_point, unsigned)
 
 
 def _of_integers(node: OnnxNode) -> Activation:

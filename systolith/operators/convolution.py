@@ -1,11 +1,13 @@
 """Convolutions, depthwise or not."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import numpy as np
 import tflite
 
 from sim.golden import conv, float32
+from sim.golden.types import Int8
 from systolith.compiler.lowering.convolution import convolution
 from systolith.frontends.onnx import integer_ops, qdq, qlinear
 from systolith.frontends.onnx.layers import Convolution as OnnxConvolution
@@ -13,8 +15,8 @@ from systolith.frontends.tflite.layers import check_channels, weights_of
 from systolith.frontends.tflite.node import Node, Refusal, window
 from systolith.frontends.tflite.options import fused, window_options
 from systolith.graph.attributes import Convolution
-from systolith.graph.golden import clamped
-from systolith.graph.ir import Graph, Operator
+from systolith.graph.golden import Golden, clamped
+from systolith.graph.ir import Graph, Operator, Tensor
 from systolith.graph.record import Channels, OperatorRecord, Role, register
 
 __all__ = ["OPERANDS", "layer_golden"]
@@ -23,12 +25,12 @@ __all__ = ["OPERANDS", "layer_golden"]
 OPERANDS = Role.ACTIVATION, Role.WEIGHTS, Role.BIAS
 
 
-def layer_golden(function, *geometry: str):
+def layer_golden(function: Callable[..., Int8], *geometry: str) -> Golden:
     """The golden model ``function`` with the constants of a layer with weights, and attributes that
     say its ``geometry``."""
-    def run(graph: Graph, operator: Operator, x: np.ndarray, **more: Any) -> np.ndarray:
+    def run(graph: Graph, operator: Operator, x: Int8, **more: Any) -> Int8:
         y = graph.result(operator)
-        return function(x, graph.weights(operator).data, graph.bias(operator),
+        return function(x, graph.weights(operator).numbers, graph.bias(operator),
                         input_zero_point=graph.activation(operator).zero_point,
                         scale=graph.rescale(operator), zero_point=y.zero_point,
                         **clamped(graph, operator), **more,
@@ -36,12 +38,12 @@ def layer_golden(function, *geometry: str):
     return run
 
 
-def _golden(tflm, in_float32):
+def _golden(tflm: Callable[..., Int8], in_float32: Callable[..., Int8]) -> dict[str, Golden]:
     geometry = "stride", "dilation", "padding"
     return {"tflm": layer_golden(tflm, *geometry), "float32": layer_golden(in_float32, *geometry)}
 
 
-def _shape(axis: int):
+def _shape(axis: int) -> Callable[[Graph, Operator], tuple[int, ...]]:
     """The shape of the result, whose channels are ``axis`` of the weights."""
     def shape(graph: Graph, operator: Operator) -> tuple[int, ...]:
         x, weights = graph.activation(operator).shape, graph.weights(operator).shape
@@ -58,11 +60,11 @@ def _shape(axis: int):
     return shape
 
 
-def _convolve(node: Node, options, axis: int):
+def _convolve(node: Node, options: type, axis: int) -> tuple[Tensor, Tensor, Convolution]:
     node.expect(options, 2, 3)
     x, weights = node.activation(0, 4), weights_of(node, 4, axis)
     dilation = node.option("DilationHFactor"), node.option("DilationWFactor")
-    outputs, geometry = window(node, x.shape[1:3], weights.shape[1:3], dilation)
+    outputs, geometry = window(node, x.size, weights.size, dilation)
     y = node.result((x.shape[0], *outputs, weights.shape[axis]))
     check_channels(node.kind, x, weights, axis, node.optional(2), y)
     return x, weights, Convolution(dilation=dilation, activation=node.fused(), **geometry)
@@ -88,7 +90,7 @@ def _depthwise(node: Node) -> Convolution:
 
 def _options(graph: Graph, operator: Operator) -> dict[str, Any]:
     attributes: Convolution = operator.attributes
-    kernel = graph.weights(operator).shape[1:3]
+    kernel = graph.weights(operator).size
     return {**window_options(operator, graph.activation(operator), kernel), **fused(operator),
             "dilationHFactor": attributes.dilation[0], "dilationWFactor": attributes.dilation[1]}
 
@@ -104,21 +106,22 @@ def _padded(graph: Graph, operator: Operator) -> bool:
     return any(map(any, operator.attributes.padding))
 
 
-CONVOLUTION = {"operands": OPERANDS, "optional": 1, "attributes": Convolution,
-               "lower": convolution, "fills": _padded, "batches": _batches, "clamps": True,
-               "planned": True, "takes_sum": True, "version": 3}
+#: What both kinds have in common.
+_record = partial(
+    OperatorRecord, operands=OPERANDS, optional=1, attributes=Convolution, lower=convolution,
+    fills=_padded, batches=_batches, clamps=True, planned=True, takes_sum=True, version=3)
 
 register(
-    OperatorRecord(
-        kind="CONV_2D", **CONVOLUTION, shape=_shape(0), channels=Channels.WEIGHTED,
+    _record(
+        kind="CONV_2D", shape=_shape(0), channels=Channels.WEIGHTED,
         golden=_golden(conv.conv2d, float32.conv2d),
         tflite={"CONV_2D": _conv},
         onnx={"Conv": qdq.layer(OnnxConvolution, 0),
               "ConvInteger": integer_ops.layer(OnnxConvolution, 0)},
         qlinear={"QLinearConv": qlinear.convolution},
         writer=lambda graph, operator: ("Conv2DOptions", _options(graph, operator))),
-    OperatorRecord(
-        kind="DEPTHWISE_CONV_2D", **CONVOLUTION, shape=_shape(3), channels=Channels.DEPTHWISE,
+    _record(
+        kind="DEPTHWISE_CONV_2D", shape=_shape(3), channels=Channels.DEPTHWISE,
         golden=_golden(conv.depthwise_conv2d, float32.depthwise_conv2d),
         tflite={"DEPTHWISE_CONV_2D": _depthwise},
         writer=lambda graph, operator: ("DepthwiseConv2DOptions", {

@@ -1,11 +1,12 @@
 """Fully connected layers, and products with matrices of weights."""
 
 import math
+from collections.abc import Callable
 
-import numpy as np
 import tflite
 
 from sim.golden import conv, float32
+from sim.golden.types import Int8
 from systolith.compiler.lowering.convolution import convolution
 from systolith.frontends.onnx import integer_ops, qdq, qlinear
 from systolith.frontends.onnx.layers import MatMul
@@ -13,6 +14,7 @@ from systolith.frontends.tflite.layers import check_bias_scale, check_channels, 
 from systolith.frontends.tflite.node import Node, Refusal
 from systolith.frontends.tflite.options import fused
 from systolith.graph.attributes import Clamp
+from systolith.graph.golden import Golden
 from systolith.graph.ir import Graph, Operator
 from systolith.graph.record import Channels, OperatorRecord, register
 from systolith.operators.convolution import OPERANDS, layer_golden
@@ -20,10 +22,10 @@ from systolith.operators.convolution import OPERANDS, layer_golden
 __all__: list[str] = []
 
 
-def _golden(function):
+def _golden(function: Callable[..., Int8]) -> Golden:
     layer = layer_golden(function)
 
-    def run(graph: Graph, operator: Operator, x: np.ndarray) -> np.ndarray:
+    def run(graph: Graph, operator: Operator, x: Int8) -> Int8:
         y = layer(graph, operator, x.reshape(-1, graph.weights(operator).shape[1]))
         return y.reshape(-1, *graph.result(operator).shape[1:])
     return run

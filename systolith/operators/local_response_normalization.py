@@ -39,7 +39,7 @@ def _append(node: Node, x: Activation, scale: float, zero_point: int, unsigned: 
     builder = node.builder
     source = builder.image(x)
     tensor = builder.append("LOCAL_RESPONSE_NORMALIZATION", [source], node.outputs[0],
-                            builder.tensors[source].shape, unsigned,
+                            builder.draft(source).shape, unsigned,
                             Quantisation(scale, zero_point), range=FULL, size=size, **attributes)
     return builder.result(tensor, x.shape)
 

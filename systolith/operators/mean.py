@@ -1,6 +1,7 @@
 """Means over all pixels of an image."""
 
 import math
+from typing import Any
 
 import tflite
 
@@ -36,7 +37,7 @@ def _host_reason(graph: Graph, operator: Operator) -> str:
 
 def _convert(node: Node) -> Clamp:
     node.expect(tflite.ReducerOptions, 2)
-    x, axes = node.activation(0), constant(node.inputs[1], "axes", "int32").data.ravel()
+    x, axes = node.activation(0), constant(node.inputs[1], "axes", "int32").numbers.ravel()
     rank = len(x.shape)
     over = {int(axis) % rank for axis in axes if -rank <= axis < rank}
     rest = {axis for axis in range(1, rank - 1) if x.shape[axis] > 1}
@@ -53,7 +54,7 @@ def _convert(node: Node) -> Clamp:
     return Clamp()
 
 
-def _writer(graph: Graph, operator: Operator):
+def _writer(graph: Graph, operator: Operator) -> tuple[str, dict[str, Any]]:
     kept = len(graph.result(operator).shape) == len(graph.activation(operator).shape)
     return "ReducerOptions", {"keepDims": kept}
 
@@ -63,11 +64,11 @@ def _append(node: OnnxNode, x: Activation, scale: float, zero_point: int,
             unsigned: bool) -> Activation:
     builder = node.builder
     source = builder.image(x)
-    n, h, w, channels = builder.tensors[source].shape
-    input_ = builder.tensors[source].quantisation
-    if h * w * max(input_.zero_point + 128, 127 - input_.zero_point) >= 1 << 31:
+    n, h, w, channels = builder.draft(source).shape
+    input_scale, input_zero_point = builder.draft(source).quantisation.known
+    if h * w * max(input_zero_point + 128, 127 - input_zero_point) >= 1 << 31:
         raise OnnxRefusal(f"the sums of {h * w} pixels can exceed 32 bits")
-    check_factors(input_.scale / (scale * h * w))
+    check_factors(input_scale / (scale * h * w))
     tensor = builder.append("MEAN", [source], node.outputs[0], (n, 1, 1, channels), unsigned,
                             Quantisation(scale, zero_point), range=FULL)
     return builder.result(tensor, (n, channels, *(1,) * (len(x.shape) - 2)))

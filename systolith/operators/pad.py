@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import tflite
 
 from sim.golden import operators
+from sim.golden.types import Int8
 from systolith.compiler.lowering.pooling import pad
 from systolith.frontends.onnx import shape_ops
 from systolith.frontends.onnx.node import LARGEST, single
@@ -16,7 +18,7 @@ from systolith.frontends.onnx.values import Refusal as OnnxRefusal
 from systolith.frontends.tflite import node as tflite_node
 from systolith.frontends.tflite.node import Node, Refusal, constant, same_numbers
 from systolith.graph import golden
-from systolith.graph.attributes import Pad
+from systolith.graph.attributes import Pad, Sides, pair_of
 from systolith.graph.ir import Graph, Operator
 from systolith.graph.record import Channels, OperatorRecord, Role, register
 
@@ -26,7 +28,7 @@ __all__: list[str] = []
 MOST_ELEMENTS = 1 << 22
 
 
-def _golden(graph: Graph, operator: Operator, x: np.ndarray) -> np.ndarray:
+def _golden(graph: Graph, operator: Operator, x: Int8) -> Int8:
     return operators.pad(x, operator.attributes.padding, graph.result(operator).zero_point)
 
 
@@ -45,7 +47,7 @@ def _convert(node: Node) -> Pad:
     x, pads = node.activation(0), constant(node.inputs[1], "paddings", "int32")
     if pads.shape != (len(x.shape), 2):
         raise Refusal(f"the paddings have the shape {pads.shape} instead of {(len(x.shape), 2)}")
-    padding = tuple(map(tuple, pads.data.tolist()))
+    padding = tuple(map(pair_of, pads.numbers.tolist()))
     most = tflite_node.LARGEST
     if not all(0 <= value <= most for pair in padding for value in pair) or any(padding[0]):
         raise Refusal(f"the paddings {padding} are not between 0 and {most}, or pad the batch")
@@ -54,7 +56,7 @@ def _convert(node: Node) -> Pad:
     return Pad(padding=padding)
 
 
-def _fill(node: OnnxNode, real: bool):
+def _fill(node: OnnxNode, real: bool) -> Any:
     """The number that a Pad puts in, which may be quantised as whatever else is."""
     fill = node.operand(2)
     match fill:
@@ -67,7 +69,7 @@ def _fill(node: OnnxNode, real: bool):
 
 def _of_onnx(node: OnnxNode) -> Activation:
     x = shape_ops.bounded(node)
-    if node.attribute("mode", "STRING", "constant") != "constant":
+    if node.text("mode", "constant") != "constant":
         raise OnnxRefusal("only padding with a constant is possible")
     if node.version < 11:
         node.expect(1)
@@ -87,19 +89,19 @@ def _of_onnx(node: OnnxNode) -> Activation:
                           "possible")
     builder = node.builder
     source = builder.image(x)
-    draft = builder.tensors[source]
-    if draft.quantisation.zero_point is None:
-        draft.quantisation.zero_point = int(value) - 128 * draft.unsigned
-    if value != (0 if x.real else draft.quantisation.zero_point + 128 * draft.unsigned):
+    draft = builder.draft(source)
+    zero_point = draft.quantisation.zero_point
+    if zero_point is None:
+        zero_point = draft.quantisation.zero_point = int(value) - 128 * draft.unsigned
+    if value != (0 if x.real else zero_point + 128 * draft.unsigned):
         raise OnnxRefusal(f"it pads with {value} instead of the zero point: only zeros are "
                           "possible")
-    pairs = (*pairs[2:],)
-    pairs = ((0, 0), *((0, 0),) * (2 - len(pairs)), *pairs, (0, 0))
-    shape = tuple(size + sum(pair) for size, pair in zip(draft.shape, pairs, strict=True))
+    padding: Sides = ((0, 0), *((0, 0),) * (4 - rank), *pairs[2:], (0, 0))
+    shape = tuple(size + sum(pair) for size, pair in zip(draft.shape, padding, strict=True))
     if math.prod(shape) > MOST_ELEMENTS:
         raise OnnxRefusal(f"its result of shape {shape} is too large")
     tensor = builder.append("PAD", [source], node.outputs[0], shape, draft.unsigned,
-                            draft.quantisation, padding=pairs)
+                            draft.quantisation, padding=padding)
     file_shape = (shape[0], shape[3], *shape[1:3][4 - rank:])
     return replace(builder.result(tensor, file_shape), real=x.real)
 
@@ -108,5 +110,5 @@ register(OperatorRecord(
     kind="PAD", operands=(Role.ACTIVATION, Role.CONSTANT), optional=1, attributes=Pad, shape=_shape,
     complaint=golden.same_numbers, golden=dict.fromkeys(("tflm", "float32"), _golden), lower=pad,
     units=frozenset({"pooling"}), channels=_channels, fills=lambda graph, operator: True,
-    tflite={"PAD": _convert}, onnx={"Pad": _of_onnx}, writer=lambda graph,
-    operator: ("PadOptions", {}), version=2))
+    tflite={"PAD": _convert}, onnx={"Pad": _of_onnx},
+    writer=lambda graph, operator: ("PadOptions", {}), version=2))

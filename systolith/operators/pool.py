@@ -1,6 +1,8 @@
 """Pools: means and maxima over windows."""
 
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import tflite
 
@@ -26,7 +28,8 @@ GEOMETRY = "kernel", "stride", "padding"
 
 
 def _shape(graph: Graph, operator: Operator) -> tuple[int, ...]:
-    x, attributes = graph.activation(operator).shape, operator.attributes
+    x = graph.activation(operator).shape
+    attributes: Pool = operator.attributes
     if len(x) != 4:
         raise ValueError("an image must have 4 axes")
     sizes = map(conv.output_size, x[1:3], attributes.kernel, attributes.stride, (1, 1),
@@ -34,7 +37,7 @@ def _shape(graph: Graph, operator: Operator) -> tuple[int, ...]:
     return x[0], *sizes, x[3]
 
 
-def _float32_arguments(graph: Graph, operator: Operator) -> dict:
+def _float32_arguments(graph: Graph, operator: Operator) -> dict[str, Any]:
     return {**golden.requantised(graph, operator), "offset": 128 * graph.result(operator).unsigned}
 
 
@@ -70,31 +73,32 @@ def _convert(node: Node) -> Pool:
     node.expect(tflite.Pool2DOptions, 1)
     x = node.activation(0, 4)
     kernel = node.option("FilterHeight"), node.option("FilterWidth")
-    outputs, geometry = window(node, x.shape[1:3], kernel)
+    outputs, geometry = window(node, x.size, kernel)
     same_numbers(x, node.result((x.shape[0], *outputs, x.shape[3])))
     return Pool(kernel=kernel, activation=node.fused(), **geometry)
 
 
-def _writer(graph: Graph, operator: Operator):
-    height, width = operator.attributes.kernel
+def _writer(graph: Graph, operator: Operator) -> tuple[str, dict[str, Any]]:
+    attributes: Pool = operator.attributes
+    height, width = attributes.kernel
     return "Pool2DOptions", {
-        **window_options(operator, graph.activation(operator), (height, width)), **fused(operator),
-        "filterHeight": height, "filterWidth": width}
+        **window_options(operator, graph.activation(operator), attributes.kernel),
+        **fused(operator), "filterHeight": height, "filterWidth": width}
 
 
 def _append(node: OnnxNode, x: Activation, kind: str, unsigned: bool, quantisation: Quantisation,
-            **attributes) -> Activation:
+            **attributes: Any) -> Activation:
     source = node.builder.image(x)
     kernel = node.integers("kernel_shape")
     outputs, geometry = onnx_window(node, x.shape[2:], kernel)
-    del geometry["dilation"]
+    stride, padding = geometry["stride"], geometry["padding"]
     kernel = (1,) * (2 - len(kernel)) + kernel
-    if any(max(pair) >= k for pair, k in zip(geometry["padding"], kernel, strict=True)):
-        raise OnnxRefusal(f"the padding {geometry['padding']} is not smaller than the kernel "
-                          f"{kernel}")
+    if any(max(pair) >= k for pair, k in zip(padding, kernel, strict=True)):
+        raise OnnxRefusal(f"the padding {padding} is not smaller than the kernel {kernel}")
     n, channels = x.shape[:2]
     tensor = node.builder.append(kind, [source], node.outputs[0], (n, *outputs, channels), unsigned,
-                                 quantisation, kernel=kernel, range=FULL, **geometry, **attributes)
+                                 quantisation, kernel=kernel, range=FULL, stride=stride,
+                                 padding=padding, **attributes)
     return node.builder.result(tensor, (n, channels, *outputs[4 - len(x.shape):]))
 
 
@@ -110,25 +114,27 @@ def _maximum(node: OnnxNode) -> Activation:
     """Maxima over windows, in the scale of the operand."""
     node.expect(1, outputs=1)
     x = shape_ops.bounded(node)
-    draft = node.builder.tensors[x.tensor]
+    draft = node.builder.draft(x.tensor)
     return replace(_append(node, x, "MAX_POOL_2D", draft.unsigned, draft.quantisation), real=x.real)
 
 
-POOL = {"attributes": Pool, "shape": _shape, "complaint": _complaint, "lower": pool,
-        "host_reason": _host_reason, "units": frozenset({"pooling"}), "channels": Channels.SAME,
-        "fills": _counts_padding,
-        "batches": _batches, "clamps": True, "writer": _writer, "version": 2}
+#: What both kinds have in common.
+_record = partial(
+    OperatorRecord, attributes=Pool, shape=_shape, complaint=_complaint, lower=pool,
+    host_reason=_host_reason, units=frozenset({"pooling"}), channels=Channels.SAME,
+    fills=_counts_padding,
+    batches=_batches, clamps=True, writer=_writer, version=2)
 
 register(
-    OperatorRecord(
-        kind="AVERAGE_POOL_2D", **POOL,
+    _record(
+        kind="AVERAGE_POOL_2D",
         golden={"tflm": golden.mapped(operators.average_pool, golden.clamped, *GEOMETRY),
                 "float32": golden.mapped(float32.average_pool, _float32_arguments, *GEOMETRY,
                                          "count_padding")},
         tflite={"AVERAGE_POOL_2D": _convert}, onnx={"AveragePool": qdq.unary(_average)},
         qlinear={"QLinearAveragePool": qlinear.pool(_average)}),
-    OperatorRecord(
-        kind="MAX_POOL_2D", **POOL,
+    _record(
+        kind="MAX_POOL_2D",
         golden=dict.fromkeys(("tflm", "float32"),
                              golden.mapped(operators.max_pool, golden.clamped, *GEOMETRY)),
         tflite={"MAX_POOL_2D": _convert}, onnx={"MaxPool": _maximum}),

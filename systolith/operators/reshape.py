@@ -5,6 +5,7 @@ import math
 import numpy as np
 import tflite
 
+from sim.golden.types import Int8
 from systolith.compiler.lowering.concat_reshape import reshape
 from systolith.frontends.onnx import shape_ops
 from systolith.frontends.tflite.node import Node, Refusal, constant, same_numbers
@@ -16,7 +17,7 @@ from systolith.graph.record import Channels, OperatorRecord, Placement, Role, re
 __all__: list[str] = []
 
 
-def _golden(graph: Graph, operator: Operator, x: np.ndarray) -> np.ndarray:
+def _golden(graph: Graph, operator: Operator, x: Int8) -> Int8:
     return x.reshape(-1, *graph.result(operator).shape[1:])
 
 
@@ -51,7 +52,7 @@ def _convert(node: Node) -> Attributes:
     if type(node.options) is tflite.ReshapeOptions and node.options.NewShapeLength():
         shapes.append(node.options.NewShapeAsNumpy())
     if len(node.inputs) == 2:
-        shapes.append(constant(node.inputs[1], "sizes of the new shape", "int32").data.ravel())
+        shapes.append(constant(node.inputs[1], "sizes of the new shape", "int32").numbers.ravel())
     for shape in shapes:
         if shape.size != len(y.shape) or np.any((shape != y.shape) & (shape != -1)):
             raise Refusal(f"the output has the shape {y.shape}, but {shape[:8].tolist()} is asked "

@@ -1,13 +1,16 @@
 """Enlargements that repeat lines and pixels."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import tflite
 
 from sim.golden import operators
 from sim.golden.operators import nearest
+from sim.golden.types import Int8
 from systolith.compiler.lowering.pooling import resize
 from systolith.frontends.onnx import shape_ops
 from systolith.frontends.onnx.node import LARGEST
@@ -16,7 +19,7 @@ from systolith.frontends.onnx.values import Activation
 from systolith.frontends.onnx.values import Refusal as OnnxRefusal
 from systolith.frontends.tflite.node import Node, Refusal, constant, same_numbers
 from systolith.graph import golden
-from systolith.graph.attributes import Resize
+from systolith.graph.attributes import Pair, Resize, pair_of
 from systolith.graph.ir import Graph, Operator
 from systolith.graph.record import Channels, Locality, OperatorRecord, Role, register
 
@@ -25,15 +28,17 @@ __all__: list[str] = []
 #: Most elements of a result.
 MOST_ELEMENTS = 1 << 22
 
+Numbers = npt.NDArray[np.floating | np.integer]
+
 #: Indices of the input that a pixel of an enlarged image is nearest to, by how an ONNX file says
 #: where that is: of the place ``i`` in the result, the factor ``f``, the sizes ``n`` and ``m``.
-PLACES = {
+PLACES: dict[str, Callable[[Numbers, int, int, int], Numbers]] = {
     "asymmetric": lambda i, f, n, m: i / f,
     "half_pixel": lambda i, f, n, m: (i + 0.5) / f - 0.5,
     "pytorch_half_pixel": lambda i, f, n, m: (i + 0.5) / f - 0.5 if m > 1 else 0 * i,
     "align_corners": lambda i, f, n, m: i * (n - 1) / (m - 1) if m > 1 else 0 * i,
 }
-NEAREST = {
+NEAREST: dict[str, Callable[[Numbers], Numbers]] = {
     "round_prefer_floor": lambda x: np.ceil(x - 0.5),
     "round_prefer_ceil": lambda x: np.floor(x + 0.5),
     "floor": np.floor,
@@ -41,7 +46,7 @@ NEAREST = {
 }
 
 
-def _golden(graph: Graph, operator: Operator, x: np.ndarray) -> np.ndarray:
+def _golden(graph: Graph, operator: Operator, x: Int8) -> Int8:
     return operators.repeat(x, operator.attributes.factor)
 
 
@@ -56,9 +61,9 @@ def _convert(node: Node) -> Resize:
     x, sizes = node.activation(0, 4), constant(node.inputs[1], "sizes", "int32")
     if sizes.shape != (2,):
         raise Refusal(f"the sizes have the shape {sizes.shape} instead of (2,)")
-    old, new = x.shape[1:3], tuple(sizes.data.tolist())
+    old, new = x.size, pair_of(sizes.numbers.tolist())
     same_numbers(x, node.result((x.shape[0], *new, x.shape[3])))
-    factor = tuple(n // m for m, n in zip(old, new, strict=True))
+    factor = pair_of(n // m for m, n in zip(old, new, strict=True))
     centers = {"align_corners": bool(node.option("AlignCorners")),
                "half_pixel_centers": bool(node.option("HalfPixelCenters"))}
     for m, n, times in zip(old, new, factor, strict=True):
@@ -71,7 +76,7 @@ def _convert(node: Node) -> Resize:
 
 def _of_onnx(node: OnnxNode) -> Activation:
     x = shape_ops.bounded(node)
-    mode = node.attribute("mode", "STRING", "nearest")
+    mode = node.text("mode", "nearest")
     if mode != "nearest":
         raise OnnxRefusal(f"the mode {mode!r} is not possible; only 'nearest' is")
     if len(x.shape) != 4:
@@ -80,8 +85,8 @@ def _of_onnx(node: OnnxNode) -> Activation:
     if node.kind == "Upsample" or node.version < 11:
         place, rounding = "asymmetric", "floor"
     else:
-        place = node.attribute("coordinate_transformation_mode", "STRING", "half_pixel")
-        rounding = node.attribute("nearest_mode", "STRING", "round_prefer_floor")
+        place = node.text("coordinate_transformation_mode", "half_pixel")
+        rounding = node.text("nearest_mode", "round_prefer_floor")
     if place not in PLACES or rounding not in NEAREST:
         raise OnnxRefusal(f"the mode {place!r} with {rounding!r} is not possible")
     for n, f in zip(x.shape[2:], factor, strict=True):
@@ -91,7 +96,7 @@ def _of_onnx(node: OnnxNode) -> Activation:
                               f"pixel {factor} times")
     builder = node.builder
     source = builder.image(x)
-    draft = builder.tensors[source]
+    draft = builder.draft(source)
     n, h, w, channels = draft.shape
     shape = (n, h * factor[0], w * factor[1], channels)
     if math.prod(shape) > MOST_ELEMENTS:
@@ -101,7 +106,7 @@ def _of_onnx(node: OnnxNode) -> Activation:
     return replace(builder.result(tensor, (n, channels, *shape[1:3])), real=x.real)
 
 
-def _enlargement(node: OnnxNode, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _enlargement(node: OnnxNode, shape: tuple[int, ...]) -> Pair:
     """Factors of lines and pixels."""
     if node.integers("axes"):
         raise OnnxRefusal("sizes of some axes are not possible: give them for all")
@@ -117,7 +122,7 @@ def _enlargement(node: OnnxNode, shape: tuple[int, ...]) -> tuple[int, ...]:
     if len(factors) != 4 or factors[:2] != [1, 1] or not all(
             1 <= f <= LARGEST and f == int(f) for f in factors):
         raise OnnxRefusal(f"the factors {factors} are not whole ones of lines and pixels")
-    return tuple(map(int, factors[2:]))
+    return pair_of(map(int, factors[2:]))
 
 
 register(OperatorRecord(

@@ -7,6 +7,7 @@ import numpy as np
 import tflite
 
 from sim.golden import float32, softmax
+from sim.golden.types import Int8
 from systolith.frontends.onnx import qdq, qlinear
 from systolith.frontends.onnx.node import Node as OnnxNode
 from systolith.frontends.onnx.pointwise import lookup
@@ -31,12 +32,12 @@ class Softmax(Clamp):
     beta: float = 1.0
 
 
-def _tflm(graph: Graph, operator: Operator, x: np.ndarray) -> np.ndarray:
+def _tflm(graph: Graph, operator: Operator, x: Int8) -> Int8:
     return softmax.softmax(x, scale=graph.activation(operator).scale,
                            beta=operator.attributes.beta)
 
 
-def _float32(graph: Graph, operator: Operator, x: np.ndarray) -> np.ndarray:
+def _float32(graph: Graph, operator: Operator, x: Int8) -> Int8:
     arguments = golden.requantised(graph, operator)
     del arguments["input_zero_point"]
     return float32.softmax(x, **arguments)

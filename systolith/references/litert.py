@@ -1,9 +1,7 @@
 """Models on LiteRT, the runtime of phones and computers, with its default delegate."""
 
-import os
-from pathlib import Path
-
 from sim.golden.types import Int8
+from systolith.frontends.source import Source, bytes_of
 from systolith.frontends.tflite import read_tflite
 from systolith.graph.file_layout import from_runtime, to_runtime
 from systolith.references.tflm import TflmError
@@ -18,14 +16,14 @@ class Litert:
     Raises :exc:`TflmError` if the runtime is not installed or does not run the model.
     """
 
-    def __init__(self, source: str | os.PathLike[str] | bytes | bytearray) -> None:
+    def __init__(self, source: Source) -> None:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
             raise TflmError("LiteRT is not installed: pip install ai-edge-litert") from error
-        data = source if isinstance(source, (bytes, bytearray)) else Path(source).read_bytes()
+        data = bytes_of(source)
         try:
-            self._interpreter = Interpreter(model_content=bytes(data), num_threads=1)
+            self._interpreter = Interpreter(model_content=data, num_threads=1)
             self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise TflmError(f"LiteRT refuses the model: {error}") from error

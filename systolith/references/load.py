@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from systolith.frontends.model_file import Source, format_of
+from systolith.frontends.model_file import format_of
+from systolith.frontends.source import Source
 
 if TYPE_CHECKING:
     from systolith.references.onnxruntime import OnnxReference

@@ -10,8 +10,6 @@ the same scale.
 """
 
 import functools
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +18,7 @@ from onnx import helper
 
 from sim.golden.types import Int8
 from systolith.frontends.onnx import read_onnx
+from systolith.frontends.source import Source, bytes_of
 from systolith.graph.file_layout import from_runtime, to_runtime
 
 if TYPE_CHECKING:
@@ -52,10 +51,8 @@ class OnnxReference:
         If the runtime is not installed, or does not accept the model.
     """
 
-    def __init__(self, source: str | os.PathLike[str] | bytes | bytearray, *,
-                 integers: bool = True) -> None:
-        data = bytes(source) if isinstance(source, (bytes, bytearray)) else Path(
-            source).read_bytes()
+    def __init__(self, source: Source, *, integers: bool = True) -> None:
+        data = bytes_of(source)
         self._graph, self._integers = read_onnx(data), integers
         self._model = onnx.ModelProto.FromString(data)
         if integers:

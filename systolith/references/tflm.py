@@ -1,10 +1,8 @@
 """The reference: models on TensorFlow Lite Micro itself."""
 
 import functools
-import os
 import struct
 from collections.abc import Sequence
-from pathlib import Path
 
 import flatbuffers
 import numpy as np
@@ -12,6 +10,7 @@ from tflite_micro.python.tflite_micro import runtime
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from sim.golden.types import Int8
+from systolith.frontends.source import Source, bytes_of
 from systolith.frontends.tflite import read_tflite
 from systolith.graph.file_layout import from_runtime, to_runtime
 
@@ -54,10 +53,8 @@ class Reference:
         If the runtime does not accept the model.
     """
 
-    def __init__(self, source: str | os.PathLike[str] | bytes | bytearray) -> None:
-        data = bytes(source) if isinstance(source, (bytes, bytearray)) else Path(
-            source).read_bytes()
-        self._data = data
+    def __init__(self, source: Source) -> None:
+        data = self._data = bytes_of(source)
         self._interpreter = _load(data)
         graph = schema.Model.GetRootAs(data, 0).Subgraphs(0)
         self._count = graph.OutputsLength()
@@ -118,6 +115,6 @@ def _run(interpreter: "runtime.Interpreter", inputs: Sequence[np.ndarray],
     return [interpreter.get_output(position) for position in range(outputs)]
 
 
-def run_tflm(source: str | os.PathLike[str] | bytes | bytearray, *inputs: Int8) -> list[Int8]:
+def run_tflm(source: Source, *inputs: Int8) -> list[Int8]:
     """Outputs of a .tflite model, given by path or as bytes, for int8 ``inputs`` of its shapes."""
     return Reference(source).run(*inputs)

@@ -84,7 +84,7 @@ def test_spread_enables_says_how_macros_are_placed():
     assert board.macros and board.spread_enables
     with pytest.raises(ValueError,
                        match=r"^spread_enables must be given with macros: it says where these "
-                                         r"are placed$"):
+                             r"are placed$"):
         replace(board, macros=False)
 
 

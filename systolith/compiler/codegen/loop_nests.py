@@ -39,7 +39,7 @@ def pixels_store(machine, region, words):
                        (region.width, region.pixel_bytes),
                        (region.height, region.line_bytes), base=region.byte)
     return {"walk": walk, "limit": region.channels,
-        "lane_step": int(region.offset % machine.drain_lanes > 0)}
+            "lane_step": int(region.offset % machine.drain_lanes > 0)}
 
 
 def shared_loop_nests(params, fields):

@@ -52,8 +52,7 @@ def plan_layers(machine, placement: Placement, options: Options) -> Plans:
         all_at_once = _can_batch(schedule.graph, op, options.batch)
         if op.record.planned:
             plan, all_at_once = _plan(machine, placement, op, options,
-                                      packed=op.inputs[0] in inputs,
-                                      batched=all_at_once)
+                                      packed=op.inputs[0] in inputs, batched=all_at_once)
             convolutions[op.index] = plan
         if all_at_once:
             batched.add(op.index)
@@ -75,8 +74,8 @@ def _plan(machine, placement: Placement, operator: Operator, options: Options, *
     order = {"packed": packed, "compact": options.compact}
     if batched:
         try:
-            return plan_convolution(machine, graph, operator, source, target, images=options.batch,
-                             **order), True
+            return plan_convolution(machine, graph, operator, source, target,
+                                    images=options.batch, **order), True
         except ValueError:
             pass  # too many lines for the build
     return plan_convolution(machine, graph, operator, source, target, **order), False

@@ -1,14 +1,17 @@
 """The graph as it grows while a file is read."""
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from systolith.frontends.onnx.values import Activation, Refusal, in_order
-from systolith.graph.ir import Graph, Tensor, make_operator
+from systolith.frontends.onnx.values import Activation, Refusal, Shape, in_order
+from systolith.graph.ir import Graph, Operator, Tensor, make_operator
 
-__all__ = ["FULL", "Builder", "LAYOUTS", "Quantisation", "layout_of", "image_shape",
+__all__ = ["FULL", "LAYOUTS", "Builder", "Draft", "Quantisation", "image_shape", "layout_of",
            "rows_of"]
 
 #: Range of results that nothing bounds.
@@ -25,13 +28,19 @@ class Quantisation:
     scale: float | None = None
     zero_point: int | None = None
 
-    def completed(self, unsigned):
-        """Itself, with what no operator cares for filled in."""
+    @property
+    def known(self) -> tuple[float, int]:
+        """Both, of what is dequantised."""
+        assert self.scale is not None and self.zero_point is not None, "the file has not told them"
+        return self.scale, self.zero_point
+
+    def completed(self, unsigned: bool) -> tuple[float, int]:
+        """Both, with what no operator cares for filled in."""
         if self.zero_point is None:
             self.zero_point = -128 * unsigned
         if self.scale is None:
             self.scale = 1.0
-        return self
+        return self.known
 
 
 @dataclass
@@ -39,7 +48,7 @@ class Draft:
     """A tensor whose scale may still be to come."""
 
     name: str
-    shape: tuple[int, ...]
+    shape: Shape
     quantisation: Quantisation
     unsigned: bool
     layout: str = "NHWC"
@@ -50,41 +59,51 @@ class Draft:
 class Builder:
     """Tensors and operators in the order in which they were found."""
 
-    tensors: list = field(default_factory=list)
-    operators: list = field(default_factory=list)
-    layouts: dict = field(default_factory=dict)  #: Of float inputs, by name.
-    entered: dict = field(default_factory=dict)  #: Tensors of float inputs once quantised, by name.
-    io_tensors: set = field(default_factory=set)      #: Tensors of inputs and outputs.
+    tensors: list[Draft | Tensor] = field(default_factory=list)  #: Activations, and constants.
+    operators: list[Operator] = field(default_factory=list)
+    #: Of float inputs, by name: their layouts, and their tensors once they are quantised.
+    layouts: dict[str, str] = field(default_factory=dict)
+    entered: dict[str, int] = field(default_factory=dict)
+    io_tensors: set[int] = field(default_factory=set)  #: Tensors of inputs and outputs.
     elements: int = 0
 
-    def activation(self, name, shape, unsigned, quantisation=None):
+    def draft(self, tensor: int) -> Draft:
+        """That of an activation."""
+        draft = self.tensors[tensor]
+        assert isinstance(draft, Draft), f"tensor {tensor} is a constant"
+        return draft
+
+    def activation(self, name: str, shape: Iterable[int], unsigned: bool,
+                   quantisation: Quantisation | None = None) -> int:
         """Index of a new activation."""
+        shape = tuple(shape)
         self.elements += math.prod(shape)
         if self.elements > MOST_ELEMENTS:
-            raise Refusal(f"with its result of shape {tuple(shape)} the network has more than "
+            raise Refusal(f"with its result of shape {shape} the network has more than "
                           f"{MOST_ELEMENTS} activations")
-        self.tensors.append(Draft(name, tuple(shape), quantisation or Quantisation(), unsigned))
+        self.tensors.append(Draft(name, shape, quantisation or Quantisation(), unsigned))
         return len(self.tensors) - 1
 
-    def enter(self, name, shape, unsigned, layout):
+    def enter(self, name: str, shape: Shape, unsigned: bool, layout: str) -> int:
         """Index of the tensor of an input whose axes are ``layout``."""
         if layout in {"NCHW", "NCW"}:
             shape = image_shape(shape)
         elif layout == "NWC":
             shape = (shape[0], 1, *shape[1:])
         tensor = self.activation(name, shape, unsigned)
-        self.tensors[tensor].layout, self.tensors[tensor].named = layout, True
+        draft = self.draft(tensor)
+        draft.layout, draft.named = layout, True
         self.io_tensors.add(tensor)
         return tensor
 
-    def label(self, value, name):
+    def label(self, value: Activation, name: str) -> None:
         """Call the tensor of ``value`` what the file calls it first, if its numbers lie as there
         or with the channels last."""
-        draft = self.tensors[value.tensor]
+        draft = self.draft(value.tensor)
         if not draft.named and (layout := layout_of(value, draft.shape)):
             draft.name, draft.layout, draft.named = name, layout, True
 
-    def constant(self, name, data, scales=()):
+    def constant(self, name: str, data: npt.NDArray[Any], scales: Iterable[float] = ()) -> int:
         """Index of a new constant, whose channels are its last axis or, of weights, its first."""
         axis = data.ndim - 1 if data.ndim == 4 and data.shape[0] == 1 else 0
         self.tensors.append(Tensor(
@@ -92,24 +111,26 @@ class Builder:
             scales=tuple(float(np.float32(scale)) for scale in scales)))
         return len(self.tensors) - 1
 
-    def append(self, kind, inputs, name, shape, unsigned, quantisation, **attributes):
+    def append(self, kind: str, inputs: Iterable[int], name: str, shape: Iterable[int],
+               unsigned: bool, quantisation: Quantisation, **attributes: Any) -> int:
         """Append an operator; index of the activation that it computes."""
         result = self.activation(name, shape, unsigned, quantisation)
         self.operators.append(make_operator(kind, tuple(inputs), (result,), attributes,
                                             len(self.operators)))
         return result
 
-    def reshape(self, tensor, shape, quantisation=None):
+    def reshape(self, tensor: int, shape: Iterable[int],
+                quantisation: Quantisation | None = None) -> int:
         """``tensor`` in another ``shape``, or with other scales."""
-        draft = self.tensors[tensor]
-        if quantisation is None and draft.shape == tuple(shape):
+        draft, shape = self.draft(tensor), tuple(shape)
+        if quantisation is None and draft.shape == shape:
             return tensor
         return self.append("RESHAPE", [tensor], draft.name, shape, draft.unsigned,
                            quantisation or draft.quantisation)
 
-    def quantised(self, value, scale, zero_point):
+    def quantised(self, value: Activation, scale: float, zero_point: int) -> Activation:
         """Integers ``value``, which whoever reads them takes for numbers of that ``scale``."""
-        draft = self.tensors[value.tensor]
+        draft = self.draft(value.tensor)
         known = draft.quantisation
         if known.scale is None and known.zero_point in {None, zero_point}:
             known.scale, known.zero_point = scale, zero_point
@@ -118,7 +139,7 @@ class Builder:
         tensor = self.reshape(value.tensor, draft.shape, Quantisation(scale, zero_point))
         return Activation(tensor, value.shape, value.order, value.real)
 
-    def image(self, value):
+    def image(self, value: Activation) -> int:
         """The tensor (n, h, w, c) of ``value``, whose axes in the file are (n, c, h, w)."""
         if len(value.shape) not in {3, 4}:
             raise Refusal(f"its input has the shape {value.shape} instead of 3 or 4 axes")
@@ -127,26 +148,26 @@ class Builder:
                           "axes than (n, c, h, w)")
         return self.reshape(value.tensor, image_shape(value.shape))
 
-    def result(self, tensor, shape, axis=1):
+    def result(self, tensor: int, shape: Iterable[int], axis: int = 1) -> Activation:
         """The :class:`Activation` of a ``tensor`` whose last axis is ``axis`` in the file."""
-        return Activation(tensor, tuple(shape), in_order(shape, axis % len(shape)))
+        shape = tuple(shape)
+        return Activation(tensor, shape, in_order(shape, axis % len(shape)))
 
-    def graph(self, inputs, outputs):
+    def graph(self, inputs: Iterable[int], outputs: Iterable[int]) -> Graph:
         """The finished :class:`~systolith.graph.ir.Graph`."""
         tensors = []
         for draft in self.tensors:
             if isinstance(draft, Draft):
-                quantisation = draft.quantisation.completed(draft.unsigned)
+                scale, zero_point = draft.quantisation.completed(draft.unsigned)
                 name = draft.name if draft.named else f"part of {draft.name}"
                 draft = Tensor(name=name, shape=draft.shape, layout=draft.layout,
-                               scales=(quantisation.scale,), unsigned=draft.unsigned,
-                               zero_point=quantisation.zero_point)
+                               scales=(scale,), unsigned=draft.unsigned, zero_point=zero_point)
             tensors.append(draft)
         return Graph(tensors=tuple(tensors), operators=tuple(self.operators), inputs=tuple(inputs),
                      outputs=tuple(outputs), rounding="float32")
 
 
-def image_shape(shape):
+def image_shape(shape: Sequence[int]) -> Shape:
     """(n, h, w, c) of a shape (n, c, h, w) or (n, c, w)."""
     n, channels, *size = shape
     return (n, *(1,) * (2 - len(size)), *size, channels)
@@ -156,10 +177,10 @@ def image_shape(shape):
 LAYOUTS = {3: ("NWC", "NCW"), 4: ("NHWC", "NCHW")}
 
 
-def layout_of(value, shape):
+def layout_of(value: Activation, shape: Shape) -> str | None:
     """Layout of a tensor of ``shape`` that holds ``value``, or :data:`None` if there is none."""
     rank = len(value.shape)
-    last, first = LAYOUTS.get(rank, ("NHWC", None))
+    last, first = LAYOUTS.get(rank, ("NHWC", ""))
     if first and shape == image_shape(value.shape) and np.array_equal(
             value.order, in_order(value.shape, 1)):
         return first
@@ -171,7 +192,7 @@ def layout_of(value, shape):
     return None
 
 
-def rows_of(value):
+def rows_of(value: Activation) -> tuple[int, npt.NDArray[np.integer]]:
     """``(rows, order)``: ``value`` as rows of its last axis, all in the same ``order``, or
     :class:`Refusal`."""
     width = value.shape[-1]

@@ -1,10 +1,14 @@
 """Operators on constants, which exporters leave where they compute shapes."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from onnx import numpy_helper
 
-from systolith.frontends.onnx.node import single
-from systolith.frontends.onnx.values import Constant, Refusal
+from systolith.frontends.onnx.node import Converter, Node, single
+from systolith.frontends.onnx.values import Constant, Refusal, Weights
 
 __all__ = ["CONVERTERS", "MOST"]
 
@@ -12,23 +16,26 @@ __all__ = ["CONVERTERS", "MOST"]
 MOST = 4096
 
 #: Types that a Cast can lead to, by their codes.
-TYPES = {1: np.float32, 6: np.int32, 7: np.int64}
+TYPES: dict[int, npt.DTypeLike] = {1: np.float32, 6: np.int32, 7: np.int64}
+
+Array = npt.NDArray[Any]
 
 
-def _small(array):
+def _small(array: Array) -> Array:
     if array.size > MOST:
         raise Refusal(f"a constant of {array.size} elements is too large to be computed here")
     return array
 
 
-def _arrays(node, count):
+def _arrays(node: Node, count: int) -> list[Array]:
     node.expect(count)
     return [_small(node.constant(position, "operands")) for position in range(count)]
 
 
-def _constant(node):
+def _constant(node: Node) -> Array:
     if "value" in node.attributes:
         return numpy_helper.to_array(node.attributes["value"].t)
+    dtype: npt.DTypeLike
     for name, kind, dtype in (("value_int", "INT", np.int64), ("value_ints", "INTS", np.int64),
                               ("value_float", "FLOAT", np.float32),
                               ("value_floats", "FLOATS", np.float32)):
@@ -37,15 +44,17 @@ def _constant(node):
     raise Refusal("it has no value that can be read")
 
 
-def _shape(node):
+def _shape(node: Node) -> Array:
     node.expect(1)
     value = node.operand(0)
-    shape = value.array.shape if hasattr(value, "array") else value.shape
+    if value is None:
+        raise Refusal("input 0 is left out")
+    shape = value.array.shape if isinstance(value, (Constant, Weights)) else value.shape
     begin, end = node.integer("start", 0), node.integer("end", len(shape))
     return np.array(shape[begin:end], np.int64)
 
 
-def _gather(node):
+def _gather(node: Node) -> Array:
     array, index = _arrays(node, 2)
     axis = node.axis(array.ndim, 0)
     if index.dtype.kind != "i" or np.any((index < -array.shape[axis])
@@ -54,7 +63,7 @@ def _gather(node):
     return _small(np.take(array, index, axis))
 
 
-def _slice(node):
+def _slice(node: Node) -> Array:
     if node.version < 10:
         raise Refusal("only its versions from 10 on are possible")
     node.expect(3, 5)
@@ -71,7 +80,7 @@ def _slice(node):
     return array[tuple(index)]
 
 
-def _fill(node):
+def _fill(node: Node) -> Array:
     sizes, = _arrays(node, 1)
     if np.any(sizes < 0) or np.prod(sizes.astype(float)) > MOST:
         raise Refusal(f"a constant of the shape {sizes.ravel()[:8].tolist()} is too large")
@@ -80,7 +89,7 @@ def _fill(node):
     return np.full(sizes.ravel().tolist(), single(value, "value"))
 
 
-def _cast(node):
+def _cast(node: Node) -> Array:
     array, = _arrays(node, 1)
     to = node.integer("to", 0)
     if to not in TYPES:
@@ -89,8 +98,8 @@ def _cast(node):
         return array.astype(TYPES[to])
 
 
-def _arithmetic(function):
-    def check(node):
+def _arithmetic(function: Callable[[Array, Array], Array]) -> Callable[[Node], Array]:
+    def check(node: Node) -> Array:
         a, b = _arrays(node, 2)
         if a.dtype != b.dtype or a.dtype.kind not in "if":
             raise Refusal(f"constants of {a.dtype} and {b.dtype} do not fit each other")
@@ -99,7 +108,7 @@ def _arithmetic(function):
     return check
 
 
-def _quotient(a, b):
+def _quotient(a: Array, b: Array) -> Array:
     if a.dtype.kind == "f":
         return a / b
     if np.any(b == 0):
@@ -107,12 +116,12 @@ def _quotient(a, b):
     return np.trunc(a / b)
 
 
-def _folded(function):
+def _folded(function: Callable[[Node], Array]) -> Converter:
     return lambda node: Constant(np.asarray(function(node)))
 
 
 #: What is computed at import where all operands are constants; Shape and Constant always are.
-CONVERTERS = {kind: _folded(function) for kind, function in {
+CONVERTERS: dict[str, Converter] = {kind: _folded(function) for kind, function in {
     "Constant": _constant,
     "Shape": _shape,
     "Gather": _gather,

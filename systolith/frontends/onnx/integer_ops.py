@@ -5,15 +5,19 @@ the result. The hardware multiplies once. Whether the two agree is tried here fo
 channel that is not clamped anyway.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sim.golden import float32
 from sim.golden.requantize import requantize_float32
+from sim.golden.types import Float32, Int64
 from systolith.frontends.onnx import layers, shape_ops
-from systolith.frontends.onnx.node import single, zero_points_of
-from systolith.frontends.onnx.values import Constant, Refusal, Sums
+from systolith.frontends.onnx.node import Converter, Node, single, zero_points_of
+from systolith.frontends.onnx.values import Activation, Constant, Refusal, Step, Sums
 
 __all__ = ["CONVERTERS", "add", "dequantize", "finish", "layer"]
 
@@ -21,10 +25,10 @@ __all__ = ["CONVERTERS", "add", "dequantize", "finish", "layer"]
 MOST_SUMS = 1 << 24
 
 
-def layer(kind, axis):
+def layer(kind: layers.Kind, axis: int) -> Converter:
     """The converter of a layer of integers with weights, whose output channels are ``axis`` of the
     weights."""
-    def check(node):
+    def check(node: Node) -> Sums:
         node.expect(2, 4)
         x = node.activation(0)
         array = node.constant(1, "weights")
@@ -32,25 +36,25 @@ def layer(kind, axis):
                  else node.constant(3, "weights' zero points"))
         if zeros.dtype != array.dtype:
             raise Refusal(f"the weights are {array.dtype}, but their zero points are {zeros.dtype}")
-        draft = node.builder.tensors[x.tensor]
+        draft = node.builder.draft(x.tensor)
         zero = np.zeros(1, np.uint8 if draft.unsigned else np.int8)
         if node.operand(2) is not None:
             zero = node.constant(2, "zero point")
-        zero, unsigned = zero_points_of(zero)
-        zero = int(single(zero, "zero point"))
+        zeros_of_input, unsigned = zero_points_of(zero)
+        zero_point = int(single(zeros_of_input, "zero point"))
         if unsigned != draft.unsigned:
             raise Refusal("input 0 and its zero point differ in type")
         scale = draft.quantisation.scale
-        if scale is None or draft.quantisation.zero_point != zero:
+        if scale is None or draft.quantisation.zero_point != zero_point:
             scale = 1.0
-        x = node.builder.quantised(x, scale, zero)
+        x = node.builder.quantised(x, scale, zero_point)
         found = kind(node, x, layers.integers(array, zeros, axis), np.ones(1, np.float32), None,
-                     scale=scale, zero_point=zero)
+                     scale=scale, zero_point=zero_point)
         return Sums(f"{node.kind} {node.name}".strip(), found)
     return check
 
 
-def _step(node, value, array):
+def _step(value: Sums, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """``array`` with one number, or one for each channel of ``value``."""
     shape, axis = value.shape, value.layer.channel_axis % len(value.shape)
     channels = shape[axis]
@@ -64,36 +68,38 @@ def _step(node, value, array):
     return array.ravel()
 
 
-def _split(node):
+def _split(node: Node) -> tuple[Sums, npt.NDArray[Any]]:
     """The sums among two operands, and the constant."""
     node.expect(2)
     at = 0 if isinstance(node.operand(0), Sums) else 1
-    return node.operand(at), node.constant(1 - at, "factors or biases")
+    value = node.operand(at)
+    assert isinstance(value, Sums), "one of the operands is sums"
+    return value, node.constant(1 - at, "factors or biases")
 
 
-def add(node):
+def add(node: Node) -> Sums:
     """Biases: of int32 before, of float32 after the sums became floats."""
     value, array = _split(node)
     if array.dtype != (np.float32 if value.real else np.int32):
         raise Refusal(f"a constant of {array.dtype} is added to "
                       f"{'float32' if value.real else 'int32'}")
-    return replace(value, steps=(*value.steps, ("add", _step(node, value, array))))
+    return replace(value, steps=(*value.steps, ("add", _step(value, array))))
 
 
-def _multiply(node):
-    if all(isinstance(value, Constant) for value in node.inputs) and len(node.inputs) == 2:
-        a, b = (value.array for value in node.inputs)
-        with np.errstate(over="ignore"):
-            return Constant(np.multiply(a, b))
+def _multiply(node: Node) -> Constant | Sums:
+    match node.inputs:
+        case Constant(array=a), Constant(array=b):
+            with np.errstate(over="ignore"):
+                return Constant(np.multiply(a, b))
     if not any(isinstance(value, Sums) for value in node.inputs):
         raise Refusal("not supported but for the scales of integer sums")
     value, array = _split(node)
     if not value.real or array.dtype != np.float32:
         raise Refusal("only floats can be multiplied: put a Cast to float32 before")
-    return replace(value, steps=(*value.steps, ("mul", _step(node, value, array))))
+    return replace(value, steps=(*value.steps, ("mul", _step(value, array))))
 
 
-def _cast(node):
+def _cast(node: Node) -> Sums:
     node.expect(1)
     value, to = node.operand(0), node.integer("to", 0)
     if isinstance(value, Sums) and to == 1:  # TensorProto.FLOAT
@@ -101,7 +107,7 @@ def _cast(node):
     raise Refusal("not supported but from integer sums to float32")
 
 
-def dequantize(node, value):
+def dequantize(node: Node, value: Sums) -> Sums:
     """DequantizeLinear of int32."""
     scales = node.constant(1, "scales")
     if node.operand(2) is not None and np.any(node.constant(2, "zero points")):
@@ -112,7 +118,7 @@ def dequantize(node, value):
     return replace(value, real=True, steps=(*value.steps, ("mul", scales.ravel())))
 
 
-def _evaluate(steps, acc, channel, scale):
+def _evaluate(steps: Iterable[Step], acc: Int64, channel: int, scale: float) -> Float32:
     """What onnxruntime makes of the sums ``acc`` of a ``channel`` before the zero point."""
     real = acc
     for kind, numbers in steps:
@@ -127,7 +133,7 @@ def _evaluate(steps, acc, channel, scale):
         return real.astype(np.float32) / np.float32(scale)
 
 
-def finish(value, scale, zero_point, unsigned):
+def finish(value: Sums, scale: float, zero_point: int, unsigned: bool) -> Activation:
     """Append the layer, with one factor and one bias for each channel; its activation.
 
     Raises :class:`Refusal` where these cannot give what the steps do.

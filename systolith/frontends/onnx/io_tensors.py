@@ -1,17 +1,28 @@
 """Where a network begins and ends, as :mod:`systolith.graph.file_layout` takes it."""
 
-import numpy as np
-from onnx import TensorProto
+from collections.abc import Mapping
 
-from systolith.frontends.onnx.builder import LAYOUTS, image_shape, layout_of
+import numpy as np
+from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto
+
+from systolith.frontends.onnx.builder import LAYOUTS, Builder, image_shape, layout_of
 from systolith.frontends.onnx.node import damaged
-from systolith.frontends.onnx.values import Activation, Constant, FloatInput, in_order
+from systolith.frontends.onnx.values import (
+    Activation,
+    Constant,
+    FloatInput,
+    Shape,
+    Value,
+    Values,
+    in_order,
+)
 from systolith.graph.ir import ModelError
 
 __all__ = ["enter", "inputs", "leave"]
 
 #: Types of inputs: whether they are uint8; floats are quantised by the host.
-TYPES = {TensorProto.FLOAT: None, TensorProto.INT8: False, TensorProto.UINT8: True}
+TYPES: dict[int, bool | None] = {
+    TensorProto.FLOAT: None, TensorProto.INT8: False, TensorProto.UINT8: True}
 
 #: What passes on the numbers of an input as they are.
 PASSING = {"QuantizeLinear", "DequantizeLinear", "Identity"}
@@ -21,15 +32,15 @@ SPATIAL = {"Conv", "ConvInteger", "QLinearConv", "MaxPool", "AveragePool", "Glob
            "QLinearAveragePool", "QLinearGlobalAveragePool"}
 
 
-def inputs(graph, values):
+def inputs(graph: GraphProto, values: Values) -> list[tuple[str, Value | None]]:
     """Names and values of what the network is given."""
     constants = {tensor.name for tensor in graph.initializer}
     return [(each.name, values[each.name]) for each in graph.input if each.name not in constants]
 
 
-def enter(graph, builder, values):
+def enter(graph: GraphProto, builder: Builder, values: Values) -> None:
     """Define the inputs of a file's ``graph``."""
-    readers = {}
+    readers: dict[str, list[NodeProto]] = {}
     for node in graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
@@ -52,7 +63,7 @@ def enter(graph, builder, values):
         raise ModelError("the model has no inputs")
 
 
-def _type(each):
+def _type(each: ValueInfoProto) -> bool | None:
     code = each.type.tensor_type.elem_type
     if code not in TYPES:
         names = TensorProto.DataType.DESCRIPTOR.values_by_number
@@ -61,7 +72,7 @@ def _type(each):
     return TYPES[code]
 
 
-def _shape(each):
+def _shape(each: ValueInfoProto) -> Shape:
     """Sizes of an input; a first one that is left open counts as 1."""
     if not each.type.tensor_type.HasField("shape"):
         raise ModelError(f"the model's input {each.name!r} has no shape: export it with one")
@@ -69,20 +80,21 @@ def _shape(each):
              for size in each.type.tensor_type.shape.dim]
     if sizes and sizes[0] in {None, 0}:
         sizes[0] = 1
-    if not 1 <= len(sizes) <= 6 or None in sizes or min(sizes) < 1:
+    known = [size for size in sizes if size is not None]
+    if not 1 <= len(sizes) <= 6 or len(known) < len(sizes) or min(known) < 1:
         raise ModelError(f"the model's input {each.name!r} has the shape {sizes}: all sizes but "
                          "the first must be known; export it with fixed ones")
-    if np.prod(np.array(sizes, float)) > 1 << 22:
+    if np.prod(np.array(known, float)) > 1 << 22:
         raise damaged(f"the input {each.name!r} has the impossible shape {sizes}")
-    return tuple(sizes)
+    return tuple(known)
 
 
-def _layout(name, rank, readers):
+def _layout(name: str, rank: int, readers: Mapping[str, list[NodeProto]]) -> str:
     """How an input of the name has its axes, by what reads it first."""
     if rank not in LAYOUTS:
         return "NHWC"
     last, first = LAYOUTS[rank]
-    waiting, seen, kinds = [name], set(), []
+    waiting, seen, kinds = [name], set[str](), list[NodeProto]()
     while waiting:
         for node in readers.get(waiting.pop(), ()):
             if node.op_type in PASSING:
@@ -100,14 +112,14 @@ def _layout(name, rank, readers):
     return "NHWC"
 
 
-def leave(graph, builder, values):
+def leave(graph: GraphProto, builder: Builder, values: Values) -> list[int]:
     """Tensors of the outputs of a file's ``graph``, in its order."""
     if not graph.output:
         raise ModelError("the model has no outputs")
     return [_left(each.name, builder, values) for each in graph.output]
 
 
-def _left(name, builder, values):
+def _left(name: str, builder: Builder, values: Values) -> int:
     if name not in values:
         raise ModelError(f"the model's output is {name!r}, which nothing computes")
     value = values[name]
@@ -117,7 +129,7 @@ def _left(name, builder, values):
     if (value.low, value.high) != (-np.inf, np.inf):
         raise ModelError(f"the model's output {name!r} is the result of a Relu or Clip that "
                          "nothing has quantised: put a QuantizeLinear behind it")
-    shape = builder.tensors[value.tensor].shape
+    shape = builder.draft(value.tensor).shape
     shapes = [shape, value.shape]
     if len(value.shape) in LAYOUTS:
         shapes.insert(1, image_shape(value.shape))
@@ -127,10 +139,10 @@ def _left(name, builder, values):
                          "neither (n, c, h, w) nor (n, h, w, c)")
     shape, layout = ways[0]
     tensor = builder.reshape(value.tensor, shape)
-    draft = builder.tensors[tensor]
+    draft = builder.draft(tensor)
     if draft.layout != layout and tensor in builder.io_tensors:
         tensor = builder.reshape(tensor, shape, draft.quantisation)
-        draft = builder.tensors[tensor]
+        draft = builder.draft(tensor)
     builder.io_tensors.add(tensor)
     draft.layout = layout
     if not value.real:

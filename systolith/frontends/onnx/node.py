@@ -1,16 +1,23 @@
 """An operator of an .onnx file before it is checked, and what checks have in common."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypedDict
 
 import numpy as np
+import numpy.typing as npt
+from onnx import AttributeProto
 
 from sim.golden.conv import output_size, same_padding
+from sim.golden.types import Float32, Int64
 from systolith.frontends.onnx.builder import Builder
-from systolith.frontends.onnx.values import Activation, Constant, Refusal
+from systolith.frontends.onnx.values import Activation, Constant, Refusal, Shape, Value
+from systolith.graph.attributes import Padding, Pair
 from systolith.graph.ir import ModelError
 
-__all__ = ["LARGEST", "Node", "positive", "quantisation_of", "window", "zero_points_of"]
+__all__ = ["LARGEST", "Append", "Converter", "Geometry", "Node", "damaged", "positive",
+           "quantisation_of", "single", "window", "zero_points_of"]
 
 #: Largest kernel, stride, dilation and padding that is taken for one; past it is damage.
 LARGEST = 1 << 12
@@ -33,13 +40,13 @@ class Node:
 
     kind: str
     name: str
-    inputs: tuple
+    inputs: tuple[Value | None, ...]
     outputs: tuple[str, ...]
-    attributes: dict
+    attributes: dict[str, AttributeProto]
     version: int
     builder: Builder
 
-    def attribute(self, name, kind, default):
+    def attribute(self, name: str, kind: str, default: Any) -> Any:
         """An attribute of ``kind``: "INT", "INTS", "FLOAT", "FLOATS" or "STRING"."""
         if name not in self.attributes:
             return default
@@ -57,33 +64,36 @@ class Node:
                 return tuple(attribute.floats)
         return attribute.s.decode("utf-8", "replace")
 
-    def integer(self, name, default):
+    def integer(self, name: str, default: int) -> int:
         return self.attribute(name, "INT", default)
 
-    def integers(self, name, default=()):
-        return self.attribute(name, "INTS", default)
+    def integers(self, name: str) -> tuple[int, ...]:
+        return self.attribute(name, "INTS", ())
 
-    def number(self, name, default):
+    def number(self, name: str, default: float) -> float:
         return self.attribute(name, "FLOAT", default)
 
-    def expect(self, least, most=None, outputs=1):
+    def text(self, name: str, default: str) -> str:
+        return self.attribute(name, "STRING", default)
+
+    def expect(self, least: int, most: int | None = None, outputs: int = 1) -> None:
         """Refuse another number of operands, or more results."""
         most = most or least
         if not least <= len(self.inputs) <= most or not 1 <= len(self.outputs) <= outputs:
             raise Refusal(f"it has {len(self.inputs)} inputs and {len(self.outputs)} outputs")
 
-    def operand(self, position):
+    def operand(self, position: int) -> Value | None:
         """Input ``position``, or :data:`None` where it is left out."""
         return self.inputs[position] if position < len(self.inputs) else None
 
-    def constant(self, position, role):
+    def constant(self, position: int, role: str) -> npt.NDArray[Any]:
         """The array of input ``position``."""
         value = self.operand(position)
         if not isinstance(value, Constant):
             raise Refusal(f"the {role} (input {position}) are not a constant")
         return value.array
 
-    def activation(self, position, real=False):
+    def activation(self, position: int, real: bool = False) -> Activation:
         """Input ``position``, checked to be what the network computes, as integers or ``real``."""
         value = self.operand(position)
         if value is None:
@@ -96,15 +106,31 @@ class Node:
             raise Refusal(f"input {position} is a scalar")
         return value
 
-    def axis(self, rank, default=None):
+    def axis(self, rank: int, default: int | None = None) -> int:
         """Attribute ``axis``, from 0 on."""
-        axis = self.integer("axis", default)
+        axis: int | None = self.attribute("axis", "INT", default)
         if axis is None or not -rank <= axis < rank:
             raise Refusal(f"its axis {axis} is not one of {rank}")
         return axis % rank
 
 
-def _describe(value):
+#: What an operator of a file becomes.
+Converter = Callable[[Node], Value]
+
+#: ``append(node, x, scale, zero_point, unsigned)``: an operator of one activation, with the scale
+#: and the zero point of its result.
+Append = Callable[[Node, Activation, float, int, bool], Activation]
+
+
+class Geometry(TypedDict):
+    """Attributes of a window."""
+
+    stride: Pair
+    dilation: Pair
+    padding: Padding
+
+
+def _describe(value: Value) -> str:
     match value:
         case Constant():
             return "a constant"
@@ -116,14 +142,14 @@ def _describe(value):
         type(value).__name__, "a float that nothing has quantised")
 
 
-def single(array, role):
+def single(array: npt.NDArray[Any], role: str) -> Any:
     """The only number of ``array``."""
     if array.size != 1:
         raise Refusal(f"the {role} has {array.size} elements instead of 1")
     return array.ravel()[0]
 
 
-def positive(scales, role="scale"):
+def positive(scales: npt.NDArray[Any], role: str = "scale") -> Float32:
     """float32 ``scales``, or :class:`Refusal` for one by which nothing can be divided."""
     if scales.dtype not in {np.dtype(np.float32), np.dtype(np.float16)}:
         raise Refusal(f"the {role} is {scales.dtype}, not float32")
@@ -134,7 +160,7 @@ def positive(scales, role="scale"):
     return scales
 
 
-def zero_points_of(array, role="zero point"):
+def zero_points_of(array: npt.NDArray[Any], role: str = "zero point") -> tuple[Int64, bool]:
     """``(zero points as of int8, unsigned)`` of an ``array`` of int8 or uint8."""
     if array.dtype.name not in ACTIVATIONS:
         raise Refusal(f"the {role} is {array.dtype}; only int8 and uint8 are possible")
@@ -142,18 +168,18 @@ def zero_points_of(array, role="zero point"):
     return array.astype(np.int64) - 128 * unsigned, unsigned
 
 
-def quantisation_of(node, position, role):
+def quantisation_of(node: Node, position: int, role: str) -> tuple[float, int, bool]:
     """``(scale, zero point of int8, unsigned)``, given at ``position`` and the next one."""
     scale = single(positive(node.constant(position, f"{role} scale"), f"{role} scale"),
                    f"{role} scale")
-    zero = node.operand(position + 1)
-    zero = np.zeros(1, np.uint8) if zero is None else node.constant(position + 1,
-                                                                    f"{role} zero point")
+    zero = (np.zeros(1, np.uint8) if node.operand(position + 1) is None
+            else node.constant(position + 1, f"{role} zero point"))
     zeros, unsigned = zero_points_of(zero, f"{role} zero point")
     return float(scale), int(single(zeros, f"{role} zero point")), unsigned
 
 
-def window(node, size, kernel, dilated=False):
+def window(node: Node, size: Shape, kernel: Shape,
+           dilated: bool = False) -> tuple[Pair, Geometry]:
     """Output size and stride, dilation and padding of a window over ``size``, (h, w) or (w,).
 
     What is given for one axis is completed for two.
@@ -178,14 +204,21 @@ def window(node, size, kernel, dilated=False):
             zip(size, kernel, stride, dilation, padding, strict=True)):
         raise Refusal("with ceil_mode it has windows that begin where no whole one fits; export it "
                       "with explicit padding instead")
-    ones, zeros = (1,) * (2 - rank), ((0, 0),) * (2 - rank)
-    return (*ones, *outputs), {"stride": (*ones, *stride), "dilation": (*ones, *dilation),
-                               "padding": (*zeros, *padding)}
+    top, left = ((0, 0),) * (2 - rank) + padding
+    return _of_two(outputs), {"stride": _of_two(stride), "dilation": _of_two(dilation),
+                              "padding": (top, left)}
 
 
-def _padding(node, size, kernel, stride, dilation):
+def _of_two(numbers: Shape) -> Pair:
+    """``numbers`` of one axis, or of two, completed by 1 for the lines."""
+    lines, pixels = (1,) * (2 - len(numbers)) + numbers
+    return lines, pixels
+
+
+def _padding(node: Node, size: Shape, kernel: Shape, stride: Shape,
+             dilation: Shape) -> tuple[Pair, ...]:
     rank = len(size)
-    match node.attribute("auto_pad", "STRING", "NOTSET"):
+    match node.text("auto_pad", "NOTSET"):
         case "NOTSET":
             pads = node.integers("pads") or (0,) * 2 * rank
             if len(pads) != 2 * rank or not all(0 <= pad <= LARGEST for pad in pads):
@@ -197,11 +230,12 @@ def _padding(node, size, kernel, stride, dilation):
         case "SAME_UPPER":
             return tuple(map(same_padding, size, kernel, stride, dilation))
         case "SAME_LOWER":
-            return tuple(pair[::-1] for pair in map(same_padding, size, kernel, stride, dilation))
+            return tuple((after, before) for before, after in map(same_padding, size, kernel,
+                                                                  stride, dilation))
         case other:
             raise Refusal(f"the automatic padding {other!r} is not known")
 
 
-def damaged(what):
+def damaged(what: str | Exception) -> ModelError:
     """A :class:`~systolith.graph.ir.ModelError` for what no exporter writes."""
     return ModelError(f"the model is damaged or truncated, export or fetch it again: {what}")

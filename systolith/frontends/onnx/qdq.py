@@ -4,35 +4,49 @@ onnxruntime fuses each such group into the operator on integers, and so does thi
 QuantizeLinear behind an operator tells the scale in which its result enters the graph.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Any, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 
 from sim.golden import float32
+from sim.golden.types import Float32, Int16, Int32
 from systolith.frontends.onnx import integer_ops, layers, pointwise, shape_ops
 from systolith.frontends.onnx.builder import Quantisation
-from systolith.frontends.onnx.node import positive, quantisation_of, zero_points_of
+from systolith.frontends.onnx.node import (
+    Append,
+    Converter,
+    Node,
+    positive,
+    quantisation_of,
+    zero_points_of,
+)
 from systolith.frontends.onnx.values import (
     Activation,
     Constant,
     FloatInput,
     Pending,
     Refusal,
+    Shape,
     Sums,
     Weights,
 )
+from systolith.graph.attributes import Pair
 
 __all__ = ["REFUSED", "dequantize", "described", "gemm", "layer", "lookup", "pending", "quantize",
            "real", "unary"]
 
 
-def _plain(node):
+def _plain(node: Node) -> None:
     """Refuse what newer versions of the two operators add."""
     if node.integer("block_size", 0):
         raise Refusal("scales for blocks are not possible: only one scale, or one for each channel")
 
 
-def quantize(node):
+def quantize(node: Node) -> Activation | Constant:
     node.expect(2, 3)
     _plain(node)
     value = node.operand(0)
@@ -56,7 +70,8 @@ def quantize(node):
     return node.activation(0, real=True)  # says what it is instead
 
 
-def _enter(node, value, scale, zero_point, unsigned):
+def _enter(node: Node, value: FloatInput, scale: float, zero_point: int,
+           unsigned: bool) -> Activation:
     """The model's float input, which the host quantises."""
     builder = node.builder
     known = builder.entered.get(value.name)
@@ -64,17 +79,18 @@ def _enter(node, value, scale, zero_point, unsigned):
         tensor = builder.enter(value.name, value.file_shape, unsigned,
                                builder.layouts[value.name])
         builder.entered[value.name] = tensor
-        draft = builder.tensors[tensor]
+        draft = builder.draft(tensor)
         draft.quantisation = Quantisation(scale, zero_point)
     else:
-        tensor, draft = known, builder.tensors[known]
+        tensor, draft = known, builder.draft(known)
         old = draft.quantisation
         if (old.scale, old.zero_point, draft.unsigned) != (scale, zero_point, unsigned):
             raise Refusal(f"the model's input {value.name} is quantised in two ways")
     return Activation(tensor, value.shape, value.order)
 
 
-def _per_channel(node, array):
+def _per_channel(node: Node, array: npt.NDArray[Any]
+                 ) -> tuple[Float32, npt.NDArray[Any], int | None]:
     """Scales and zero points of a constant ``array``, both to be broadcast to it, and the axis."""
     scales = positive(node.constant(1, "scales"))
     zeros = (np.zeros(scales.shape, np.uint8) if node.operand(2) is None
@@ -89,7 +105,7 @@ def _per_channel(node, array):
     return scales, zeros, axis
 
 
-def _quantize_constant(node, array):
+def _quantize_constant(node: Node, array: npt.NDArray[Any]) -> Constant:
     if array.dtype != np.float32:
         raise Refusal(f"the constant is {array.dtype}, not float32")
     scales, zeros, axis = _per_channel(node, array)
@@ -102,7 +118,7 @@ def _quantize_constant(node, array):
     return Constant((numbers.astype(np.int64) + 128 * unsigned).astype(zeros.dtype))
 
 
-def dequantize(node):
+def dequantize(node: Node) -> Activation | Sums | Weights:
     node.expect(2, 3)
     _plain(node)
     value = node.operand(0)
@@ -120,18 +136,18 @@ def dequantize(node):
         return integer_ops.dequantize(node, value)
     x = node.activation(0)
     scale, zero_point, unsigned = quantisation_of(node, 1, "input's")
-    if node.builder.tensors[x.tensor].unsigned != unsigned:
+    if node.builder.draft(x.tensor).unsigned != unsigned:
         raise Refusal("input 0 and its zero point differ in type")
     return replace(node.builder.quantised(x, scale, zero_point), real=True)
 
 
-def real(node, position):
+def real(node: Node, position: int) -> Activation:
     """Activation ``position``, dequantised."""
     node.activation(position, real=True)
     return shape_ops.unbounded(node, position)
 
 
-def _weights(node, position, axis):
+def _weights(node: Node, position: int, axis: int) -> tuple[Int16, Float32]:
     """int8 weights and their scales."""
     value = node.operand(position)
     if not isinstance(value, Weights):
@@ -141,9 +157,9 @@ def _weights(node, position, axis):
     return layers.integers(value.array, value.zero_points, axis), value.scales
 
 
-def _bias(node, position, scale, scales):
+def _bias(node: Node, position: int, scale: float, scales: Float32) -> Int32 | None:
     """int32 biases: given as such, or as floats that onnxruntime quantises in the scale of the
-    integer_ops."""
+    sums."""
     value = node.operand(position)
     if value is None:
         return None
@@ -154,7 +170,7 @@ def _bias(node, position, scale, scales):
                     np.abs(value.scales - products) > 1e-5 * products):
                 raise Refusal("the biases have another scale than the sums, that of the input "
                               "times that of the weights, or a zero point")
-            return value.array
+            return np.asarray(value.array, np.int32)
         case Constant() if value.array.dtype == np.float32:
             numbers = np.rint(value.array.ravel() / products).astype(np.float64)
             if not np.all(np.abs(numbers) < 1 << 31):
@@ -163,24 +179,24 @@ def _bias(node, position, scale, scales):
     raise Refusal(f"the biases (input {position}) are not a constant of int32 or float32")
 
 
-def layer(kind, axis):
+def layer(kind: layers.Kind, axis: int) -> Converter:
     """The check of a layer with weights, whose output channels are ``axis`` of the weights."""
-    def check(node):
+    def check(node: Node) -> Pending:
         node.expect(2, 3)
         x = real(node, 0)
         weights, scales = _weights(node, 1, axis)
-        input_ = node.builder.tensors[x.tensor].quantisation
-        found = kind(node, x, weights, scales, _bias(node, 2, input_.scale, scales),
-                     scale=input_.scale, zero_point=input_.zero_point)
+        scale, zero_point = node.builder.draft(x.tensor).quantisation.known
+        found = kind(node, x, weights, scales, _bias(node, 2, scale, scales), scale=scale,
+                     zero_point=zero_point)
         return Pending(described(node), found.shape, found.finish)
     return check
 
 
-def described(node):
+def described(node: Node) -> str:
     return f"{node.kind} {node.name}".strip()
 
 
-def gemm(node):
+def gemm(node: Node) -> Pending:
     node.expect(2, 3)
     x = real(node, 0)
     transposed = node.integer("transB", 0)
@@ -190,44 +206,44 @@ def gemm(node):
     weights, scales = _weights(node, 1, 0 if transposed else 1)
     if weights.ndim != 2:
         raise Refusal(f"the weights have the shape {weights.shape} instead of 2 axes")
-    input_ = node.builder.tensors[x.tensor].quantisation
+    scale, zero_point = node.builder.draft(x.tensor).quantisation.known
     layer = layers.MatMul(node, x, weights.T if transposed else weights, scales,
-                          _bias(node, 2, input_.scale, scales), scale=input_.scale,
-                          zero_point=input_.zero_point)
+                          _bias(node, 2, scale, scales), scale=scale, zero_point=zero_point)
     return Pending(described(node), layer.shape, layer.finish)
 
 
-def pending(node, x, function, *arguments, **attributes):
-    """What ``function(node, x, ..., scale, zero_point, unsigned)`` computes once they are
+def pending(node: Node, shape: Shape,
+            append: Callable[[float, int, bool], Activation]) -> Pending:
+    """What ``append(scale, zero_point, unsigned)`` computes, of that ``shape``, once they are
     known; ReLUs behind it bound a copy of it."""
-    def finish(scale, zero_point, unsigned, bounds):
-        result = function(node, x, *arguments, scale, zero_point, unsigned, **attributes)
+    def finish(scale: float, zero_point: int, unsigned: bool, bounds: Pair) -> Activation:
+        result = append(scale, zero_point, unsigned)
         return pointwise.requantise(node, result, scale, zero_point, unsigned, bounds)
-    shape = x.shape if hasattr(x, "shape") else x[0].shape
     return Pending(described(node), shape, finish)
 
 
-def unary(function):
-    """The converter of an operator of one activation, which ``function`` appends."""
-    def check(node):
-        node.expect(1)
-        return pending(node, real(node, 0), function)
-    return check
-
-
-def lookup(kind, *names):
-    """The converter of a function of one number; ``names`` of attributes have their defaults."""
-    def check(node):
+def unary(append: Append) -> Converter:
+    """The converter of an operator of one activation."""
+    def check(node: Node) -> Pending:
         node.expect(1)
         x = real(node, 0)
-        attributes = {name: node.number(name, default) for name, default in names}
-        return Pending(described(node), x.shape, lambda *quantisation: pointwise.lookup(
-            node, x, kind, *quantisation, **attributes))
+        return pending(node, x.shape, partial(append, node, x))
     return check
 
 
-def _refused(reason):
-    def check(node):
+def lookup(kind: str, *names: tuple[str, float]) -> Converter:
+    """The converter of a function of one number; ``names`` of attributes have their defaults."""
+    def check(node: Node) -> Pending:
+        node.expect(1)
+        x = real(node, 0)
+        attributes: dict[str, Any] = {name: node.number(name, default) for name, default in names}
+        return Pending(described(node), x.shape,
+                       partial(pointwise.lookup, node, x, kind, **attributes))
+    return check
+
+
+def _refused(reason: str) -> Converter:
+    def check(node: Node) -> NoReturn:
         raise Refusal(reason)
     return check
 

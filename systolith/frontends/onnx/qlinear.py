@@ -1,25 +1,30 @@
 """Operators that take and give integers with their scales."""
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from sim.golden.types import Float32, Int16
 from systolith.frontends.onnx import layers, pointwise
-from systolith.frontends.onnx.node import positive, quantisation_of
-from systolith.frontends.onnx.values import Refusal
+from systolith.frontends.onnx.node import Append, Converter, Node, positive, quantisation_of
+from systolith.frontends.onnx.shape_ops import AppendEither
+from systolith.frontends.onnx.values import Activation, Refusal
 
 __all__ = ["convolution", "gemm", "lookup", "matmul", "pool", "quantisation_of", "quantised",
            "unary"]
 
 
-def quantised(node, position):
+def quantised(node: Node, position: int) -> tuple[Activation, float, int]:
     """Activation ``position``, whose scale and zero point are the next operands; both too."""
     scale, zero_point, unsigned = quantisation_of(node, position + 1, f"input {position}'s")
     x = node.activation(position)
-    if node.builder.tensors[x.tensor].unsigned != unsigned:
+    if node.builder.draft(x.tensor).unsigned != unsigned:
         raise Refusal(f"input {position} and its zero point differ in type")
     return node.builder.quantised(x, scale, zero_point), scale, zero_point
 
 
-def _weights(node, position, axis):
+def _weights(node: Node, position: int, axis: int) -> tuple[Int16, Float32]:
     """Weights of three operands from ``position`` on: int8 and their scales."""
     array = node.constant(position, "weights")
     scales = positive(node.constant(position + 1, "weights' scales"), "weights' scale")
@@ -28,14 +33,14 @@ def _weights(node, position, axis):
         zeros = node.constant(position + 2, "weights' zero points")
     if zeros.dtype != array.dtype:
         raise Refusal(f"the weights are {array.dtype}, but their zero points are {zeros.dtype}")
-    return layers.integers(array, zeros, axis if array.ndim else None), scales
+    return layers.integers(array, zeros, axis), scales
 
 
-def _bias(node, position):
+def _bias(node: Node, position: int) -> npt.NDArray[Any] | None:
     return None if node.operand(position) is None else node.constant(position, "biases")
 
 
-def convolution(node):
+def convolution(node: Node) -> Activation:
     """QLinearConv."""
     node.expect(8, 9)
     x, scale, zero_point = quantised(node, 0)
@@ -45,7 +50,7 @@ def convolution(node):
     return layer.finish(*quantisation_of(node, 6, "output's"))
 
 
-def matmul(node):
+def matmul(node: Node) -> Activation:
     """QLinearMatMul."""
     node.expect(8)
     x, scale, zero_point = quantised(node, 0)
@@ -54,7 +59,7 @@ def matmul(node):
     return layer.finish(*quantisation_of(node, 6, "output's"))
 
 
-def gemm(node):
+def gemm(node: Node) -> Activation:
     """QGemm."""
     node.expect(7, 9)
     x, scale, zero_point = quantised(node, 0)
@@ -71,31 +76,30 @@ def gemm(node):
     return layer.finish(*quantisation_of(node, 7, "output's"))
 
 
-def pool(function):
-    """The converter of a pool, which ``function`` appends."""
-    def check(node):
+def pool(append: AppendEither) -> Converter:
+    """The converter of a pool."""
+    def check(node: Node) -> Activation:
         node.expect(5)
         x, *_ = quantised(node, 0)
-        return function(node, x, *quantisation_of(node, 3, "output's"),
-                        last=bool(node.integer("channels_last", 0)))
+        return append(node, x, *quantisation_of(node, 3, "output's"),
+                      last=bool(node.integer("channels_last", 0)))
     return check
 
 
-def unary(function, operands=4):
-    """The converter of an operator of one activation, which ``function`` appends, with so many
-    ``operands``."""
-    def check(node):
+def unary(append: Append, operands: int = 4) -> Converter:
+    """The converter of an operator of one activation, with so many ``operands``."""
+    def check(node: Node) -> Activation:
         node.expect(operands)
         x, *_ = quantised(node, 0)
-        return function(node, x, *quantisation_of(node, 3, "output's"))
+        return append(node, x, *quantisation_of(node, 3, "output's"))
     return check
 
 
-def lookup(kind, *names):
+def lookup(kind: str, *names: tuple[str, float]) -> Converter:
     """The converter of a function of one number; ``names`` of attributes have their defaults."""
-    def check(node):
+    def check(node: Node) -> Activation:
         node.expect(4, 5)
         x, *_ = quantised(node, 0)
-        attributes = {name: node.number(name, default) for name, default in names}
+        attributes: dict[str, Any] = {name: node.number(name, default) for name, default in names}
         return pointwise.lookup(node, x, kind, *quantisation_of(node, 3, "output's"), **attributes)
     return check

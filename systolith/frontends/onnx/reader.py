@@ -2,18 +2,21 @@
 
 import math
 import struct
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from google.protobuf.message import DecodeError
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 from onnx.helper import tensor_dtype_to_np_dtype
 
 from systolith.frontends.onnx import fold, integer_ops, io_tensors, qdq
 from systolith.frontends.onnx.builder import Builder
-from systolith.frontends.onnx.node import Node, damaged
-from systolith.frontends.onnx.values import Activation, Constant, FloatInput, Refusal
-from systolith.frontends.source import read_source
-from systolith.graph.ir import ModelError
+from systolith.frontends.onnx.node import Converter, Node, damaged
+from systolith.frontends.onnx.values import Activation, Constant, Refusal, Value, Values
+from systolith.frontends.source import Source, read_source
+from systolith.graph.ir import Graph, ModelError
 from systolith.graph.record import records
 from systolith.graph.verify import verify
 
@@ -30,7 +33,7 @@ DAMAGE = (DecodeError, struct.error, IndexError, KeyError, TypeError, ValueError
 VERSIONS = {"": range(7, 29), "com.microsoft": range(1, 2)}
 
 
-def _converters():
+def _converters() -> dict[str, dict[str, Converter]]:
     """By domain, what reads each operator of a file. Those with scales among their operands may be
     of either."""
     onnx, qlinear = ({name: convert for record in records().values()
@@ -40,7 +43,7 @@ def _converters():
             "com.microsoft": qlinear}
 
 
-def read_onnx(source):
+def read_onnx(source: Source) -> Graph:
     """The :class:`~systolith.graph.ir.Graph` of an .onnx file, given by path or as bytes.
 
     Its tensors are int8 and images in it are (n, h, w, c), whatever the file has: see
@@ -56,7 +59,7 @@ def read_onnx(source):
     return read_source(source, _checked)
 
 
-def _checked(data):
+def _checked(data: bytes) -> Graph:
     try:
         model = ModelProto.FromString(data)
     except DAMAGE as error:
@@ -74,7 +77,7 @@ class _Reader:
     """Walks the operators of a model in the order of the file, which is one they
     can run in."""
 
-    def __init__(self, model):
+    def __init__(self, model: ModelProto) -> None:
         graph = model.graph
         self.versions = {_domain(each.domain): each.version for each in model.opset_import}
         for domain, versions in VERSIONS.items():
@@ -89,7 +92,8 @@ class _Reader:
             raise ModelError("the model has sparse constants, which are not possible")
         if not all(isinstance(name, str) for name in _names(model)):
             raise damaged("a name is not text")
-        self.builder, self.values = Builder(), {}
+        self.builder = Builder()
+        self.values: Values = {}
         for tensor in graph.initializer:
             self._define(tensor.name, Constant(_array(tensor)))
         io_tensors.enter(graph, self.builder, self.values)
@@ -103,19 +107,25 @@ class _Reader:
         outputs = io_tensors.leave(graph, self.builder, self.values)
         if not self.builder.operators:
             raise ModelError("the model has no operator that computes anything")
-        inputs = [value.tensor if not isinstance(value, FloatInput)
-                  else self.builder.entered.get(name)
-                  for name, value in io_tensors.inputs(graph, self.values)]
-        if None in inputs:
-            raise ModelError("the model has inputs that nothing quantises")
-        self.graph = verify(self.builder.graph(inputs, outputs), "the model")
+        self.graph = verify(self.builder.graph(self._inputs(graph), outputs), "the model")
 
-    def _define(self, name, value):
+    def _inputs(self, graph: GraphProto) -> list[int]:
+        """Tensors of the inputs of a file's ``graph``, in its order."""
+        tensors = []
+        for name, value in io_tensors.inputs(graph, self.values):
+            tensor = (value.tensor if isinstance(value, Activation)
+                      else self.builder.entered.get(name))
+            if tensor is None:
+                raise ModelError("the model has inputs that nothing quantises")
+            tensors.append(tensor)
+        return tensors
+
+    def _define(self, name: str, value: Value | None) -> None:
         if not name or name in self.values:
             raise damaged(f"{_text(name)!r} is there twice, or has no name")
         self.values[name] = value
 
-    def _read(self, index, node):
+    def _read(self, index: int, node: NodeProto) -> str | None:
         """Read one operator; why it cannot run, or :data:`None`."""
         kind, domain = _text(node.op_type), _domain(node.domain)
         where = f"operator {index} ({kind})" if not node.name else (
@@ -137,7 +147,8 @@ class _Reader:
                 if name:
                     self._define(name, None if position else value)
 
-    def _value(self, kind, domain, node, inputs):
+    def _value(self, kind: str, domain: str, node: NodeProto,
+               inputs: list[Value | None]) -> Value | None:
         """What an operator computes, or :data:`None` where it reads what a refused one would."""
         converters = _converters().get(domain, {})
         if kind not in converters:
@@ -158,7 +169,7 @@ class _Reader:
             self.versions.get("", VERSIONS[""][0]), builder=self.builder))
 
 
-def _names(model):
+def _names(model: ModelProto) -> Iterator[str]:
     """All names that matter here. Protobuf gives bytes for what is not UTF-8."""
     graph = model.graph
     yield from (each.domain for each in model.opset_import)
@@ -169,17 +180,17 @@ def _names(model):
         yield from (attribute.name for attribute in node.attribute)
 
 
-def _domain(domain):
+def _domain(domain: str) -> str:
     return "" if domain == "ai.onnx" else domain
 
 
-def _text(value):
+def _text(value: str) -> str:
     """A name, fit to be printed."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}"
                    for letter in value[:LONGEST_NAME])
 
 
-def _array(tensor):
+def _array(tensor: TensorProto) -> npt.NDArray[Any]:
     """The numbers of a constant."""
     name = _text(tensor.name)
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:

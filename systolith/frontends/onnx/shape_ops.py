@@ -1,35 +1,49 @@
 """Operators that move numbers, or choose among them, and keep what they mean."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
 from sim.golden import float32
 from systolith.frontends.onnx import pointwise
 from systolith.frontends.onnx.builder import FULL
-from systolith.frontends.onnx.node import single
+from systolith.frontends.onnx.node import Append, Converter, Node, single
 from systolith.frontends.onnx.values import (
     Activation,
     Constant,
     FloatInput,
+    Move,
     Pending,
     Refusal,
+    Shape,
     Sums,
+    Value,
     Weights,
 )
+from systolith.graph.attributes import Pair, pair_of
 
-__all__ = ["MOVING", "bounded", "bounds_of", "channels_first", "clamp", "quantised_bounds",
-           "unbounded"]
+__all__ = ["MOVING", "AppendEither", "bounded", "bounds_of", "channels_first", "clamp",
+           "quantised_bounds", "unbounded"]
 
 
-def _moving(function):
+class AppendEither(Protocol):
+    """An :data:`~systolith.frontends.onnx.node.Append` of images whose channels come first, or
+    ``last``."""
+
+    def __call__(self, node: Node, x: Activation, scale: float, zero_point: int, unsigned: bool, /,
+                 last: bool = False) -> Activation: ...
+
+
+def _moving(function: Callable[[Node, Shape], Move]) -> Converter:
     """The check of an operator that only moves numbers: ``function(node, shape)`` gives what it
     does to an array of that ``shape``."""
-    def check(node):
+    def check(node: Node) -> Value:
         value = node.operand(0)
         if not isinstance(value, (Activation, FloatInput, Constant, Weights)):
-            node.activation(0)  # says what it is instead
+            value = node.activation(0)  # says what it is instead
         shape = value.array.shape if isinstance(value, (Constant, Weights)) else value.shape
         move = function(node, shape)
         match value:
@@ -44,12 +58,12 @@ def _moving(function):
     return check
 
 
-def _new_shape(node, shape):
-    sizes = (node.integers("shape") if node.version < 5
+def _new_shape(node: Node, shape: Shape) -> list[int]:
+    given = (node.integers("shape") if node.version < 5
              else tuple(node.constant(1, "sizes of the new shape").ravel().tolist()))
     zero_stays = not node.integer("allowzero", 0)
     sizes = [shape[axis] if size == 0 and zero_stays and axis < len(shape) else size
-             for axis, size in enumerate(sizes)]
+             for axis, size in enumerate(given)]
     known = math.prod(size for size in sizes if size != -1)
     total = math.prod(shape)
     if sizes.count(-1) == 1 and known > 0 and total % known == 0:
@@ -59,13 +73,13 @@ def _new_shape(node, shape):
     return sizes
 
 
-def _reshape(node, shape):
+def _reshape(node: Node, shape: Shape) -> Move:
     node.expect(1 if node.version < 5 else 2)
     sizes = _new_shape(node, shape)
     return lambda x: x.reshape(sizes)
 
 
-def _flatten(node, shape):
+def _flatten(node: Node, shape: Shape) -> Move:
     node.expect(1)
     axis = node.integer("axis", 1)
     if not -len(shape) <= axis <= len(shape):
@@ -74,10 +88,10 @@ def _flatten(node, shape):
     return lambda x: x.reshape(math.prod(shape[:axis]), math.prod(shape[axis:]))
 
 
-def _axes(node, rank):
+def _axes(node: Node, rank: int) -> Shape | None:
     """Axes of Squeeze and Unsqueeze, or :data:`None`."""
     if node.version < 13:
-        axes = node.integers("axes", None)
+        axes = node.integers("axes") if "axes" in node.attributes else None
     else:
         axes = (None if node.operand(1) is None
                 else tuple(node.constant(1, "axes").ravel().tolist()))
@@ -88,16 +102,17 @@ def _axes(node, rank):
     return tuple(axis % rank for axis in axes)
 
 
-def _squeeze(node, shape):
+def _squeeze(node: Node, shape: Shape) -> Move:
     node.expect(1, 2)
     axes = _axes(node, len(shape))
-    axes = tuple(a for a, size in enumerate(shape) if size == 1) if axes is None else axes
+    if axes is None:
+        axes = tuple(axis for axis, size in enumerate(shape) if size == 1)
     if any(shape[axis] != 1 for axis in axes):
         raise Refusal(f"the axes {axes} of {shape} are not all 1")
     return lambda x: np.squeeze(x, axes)
 
 
-def _unsqueeze(node, shape):
+def _unsqueeze(node: Node, shape: Shape) -> Move:
     node.expect(1, 2)
     count = (len(node.integers("axes")) if node.version < 13
              else node.constant(1, "axes").size)
@@ -107,7 +122,7 @@ def _unsqueeze(node, shape):
     return lambda x: np.expand_dims(x, axes or ())
 
 
-def _transpose(node, shape):
+def _transpose(node: Node, shape: Shape) -> Move:
     node.expect(1)
     order = node.integers("perm") or tuple(reversed(range(len(shape))))
     if sorted(order) != list(range(len(shape))):
@@ -115,12 +130,12 @@ def _transpose(node, shape):
     return lambda x: x.transpose(order)
 
 
-def _same(node, shape):
+def _same(node: Node, shape: Shape) -> Move:
     node.expect(1, 3, outputs=2)
     return lambda x: x
 
 
-def unbounded(node, position=0):
+def unbounded(node: Node, position: int = 0) -> Activation:
     """Activation ``position``, of integers or real, that no ReLU waits to bound."""
     value = node.operand(position)
     x = node.activation(position, real=isinstance(value, Activation) and value.real)
@@ -130,14 +145,14 @@ def unbounded(node, position=0):
     return x
 
 
-def bounded(node):
+def bounded(node: Node) -> Activation:
     """Activation 0, of integers or real; what a ReLU or Clip bounds in its own scale."""
     value = node.operand(0)
     x = node.activation(0, real=isinstance(value, Activation) and value.real)
     if (x.low, x.high) == (-math.inf, math.inf):
         return x
-    draft = node.builder.tensors[x.tensor]
-    scale, zero_point = draft.quantisation.scale, draft.quantisation.zero_point
+    draft = node.builder.draft(x.tensor)
+    scale, zero_point = draft.quantisation.known
     bounds = quantised_bounds(x.low, x.high, scale, zero_point)
     for real, number, outside in zip((x.low, x.high), bounds, FULL, strict=True):
         if number != outside and real != np.float32(number - zero_point) * np.float32(scale):
@@ -146,31 +161,30 @@ def bounded(node):
                    real=True)
 
 
-def bounds_of(node):
-    """Bounds (low, high) of a Relu or Clip as arrays of one number, infinite where there is
-    none."""
+def bounds_of(node: Node) -> tuple[float, float]:
+    """Bounds (low, high) of a Relu or Clip, infinite where there is none."""
     if node.kind == "Relu":
         node.expect(1)
         return 0.0, math.inf
     if node.version < 11:
         node.expect(1)
-        bounds = node.number("min", -math.inf), node.number("max", math.inf)
+        low, high = node.number("min", -math.inf), node.number("max", math.inf)
     else:
         node.expect(1, 3)
-        bounds = tuple(other if node.operand(at) is None else
-                       single(node.constant(at, "bounds"), "bound").item()
-                       for at, other in ((1, -math.inf), (2, math.inf)))
-    if not bounds[0] <= bounds[1]:
-        raise Refusal(f"its bounds are {bounds[0]} and {bounds[1]}")
-    return bounds
+        low, high = (other if node.operand(at) is None else
+                     single(node.constant(at, "bounds"), "bound").item()
+                     for at, other in ((1, -math.inf), (2, math.inf)))
+    if not low <= high:
+        raise Refusal(f"its bounds are {low} and {high}")
+    return low, high
 
 
-def quantised_bounds(low, high, scale, zero_point):
+def quantised_bounds(low: float, high: float, scale: float, zero_point: int) -> Pair:
     """int8 bounds of numbers between the real ``low`` and ``high``."""
-    return tuple(int(float32.quantize(bound, scale, zero_point)) for bound in (low, high))
+    return pair_of(int(float32.quantize(bound, scale, zero_point)) for bound in (low, high))
 
 
-def clamp(node):
+def clamp(node: Node) -> Pending | Activation | Sums:
     """ReLU and Clip: bounds that wait for the scale of what is quantised next. Of integers they
     are numbers themselves."""
     low, high = bounds_of(node)
@@ -179,26 +193,29 @@ def clamp(node):
         return replace(value, low=max(min(value.low, high), low),
                        high=min(max(value.high, low), high))
     x = node.activation(0)
-    draft = node.builder.tensors[x.tensor]
-    bounds = tuple(int(min(max(bound - 128 * draft.unsigned, -128), 127)) for bound in (low, high))
-    old = draft.quantisation.completed(draft.unsigned)
-    return pointwise.lookup(node, x, "QUANTIZE", old.scale, old.zero_point, draft.unsigned, bounds)
+    draft = node.builder.draft(x.tensor)
+    bounds = pair_of(int(min(max(bound - 128 * draft.unsigned, -128), 127))
+                     for bound in (low, high))
+    scale, zero_point = draft.quantisation.completed(draft.unsigned)
+    return pointwise.lookup(node, x, "QUANTIZE", scale, zero_point, draft.unsigned, bounds)
 
 
-def channels_first(function):
-    """``function`` of images (n, c, h, w), also for those whose channels come ``last``."""
-    def check(node, x, *quantisation, last=False):
+def channels_first(append: Append) -> AppendEither:
+    """``append`` of images (n, c, h, w), also for those whose channels come ``last``."""
+    def check(node: Node, x: Activation, scale: float, zero_point: int, unsigned: bool, /,
+              last: bool = False) -> Activation:
         if not last:
-            return function(node, x, *quantisation)
+            return append(node, x, scale, zero_point, unsigned)
         back = (0, *range(2, len(x.shape)), 1)
         there = (0, len(x.shape) - 1, *range(1, len(x.shape) - 1))
-        result = function(node, x.moved(lambda places: places.transpose(there)), *quantisation)
+        result = append(node, x.moved(lambda places: places.transpose(there)), scale, zero_point,
+                        unsigned)
         return result.moved(lambda places: places.transpose(back))
     return check
 
 
 #: What only moves numbers, of integers and of floats.
-MOVING = {
+MOVING: dict[str, Converter] = {
     "Reshape": _moving(_reshape),
     "Flatten": _moving(_flatten),
     "Squeeze": _moving(_squeeze),

@@ -3,11 +3,24 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-__all__ = ["Activation", "Constant", "Pending", "FloatInput", "Refusal", "Sums", "Weights",
-           "in_order"]
+from sim.golden.types import Float32, Int32
+from systolith.graph.attributes import Pair
+
+if TYPE_CHECKING:
+    from systolith.frontends.onnx.layers import Layer
+
+__all__ = ["Activation", "Constant", "Finish", "FloatInput", "Move", "Pending", "Refusal", "Shape",
+           "Step", "Sums", "Value", "Values", "Weights", "in_order"]
+
+Shape = tuple[int, ...]
+
+#: Numbers in other places, or in another shape.
+Move = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 
 class Refusal(Exception):
@@ -18,16 +31,16 @@ class Refusal(Exception):
 class Constant:
     """Numbers that are known, of any type."""
 
-    array: np.ndarray
+    array: npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Weights:
     """Integers that are known, with scales: one, or one for each index of ``axis``."""
 
-    array: np.ndarray
-    scales: np.ndarray
-    zero_points: np.ndarray
+    array: npt.NDArray[np.integer]
+    scales: Float32
+    zero_points: npt.NDArray[np.integer]
     axis: int | None  #: :data:`None` for one scale.
 
 
@@ -43,19 +56,16 @@ class Activation:
     """
 
     tensor: int
-    shape: tuple[int, ...]
-    order: np.ndarray = field(repr=False)
+    shape: Shape
+    order: Int32 = field(repr=False)
     real: bool = False
     low: float = -math.inf
     high: float = math.inf
 
-    def moved(self, function):
-        """The same numbers in the shape that ``function`` gives an array of the file's shape."""
-        places = np.arange(self.order.size, dtype=np.int32).reshape(self.shape)
-        moved = function(places)
-        back = np.empty(self.order.size, np.int32)
-        back[moved.ravel()] = places.ravel()
-        return replace(self, shape=moved.shape, order=back[self.order])
+    def moved(self, move: Move) -> "Activation":
+        """The same numbers in the shape that ``move`` gives an array of the file's shape."""
+        shape, order = _moved(self.shape, self.order, move)
+        return replace(self, shape=shape, order=order)
 
 
 @dataclass(frozen=True)
@@ -63,11 +73,26 @@ class FloatInput:
     """Real numbers that enter the network and are still to be quantised."""
 
     name: str
-    file_shape: tuple[int, ...]  #: Of the input; what reads it may see another ``shape``.
-    shape: tuple[int, ...]
-    order: np.ndarray = field(repr=False)
+    file_shape: Shape  #: Of the input; what reads it may see another ``shape``.
+    shape: Shape
+    order: Int32 = field(repr=False)
 
-    moved = Activation.moved
+    def moved(self, move: Move) -> "FloatInput":
+        """As :meth:`Activation.moved` has it."""
+        shape, order = _moved(self.shape, self.order, move)
+        return replace(self, shape=shape, order=order)
+
+
+def _moved(shape: Shape, order: Int32, move: Move) -> tuple[Shape, Int32]:
+    places = np.arange(order.size, dtype=np.int32).reshape(shape)
+    moved = move(places)
+    back = np.empty(order.size, np.int32)
+    back[moved.ravel()] = places.ravel()
+    return moved.shape, back[order]
+
+
+#: ``finish(scale, zero_point, unsigned, range)``.
+Finish = Callable[[float, int, bool, Pair], Activation]
 
 
 @dataclass(frozen=True)
@@ -79,10 +104,14 @@ class Pending:
     """
 
     what: str
-    shape: tuple[int, ...]
-    finish: Callable
+    shape: Shape
+    finish: Finish
     low: float = -math.inf
     high: float = math.inf
+
+
+#: What the sums are multiplied by, or what is added to them.
+Step = tuple[Literal["mul", "add"], npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -94,17 +123,23 @@ class Sums:
     """
 
     what: str
-    layer: object
-    steps: tuple = ()
+    layer: "Layer"
+    steps: tuple[Step, ...] = ()
     real: bool = False
     low: float = -math.inf
     high: float = math.inf
 
     @property
-    def shape(self):
+    def shape(self) -> Shape:
         return self.layer.shape
 
 
-def in_order(shape, axis):
+Value = Constant | Weights | Activation | FloatInput | Pending | Sums
+
+#: By their names in the file; None for what a refused operator would compute.
+Values = dict[str, Value | None]
+
+
+def in_order(shape: Shape, axis: int) -> Int32:
     """Places of numbers of ``shape`` in the file when ``axis`` comes last."""
     return np.moveaxis(np.arange(math.prod(shape), dtype=np.int32).reshape(shape), axis, -1).ravel()

@@ -1,8 +1,10 @@
 """Inputs and outputs of a file that are not int8, as those of a graph are."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from systolith.frontends.tflite.node import activation
+from systolith.graph.ir import Tensor
 
 __all__ = ["IoTensors"]
 
@@ -22,7 +24,8 @@ class IoTensors:
         What operators read, each tensor as often as it is.
     """
 
-    def __init__(self, tensors, inputs, outputs, read):
+    def __init__(self, tensors: Sequence[Tensor], inputs: Iterable[int], outputs: Iterable[int],
+                 read: list[int]) -> None:
         self.tensors, self.inputs, self.outputs = list(tensors), list(inputs), list(outputs)
         self._read = read
         for index in {*inputs, *outputs} & set(range(len(tensors))):
@@ -31,7 +34,7 @@ class IoTensors:
                 self.tensors[index] = replace(tensor, dtype="int8", unsigned=True,
                                               zero_point=tensor.zero_point - 128)
 
-    def take(self, kind, inputs, outputs):
+    def take(self, kind: str, inputs: Sequence[int], outputs: Sequence[int]) -> bool:
         """Whether an operator leaves the graph, which then has other inputs or outputs.
 
         Raises :exc:`~systolith.frontends.tflite.node.Refusal` if these cannot be.

@@ -1,16 +1,19 @@
 """An operator of a .tflite file before it is checked, and what checks have in common."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, TypedDict
 
 import tflite
 
 from sim.golden.conv import output_size, same_padding
 from sim.golden.operators import BOUNDS
 from sim.golden.requantize import channel_params
+from systolith.graph.attributes import Padding, Pair, pair_of
 from systolith.graph.ir import Tensor
 
-__all__ = ["LARGEST", "Node", "Refusal", "activation", "check_bounds", "check_factor",
+__all__ = ["LARGEST", "Geometry", "Node", "Refusal", "activation", "check_bounds", "check_factor",
            "check_probabilities", "constant", "positive", "same_numbers", "window"]
 
 ACTIVATIONS = {code: name for name, code in vars(tflite.ActivationFunctionType).items()
@@ -27,6 +30,13 @@ class Refusal(Exception):
     """Why an operator is not supported."""
 
 
+class Geometry(TypedDict):
+    """Attributes of a window."""
+
+    stride: Pair
+    padding: Padding
+
+
 @dataclass(frozen=True)
 class Node:
     """An operator before it is checked: its tensors, :data:`None` where left out, and options."""
@@ -34,12 +44,12 @@ class Node:
     kind: str
     inputs: tuple[Tensor | None, ...]
     outputs: tuple[Tensor, ...]
-    options: object
+    options: Any  #: Of a class of the package tflite, which has no types; or None.
 
-    def option(self, name):
+    def option(self, name: str) -> Any:
         return getattr(self.options, name)()
 
-    def expect(self, options, inputs, most=None):
+    def expect(self, options: type | None, inputs: int, most: int | None = None) -> None:
         """Refuse unless there is a table of ``options``, if any matters, one result and enough
         operands."""
         if options is not None and type(self.options) is not options:
@@ -47,15 +57,15 @@ class Node:
         if not inputs <= len(self.inputs) <= (most or inputs) or len(self.outputs) != 1:
             raise Refusal(f"it has {len(self.inputs)} inputs and {len(self.outputs)} outputs")
 
-    def activation(self, position, rank=None):
+    def activation(self, position: int, rank: int | None = None) -> Tensor:
         """Input ``position``, checked to be a quantised activation."""
         return activation(self.inputs[position], f"input {position}", rank)
 
-    def optional(self, position):
+    def optional(self, position: int) -> Tensor | None:
         """Input ``position``, or :data:`None` where it is left out."""
         return self.inputs[position] if position < len(self.inputs) else None
 
-    def result(self, shape=None):
+    def result(self, shape: tuple[int, ...] | None = None) -> Tensor:
         """The result, checked to be a quantised activation, and to have the ``shape`` if given."""
         y = activation(self.outputs[0], "the output")
         if shape is not None and y.shape != shape:
@@ -63,7 +73,7 @@ class Node:
                           "the inputs give")
         return y
 
-    def fused(self):
+    def fused(self) -> str:
         """Name of the fused activation, whose bounds the output's scale can express."""
         name = ACTIVATIONS.get(self.option("FusedActivationFunction"), "unknown")
         if name not in BOUNDS:
@@ -72,7 +82,7 @@ class Node:
         return name
 
 
-def activation(tensor, role, rank=None):
+def activation(tensor: Tensor | None, role: str, rank: int | None = None) -> Tensor:
     """``tensor``, checked to be a quantised activation."""
     if tensor is None:
         raise Refusal(f"{role} is left out")
@@ -94,14 +104,14 @@ def activation(tensor, role, rank=None):
     return tensor
 
 
-def positive(scales, role):
+def positive(scales: Iterable[float], role: str) -> None:
     """Refuse scales by which nothing can be divided."""
     for scale in scales:
         if not 0 < scale < math.inf:
             raise Refusal(f"{role} has the scale {scale}, which is not positive and finite")
 
 
-def constant(tensor, role, dtype):
+def constant(tensor: Tensor | None, role: str, dtype: str) -> Tensor:
     """``tensor``, checked to be a constant of ``dtype``."""
     if tensor is None or tensor.data is None:
         raise Refusal(f"the {role} are not a constant")
@@ -110,13 +120,13 @@ def constant(tensor, role, dtype):
     return tensor
 
 
-def check_bounds(name, scale):
+def check_bounds(name: str, scale: float) -> None:
     """Refuse a ``scale`` of the output in which the bounds of the activation exceed 32 bits."""
     if any(bound is not None and abs(bound) / scale >= (1 << 31) - 256 for bound in BOUNDS[name]):
         raise Refusal(f"the output's scale {scale} is too small for {name}")
 
 
-def check_factor(role, factor):
+def check_factor(role: str, factor: float) -> None:
     """Refuse a ``factor`` by which the requantisation cannot multiply."""
     try:
         channel_params(factor)
@@ -125,29 +135,31 @@ def check_factor(role, factor):
                       "possible") from error
 
 
-def check_probabilities(y):
+def check_probabilities(y: Tensor) -> None:
     """Refuse a ``y`` of other numbers than 0 to 255 parts of 256."""
     if (y.scale, y.zero_point) != (1 / 256, -128):
         raise Refusal(f"the output has the scale {y.scale} and the zero point {y.zero_point} "
                       "instead of 1/256 and -128")
 
 
-def same_numbers(x, y):
+def same_numbers(x: Tensor, y: Tensor) -> None:
     """Refuse a ``y`` whose int8 numbers mean something else than those of ``x``."""
     if (x.scale, x.zero_point) != (y.scale, y.zero_point):
         raise Refusal(f"input and output differ in scale or zero point: {x.scale}, {x.zero_point} "
                       f"and {y.scale}, {y.zero_point}")
 
 
-def window(node, size, kernel, dilation=(1, 1)):
+def window(node: Node, size: Pair, kernel: Pair, dilation: Pair = (1, 1)) -> tuple[Pair, Geometry]:
     """Output size, stride and padding of a window over ``size`` (h, w)."""
     stride = node.option("StrideH"), node.option("StrideW")
+    padding: Padding
     for name, pair in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
         if not all(1 <= value <= LARGEST for value in pair):
             raise Refusal(f"the {name} {pair} is not between 1 and {LARGEST}")
     match node.option("Padding"):
         case tflite.Padding.SAME:
-            padding = tuple(map(same_padding, size, kernel, stride, dilation))
+            top, left = map(same_padding, size, kernel, stride, dilation)
+            padding = top, left
         case tflite.Padding.VALID:
             padding = ((0, 0), (0, 0))
         case code:
@@ -155,7 +167,7 @@ def window(node, size, kernel, dilation=(1, 1)):
     if math.prod(n + sum(pair) for n, pair in zip(size, padding, strict=True)) > MOST_PADDED:
         raise Refusal(f"the kernel {kernel} with dilation {dilation} asks for the padding "
                       f"{padding}, which is too much")
-    outputs = tuple(map(output_size, size, kernel, stride, dilation, padding))
+    outputs = pair_of(map(output_size, size, kernel, stride, dilation, padding))
     if min(outputs) < 1:
         raise Refusal(f"the kernel {kernel} with dilation {dilation} is larger than {size}")
     return outputs, {"stride": stride, "padding": padding}

@@ -5,7 +5,7 @@ from typing import Any
 import tflite
 
 from sim.golden.conv import same_padding
-from systolith.graph.attributes import Pair
+from systolith.graph.attributes import Pair, Window
 from systolith.graph.ir import Operator, Tensor
 
 __all__ = ["fused", "window_options"]
@@ -22,10 +22,10 @@ def window_options(operator: Operator, image: Tensor, kernel: Pair) -> dict[str,
 
     Raises :exc:`ValueError` for a padding that the format cannot say.
     """
-    attributes, size = operator.attributes, image.shape[1:3]
+    attributes: Window = operator.attributes
     stride, padding = attributes.stride, attributes.padding
     dilation = getattr(attributes, "dilation", (1, 1))
-    same = tuple(map(same_padding, size, kernel, stride, dilation))
+    same = tuple(map(same_padding, image.shape[1:3], kernel, stride, dilation))
     if padding not in {same, ((0, 0), (0, 0))}:
         raise ValueError(f"the padding of operator {operator.index} must be that of SAME, {same}, "
                          f"or none, not {padding}")

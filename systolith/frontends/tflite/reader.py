@@ -2,19 +2,26 @@
 
 import math
 import struct
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tflite
 from flatbuffers import number_types
 
-from systolith.frontends.source import read_source
+from systolith.frontends.source import Source, read_source
 from systolith.frontends.tflite.io_tensors import IoTensors
 from systolith.frontends.tflite.node import Node, Refusal
+from systolith.graph.attributes import Attributes
 from systolith.graph.ir import Graph, ModelError, Operator, Tensor
 from systolith.graph.record import records
 from systolith.graph.verify import verify
 
 __all__ = ["read_tflite", "supported"]
+
+#: What the package tflite reads a table of a file with: it has no types.
+Table = Any
 
 DTYPES = {code: name.lower() for name, code in vars(tflite.TensorType).items()
           if isinstance(code, int)}
@@ -33,7 +40,7 @@ BUILTIN_CODE = 10  # where the schema has it among the fields of an operator cod
 DAMAGE = (struct.error, IndexError, TypeError, ValueError, OverflowError)
 
 
-def read_tflite(source):
+def read_tflite(source: Source) -> Graph:
     """The :class:`~systolith.graph.ir.Graph` of a .tflite file, given by path or as bytes.
 
     Raises
@@ -45,7 +52,7 @@ def read_tflite(source):
     return read_source(source, _checked)
 
 
-def _checked(data):
+def _checked(data: bytes) -> Graph:
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise ModelError("not a .tflite model: it does not carry the identifier TFL3")
     try:
@@ -55,7 +62,7 @@ def _checked(data):
                          f"{error}") from error
 
 
-def _numbers(table, name, most):
+def _numbers(table: Table, name: str, most: float) -> npt.NDArray[Any]:
     """A vector of at most ``most`` numbers as an array."""
     values = getattr(table, f"{name}AsNumpy")()
     if isinstance(values, int):  # left out
@@ -66,7 +73,7 @@ def _numbers(table, name, most):
     return values
 
 
-def _tables(table, name, most):
+def _tables(table: Table, name: str, most: int) -> list[Table]:
     """A vector of tables as a list of at most ``most``."""
     count = getattr(table, f"{name}Length")()
     if count > most:
@@ -75,14 +82,14 @@ def _tables(table, name, most):
     return [getattr(table, name)(index) for index in range(count)]
 
 
-def _text(value):
+def _text(value: bytes | None) -> str:
     """A name, fit to be printed."""
     text = "" if value is None else value[:LONGEST_NAME].decode("utf-8", "replace")
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}"
                    for letter in text)
 
 
-def _read(data):
+def _read(data: bytes) -> Graph:
     model = tflite.Model.GetRootAs(data, 0)
     if model.Version() != VERSION:
         raise ModelError(f"the model has version {model.Version()} of the schema instead of "
@@ -124,7 +131,7 @@ def _read(data):
     return verify(graph, "the model")
 
 
-def _tensor(index, table, buffers):
+def _tensor(index: int, table: Table, buffers: Sequence[Table]) -> Tensor:
     shape = tuple(_numbers(table, "Shape", MOST_OPERANDS).tolist())
     name = f"tensor {index} ({_text(table.Name())})"
     if len(shape) > MOST_AXES or min(shape, default=1) < 1 or math.prod(shape) > MOST_ELEMENTS:
@@ -156,7 +163,7 @@ def _tensor(index, table, buffers):
                   zero_point=int(zero_points[0]) if zero_points.size else 0, data=data)
 
 
-def _kind(index, operator, codes):
+def _kind(index: int, operator: Table, codes: Sequence[Table]) -> str:
     """Name of an operator: older files have but the deprecated, narrower code, and of two the
     greater one counts. ``BuiltinCode()`` passes over one below 127."""
     if operator.OpcodeIndex() >= len(codes):
@@ -172,12 +179,15 @@ def _kind(index, operator, codes):
     return tflite.utils.BUILTIN_OPCODE2NAME.get(builtin, f"BUILTIN {builtin}")
 
 
-def _operands_of(table):
+def _operands_of(table: Table) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Inputs and outputs of an operator, or of all of them."""
-    return (tuple(_numbers(table, name, MOST_OPERANDS).tolist()) for name in ("Inputs", "Outputs"))
+    inputs, outputs = (tuple(_numbers(table, name, MOST_OPERANDS).tolist())
+                       for name in ("Inputs", "Outputs"))
+    return inputs, outputs
 
 
-def _operands(index, kind, table, count):
+def _operands(index: int, kind: str, table: Table,
+              count: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     inputs, outputs = _operands_of(table)
     for position in inputs + outputs:
         if not -1 <= position < count:
@@ -186,7 +196,8 @@ def _operands(index, kind, table, count):
     return inputs, outputs
 
 
-def _operator(index, kind, table, inputs, outputs, tensors):
+def _operator(index: int, kind: str, table: Table, inputs: tuple[int, ...],
+              outputs: tuple[int, ...], tensors: Sequence[Tensor]) -> Operator:
     converters = _converters()
     if kind not in converters:
         raise Refusal(f"not supported; these are: {', '.join(supported())}")
@@ -204,18 +215,18 @@ def _operator(index, kind, table, inputs, outputs, tensors):
                     index=index)
 
 
-def supported():
+def supported() -> list[str]:
     """Names of the operators of files that graphs can have."""
     return sorted(_converters())
 
 
-def _converters():
+def _converters() -> dict[str, tuple[str, Callable[[Node], Attributes]]]:
     """For each operator of a file the kind that it becomes, and what gives its attributes."""
     return {name: (record.kind, convert) for record in records().values()
             for name, convert in record.tflite.items()}
 
 
-def _check_inputs(graph):
+def _check_inputs(graph: Graph) -> None:
     """Raise :exc:`ModelError` unless what the model is given are int8 activations."""
     for index in graph.inputs:
         if not 0 <= index < len(graph.tensors):

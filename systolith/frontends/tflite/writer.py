@@ -10,6 +10,7 @@ import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from systolith.graph.attributes import Attributes
+from systolith.graph.ir import Graph, Operator
 from systolith.graph.record import record_of
 
 __all__ = ["FileOptions", "write_tflite"]
@@ -24,7 +25,7 @@ class FileOptions(Attributes):
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _options(graph, operator):
+def _options(graph: Graph, operator: Operator) -> tuple[int, str, Mapping[str, Any]]:
     """Version of an operator, and name and fields of its options."""
     if isinstance(operator.attributes, FileOptions):
         return 1, operator.attributes.table, operator.attributes.fields
@@ -34,11 +35,11 @@ def _options(graph, operator):
     return record.version, *record.writer(graph, operator)
 
 
-def _code(enum, name):
+def _code(enum: str, name: str) -> int:
     return getattr(getattr(schema, enum), name)
 
 
-def _with(table, **fields):
+def _with(table: str, **fields: Any) -> Any:
     """An object of the schema with ``fields`` set."""
     result = getattr(schema, f"{table}T")()
     for name, value in fields.items():
@@ -46,7 +47,7 @@ def _with(table, **fields):
     return result
 
 
-def write_tflite(graph):
+def write_tflite(graph: Graph) -> bytes:
     """The bytes of a .tflite file that holds ``graph``.
 
     Raises :exc:`ValueError` for an operator that the format or this writer does not know, and for

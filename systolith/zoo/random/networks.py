@@ -55,7 +55,7 @@ class Chain:
                zero_point: int | None = None, **attributes: Any) -> None:
         self.last = self.tensor(shape, scale, zero_point)
         self.operators.append(make_operator(kind=kind, inputs=tuple(inputs), outputs=(self.last,),
-                                       attributes=attributes, index=len(self.operators)))
+                                            attributes=attributes, index=len(self.operators)))
 
     def weighted(self, kind: str, shape: tuple[int, ...], axis: int, result: tuple[int, ...],
                  **attributes: Any) -> None:

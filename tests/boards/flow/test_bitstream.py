@@ -150,14 +150,8 @@ def test_what_does_not_fit_is_told_before_place_and_route(tmp_path, monkeypatch)
     board = board_of("ulx3s-25f")
     with pytest.raises(ToolError, match=r"^ulx3s-25f: the design takes 57 block RAMs, of which "
                                         r"there are 56. A smaller array"):
-        build_bitstream(
-    board,
-    params=resized(
-        board,
-        rows=2,
-        cols=2,
-        drain_lanes=1),
-         workdir=tmp_path)
+        build_bitstream(board, params=resized(board, rows=2, cols=2, drain_lanes=1),
+                        workdir=tmp_path)
 
 
 def test_macros_lie_apart_where_the_board_says_so(tmp_path, monkeypatch):

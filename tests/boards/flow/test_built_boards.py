@@ -62,7 +62,7 @@ def test_ice40_board(tmp_path):
     assert uart_pins(board) == {"rx": "B10", "tx": "B12"}
     cells = json.loads(Path(built.placed).read_text())["modules"]["top"]["cells"]
     regions = {name.split("$")[0]: cell["attributes"]["NEXTPNR_BEL"]
-              for name, cell in cells.items() if cell["type"] == "SB_IO"}
+               for name, cell in cells.items() if cell["type"] == "SB_IO"}
     assert regions["rx"] == "X24/Y33/io0" and regions["tx"] == "X24/Y33/io1"
     tiles = {tuple(map(int, tile.split("\n")[0].split())): tile.split("\n", 1)[1]
              for tile in text.split(".io_tile ")[1:]}

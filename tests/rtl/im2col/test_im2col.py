@@ -12,7 +12,7 @@ def run(params, shape, *, band, tiles=1, pad=0, fir_taps=0, seed=0, p_in=1.0, p_
     unit, what it emitted, and when."""
     rng = np.random.default_rng(seed)
     images = rng.integers(-128, 128, (shape.images, shape.height, shape.width,
-                                        shape.channels)).astype(np.int8)
+                                      shape.channels)).astype(np.int8)
     pads = pad, ~pad
     fields = [shape.config(params, band=band, tiles=tiles, pad=each, fir_taps=fir_taps,
                            cols=params.vector_bytes) for each in pads]

@@ -24,7 +24,8 @@ def test_nearest_equals_reference(align_corners, half_pixel_centers):
         x, y = (tensor(rng, "x", (1, n, 1, 1), scales=(1.0,), zero_point=0)
                 for n in (size, outputs))
         sizes = Tensor(name="sizes", shape=(2,), dtype="int32", data=np.array([outputs, 1]))
-        data = write_tflite(graph_of("RESIZE_NEAREST_NEIGHBOR", [x, sizes, y], {}))
+        data = write_tflite(graph_of("RESIZE_NEAREST_NEIGHBOR", [x, sizes, y],
+                                     {"factor": (1, 1)}))
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
         options = model.subgraphs[0].operators[0].builtinOptions
         options.alignCorners, options.halfPixelCenters = align_corners, half_pixel_centers

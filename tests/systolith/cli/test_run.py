@@ -98,7 +98,7 @@ def test_several_inputs(tmp_path):
 
     graph = Graph(tensors=(tensor("a"), tensor("b"), tensor("sum")), inputs=(0, 1), outputs=(2,),
                   operators=(make_operator(kind="ADD", inputs=(0, 1), outputs=(2,),
-                                      attributes={"activation": "NONE"}),))
+                                           attributes={"activation": "NONE"}),))
     path = tmp_path / "add.tflite"
     path.write_bytes(write_tflite(graph))
     a, b = np.random.default_rng(1).integers(-128, 128, (2, 3, 2, 3, 4), np.int8)

@@ -30,7 +30,8 @@ def test_reader_is_chosen_by_content(tmp_path, data, rounding, reference):
     path = tmp_path / "model"
     path.write_bytes(data())
     assert read_model(path).rounding == read_model(data()).rounding == rounding
-    assert type(reference_of(path)) is reference
+    for source in (path, str(path), data(), bytearray(data()), memoryview(data())):
+        assert type(reference_of(source)) is reference
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"text that is no model"])

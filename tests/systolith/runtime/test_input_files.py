@@ -12,9 +12,9 @@ from systolith.runtime.input_files import load_inputs, noise
 from systolith.runtime.session import TensorInfo
 
 END = TensorInfo(name="x", shape=(1, 4, 3, 1), dtype="int8", scale=0.5, zero_point=-3,
-          rounding="float32")
+                 rounding="float32")
 COLOUR = TensorInfo(name="y", shape=(1, 3, 4, 2), dtype="uint8", scale=1.0, zero_point=0,
-             rounding="float32")
+                    rounding="float32")
 X = np.arange(24, dtype=np.int8).reshape(2, 4, 3, 1)
 
 

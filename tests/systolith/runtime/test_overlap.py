@@ -187,7 +187,8 @@ def graph_of(shapes, operators, inputs, outputs):
                       for name, shape in shapes.items()),
         inputs=tuple(map(names.index, inputs)), outputs=tuple(map(names.index, outputs)),
         operators=tuple(make_operator(kind=kind, inputs=tuple(map(names.index, taken)),
-                                 outputs=(names.index(given),), index=index, attributes=attributes)
+                                      outputs=(names.index(given),), index=index,
+                                      attributes=attributes)
                         for index, (kind, taken, given, attributes) in enumerate(operators)))
 
 
@@ -231,7 +232,7 @@ def test_the_host_has_the_first_and_the_last_word():
             first if each in grown.inputs else each for each in op.inputs))
           for op in grown.operators),
         make_operator(kind="SOFTMAX", inputs=grown.outputs, outputs=(last,), index=9,
-                 attributes={"beta": 1.0})))
+                      attributes={"beta": 1.0})))
     program, _ = overlaps(graph, 5)
     assert [isinstance(step, Segment) for step in program.steps] == [False, True, False]
 
@@ -299,7 +300,7 @@ def test_what_does_not_fit_twice_runs_alone():
     need = twice["program_words"]
     assert need == 2 * once["program_words"]
     assert {name for name in once if once[name] < twice[name]} == {"program_words",
-                                                                  "activation_bytes"}
+                                                                   "activation_bytes"}
     compile_graph(GRAPH, replace(BUILD, program_words=need), double_buffered=True)
     short = replace(BUILD, program_words=need - 1)
     message = (f"inputs and outputs do not fit twice; program words: {need} are needed, 1 more "

@@ -21,13 +21,8 @@ from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Tensor, make_operator
 from systolith.zoo.random import Chain, int8, network, with_zeros
 
-PASSES = [
-    fold_constants,
-    fuse_padding,
-    fuse_activations,
-    remove_dead_channels,
-    remove_dead_operators,
-     optimise]
+PASSES = [fold_constants, fuse_padding, fuse_activations, remove_dead_channels,
+          remove_dead_operators, optimise]
 
 
 def kinds(graph):
@@ -117,7 +112,7 @@ def test_rows_of_other_lengths_than_pixels(taken):
     before = Graph(tensors=tensors, inputs=(0,), outputs=(3,), operators=(
         make_operator(kind="RELU6", inputs=(0,), outputs=(1,)),
         make_operator(kind="FULLY_CONNECTED", inputs=(1, 2), outputs=(3,), index=1,
-                 attributes={"activation": "NONE"})))
+                      attributes={"activation": "NONE"})))
     same_results(before, optimise(before))
     with pytest.raises(ValueError, match=rf"has the shape \({120 // taken}, 3\); the first axis"):
         compile_graph(before, small_build(4, 4))

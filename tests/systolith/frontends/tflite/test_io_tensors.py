@@ -36,7 +36,7 @@ def model(dtype, **fields):
                  replace(y, **{"name": "out", **of})), inputs=(IN,), outputs=(OUT,),
         operators=(make_operator(kind="QUANTIZE", inputs=(IN,), outputs=(X,)),
                    make_operator(kind="CONV_2D", inputs=(X, W, B), outputs=(Y,), index=1,
-                            attributes=POINT),
+                                 attributes=POINT),
                    Operator(kind=last, inputs=(Y,), outputs=(OUT,), index=2,
                             attributes=FileOptions())))
 
