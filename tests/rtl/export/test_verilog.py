@@ -89,11 +89,11 @@ def test_header_describes_the_ports(core, family):
 
 
 def test_header_says_what_ports_of_a_bus_are_for():
-    for line in ("s_axi_araddr                 in      25  byte address, of a read",
+    for line in ("s_axi_araddr                 in      25  byte address of a read",
                  "s_axi_bvalid                 out      1  the payload is there",
-                 "m_axis_tlast                 out      1  it is the last of a transfer"):
+                 "m_axis_tlast                 out      1  the word is the last of a transfer"):
         assert f"\n// {line}\n" in emitted("accelerator", "generic")
-    assert ("\n// wb_err                       out      1  refused, for a cycle\n"
+    assert ("\n// wb_err                       out      1  refused; for a cycle\n"
             in emitted(WISHBONE, "generic"))
 
 
