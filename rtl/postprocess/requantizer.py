@@ -72,8 +72,8 @@ class Requantizer(wiring.Component):
     def __init__(self, *, drain_lanes=1, cycles=1, rounding="tflm", twice=False, bits=32):
         self.drain_lanes = integer("drain_lanes", drain_lanes, 1, 32)
         self.cycles, self.rounding = self.check("cycles", cycles, rounding)
-        self._tail = self._tail_of(cycles, rounding)
-        self.latency = self.latency_of(cycles, rounding)
+        self._tail = self._tail_of(self.cycles, rounding)
+        self.latency = self.latency_of(self.cycles, rounding)
         self.twice = boolean("twice", twice)
         self.bits = integer("bits", bits, 16, 32)
         self.short_acc_range = short_acc_range(self.cycles, self.bits)

@@ -96,7 +96,7 @@ def test_nothing_at_the_bus():
     bus = SimpleNamespace(xfer2=lambda data: [0] * len(data))
     pipe = SpiPipe(bus, "spi:9.9")
     with pytest.raises(LinkError, match=r"^spi:9\.9: no board answers; nothing came at all"):
-        Device(pipe, hello_patience=0.1)
+        Device(pipe, hello_timeout=0.1)
 
 
 def test_bus_that_goes():
