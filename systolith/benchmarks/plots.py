@@ -93,7 +93,7 @@ def draw(networks: Sequence[Network], boards: Sequence[Board], file: str | Path)
 
 def _short(network: Network, board: Board) -> bool:
     try:
-        return shortages(network.graph, board.params)
+        return bool(shortages(network.graph, board.params))
     except ValueError:
         return True
 

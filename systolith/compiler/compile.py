@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from rtl.accelerator import AcceleratorParams, descriptor_words
 from rtl.accelerator.registers import Window
+from sim.golden.types import Int8, Int64
 from systolith.compiler.codegen.program import (
     UNITS,
+    Bases,
     Layer,
     Program,
     Segment,
@@ -67,9 +67,9 @@ class Content:
 
     encoded: tuple[Layer, ...]
     segment_ends: frozenset[int]
-    weights: np.ndarray
-    channels: Mapping[str, np.ndarray]
-    bases: list
+    weights: Int8
+    channels: Mapping[str, Int64]
+    bases: list[Bases]
     areas: Mapping[Window, int]
     words: int
 
@@ -110,8 +110,7 @@ def run_phases(graph: Graph, params: AcceleratorParams, options: Options) -> Com
     plans = plan_layers(machine, placement, options)
     memory = assign_addresses(placement, plans, options)
     context = Context(graph=graph, machine=machine, regions=memory.regions, plans=plans,
-                      fused_adds={},
-                      images=options.batch, pooling=params.pooling)
+                      fused_adds={}, images=options.batch, pooling=params.pooling)
     placement, memory = fuse_adds(context, params, placement, memory, options)
     context = replace(context, regions=memory.regions, fused_adds=placement.schedule.fused_adds)
     lowered = lower(context, placement, descriptor_words(params))
@@ -156,8 +155,7 @@ def _content(params: AcceleratorParams, memory: Memory, lowered: Lowered,
         Window.PARAMS: len(channels["bias"]) * params.channel_words,
         Window.PROGRAM: (len(encoded) + len(segment_ends)) * descriptor_words(params)})
     return Content(encoded=encoded, segment_ends=frozenset(segment_ends), weights=weights,
-                   channels=channels,
-                   bases=bases, areas=areas, words=words)
+                   channels=channels, bases=bases, areas=areas, words=words)
 
 
 def _needs(params: AcceleratorParams, memory: Memory, lowered: Lowered,
@@ -202,8 +200,7 @@ def _program(done: Compilation) -> Program:
     """The words of a program that fits."""
     params, content, memory = done.params, done.content, done.memory
     descriptors = encode(params, done.graph.rounding, content.encoded, content.segment_ends,
-                         content.bases,
-                         content.areas)
+                         content.bases, content.areas)
     first = content.areas[Window.PROGRAM]
     steps = tuple(replace(step, start=step.start + first) if isinstance(step, Segment) else step
                   for step in done.lowered.steps)

@@ -1,12 +1,18 @@
 """What a network asks of a build, before anything is synthesised or simulated."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
 
-from systolith.compiler import Segment, compile_graph
+from rtl.accelerator import AcceleratorParams
+from systolith.compiler import Program, Segment, compile_graph
+from systolith.compiler.cost.layer_cycles import LayerCycles
 from systolith.compiler.cost.layers import CycleModel
 from systolith.compiler.cost.machine import Machine
-from systolith.compiler.fitting import fit, shortages
+from systolith.compiler.fitting import Shortage, fit, shortages
 from systolith.compiler.tiling.region_layers import packed_words
+from systolith.graph.ir import Graph, Operator
 
 __all__ = ["Check", "OperatorCheck", "check"]
 
@@ -21,7 +27,7 @@ class OperatorCheck:
 
     index: int
     operator: str
-    shape: tuple
+    shape: tuple[int, ...]
     where: str
     macs: int = 0
     cycles: int = 0
@@ -41,11 +47,11 @@ class Check:
     are not moved during runs, and is empty if they are.
     """
 
-    operators: list
-    short: list
-    needs: dict
-    have: dict
-    build: object
+    operators: list[OperatorCheck]
+    short: list[Shortage]
+    needs: Mapping[str, int | bool]
+    have: Mapping[str, int | bool]
+    build: AcceleratorParams
     cycles: int
     macs: int
     floor: int
@@ -54,17 +60,18 @@ class Check:
     mhz: float | None = None
 
     @property
-    def utilisation(self):
+    def utilisation(self) -> float:
         return self.floor / self.cycles if self.cycles else 0.0
 
     @property
-    def per_second(self):
+    def per_second(self) -> float | None:
         """Inferences, without the transfer of input and output and what runs on the host; None if
         it does not fit, as a larger build has another clock."""
-        known = self.mhz and self.cycles and not self.short
-        return self.mhz * 1e6 / self.cycles if known else None
+        if not self.mhz or not self.cycles or self.short:
+            return None
+        return self.mhz * 1e6 / self.cycles
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         array = self.build.array
         return {
             "fits": not self.short,
@@ -80,7 +87,7 @@ class Check:
         }
 
 
-def check(graph, params, *, mhz=None):
+def check(graph: Graph, params: AcceleratorParams, *, mhz: float | None = None) -> Check:
     """The :class:`Check` of ``graph`` on a build of ``params``.
 
     Raises :exc:`ValueError` for a network that no build of that array runs.
@@ -92,8 +99,8 @@ def check(graph, params, *, mhz=None):
     products = build.products
     runs = [program.layers[step.first:step.first + step.layers]
             for step in program.steps if isinstance(step, Segment)]
-    cycles, expected = sum(map(model.run, runs)), [each for run in runs
-                                                   for each in model.layers(run)]
+    cycles = sum(map(model.run, runs))
+    expected = [each for run in runs for each in model.layers(run)]
     ends = {*program.graph.inputs, *program.graph.outputs,
             *(tensor for op in program.rest for tensor in (*op.inputs, *op.outputs))}
     return Check(
@@ -105,36 +112,36 @@ def check(graph, params, *, mhz=None):
         transfer_bytes=sum(_bytes(program, index) for index in ends))
 
 
-def _alone(graph, params):
+def _alone(graph: Graph, params: AcceleratorParams) -> str:
     try:
         return "; ".join(each.text for each in shortages(graph, params, double_buffered=True))
     except ValueError as error:
         return str(error)
 
 
-def _bytes(program, tensor):
+def _bytes(program: Program, tensor: int) -> int:
     if plan := program.inputs.get(tensor):  # in the order of a convolution
         return packed_words(plan) * program.params.word_bytes
     region = program.regions.get(tensor)
     return region.words * region.word_bytes if region else 0
 
 
-def _operator(program, expected, products, operator):
+def _operator(program: Program, expected: Sequence[LayerCycles], products: int,
+              operator: Operator) -> OperatorCheck:
     layers = [layer for layer in program.layers if layer.operator.index == operator.index]
     y = program.graph.result(operator)
-    about = {"index": operator.index, "operator": operator.kind, "shape": y.shape[1:]}
+    result = partial(OperatorCheck, index=operator.index, operator=operator.kind, shape=y.shape[1:])
     if operator.index in {each.index for each in program.rest}:
-        return OperatorCheck(**about, where="host")
-    about["activation_bytes"] = _bytes(program, operator.outputs[0])
+        return result(where="host")
+    stored = _bytes(program, operator.outputs[0])
     if not layers:
-        return OperatorCheck(**about, where="nowhere")
+        return result(where="nowhere", activation_bytes=stored)
     fused_into = program.fused_into.get(operator.index)
     where = "accelerator" if fused_into is None else f"with operator {fused_into}"
     cycles = [each for layer, each in zip(program.layers, expected, strict=True)
               if layer.operator.index == operator.index]
     macs, total = sum(layer.macs for layer in layers), sum(each.cycles for each in cycles)
-    return OperatorCheck(
-        **about, where=where, macs=macs, cycles=total,
-        utilisation=macs / products / total,
-        weight_bytes=sum(layer.weights.size for layer in layers),
+    return result(
+        where=where, macs=macs, cycles=total, utilisation=macs / products / total,
+        weight_bytes=sum(layer.weights.size for layer in layers), activation_bytes=stored,
         bound=max(cycles, key=lambda each: each.cycles).bound)

@@ -1,6 +1,8 @@
 """Whether a network fits a build of the accelerator, and builds that are large enough."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from amaranth.utils import ceil_log2
 
@@ -9,11 +11,12 @@ from rtl.accelerator.params import SHARED_AGU_BYTES
 from rtl.params import ArrayParams
 from systolith.compiler.compile import needs_of
 from systolith.compiler.passes import absorb_input_reshapes
+from systolith.graph.ir import Graph
 
 __all__ = ["Shortage", "all_results", "fit", "parts", "shortages", "small_build"]
 
 #: The most that a build can have of what a single layer needs.
-MOST = {"buffer_bytes": 1 << 17, "max_lines": 4096, "depth": 4096}
+MOST: dict[str, Any] = {"buffer_bytes": 1 << 17, "max_lines": 4096, "depth": 4096}
 
 #: By parameter: what it is called, its unit, and what helps.
 MEMORIES = {
@@ -41,23 +44,25 @@ class Shortage:
     """
 
     name: str
-    need: object
-    have: object
+    need: int | str
+    have: int | str
     single_memory: bool = False
 
     @property
-    def text(self):
+    def text(self) -> str:
         if self.name == "rounding":
             return (f"rounding: the network needs {self.need}, this build has {self.have}; one "
                     f"with rounding {self.need} or both would do")
         if self.name not in MEMORIES:
             return f"{self.name}: the network needs that unit, which this build does not have"
         title, unit, remedy = SINGLE_MEMORY if self.single_memory else MEMORIES[self.name]
+        assert isinstance(self.need, int) and isinstance(self.have, int)
         return (f"{title}: {self.need} {unit} are needed, {self.need - self.have} more than the "
                 f"{self.have} of this build; a larger {self.name} would help, or {remedy}")
 
 
-def small_build(rows=8, cols=8, drain_lanes=None, **params):
+def small_build(rows: int = 8, cols: int = 8, drain_lanes: int | None = None,
+                **params: Any) -> AcceleratorParams:
     """Parameters of a build of that shape with memories for a small network; ``params`` are others
     of :class:`AcceleratorParams`. ``drain_lanes`` are up to 4 for each array if left out."""
     array = ArrayParams(rows=rows, cols=cols, fir_rows=min(3, rows))
@@ -67,7 +72,8 @@ def small_build(rows=8, cols=8, drain_lanes=None, **params):
     return AcceleratorParams(array=array, drain_lanes=drain_lanes, **params)
 
 
-def _needs(graph, params, keep=False, batch=1, double_buffered=False):
+def _needs(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1,
+           double_buffered: bool = False) -> Mapping[str, int | bool]:
     """What ``graph`` needs of each memory, whatever ``params`` have of it.
 
     Raises :exc:`ValueError` if the network cannot run on any build of that array.
@@ -79,11 +85,11 @@ def _needs(graph, params, keep=False, batch=1, double_buffered=False):
         planned = replace(planned, **MOST)
         needs = needs_of(graph, planned, keep, batch, double_buffered)
     if "program_words" in needs:
-        needs["program_words"] = _words(needs, planned, params)
+        needs = {**needs, "program_words": _words(needs, planned, params)}
     return needs
 
 
-def _able(graph, params):
+def _able(graph: Graph, params: AcceleratorParams) -> AcceleratorParams:
     """``params`` with a rounding that ``graph`` may ask for."""
     if params.rounding not in {graph.rounding, "both"}:
         # Only a requantiser of a cycle knows float32.
@@ -91,18 +97,19 @@ def _able(graph, params):
     return params
 
 
-def _words(needs, planned, params):
+def _words(needs: Mapping[str, int], planned: AcceleratorParams, params: AcceleratorParams) -> int:
     """Words of the program in a build of ``params``, if ``needs`` are those of ``planned``:
     larger memories have longer addresses."""
     return needs["program_words"] // descriptor_words(planned) * descriptor_words(params)
 
 
-def shortages(graph, params, **options):
+def shortages(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1,
+              double_buffered: bool = False) -> list[Shortage]:
     """Every :class:`Shortage` of ``graph`` on a build of ``params``; none if it fits.
 
-    ``options`` are of :func:`~systolith.compiler.compile_graph`.
+    The others are :class:`~systolith.compiler.options.Options`.
     """
-    needs = _needs(graph, params, **options)
+    needs = _needs(graph, params, keep, batch, double_buffered)
     short = [Shortage(name=name, need=need, have=getattr(params, name),
                       single_memory=params.single_memory and name == "activation_bytes")
              for name, need in needs.items() if need > getattr(params, name)]
@@ -111,7 +118,8 @@ def shortages(graph, params, **options):
     return short
 
 
-def fit(graph, params, keep=False, batch=1):
+def fit(graph: Graph, params: AcceleratorParams, keep: bool = False,
+        batch: int = 1) -> AcceleratorParams:
     """``params``, with units and memories that suffice for ``graph``, ``batch`` images at a time.
 
     Each memory stays as it is if it suffices, and is a power of two otherwise, so that networks
@@ -119,16 +127,16 @@ def fit(graph, params, keep=False, batch=1):
     """
     needs = _needs(graph, params, keep, batch)
 
-    def enough(name):
+    def enough(name: str) -> int:
         need, have = needs[name], getattr(params, name)
         exact = isinstance(need, bool) or name in {"max_lines", "depth", "sum_bits"}
         return max(have, need if exact else 1 << ceil_log2(need))
 
     able = _able(graph, params)
-    sizes = {name: enough(name) for name in needs if name != "program_words"}
+    sizes: dict[str, Any] = {name: enough(name) for name in needs if name != "program_words"}
     # The unit that walks all loops reaches no further, and knows no windows.
     shared_agu = (able.shared_agu and not sizes.get("pooling", able.pooling)
-              and sizes.get("activation_bytes", able.activation_bytes) <= SHARED_AGU_BYTES)
+                  and sizes.get("activation_bytes", able.activation_bytes) <= SHARED_AGU_BYTES)
     try:
         larger = replace(able, shared_agu=shared_agu, **sizes)
     except ValueError as error:
@@ -141,13 +149,13 @@ def fit(graph, params, keep=False, batch=1):
     return replace(larger, program_words=max(params.program_words, 1 << ceil_log2(words)))
 
 
-def all_results(graph):
+def all_results(graph: Graph) -> Graph:
     """``graph`` with the results of all operators for outputs; but for what becomes an input."""
     graph = absorb_input_reshapes(graph)
     return replace(graph, outputs=tuple(op.outputs[0] for op in graph.operators))
 
 
-def parts(graph, params):
+def parts(graph: Graph, params: AcceleratorParams) -> list[Graph]:
     """Graphs that fit a build of ``params``, whose outputs, together, are those of ``graph``: just
     one, if that fits.
 

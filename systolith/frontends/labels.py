@@ -8,10 +8,12 @@ import ast
 import json
 import zipfile
 import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
+from typing import Any
 
 from systolith.frontends.model_file import format_of
-from systolith.frontends.source import read_source
+from systolith.frontends.source import Source, read_source
 
 __all__ = ["read_labels"]
 
@@ -21,7 +23,7 @@ KEYS = {"names", "labels", "classes", "class_names", "classnames", "label_names"
 MOST_BYTES, LONGEST = 1 << 20, 100
 
 
-def read_labels(source, classes):
+def read_labels(source: Source, classes: int) -> tuple[str, ...] | None:
     """As many labels as there are ``classes``, of a model given by path or as bytes; None if it has
     no such metadata, or others."""
     candidates = {"tflite": _of_tflite, "onnx": _of_onnx}[format_of(source)]
@@ -31,7 +33,7 @@ def read_labels(source, classes):
     return None
 
 
-def _of_tflite(data):
+def _of_tflite(data: bytes) -> Iterator[Sequence[Any]]:
     if not zipfile.is_zipfile(BytesIO(data)):
         return
     try:
@@ -46,7 +48,7 @@ def _of_tflite(data):
         return  # damaged, encrypted, or of a method that is not known
 
 
-def _of_onnx(data):
+def _of_onnx(data: bytes) -> Iterator[Sequence[Any]]:
     from onnx import ModelProto
 
     for entry in ModelProto.FromString(data).metadata_props:
@@ -54,7 +56,7 @@ def _of_onnx(data):
             yield _listed(entry.value)
 
 
-def _listed(text):
+def _listed(text: str) -> Sequence[Any]:
     """Labels in a text: JSON, a list or a dict of Python, lines, or words with commas."""
     for parse in (json.loads, ast.literal_eval):
         try:
@@ -68,7 +70,7 @@ def _listed(text):
     return _lines(text) if "\n" in text.strip() else [each.strip() for each in text.split(",")]
 
 
-def _by_index(names):
+def _by_index(names: Mapping[Any, Any]) -> Sequence[Any]:
     """The names of a dict by their index, which may be the key, as a text too, or the value."""
     if all(isinstance(value, int) for value in names.values()):
         names = {index: name for name, index in names.items()}
@@ -79,10 +81,10 @@ def _by_index(names):
     return [names[index] for index in sorted(names)] if set(names) == set(range(len(names))) else []
 
 
-def _lines(text):
+def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.strip().splitlines()]
 
 
-def _printable(label):
+def _printable(label: Any) -> str:
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}"
                    for letter in str(label)[:LONGEST])

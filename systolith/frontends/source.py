@@ -3,13 +3,16 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from systolith.graph.ir import Graph, ModelError
+from systolith.graph.ir import ModelError
 
 __all__ = ["Source", "bytes_of", "read_source"]
 
 #: A model: the path of a file, or its bytes.
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview
+
+Result = TypeVar("Result")
 
 
 def bytes_of(source: Source) -> bytes:
@@ -20,7 +23,7 @@ def bytes_of(source: Source) -> bytes:
     return Path(os.fspath(source)).read_bytes()
 
 
-def read_source(source: Source, read: Callable[[bytes], Graph]) -> Graph:
+def read_source(source: Source, read: Callable[[bytes], Result]) -> Result:
     """What ``read`` makes of the bytes of a model, given by path or as bytes.
 
     Raises :exc:`~systolith.graph.ir.ModelError` of ``read``, or for a file that cannot be read; it

@@ -85,8 +85,9 @@ class AcceleratorDriver(ABC):
     @staticmethod
     def writes_of(program: Program) -> list[Write]:
         """What a program is in memories."""
-        parts = [(Window.PROGRAM, program.descriptors[:, None]), (Window.WEIGHTS, program.weights),
-                 (Window.PARAMS, pack(ChannelParams, program.channels))]
+        parts: list[tuple[Window, np.ndarray]] = [
+            (Window.PROGRAM, program.descriptors[:, None]), (Window.WEIGHTS, program.weights),
+            (Window.PARAMS, pack(ChannelParams, program.channels))]
         return [write_of(program.params, window, rows, program.areas[window])
                 for window, rows in parts if len(rows)]
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from amaranth.lib import data
@@ -73,7 +74,7 @@ def text_of_program(program: Program) -> str:
     return disassemble(program.params, program.descriptors, notes)
 
 
-def _plain(layout: data.Layout, values: Mapping | np.ndarray, at: int) -> Value:
+def _plain(layout: data.Layout, values: Mapping[str, Any] | np.ndarray, at: int) -> Value:
     """Numbers of one payload as plain values, without what is 0."""
     if isinstance(values, Mapping):
         if isinstance(layout, data.ArrayLayout):
@@ -93,7 +94,7 @@ def _plain(layout: data.Layout, values: Mapping | np.ndarray, at: int) -> Value:
     return int(numbers)
 
 
-def _plain_element(values: Mapping, at: int, index: int) -> Value:
+def _plain_element(values: Mapping[str, Any], at: int, index: int) -> Value:
     """Element ``index`` of an array of structures, whose fields are arrays of all elements."""
     found: dict[str, Value] = {}
     for name, value in values.items():
@@ -122,10 +123,7 @@ def _text(value: Value) -> str:
 
 
 def _kind_text(kind: Value) -> str:
-    try:
-        return Kind(kind).name
-    except ValueError:
-        return str(kind)
+    return next((each.name for each in Kind if each == kind), str(kind))
 
 
 def _kind_number(words: Sequence[str]) -> int:
@@ -157,7 +155,7 @@ def _parsed(text: str) -> Value:
     return value
 
 
-def _value(tokens: Iterable[re.Match], token: re.Match | None) -> Value:
+def _value(tokens: Iterable[re.Match[str]], token: re.Match[str] | None) -> Value:
     tokens = iter(tokens)
     if token is None or token["name"]:
         raise ValueError("a value is missing")
@@ -182,7 +180,7 @@ def _value(tokens: Iterable[re.Match], token: re.Match | None) -> Value:
     raise ValueError(f"{token['mark']!r} is no value")
 
 
-def _next(tokens: Iterable[re.Match]) -> re.Match:
+def _next(tokens: Iterable[re.Match[str]]) -> re.Match[str]:
     found = next(iter(tokens), None)
     if found is None:
         raise ValueError("a bracket is not closed")

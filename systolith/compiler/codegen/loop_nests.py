@@ -1,34 +1,49 @@
 """Loops over addresses, as descriptors have them."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rtl.accelerator import AcceleratorParams
 from rtl.accelerator.dma.shared_address_generator import loop_nests
 from rtl.accelerator.params import COUNT_BITS
+from rtl.im2col.params import Im2colParams
+from systolith.compiler.cost.machine import Machine
+from systolith.compiler.layout.region import Region
 
-__all__ = ["MOST", "loops", "pixels_fetch", "pixels_store", "shared_loop_nests", "store_loops"]
+__all__ = ["MOST", "Fields", "loops", "pixels_fetch", "pixels_store", "shared_loop_nests",
+           "store_loops"]
+
+#: Of a descriptor, or a part of one, by name, as :func:`sim.packing.pack` takes them once those
+#: that are left out are added: numbers, fields, and lists of either.
+Fields = dict[str, Any]
+
+#: Iterations of a loop, and its step.
+Loop = tuple[int, int]
 
 #: Iterations of a loop at the most.
 MOST = 1 << COUNT_BITS
 
 
-def loops(*pairs, base):
+def loops(*pairs: Loop, base: int) -> Fields:
     """Nested loops over addresses: (iterations, step) of each, the innermost first."""
     return {"base": base, "loops": [{"count": 1 - count, "step": step if count > 1 else 0}
                                     for count, step in pairs]}
 
 
-def pixels_fetch(region):
+def pixels_fetch(region: Region) -> Fields:
     """Words of an image, line by line."""
     return loops((region.pixel_words, 1), (region.width, region.pixel_step),
                  (region.height, region.line_step), base=region.base)
 
 
-def store_loops(machine, *pairs, base, lane_step=None):
+def store_loops(machine: Machine, *pairs: Loop, base: int, lane_step: int | None = None) -> Fields:
     """Loops of a store; with ``lane_step`` the pixel lanes take turns within all of them."""
     if machine.pixel_lanes > 1:
         pairs = ((1, 0) if lane_step is None else (machine.pixel_lanes, lane_step), *pairs)
     return loops(*pairs, base=base)
 
 
-def pixels_store(machine, region, words):
+def pixels_store(machine: Machine, region: Region, words: int) -> Fields:
     """A store of beats that come pixel by pixel, ``words`` words of each; all channels beyond
     those of ``region`` are dropped.
 
@@ -42,14 +57,16 @@ def pixels_store(machine, region, words):
             "lane_step": int(region.offset % machine.drain_lanes > 0)}
 
 
-def shared_loop_nests(params, fields):
+def shared_loop_nests(params: AcceleratorParams, fields: Fields) -> Fields:
     """``fields`` of a descriptor as a ``shared_agu`` build has them."""
     fields, nothing = dict(fields), loops(base=0)  # tables are not stored
     walks = {"tiles": nothing, "fetch": fields.pop("fetch", nothing),
              "store": fields.get("store", {"walk": nothing})["walk"],
              **{name: _sequence(fields.pop(name), factors)
                 for name, factors in (("weights", 2), ("params", 1))}}
-    words, several, lines = {}, {}, []
+    words: dict[str, list[Fields]] = {}
+    several: dict[str, int] = {}
+    lines: list[Fields] = []
     if conv := fields.get("conv"):
         walks["tiles"], lines, last = _tiles(conv, params.im2col)
         fields["conv"] = conv | {"last_band": last}
@@ -66,7 +83,8 @@ def shared_loop_nests(params, fields):
     return {**fields, "walks": words, "several": several}
 
 
-def _tiles(conv, params):
+def _tiles(conv: Mapping[str, int],
+           params: Im2colParams) -> tuple[Fields, list[Fields], int]:
     """Tiles as loops over positions; what their second words say; lines of the last band."""
     band, left = conv["band"] + 1, conv["y_count"] + 1
     bands = -(-left // band)
@@ -85,7 +103,7 @@ def _tiles(conv, params):
         line, base, strict=True)], left - (bands - 1) * band - 1
 
 
-def _jumps(pairs):
+def _jumps(pairs: Iterable[Mapping[str, int]]) -> list[Fields]:
     """Loops by the distance from the last address of all within to the next one."""
     jumps, back = [], 0
     for pair in pairs:
@@ -94,7 +112,7 @@ def _jumps(pairs):
     return jumps
 
 
-def _sequence(sequence, factors):
+def _sequence(sequence: Mapping[str, int], factors: int) -> Fields:
     """Words that follow each other, several times, as loops: ``factors`` for the words."""
     count, pairs, step = sequence["count"] + 1, [], 1
     for left in reversed(range(factors)):

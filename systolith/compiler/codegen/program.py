@@ -1,30 +1,41 @@
 """What the accelerator is given: descriptors, weights, parameters, and where tensors lie."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
 from rtl.accelerator import AcceleratorParams
 from rtl.accelerator.control.descriptor import Kind, descriptor_of, descriptor_words
 from rtl.accelerator.registers import Window
-from sim.packing import pack
-from systolith.compiler.codegen.loop_nests import MOST, shared_loop_nests
+from sim.golden.types import Int8, Int64
+from sim.packing import ShapeLike, pack
+from systolith.compiler.codegen.loop_nests import MOST, Fields, shared_loop_nests
 from systolith.compiler.layout.region import Region
 from systolith.compiler.tiling.conv_plan import ConvPlan
 from systolith.graph.ir import Graph, Operator
 
-__all__ = ["UNITS", "Layer", "Program", "Segment", "areas_of", "encode", "gather", "packed"]
+__all__ = ["UNITS", "Bases", "Layer", "Program", "Rows", "Segment", "areas_of", "encode", "gather",
+           "packed"]
 
 #: Units that layers need beside the convolution core, by the parameter of a build that has each.
 UNITS = {Kind.POOL: "pooling", Kind.ADD: "addition", Kind.TABLE: "addition"}
 
 #: Of :class:`rtl.layouts.ChannelParams`.
 FIELDS = "bias", "multiplier", "shift"
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+#: The first one, how many there are, and how often they are read.
+Rows = tuple[int, int, int]
+
+#: Of a layer: rows of weights, and parameters of channels.
+Bases = tuple[Rows, Rows]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +49,8 @@ class Layer:
 
     kind: Kind
     operator: Operator
-    fields: dict[str, Any]
-    weights: np.ndarray
+    fields: Fields
+    weights: Int8
     params: dict[str, np.ndarray]
     repeats: int = 1
     macs: int = 0
@@ -87,9 +98,9 @@ class Program:
     graph: Graph
     steps: tuple[Segment | Operator, ...]
     layers: tuple[Layer, ...]
-    descriptors: np.ndarray
-    weights: np.ndarray
-    channels: Mapping[str, np.ndarray]
+    descriptors: npt.NDArray[np.uint32]
+    weights: Int8
+    channels: Mapping[str, Int64]
     areas: Mapping[Window, int]
     inputs: Mapping[int, ConvPlan]
     regions: Mapping[int, Region]
@@ -100,7 +111,7 @@ class Program:
     pong: Mapping[int, Region] | None = None
 
     @property
-    def variants(self):
+    def variants(self) -> tuple[Self, ...]:
         """Programs to run in turns: this one, and that of the twin."""
         if self.pong is None:
             return (self,)
@@ -109,44 +120,43 @@ class Program:
         return self, replace(self, steps=steps, regions=self.pong, pong=None)
 
     @property
-    def macs(self):
+    def macs(self) -> int:
         return sum(layer.macs for layer in self.layers)
 
     @property
-    def fused_into(self):
+    def fused_into(self) -> dict[int, int]:
         """The operator in whose layers each sum takes place that has none of its own, by index."""
         return {before.operator.index: layer.operator.index
                 for before, layer in pairwise(self.layers) if before.kind == Kind.TABLE}
 
     @property
-    def segments(self):
+    def segments(self) -> tuple[Segment, ...]:
         """Steps that run on the accelerator."""
         return tuple(step for step in self.steps if isinstance(step, Segment))
 
     @property
-    def rest(self):
+    def rest(self) -> tuple[Operator, ...]:
         """Operators that are left to the host."""
         return tuple(step for step in self.steps if not isinstance(step, Segment))
 
 
-def gather(layers, cols):
-    """All weights (rows, cols), all channels' parameters, and of each layer's of either: the first,
-    how many there are, and how often they are read.
+def gather(layers: Iterable[Layer],
+           cols: int) -> tuple[Int8, dict[str, Int64], list[Bases]]:
+    """All weights (rows, cols), all channels' parameters, and which of either each layer has.
 
     What is there already is not stored again.
     """
-    rows, channels = _Pool(), _Pool()
-    bases = [tuple(pool.add(*_period(block, layer.repeats)) for pool, block in (
-        (rows, layer.weights), (channels, _table(layer)))) for layer in layers]
-    table = channels.all(len(FIELDS), np.int64)
-    return (rows.all(cols, np.int8), dict(zip(FIELDS, table.T.copy(), strict=True)), bases)
+    rows, channels = _Pool(cols, np.int8), _Pool(len(FIELDS), np.int64)
+    bases = [(rows.add(layer.weights, layer.repeats), channels.add(_table(layer), layer.repeats))
+             for layer in layers]
+    return rows.all(), dict(zip(FIELDS, channels.all().T.copy(), strict=True)), bases
 
 
-def _table(layer):
+def _table(layer: Layer) -> Int64:
     return np.stack([layer.params[name] for name in FIELDS], axis=1).astype(np.int64)
 
 
-def _period(block, repeats):
+def _period(block: npt.NDArray[Scalar], repeats: int) -> tuple[npt.NDArray[Scalar], int]:
     """The shortest block of rows that, read more often, says the same as ``block`` does when it is
     read ``repeats`` times; and how often."""
     count = len(block)
@@ -158,7 +168,8 @@ def _period(block, repeats):
     return block, repeats
 
 
-def areas_of(params, sizes):
+def areas_of(params: AcceleratorParams,
+             sizes: Mapping[Window, int]) -> tuple[dict[Window, int], int]:
     """First word of each of the areas, and how many words all of them take if they share a memory.
 
     ``sizes``, in words of their memories, are in the order in which areas follow each other there.
@@ -170,7 +181,9 @@ def areas_of(params, sizes):
     return areas, total
 
 
-def encode(params, rounding, layers, segment_ends, bases, areas):
+def encode(params: AcceleratorParams, rounding: str, layers: Sequence[Layer],
+           segment_ends: Collection[int], bases: Sequence[Bases],
+           areas: Mapping[Window, int]) -> npt.NDArray[np.uint32]:
     """Descriptors, in words of 32 bits, of layers whose weights and parameters lie at ``bases``, as
     of :func:`gather`, in their ``areas``.
 
@@ -198,14 +211,17 @@ def encode(params, rounding, layers, segment_ends, bases, areas):
     return np.concatenate(out) if out else np.zeros(0, np.uint32)
 
 
-class _Pool:
-    """Rows of blocks, each block once."""
+class _Pool(Generic[Scalar]):
+    """Rows of so many numbers in blocks, each block once."""
 
-    def __init__(self):
-        self._blocks, self._bases, self._count = [], {}, 0
+    def __init__(self, width: int, dtype: type[Scalar]) -> None:
+        self._blocks = [np.zeros((0, width), dtype)]
+        self._bases: dict[bytes, int] = {}
+        self._count = 0
 
-    def add(self, block, repeats):
-        """Number of the first row of ``block``, how many it has, and how often it is read."""
+    def add(self, block: npt.NDArray[Scalar], repeats: int) -> Rows:
+        """The rows of ``block``, which is read ``repeats`` times."""
+        block, repeats = _period(block, repeats)
         key = block.tobytes()
         if key not in self._bases:
             self._bases[key] = self._count
@@ -213,22 +229,22 @@ class _Pool:
             self._count += len(block)
         return self._bases[key], len(block), repeats
 
-    def all(self, width, dtype):
-        return np.concatenate([np.zeros((0, width), dtype), *self._blocks])
+    def all(self) -> npt.NDArray[Scalar]:
+        return np.concatenate(self._blocks)
 
 
-def _sequence(area, words, first, rows, repeats):
+def _sequence(area: int, words: int, first: int, rows: int, repeats: int) -> Fields:
     base, count = area + first * words, rows * words
     return {"base": base, "count": max(count - 1, 0), "repeats": repeats - 1, "used": count > 0}
 
 
-def packed(layout, fields, words):
+def packed(layout: ShapeLike, fields: Mapping[str, Any], words: int) -> npt.NDArray[np.uint32]:
     """``fields`` of ``layout``, those left out being 0, as so many words of 32 bits."""
     raw = pack(layout, _complete(layout, fields, ""))[0]
     return np.pad(raw, (0, 4 * words - len(raw))).view("<u4")
 
 
-def _complete(shape, value, name):
+def _complete(shape: ShapeLike, value: Any, name: str) -> Any:
     """``value`` as arrays of one payload for :func:`pack`, with 0 for what is left out."""
     if isinstance(shape, type) and issubclass(shape, data.Struct):
         shape = data.Layout.cast(shape)

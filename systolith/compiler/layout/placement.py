@@ -68,7 +68,7 @@ def place_tensors(schedule: Schedule, word_bytes: int) -> Placement:
 class _Placer:
     """Regions and owners as they come about."""
 
-    def __init__(self, schedule: Schedule, word_bytes: int):
+    def __init__(self, schedule: Schedule, word_bytes: int) -> None:
         self.schedule, self.graph = schedule, schedule.graph
         tensors = {each for op in schedule.accelerated for each in (*op.inputs, *op.outputs)
                    if each >= 0 and self.graph.tensors[each].data is None}

@@ -1,6 +1,9 @@
 """Where tensors lie in the activation memory."""
 
 from dataclasses import dataclass, replace
+from typing import Self
+
+from systolith.graph.attributes import Pair
 
 __all__ = ["Region"]
 
@@ -29,69 +32,69 @@ class Region:
     pixel_step: int = 0
     line_step: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "pixel_step", self.pixel_step or self.pixel_words)
         object.__setattr__(self, "line_step", self.line_step or self.width * self.pixel_step)
 
     @property
-    def pixel_words(self):
+    def pixel_words(self) -> int:
         """Words that hold channels of a pixel."""
         return -(-(self.offset + self.channels) // self.word_bytes)
 
     @property
-    def words(self):
+    def words(self) -> int:
         """Words from this image to one that follows it."""
         return self.height * self.line_step
 
     @property
-    def filled(self):
+    def filled(self) -> int:
         """Channels with those that fill up the last word."""
         return self.pixel_words * self.word_bytes
 
     @property
-    def whole(self):
+    def whole(self) -> bool:
         """Whether the pixels follow each other without a gap."""
         return (self.pixel_step, self.line_step) == (self.pixel_words,
                                                      self.width * self.pixel_words)
 
-    def alike(self, other):
+    def alike(self, other: Self) -> bool:
         """Whether each pixel takes the words that the same pixel of ``other`` would take there."""
         return replace(self, channels=1) == replace(other, channels=1) and (
             self.pixel_words == other.pixel_words)
 
     @property
-    def byte(self):
+    def byte(self) -> int:
         """Address, in bytes, of the first channel."""
         return self.base * self.word_bytes + self.offset
 
     @property
-    def pixel_bytes(self):
+    def pixel_bytes(self) -> int:
         return self.pixel_step * self.word_bytes
 
     @property
-    def line_bytes(self):
+    def line_bytes(self) -> int:
         return self.line_step * self.word_bytes
 
-    def at(self, base):
+    def at(self, base: int) -> Self:
         """The same ``base`` words further on."""
         return replace(self, base=self.base + base)
 
-    def batched(self, images):
+    def batched(self, images: int) -> Self:
         """As many images, which follow each other, as one."""
         return replace(self, height=self.height * images)
 
-    def part(self, top, left, height, width, stride=(1, 1)):
+    def part(self, top: int, left: int, height: int, width: int, stride: Pair = (1, 1)) -> Self:
         """Every ``stride``-th line and pixel from (``top``, ``left``) on."""
         return replace(self, base=self.base + top * self.line_step + left * self.pixel_step,
                        height=height, width=width, line_step=stride[0] * self.line_step,
                        pixel_step=stride[1] * self.pixel_step)
 
-    def transposed(self):
+    def transposed(self) -> Self:
         """The same pixels with height and width exchanged."""
         return replace(self, height=self.width, width=self.height, line_step=self.pixel_step,
                        pixel_step=self.line_step)
 
-    def slice(self, first, channels):
+    def slice(self, first: int, channels: int) -> Self:
         """Some of the channels, from ``first`` on."""
         words, offset = divmod(self.offset + first, self.word_bytes)
         return replace(self, base=self.base + words, offset=offset, channels=channels)

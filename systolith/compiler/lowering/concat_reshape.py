@@ -2,22 +2,27 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from systolith.compiler.codegen.loop_nests import loops
+from systolith.compiler.codegen.program import Layer
+from systolith.compiler.lowering.context import Context
 from systolith.compiler.lowering.convolution import plan_layer
 from systolith.compiler.lowering.pooling import copies
 from systolith.compiler.tiling.conv_layers import requantisation
 from systolith.compiler.tiling.conv_plan import ConvPlan
 from systolith.compiler.tiling.region_layers import spread
+from systolith.graph.ir import Graph, Operator
 
 __all__ = ["concatenate", "reshape"]
 
 
-def concatenate(context, operator):
+def concatenate(context: Context, operator: Operator) -> list[Layer]:
     """Copies of the operands that were not written in their place to begin with."""
-    target, first, layers = context.target(operator), 0, []
+    target, first = context.target(operator), 0
+    layers: list[Layer] = []
     for position in range(len(operator.activations)):
         source = context.source(operator, position)
         part = target.slice(first, source.channels)
@@ -27,14 +32,14 @@ def concatenate(context, operator):
     return layers
 
 
-def reshape(context, operator):
+def reshape(context: Context, operator: Operator) -> list[Layer]:
     """Pixels of other channels than before.
 
     A few pixels of before make up a few others: for each of those there is a convolution over the
     ones that it takes channels from, with weights of 1, which picks them.
     """
-    machine, (source, target) = context.machine, (context.source(operator),
-                                                  context.target(operator))
+    machine = context.machine
+    source, target = context.source(operator), context.target(operator)
     common = math.lcm(source.channels, target.channels)
     before, after = common // source.channels, common // target.channels
     groups, most = source.height * source.width // before, machine.im2col.max_lines
@@ -60,10 +65,9 @@ def reshape(context, operator):
     return layers
 
 
-def _identity(graph, channels):
+def _identity(graph: Graph, channels: int) -> dict[str, Any]:
     """Constants of a layer whose sums are its results."""
     zeros = np.zeros(channels, np.int64)
     multiplier, shift = requantisation(graph, 1.0)
     return {"bias": zeros, "multiplier": zeros + multiplier, "shift": zeros + shift,
-            "input_zero_point": 0,
-            "zero_point": 0}
+            "input_zero_point": 0, "zero_point": 0}

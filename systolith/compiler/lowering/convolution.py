@@ -4,14 +4,19 @@ import math
 from dataclasses import replace
 
 from rtl.accelerator.control.descriptor import Kind
-from systolith.compiler.codegen.loop_nests import loops, pixels_fetch, store_loops
+from systolith.compiler.codegen.loop_nests import Fields, loops, pixels_fetch, store_loops
 from systolith.compiler.codegen.program import Layer
+from systolith.compiler.cost.machine import Machine
+from systolith.compiler.layout.region import Region
+from systolith.compiler.lowering.context import Context
+from systolith.compiler.tiling.conv_plan import ConvPlan
 from systolith.compiler.tiling.region_layers import packed_words
+from systolith.graph.ir import Operator
 
 __all__ = ["convolution", "plan_layer"]
 
 
-def convolution(context, operator):
+def convolution(context: Context, operator: Operator) -> list[Layer]:
     """A convolution, depthwise or not, or a fully connected layer."""
     source, target = context.source(operator), context.target(operator)
     plan = context.plans.convolutions[operator.index]
@@ -32,11 +37,12 @@ def convolution(context, operator):
         step = target.pixel_step * max(len(plan.layer.weights) // target.filled, 1)
         target = replace(target, height=shape.out_height, width=shape.out_width, pixel_step=step,
                          line_step=shape.out_width * step)
-    macs = context.count(operator) * math.prod(y.shape[1:]) * weights.data.size // y.shape[-1]
+    macs = context.count(operator) * math.prod(y.shape[1:]) * weights.numbers.size // y.shape[-1]
     return [plan_layer(context.machine, operator, plan, fetch, target, macs)]
 
 
-def plan_layer(machine, operator, plan, fetch, target, macs):
+def plan_layer(machine: Machine, operator: Operator, plan: ConvPlan, fetch: Fields, target: Region,
+               macs: int) -> Layer:
     """The layer of a ``plan`` whose words come by ``fetch`` and whose results go to ``target``.
 
     ``macs`` are the products that it asks for, whatever fills up words and tiles.
@@ -48,21 +54,18 @@ def plan_layer(machine, operator, plan, fetch, target, macs):
     groups = array.cols // machine.drain_lanes
     astray = target.offset % machine.drain_lanes > 0
     if plan.fir:
-        store = {
-            "loops": [(groups, machine.drain_lanes * filters), (filters, 1),
-                      (plan.groups, array.cols * filters)],
-            "limit": shape.channels, "fewer": 1,
-            "lane_step": filters if plan.scattered or astray else 0}
+        channels = [(groups, machine.drain_lanes * filters), (filters, 1),
+                    (plan.groups, array.cols * filters)]
+        store = {"limit": shape.channels, "fewer": 1,
+                 "lane_step": filters if plan.scattered or astray else 0}
     else:
-        store = {
-            "loops": [(plan.tiles * groups, machine.drain_lanes), (1, 0), (shape.groups, filters)],
-            "limit": filters,
-            "lane_step": int(plan.scattered or astray)}
+        channels = [(plan.tiles * groups, machine.drain_lanes), (1, 0), (shape.groups, filters)]
+        store = {"limit": filters, "lane_step": int(plan.scattered or astray)}
     bands = plan.bands
     next_line = machine.pixel_lanes * y_step
     walk = store_loops(machine, (shape.out_width, x_step), (plan.band, next_line),
-                       *store.pop("loops"),
-                       (len(bands), plan.band * next_line), lane_step=y_step, base=target.byte)
+                       *channels, (len(bands), plan.band * next_line), lane_step=y_step,
+                       base=target.byte)
     walk["tail"] = 1 - bands[-1]
     store["last_lane"] = (shape.out_height - 1) % machine.pixel_lanes
     return Layer(

@@ -8,10 +8,14 @@ host computes the operator.
 import functools
 
 import numpy as np
+import numpy.typing as npt
 
 from rtl.accelerator.units.add import TABLE
 from sim.golden import float32
 from sim.golden.requantize import requantize_float32
+from sim.golden.types import Int64, Pair
+from systolith.graph.attributes import Pool
+from systolith.graph.ir import Graph, Operator
 
 __all__ = ["BYTES", "average", "mean_factor", "total"]
 
@@ -23,13 +27,21 @@ CHANGES = np.array([0, *(sign * step for shift in range(13) for step in (2 << sh
                          for sign in (1, -1))]) // 2
 
 
-def _even(zero_point):
+#: A table, a factor, and a zero point.
+Sum = tuple[Int64, np.float32, int]
+
+#: A bias, a factor, and a zero point.
+Mean = tuple[int, np.float32, int]
+
+
+def _even(zero_point: int) -> Pair:
     """``(even, rest)``: ties to even stay what they are when an even number is added later."""
     return zero_point & ~1, zero_point & 1
 
 
 @functools.lru_cache(maxsize=4096)
-def _total(scales, zero_points, turned, scale, zero_point, offset):
+def _total(scales: tuple[float, float], zero_points: Pair, turned: bool, scale: float,
+           zero_point: int, offset: int) -> Sum | None:
     """``(table, factor, zero point)`` for the sum of all pairs of int8, or :data:`None`.
 
     ``acc = (a << 19) + table[b]``, where ``a`` is the first operand, or the second if ``turned``.
@@ -51,9 +63,10 @@ def _total(scales, zero_points, turned, scale, zero_point, offset):
             continue
         table = np.rint(exact).astype(np.int64)
 
-        def right(entries, numbers, factor=factor):
+        def right(entries: Int64, numbers: slice | npt.NDArray[np.integer],
+                  factor: np.float32 = factor) -> npt.NDArray[np.bool_]:
             got = requantize_float32(shifted + entries[:, None], 0, factor, even)
-            return np.all(got == want[numbers], axis=1)
+            return np.logical_and.reduce(got == want[numbers], axis=1)
 
         for line in np.flatnonzero(~right(table, slice(None))):
             entries = table[line] + CHANGES
@@ -66,23 +79,24 @@ def _total(scales, zero_points, turned, scale, zero_point, offset):
     return None
 
 
-def total(graph, operator):
+def total(graph: Graph, operator: Operator) -> tuple[int, int, Int64, np.float32, int] | None:
     """``(first operand, second, table, factor, zero point)`` of an ADD, or :data:`None`."""
-    a, b, y = graph.operand(operator, 0), graph.operand(operator, 1), graph.result(operator)
+    a, b, y = graph.activation(operator), graph.activation(operator, 1), graph.result(operator)
     turned = b.scale > a.scale
     found = _total((float(a.scale), float(b.scale)), (a.zero_point, b.zero_point), turned,
                    float(y.scale), y.zero_point, 128 * y.unsigned)
-    return found and (int(turned), int(not turned), *found)
+    return None if found is None else (int(turned), int(not turned), *found)
 
 
-def mean_factor(graph, operator, cells):
+def mean_factor(graph: Graph, operator: Operator, cells: int) -> np.float32:
     """What sums of ``cells`` numbers are multiplied by for a MEAN."""
-    x, y = graph.operand(operator, 0), graph.result(operator)
+    x, y = graph.activation(operator), graph.result(operator)
     return np.float32(x.scale) / (np.float32(y.scale) * np.float32(cells))
 
 
 @functools.lru_cache(maxsize=4096)
-def _average(cells, count, input_scale, input_zero_point, scale, zero_point, offset):
+def _average(cells: int, count: int, input_scale: float, input_zero_point: int, scale: float,
+             zero_point: int, offset: int) -> Mean | None:
     mantissa = int(np.float32(input_scale).view(np.uint32)) & 0x7fffff | 0x800000
     mantissa //= mantissa & -mantissa
     if 255 * cells * mantissa > 1 << 24:
@@ -102,10 +116,11 @@ def _average(cells, count, input_scale, input_zero_point, scale, zero_point, off
     return None
 
 
-def average(graph, operator, cells):
+def average(graph: Graph, operator: Operator, cells: int) -> Mean | None:
     """``(bias, factor, zero point)`` of windows of AVERAGE_POOL_2D that see ``cells`` cells of the
     image, or :data:`None`."""
-    x, y, attributes = graph.operand(operator, 0), graph.result(operator), operator.attributes
+    x, y = graph.activation(operator), graph.result(operator)
+    attributes: Pool = operator.attributes
     height, width = attributes.kernel
     return _average(cells, height * width if attributes.count_padding else cells,
                     float(x.scale), x.zero_point, float(y.scale), y.zero_point, 128 * y.unsigned)

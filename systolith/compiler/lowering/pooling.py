@@ -8,11 +8,17 @@ import numpy as np
 from rtl.accelerator.control.descriptor import Kind
 from rtl.im2col.params import MAX_KERNEL
 from sim.golden.operators import mean_params
-from systolith.compiler.codegen.loop_nests import MOST, loops, pixels_store
+from sim.golden.types import Pair
+from systolith.compiler.codegen.loop_nests import MOST, Fields, loops, pixels_store
 from systolith.compiler.codegen.program import Layer
+from systolith.compiler.layout.region import Region
 from systolith.compiler.lowering import float32_tables as float32
-from systolith.compiler.lowering.window_sums import sums
+from systolith.compiler.lowering.context import Context
+from systolith.compiler.lowering.window_sums import Windows, sums
+from systolith.compiler.tiling.conv_layer import Limits
 from systolith.compiler.tiling.conv_layers import requantisation
+from systolith.graph.attributes import Pad, Pool, Resize
+from systolith.graph.ir import Graph, Operator
 
 __all__ = ["FULL_RANGE", "MOST_CELLS", "cells_of", "clamp", "copies", "mean",
            "mean_scale", "pad", "pool", "resize", "spans"]
@@ -20,11 +26,15 @@ __all__ = ["FULL_RANGE", "MOST_CELLS", "cells_of", "clamp", "copies", "mean",
 #: Cells of a window at the most.
 MOST_CELLS = 1024
 
-FULL_RANGE = {"zero_point": 0, "low": -128, "high": 127}
+FULL_RANGE: Limits = {"zero_point": 0, "low": -128, "high": 127}
+
+#: Outputs along an axis that see as many cells: (first, count, first cell, cells).
+Span = tuple[int, int, int, int]
 
 
-def _layer(context, operator, fetch, target, words, limits=FULL_RANGE, scale=None, bias=0,
-           maximum=0):
+def _layer(context: Context, operator: Operator, fetch: Fields, target: Region, words: int,
+           limits: Limits = FULL_RANGE, scale: Pair | None = None, bias: int = 0,
+           maximum: int = 0) -> Layer:
     machine, scale = context.machine, scale or requantisation(context.graph, 1.0)
     drain_lanes = machine.drain_lanes
     return Layer(
@@ -35,63 +45,73 @@ def _layer(context, operator, fetch, target, words, limits=FULL_RANGE, scale=Non
                 "maximum": maximum})
 
 
-def _windows(context, operator, source, target, window, stride, **more):
-    """A layer of windows of ``source`` that lie wholly within the image."""
-    fetch = loops((window[1], source.pixel_step), (window[0], source.line_step),
+def _windows(context: Context, operator: Operator, windows: Windows, *, limits: Limits,
+             scale: Pair | None = None, bias: int = 0, maximum: int = 0) -> Layer:
+    """A layer of sums, or maxima, of ``windows``."""
+    source, target, size, stride = windows.source, windows.target, windows.size, windows.stride
+    fetch = loops((size[1], source.pixel_step), (size[0], source.line_step),
                   (source.pixel_words, 1), (target.width, stride[1] * source.pixel_step),
                   (target.height, stride[0] * source.line_step), base=source.base)
-    return _layer(context, operator, fetch, target, source.pixel_words, **more)
+    return _layer(context, operator, fetch, target, source.pixel_words, limits, scale, bias,
+                  maximum)
 
 
-def _spans(size, kernel, stride, padding, outputs):
-    """Outputs along an axis in runs that see as many cells: (first, count, first cell, cells)."""
-    runs = []
+def _spans(size: int, kernel: int, stride: int, padding: int, outputs: int) -> list[Span]:
+    runs: list[Span] = []
     for index in range(outputs):
         begin = index * stride - padding
         low, high = max(begin, 0), min(begin + kernel, size)
         whole = high - low == kernel
         if whole and runs and runs[-1][3] == kernel:
-            runs[-1][1] += 1
+            first, count, cell, _ = runs[-1]
+            runs[-1] = first, count + 1, cell, kernel
         else:
-            runs.append([index, 1, low, high - low])
+            runs.append((index, 1, low, high - low))
     return runs
 
 
-def spans(graph, operator):
-    """:func:`_spans` of lines and of pixels of a pool."""
-    x, y, attributes = graph.operand(operator, 0), graph.result(operator), operator.attributes
-    return [_spans(size, kernel, stride, padding[0], outputs) for size, kernel, stride, padding,
-            outputs in zip(x.shape[1:3], attributes.kernel, attributes.stride,
-                           attributes.padding, y.shape[1:3], strict=True)]
+def spans(graph: Graph, operator: Operator) -> tuple[list[Span], list[Span]]:
+    """Of lines and of pixels of a pool."""
+    attributes: Pool = operator.attributes
+    rows, cols = (
+        _spans(size, kernel, stride, padding, outputs)
+        for size, kernel, stride, (padding, _), outputs in zip(
+            graph.activation(operator).size, attributes.kernel, attributes.stride,
+            attributes.padding, graph.result(operator).size, strict=True))
+    return rows, cols
 
 
-def pool(context, operator):
+def pool(context: Context, operator: Operator) -> list[Layer]:
     """Means or maxima. Windows that the border cuts are layers of their own."""
-    graph, attributes = context.graph, operator.attributes
+    graph = context.graph
+    attributes: Pool = operator.attributes
     source, target = context.source(operator), context.target(operator)
     low, high = graph.clamp(operator)
     rows, cols = spans(graph, operator)
     if (count := context.count(operator)) > 1:
         (y, lines, top, tall), = rows
         rows = [(y, lines * count, top, tall)]
-    layers = []
+    layers: list[Layer] = []
     for y, lines, top, tall in rows:
         for x, pixels, left, wide in cols:
-            limits = {"zero_point": 0, "low": low, "high": high}
-            region = (source.part(top, left, source.height, source.width),
-                      target.part(y, x, lines, pixels), (tall, wide), attributes.stride)
+            limits: Limits = {"zero_point": 0, "low": low, "high": high}
+            windows = Windows(source=source.part(top, left, source.height, source.width),
+                              target=target.part(y, x, lines, pixels), size=(tall, wide),
+                              stride=attributes.stride)
             if operator.kind == "MAX_POOL_2D":
-                layers.append(_windows(context, operator, *region, limits=limits, maximum=1))
+                layers.append(_windows(context, operator, windows, limits=limits, maximum=1))
                 continue
             bias, scale = 0, mean_scale(tall * wide)
             if graph.rounding == "float32":
-                bias, factor, limits["zero_point"] = float32.average(graph, operator, tall * wide)
+                found = float32.average(graph, operator, tall * wide)
+                assert found is not None, f"{operator} runs on the host"
+                bias, factor, limits["zero_point"] = found
                 scale = requantisation(graph, factor)
-            layers += _sums(context, operator, *region, limits=limits, scale=scale, bias=bias)
+            layers += _sums(context, operator, windows, limits=limits, scale=scale, bias=bias)
     return layers
 
 
-def mean_scale(cells):
+def mean_scale(cells: int) -> Pair:
     """``(multiplier, shift)`` that divide a sum of so many int8, ties away from zero.
 
     Ties are rounded upwards; the multiplier is more than ``1 / cells``, by ``2^-31`` at the most,
@@ -101,35 +121,39 @@ def mean_scale(cells):
     return (1 << 31) // cells + 1, 0
 
 
-def _sums(context, operator, *region, **more):
+def _sums(context: Context, operator: Operator, windows: Windows, *, limits: Limits, scale: Pair,
+          bias: int) -> list[Layer]:
     """Layers of sums: by the unit for windows, or by what does without."""
-    layers = None if context.pooling else sums(context, operator, *region, **more)
-    return layers or [_windows(context, operator, *region, **more)]
+    layers = None
+    if not context.pooling:
+        layers = sums(context, operator, windows, limits=limits, scale=scale, bias=bias)
+    return layers or [_windows(context, operator, windows, limits=limits, scale=scale, bias=bias)]
 
 
-def cells_of(graph, operator):
+def cells_of(graph: Graph, operator: Operator) -> set[int]:
     """How many cells of the image windows of a pool see: all numbers that occur."""
     rows, cols = spans(graph, operator)
     return {tall * wide for *_, tall in rows for *_, wide in cols}
 
 
-def mean(context, operator):
+def mean(context: Context, operator: Operator) -> list[Layer]:
     """Means of whole images: sums, which the requantizer divides."""
     graph, source = context.graph, context.source(operator)
-    x, y = graph.operand(operator, 0), graph.result(operator)
+    x, y = graph.activation(operator), graph.result(operator)
     cells = math.prod(x.size)
     source, window = _compact(source, x.size)
-    limits = {**FULL_RANGE, "zero_point": y.zero_point}
+    limits: Limits = {**FULL_RANGE, "zero_point": y.zero_point}
     if graph.rounding == "float32":
         limits["low"], limits["high"] = graph.clamp(operator)
         scale = requantisation(graph, float32.mean_factor(graph, operator, cells))
     else:
         scale = mean_params(cells, x.scale / y.scale)
-    return _sums(context, operator, source, context.target(operator), window, window,
-                 bias=-x.zero_point * cells, limits=limits, scale=scale)
+    windows = Windows(source=source, target=context.target(operator), size=window, stride=window)
+    return _sums(context, operator, windows, limits=limits, scale=scale,
+                 bias=-x.zero_point * cells)
 
 
-def _compact(source, window):
+def _compact(source: Region, window: Pair) -> tuple[Region, Pair]:
     """Images whose ``window`` is all of them with sides that a kernel can have, if there are
     such: a mean does not depend on the order of pixels."""
     cells = math.prod(window)
@@ -141,7 +165,8 @@ def _compact(source, window):
                    line_step=0), (cells // width, width)
 
 
-def copies(context, operator, source, target, limits=FULL_RANGE, factor=(1, 1)):
+def copies(context: Context, operator: Operator, source: Region, target: Region,
+           limits: Limits = FULL_RANGE, factor: Pair = (1, 1)) -> list[Layer]:
     """Layers that write each pixel of ``source`` to ``target``, ``factor`` times along each axis;
     the first channel of ``source`` begins a word."""
     if factor[1] == 1:
@@ -163,23 +188,25 @@ def copies(context, operator, source, target, limits=FULL_RANGE, factor=(1, 1)):
                                                (1, factor[1])), limits, (factor[0], 1))]
 
 
-def resize(context, operator):
+def resize(context: Context, operator: Operator) -> list[Layer]:
     """Each line and pixel as often as the factor says."""
+    attributes: Resize = operator.attributes
     return copies(context, operator, context.source(operator), context.target(operator),
-                  factor=operator.attributes.factor)
+                  factor=attributes.factor)
 
 
-def clamp(context, operator, low, high):
+def clamp(context: Context, operator: Operator, low: int, high: int) -> list[Layer]:
     """A copy of numbers between ``low`` and ``high``."""
     return copies(context, operator, context.source(operator), context.target(operator),
                   {"zero_point": 0, "low": low, "high": high})
 
 
-def pad(context, operator):
+def pad(context: Context, operator: Operator) -> list[Layer]:
     """A fill of the whole result, then a copy of the image into it."""
     source, target = context.source(operator), context.target(operator)
     zero = context.graph.result(operator).zero_point
-    pads = operator.attributes.padding
+    attributes: Pad = operator.attributes
+    pads = attributes.padding
     if len(pads) > 4 and any(map(any, pads[:-2])):
         raise ValueError(f"operator {operator.index} (PAD): it pads other than the last two of "
                          f"{len(pads)} axes; of four axes all but the first can be padded")

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 
 from systolith.compiler.layout.placement import Placement, owner_of
 from systolith.compiler.layout.region import Region
-from systolith.compiler.memory.allocation import allocate, lower_bound
+from systolith.compiler.memory.allocation import Lifetime, allocate, lower_bound
 from systolith.compiler.options import Options
 from systolith.compiler.tiling.conv_plan import ConvPlan
 from systolith.compiler.tiling.plans import Plans
 from systolith.graph.record import Locality
 
 __all__ = ["Memory", "assign_addresses", "can_run_in_place"]
-
-#: First and last step of what is alive.
-Lifetime = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,15 +78,16 @@ def assign_addresses(placement: Placement, plans: Plans, options: Options) -> Me
     sizes = {owner: plans.packed_words.get(owner, placement.regions[owner].words * options.batch)
              for owner in work.lifetimes}
     work.share(sizes, plans, keep=options.keep)
-    keys: dict = {owner: sizes[owner] for owner in work.lifetimes}
-    lifetimes: dict = dict(work.lifetimes)
-    for owner in ends:
-        keys["pong", owner], lifetimes["pong", owner] = sizes[owner], lifetimes[owner]
+    # By run, the first or the second, and owner.
+    keys = {(0, owner): sizes[owner] for owner in work.lifetimes}
+    keys |= {(1, owner): sizes[owner] for owner in ends}
+    lifetimes = {(run, owner): work.lifetimes[owner] for run, owner in keys}
     bases, words = allocate(keys, lifetimes)
-    pong = {**bases, **{owner: bases["pong", owner] for owner in ends}}
+    ping = {owner: bases[0, owner] for owner in work.lifetimes}
+    pong = ping | {owner: bases[1, owner] for owner in ends}
     regions, pong_regions = ({tensor: region.at(those[owner_of(work.owners, tensor)])
                               for tensor, region in placement.regions.items()}
-                             for those in (bases, pong))
+                             for those in (ping, pong))
     return Memory(regions=regions, pong=pong_regions, owners=work.owners, lifetimes=work.lifetimes,
                   words=words, least=lower_bound(keys, lifetimes))
 
@@ -97,7 +95,7 @@ def assign_addresses(placement: Placement, plans: Plans, options: Options) -> Me
 class _Lifetimes:
     """Lifetimes of all memory by its owner, and owners as results come to replace operands."""
 
-    def __init__(self, placement: Placement, keep: bool):
+    def __init__(self, placement: Placement, keep: bool) -> None:
         self.placement, self.schedule = placement, placement.schedule
         self.owners = dict(placement.owners)
         self.lifetimes: dict[int, Lifetime] = {}

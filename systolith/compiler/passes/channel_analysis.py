@@ -1,15 +1,23 @@
 """Which channels of activations are constants, and which nothing depends on."""
 
+from typing import TypeVar
+
 import numpy as np
+import numpy.typing as npt
 
 from systolith.graph.interpreter import run_operator
 from systolith.graph.ir import Graph, Operator
 from systolith.graph.record import Channels, UnknownOperator
 
-__all__ = ["ChannelAnalysis", "flat"]
+__all__ = ["ChannelAnalysis", "Flags", "flat"]
+
+#: What is so of each channel.
+Flags = npt.NDArray[np.bool_]
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
-def flat(channels: np.ndarray, count: int) -> np.ndarray:
+def flat(channels: npt.NDArray[Scalar], count: int) -> npt.NDArray[Scalar]:
     """What holds for channels, for ``count`` numbers of pixels after each other."""
     return np.tile(channels, count // len(channels))
 
@@ -27,7 +35,7 @@ class ChannelAnalysis:
         Whether each channel can be removed.
     """
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
         indices = {*graph.inputs, *(op.outputs[0] for op in graph.operators)}
         self.constant = {n: np.zeros(graph.tensors[n].shape[-1], bool) for n in indices}
@@ -58,20 +66,20 @@ class ChannelAnalysis:
         self.constant[y] = constant
         self.values[y] = np.where(constant, result.reshape(-1, len(constant))[0], 0).astype(np.int8)
 
-    def _constant(self, operator: Operator) -> np.ndarray:
+    def _constant(self, operator: Operator) -> Flags:
         """Whether each channel of the result is constant."""
         record, y = operator.record, self.graph.result(operator)
         parts = [self._foldable(operator, index) for index in operator.activations]
         match record.channels_of(self.graph, operator):
             case Channels.WEIGHTED:
-                needs = self.graph.weights(operator).data != 0
+                needs = self.graph.weights(operator).numbers.astype(bool)
                 if needs.shape[-1] % len(parts[0]) == 0:  # neither in groups, nor torn apart
                     needs &= ~flat(parts[0], needs.shape[-1])
-                return ~needs.reshape(len(needs), -1).any(axis=1)
+                return ~np.logical_or.reduce(needs.reshape(len(needs), -1), axis=1)
             case Channels.DEPTHWISE:
-                needs = self.graph.weights(operator).data != 0
+                needs = self.graph.weights(operator).numbers.astype(bool)
                 inputs = np.repeat(parts[0], needs.shape[3] // len(parts[0]))
-                return ~(needs & ~inputs).any(axis=(0, 1, 2))
+                return ~np.logical_or.reduce(needs & ~inputs, axis=(0, 1, 2))
             case Channels.JOINED:
                 return np.concatenate(parts)
             case Channels.FLATTENED:
@@ -83,7 +91,7 @@ class ChannelAnalysis:
             case other:
                 raise UnknownOperator(f"{operator}: this pass knows nothing of {other}")
 
-    def _foldable(self, operator: Operator, index: int) -> np.ndarray:
+    def _foldable(self, operator: Operator, index: int) -> Flags:
         """Channels of an activation that are constants for ``operator``: among the zero points that
         take part too, if there are any."""
         if not operator.record.fills(self.graph, operator):
@@ -118,7 +126,7 @@ class ChannelAnalysis:
                 x[:], y[:] = both, np.repeat(both, len(y) // len(x))
             case Channels.WEIGHTED if self.graph.weights(operator).shape[-1] % len(x) == 0:
                 weights = self.graph.weights(operator)
-                needs = (weights.data[~y] != 0) & ~flat(
+                needs = weights.numbers[~y].astype(bool) & ~flat(
                     self._foldable(operator, activations[0]), weights.shape[-1])
                 x &= ~needs.reshape(-1, len(x)).any(axis=0)
             case Channels.JOINED:

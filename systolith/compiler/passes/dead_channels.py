@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from systolith.compiler.passes.channel_analysis import ChannelAnalysis, flat
+from sim.golden.types import Int8, Int32
+from systolith.compiler.passes.channel_analysis import ChannelAnalysis, Flags, flat
 from systolith.graph.ir import Graph, Operator, Tensor
-from systolith.graph.record import Channels, Role
+from systolith.graph.record import Channels, Role, UnknownOperator
 
 __all__ = ["remove_dead_channels"]
 
@@ -27,7 +28,7 @@ def remove_dead_channels(graph: Graph) -> Graph:
 class _Removal:
     """``graph`` with smaller tensors and weights."""
 
-    def __init__(self, before: Graph, live: ChannelAnalysis):
+    def __init__(self, before: Graph, live: ChannelAnalysis) -> None:
         self.before, self.live = before, live
         self.tensors = list(before.tensors)
         for index, drop in live.drop.items():
@@ -37,7 +38,7 @@ class _Removal:
         operators = tuple(map(self._operator, before.operators))
         self.graph = replace(before, tensors=tuple(self.tensors), operators=operators)
 
-    def _constant(self, tensor: Tensor, data: np.ndarray, scales: tuple[float, ...]) -> int:
+    def _constant(self, tensor: Tensor, data: Int8 | Int32, scales: tuple[float, ...]) -> int:
         self.tensors.append(replace(tensor, data=data, shape=data.shape, scales=scales))
         return len(self.tensors) - 1
 
@@ -53,7 +54,7 @@ class _Removal:
         scales = weights.scales
         if len(scales) > 1:
             scales = tuple(np.array(scales)[keep].tolist())
-        data, bias = weights.data, self.before.bias(operator).astype(np.int64)
+        data, bias = weights.numbers, self.before.bias(operator).astype(np.int64)
         if axis == 0:
             drop = flat(self.live.drop[x], data.shape[-1])
             constants = flat(self.live.values[x].astype(np.int64), data.shape[-1])
@@ -63,11 +64,13 @@ class _Removal:
         return self._weighted(operator, data.compress(keep, axis), scales,
                               bias[keep].astype(np.int32), keep)
 
-    def _weighted(self, operator: Operator, data: np.ndarray, scales: tuple[float, ...],
-                  bias: np.ndarray, keep: np.ndarray) -> Operator:
+    def _weighted(self, operator: Operator, data: Int8, scales: tuple[float, ...], bias: Int32,
+                  keep: Flags) -> Operator:
         """``operator`` with other weights, and biases even if it had none."""
         weights = self.before.weights(operator)
         at, bias_at = (operator.record.position(role) for role in (Role.WEIGHTS, Role.BIAS))
+        if at is None or bias_at is None:
+            raise UnknownOperator(f"{operator}: this pass needs a place for weights and biases")
         inputs = [*operator.inputs, *(-1,) * (bias_at + 1 - len(operator.inputs))]
         like = self.before.operand(operator, bias_at) or replace(
             weights, name=f"{weights.name} biases", dtype="int32", axis=0)

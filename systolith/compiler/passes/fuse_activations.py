@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from systolith.graph.attributes import Pair, pair_of
 from systolith.graph.interpreter import run_operator
 from systolith.graph.ir import Graph, Operator
 
@@ -16,8 +17,8 @@ def fuse_activations(graph: Graph) -> Graph:
     The ReLU must be the only reader of what it clamps, and leave scale and zero point as they are:
     then clamping twice is clamping to what the two ranges have in common.
     """
-    operators = list(graph.operators)
-    made = {op.outputs[0]: n for n, op in enumerate(operators)}
+    operators = dict(enumerate(graph.operators))
+    made = {op.outputs[0]: number for number, op in operators.items()}
     for number, op in enumerate(graph.operators):
         source = made.get(op.inputs[0])
         if source is None or not op.record.elementwise:
@@ -30,15 +31,15 @@ def fuse_activations(graph: Graph) -> Graph:
         if bounds is None:
             continue
         low, high = graph.clamp(before)
-        limits = tuple(int(np.clip(bound, *bounds)) for bound in (low, high))
+        limits = pair_of(int(np.clip(bound, *bounds)) for bound in (low, high))
         operators[source] = replace(before, outputs=op.outputs,
                                     attributes=replace(before.attributes, range=limits))
-        operators[number] = None
+        del operators[number]
         made[op.outputs[0]] = source
-    return replace(graph, operators=tuple(op for op in operators if op is not None))
+    return replace(graph, operators=tuple(operators.values()))
 
 
-def _bounds(graph: Graph, operator: Operator) -> tuple[int, int] | None:
+def _bounds(graph: Graph, operator: Operator) -> Pair | None:
     """Bounds between which ``operator`` leaves numbers as they are, if it does nothing but that."""
     x, y = graph.activation(operator), graph.result(operator)
     if (x.scales, x.zero_point) != (y.scales, y.zero_point):

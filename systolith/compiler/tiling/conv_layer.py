@@ -2,7 +2,7 @@
 
 import functools
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Self, TypedDict
 
 import numpy as np
 
@@ -10,7 +10,15 @@ from rtl.accelerator.params import TOTAL_BITS
 from rtl.im2col import ConvShape
 from systolith.compiler.cost.machine import Machine
 
-__all__ = ["ConvLayer"]
+__all__ = ["ConvLayer", "Limits"]
+
+
+class Limits(TypedDict):
+    """Zero point and bounds of results."""
+
+    zero_point: int
+    low: int
+    high: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,12 +13,12 @@ from systolith.graph.record import UnknownOperator
 __all__ = ["conv_layer", "layer_constants", "requantisation"]
 
 
-def requantisation(graph: Graph, factor: float) -> tuple[int, int]:
+def requantisation(graph: Graph, factor: float | np.floating) -> tuple[int, int]:
     """``(multiplier, shift)`` with which the hardware multiplies by ``factor`` and rounds as
     ``graph`` asks for."""
     if graph.rounding == "float32":
         return int(np.float32(factor).view(np.uint32)), 0
-    return channel_params(factor)
+    return channel_params(float(factor))
 
 
 def layer_constants(graph: Graph, operator: Operator) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def conv_layer(graph: Graph, operator: Operator, images: int) -> ConvLayer:
 
     Raises :exc:`~systolith.graph.record.UnknownOperator` for any other kind.
     """
-    x, weights = graph.activation(operator), graph.weights(operator).data
+    x, weights = graph.activation(operator), graph.weights(operator).numbers
     match operator.kind:
         case "FULLY_CONNECTED":
             shape = ConvShape(height=images, width=1, channels=weights.shape[1])

@@ -1,5 +1,6 @@
-"""From matrices to the streams that :class:`Gemm` takes, and from what leaves it back to a matrix.
-"""
+"""From matrices to the streams that :class:`Gemm` takes, and from what leaves it to a matrix."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -73,7 +74,7 @@ class GemmPlan:
         """Rows (count, cols) of all tiles."""
         return np.tile(self._b.reshape(-1, self.machine.array.cols), (len(self.bands), 1))
 
-    def channel_params(self, params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def channel_params(self, params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Beats of per-channel ``params`` (a dict of arrays of N) for the requantizer."""
         cols, drain_lanes = self.machine.array.cols, self.machine.drain_lanes
         return {name: np.tile(pad_to_multiple(values, 0, cols).reshape(-1, drain_lanes),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from systolith.compiler.codegen.loop_nests import MOST
+from systolith.compiler.cost.machine import Machine
 from systolith.compiler.layout.placement import Placement
 from systolith.compiler.options import Options
 from systolith.compiler.schedule import Schedule
@@ -43,7 +44,7 @@ class Plans:
     packed_words: Mapping[int, int]
 
 
-def plan_layers(machine, placement: Placement, options: Options) -> Plans:
+def plan_layers(machine: Machine, placement: Placement, options: Options) -> Plans:
     """The :class:`Plans` of all operators of the accelerator."""
     schedule = placement.schedule
     inputs = _packed_inputs(schedule)
@@ -64,8 +65,8 @@ def plan_layers(machine, placement: Placement, options: Options) -> Plans:
                       * packed_words(convolutions[op.index]) for tensor, op in packed.items()})
 
 
-def _plan(machine, placement: Placement, operator: Operator, options: Options, *, packed: bool,
-          batched: bool) -> tuple[ConvPlan, bool]:
+def _plan(machine: Machine, placement: Placement, operator: Operator, options: Options, *,
+          packed: bool, batched: bool) -> tuple[ConvPlan, bool]:
     """The plan of a convolution, and whether it takes all images at once, as it could if it is
     ``batched``."""
     graph = placement.schedule.graph

@@ -1,20 +1,30 @@
 """Convolutions over regions of memory: layers whose pixels fill whole words, and their plans."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from rtl.im2col import ConvShape
 from rtl.im2col.params import MAX_CHANNELS, MAX_KERNEL
+from sim.golden.types import Int8
+from systolith.compiler.cost.machine import Machine
+from systolith.compiler.layout.region import Region
 from systolith.compiler.tiling.conv_layer import ConvLayer
 from systolith.compiler.tiling.conv_layers import conv_layer, layer_constants
 from systolith.compiler.tiling.conv_plan import ConvPlan
+from systolith.graph.ir import Graph, Operator
 
 __all__ = ["packed_words", "plan_convolution", "spread", "widened"]
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 
-def plan_convolution(machine, graph, operator, region, target, *, packed=False, compact=False,
-                     images=1):
+
+def plan_convolution(machine: Machine, graph: Graph, operator: Operator, region: Region,
+                     target: Region, *, packed: bool = False, compact: bool = False,
+                     images: int = 1) -> ConvPlan:
     """The :class:`ConvPlan` of a convolution from ``region`` to ``target``.
 
     The input's channels are those of ``region``, with weights of 0 for those that only fill up a
@@ -36,12 +46,12 @@ def plan_convolution(machine, graph, operator, region, target, *, packed=False, 
         raise ValueError(f"{operator}: {error}") from error
 
 
-def _connected(graph, operator, region, target):
+def _connected(graph: Graph, operator: Operator, region: Region, target: Region) -> ConvLayer:
     """A fully connected layer as one window that covers an image, or as a 1x1 convolution.
 
     If its results are channels of several pixels, it has filters for all bytes of them.
     """
-    weights = graph.weights(operator).data
+    weights = graph.weights(operator).numbers
     fill, constants = region.filled - region.channels, layer_constants(graph, operator)
     if len(weights) > target.channels:
         weights = _filled(weights, target)
@@ -59,19 +69,19 @@ def _connected(graph, operator, region, target):
                      "channels of a pixel, are possible")
 
 
-def _filled(filters, target):
+def _filled(filters: npt.NDArray[Scalar], target: Region) -> npt.NDArray[Scalar]:
     """What there is for each of the ``filters``, and zeros for what fills up words of pixels."""
     pixels = filters.reshape(-1, target.channels, *filters.shape[1:])
     fill = ((0, 0), (0, target.filled - target.channels), *((0, 0),) * (filters.ndim - 1))
     return np.pad(pixels, fill).reshape(-1, *filters.shape[1:])
 
 
-def packed_words(plan):
+def packed_words(plan: ConvPlan) -> int:
     """Words of what a ``plan`` takes, in the order of the unit."""
     return plan.shape.height * plan.shape.line_words(plan.machine.im2col.word_bytes)
 
 
-def spread(weights, constants, lines=1):
+def spread(weights: Int8, constants: Mapping[str, Any], lines: int = 1) -> ConvLayer:
     """A layer with ``weights`` (cout, taps) over ``lines`` lines, each of them a window."""
     taps = weights.shape[1]
     width = next((n for n in range(1, MAX_KERNEL + 1)
@@ -83,7 +93,7 @@ def spread(weights, constants, lines=1):
     return ConvLayer(shape=shape, weights=weights.reshape(len(weights), 1, width, -1), **constants)
 
 
-def widened(layer, region):
+def widened(layer: ConvLayer, region: Region) -> ConvLayer:
     """``layer`` over the words of ``region``."""
     more = region.filled - region.channels
     if layer.shape.groups > 1:
@@ -92,7 +102,7 @@ def widened(layer, region):
         layer.weights, ((0, 0), (0, 0), (0, 0), (0, more))))
 
 
-def _thin(layer):
+def _thin(layer: ConvLayer) -> ConvLayer:
     """A kernel of one pixel over the pixels that it reads: the others are not fetched."""
     shape = layer.shape
     if shape.groups > 1 or shape.kernel != (1, 1) or shape.padding != ((0, 0), (0, 0)):
