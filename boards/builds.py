@@ -51,8 +51,8 @@ def lfe5u_85_build(rows: int = 8) -> AcceleratorParams:
     """2 lanes of 8x16 products for an LFE5U-85F; or of more rows, which the tools place for a
     faster grade of it."""
     return ecp5_build(rows=rows, cols=16, dsps=156, drain_lanes=8, pixel_lanes=2,
-                      activation_bytes=65536,
-                      weight_bytes=98304, channels=1024, program_words=1024)
+                      activation_bytes=65536, weight_bytes=98304, channels=1024,
+                      program_words=1024)
 
 
 def up5k_build() -> AcceleratorParams:

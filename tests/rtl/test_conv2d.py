@@ -34,8 +34,7 @@ BUILDS = {
     "3 of 3x2": dict(array=ArrayParams(rows=3, cols=2), pixel_lanes=3, depth=50,
                      requantize=2, buffer_bytes=4096),
     "8x8": dict(array=ArrayParams(rows=8, cols=8, fir_rows=3), depth=512, drain_lanes=4,
-                word_bytes=16,
-                output_register=True, max_lines=1024, max_images=256),
+                word_bytes=16, output_register=True, max_lines=1024, max_images=256),
 }
 SMALL = [build for build in BUILDS if build != "8x8"]
 
@@ -107,8 +106,7 @@ LAYERS = {
                                                    stride=(1, 3)), 6),
     "depthwise, dilated": (image(9, 12, 6, (3, 3), 2, groups=6, dilation=(2, 2)), 12),
     "two pixels, the second of them late": (image(5, 1, 5, (3, 1), groups=5, stride=(2, 1),
-                                                  dilation=(2, 1),
-                                                  padding=((0, 2), (0, 0))), 5),
+                                                  dilation=(2, 1), padding=((0, 2), (0, 0))), 5),
     "depthwise, steps beyond what a FIR can count": (image(6, 8, 3, (1, 5), groups=3,
                                                            stride=(6, 20), dilation=(3, 4),
                                                            padding=((0, 0), (9, 15))), 3),

@@ -12,8 +12,7 @@ from sim.golden.requantize import requantize, requantize_float32
 @functools.cache
 def compiled(drain_lanes, cycles, rounding="tflm", twice=False, bits=32):
     return CompiledSim(Requantizer(drain_lanes=drain_lanes, cycles=cycles, rounding=rounding,
-                                   twice=twice,
-                                   bits=bits))
+                                   twice=twice, bits=bits))
 
 
 def stimulus(rng, groups, drain_lanes):

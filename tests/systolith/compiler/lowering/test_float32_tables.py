@@ -52,8 +52,7 @@ def test_sums_out_of_reach_are_left_to_the_host():
 
 def window(scale, zero_point, y, count_padding=False):
     return graph_of("AVERAGE_POOL_2D", (scale, zero_point), y, kernel=(2, 3), stride=(1, 1),
-                    padding=((0, 0), (0, 0)),
-                    count_padding=count_padding)
+                    padding=((0, 0), (0, 0)), count_padding=count_padding)
 
 
 @pytest.mark.parametrize("zero_point", [-128, 4, 5])
