@@ -167,6 +167,8 @@ def test_neither_bytes_nor_path():
 
 # Models that are damaged or not supported as a whole
 
+# Stands in a message for kinds of operators: other tests may register more of them.
+SUPPORTED = "<kinds>"
 DAMAGE = []
 
 
@@ -354,7 +356,7 @@ def differing_zero_points(altered):
 
 
 @says("2 of 9 operators cannot run:\n"
-      f"  operator 4 (MUL): not supported; these are: {', '.join(supported())}\n"
+      f"  operator 4 (MUL): not supported; these are: {SUPPORTED}\n"
       "  operator 5 (AVERAGE_POOL_2D): input and output differ in scale or zero point: "
       "0.35945773124694824, -128 and 0.5, -128")
 def several_operators(altered):
@@ -371,7 +373,7 @@ def test_refuses(change, message):
     change(altered)
     with pytest.raises(ModelError) as raised:
         read_tflite(altered.bytes())
-    assert str(raised.value) == message
+    assert str(raised.value) == message.replace(SUPPORTED, ", ".join(supported()))
 
 
 def test_every_prefix(digits):
