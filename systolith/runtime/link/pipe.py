@@ -15,9 +15,12 @@ class Pipe(ABC):
     ----------
     name : :class:`str`
         What messages call it.
+    latency : :class:`str`
+        What to do about an FTDI chip that holds answers back; empty if all is well.
     """
 
     name = "pipe"
+    latency = ""
 
     @abstractmethod
     def write(self, data: bytes) -> None:

@@ -30,13 +30,7 @@ def port_names() -> list[tuple[str, str]]:
 
 
 class SerialPipe(Pipe):
-    """A serial port, or a pseudo-terminal, for this program alone.
-
-    Attributes
-    ----------
-    latency : :class:`str`
-        What to do about an FTDI chip that holds answers back; empty if all is well.
-    """
+    """A serial port, or a pseudo-terminal, for this program alone."""
 
     def __init__(self, port: str | Path, baud: int = BAUDS[0]) -> None:
         import serial

@@ -62,8 +62,6 @@ class SpiPipe(Pipe):
     bus : :class:`Bus`
     """
 
-    latency = ""
-
     def __init__(self, bus: Bus, name: str = "SPI") -> None:
         self.bus, self.name = bus, name
         self._came, self._inside = bytearray(), False
