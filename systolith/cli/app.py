@@ -5,7 +5,7 @@ import inspect
 import os
 import sys
 import warnings
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -25,6 +25,9 @@ from systolith.cli import (
     selftest,
 )
 
+if TYPE_CHECKING:
+    from typer._click import Context, Parameter  # Typer has no public name for them
+
 __all__ = ["app", "main"]
 
 #: Packages whose own exceptions are worded for the user.
@@ -36,30 +39,31 @@ class Interrupted(Exception):
     without a word."""
 
 
-class _WithFlags:
-    """Has no type in the help beside options that take no value."""
-
-    def get_params(self, ctx):
-        params = super().get_params(ctx)
-        for param in params:
-            if getattr(param, "is_flag", False) and param.metavar is None:
-                param.metavar = ""
-        return params
+def _plain_flags(params: list["Parameter"]) -> list["Parameter"]:
+    """``params``, with no type in the help beside options that take no value."""
+    for param in params:
+        if getattr(param, "is_flag", False) and param.metavar is None:
+            param.metavar = ""
+    return params
 
 
-class _Command(_WithFlags, TyperCommand):
-    pass
+class _Command(TyperCommand):
+    def get_params(self, ctx: "Context") -> list["Parameter"]:
+        return _plain_flags(super().get_params(ctx))
 
 
-class _Commands(_WithFlags, TyperGroup):
-    def invoke(self, ctx):
+class _Commands(TyperGroup):
+    def get_params(self, ctx: "Context") -> list["Parameter"]:
+        return _plain_flags(super().get_params(ctx))
+
+    def invoke(self, ctx: "Context") -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise Interrupted("interrupted") from error
 
 
-def _print_version(wanted):
+def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"systolith {__version__}")
         raise typer.Exit
@@ -74,7 +78,7 @@ app = typer.Typer(
 @app.callback()
 def _options(version: Annotated[bool, typer.Option(
         "--version", is_eager=True, callback=_print_version,
-        help="Print the version and exit.")] = False):
+        help="Print the version and exit.")] = False) -> None:
     pass
 
 
@@ -86,7 +90,7 @@ for module in (run, check, gemm, emit, report, build, flash, devices, selftest, 
         command)
 
 
-def main():
+def main() -> None:
     """Entry point of ``systolith``: errors become one plain message and a status of 1, or of 130
     after Ctrl-C, as shells have it.
 
@@ -111,7 +115,7 @@ def main():
         sys.exit(130 if isinstance(error, Interrupted) else 1)
 
 
-def _drop_output():
+def _drop_output() -> None:
     """Leave nothing that Python would fail to write, and complain of, at its end."""
     try:
         sys.stdout.flush()
@@ -119,7 +123,7 @@ def _drop_output():
         sys.stdout = open(os.devnull, "w")
 
 
-def _in_words(error):
+def _in_words(error: Exception) -> str:
     name = type(error).__name__
     text = str(error) or name
     if isinstance(error, OSError):

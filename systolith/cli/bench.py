@@ -1,11 +1,16 @@
 import json as json_format
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from systolith.cli.files import check_image, check_target
 from systolith.cli.options import Json, board_names
+
+if TYPE_CHECKING:
+    from boards.board import Board
+    from systolith.benchmarks.networks import Figures, Refusal
 
 __all__ = ["bench"]
 
@@ -30,7 +35,7 @@ def bench(
         min=1, max=99, help="Runs of place and route for --record, from the board's seed on; by "
         "default, 3.")] = None,
     json: Json = False,
-):
+) -> None:
     """Show how fast networks are on boards: cycles, inferences per second, and how these compare
     with published figures.
 
@@ -72,7 +77,7 @@ def bench(
         raise typer.Exit(1)
 
 
-def _boards(names, record):
+def _boards(names: Sequence[str] | None, record: bool) -> list["Board"]:
     """The boards of those names, or all that have a clock on record."""
     from boards.board import board_of, boards
     from boards.flow.clocks import read_clocks
@@ -90,21 +95,21 @@ def _boards(names, record):
     return chosen
 
 
-def _record(boards, seeds):
+def _record(boards: Sequence["Board"], seeds: int) -> None:
     from boards.flow.clocks import FILE, measure, read_clocks, write_clocks
-    from systolith.cli.estimates import build_seconds
+    from systolith.cli.estimates import build_seconds, together
     from systolith.cli.progress import progress
 
     check_target(FILE)
     runs = {board.name: range(board.seed, board.seed + seeds) for board in boards}
-    seconds = [build_seconds(board, runs[board.name]) for board in boards]
-    with progress(seconds=None if None in seconds else sum(seconds)) as step:
+    seconds = together(build_seconds(board, runs[board.name]) for board in boards)
+    with progress(seconds=seconds) as step:
         for board in boards:
             clock = measure(board, runs[board.name], step)
             write_clocks({**read_clocks(), board.name: clock})  # what is done is kept
 
 
-def _show(results):
+def _show(results: Sequence["Figures | Refusal"]) -> None:
     from systolith.benchmarks.networks import Refusal
     from systolith.cli.show import Table, console
 
@@ -132,7 +137,7 @@ def _show(results):
         (anchor.title, ratio) for anchor, ratio in each.ratios()) for each in figures})
 
 
-def _compare(rows):
+def _compare(rows: Mapping[tuple[str, str], Mapping[str, float]]) -> None:
     """What others have published, and under its numbers how many times as fast each row is."""
     from systolith.benchmarks.anchors import ANCHORS
     from systolith.cli.show import Table
@@ -154,15 +159,15 @@ def _compare(rows):
     view.print()
 
 
-def _times(ratio):
+def _times(ratio: float | None) -> str:
     if ratio is None:
         return ""
     return f"{ratio:.2g}" if ratio < 0.1 else f"{ratio:,.{2 if ratio < 100 else 0}f}"
 
 
-def _grouped(pairs):
+def _grouped(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """(text, names with commas) for each text that is not empty."""
-    groups = {}
+    groups: dict[str, list[str]] = {}
     for text, name in pairs:
         if text and name not in groups.setdefault(text, []):
             groups[text].append(name)

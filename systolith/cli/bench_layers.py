@@ -9,7 +9,7 @@ from systolith.cli.show import Table, console
 __all__ = ["show_layers"]
 
 
-def show_layers(json):
+def show_layers(json: bool) -> None:
     """Run typical layers, and show their cycles, or all figures as JSON."""
     with progress(total=len(NAMES) + 2) as step:
         results, speeds = bench_layers(step)

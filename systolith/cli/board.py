@@ -1,14 +1,19 @@
 import signal
 import time
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from systolith.cli.builds import build_of
+from systolith.cli.builds import build_of, sdram_of
 from systolith.cli.files import check_target
 from systolith.cli.options import Cols, DrainLanes, Requantize, Rows, Vcd, board_names
+
+if TYPE_CHECKING:
+    from boards.board import Board
+    from rtl.accelerator import AcceleratorParams
 
 __all__ = ["announcement", "board"]
 
@@ -24,7 +29,7 @@ def board(
     port: Annotated[Path | None, typer.Option(
         metavar="LINK", help="Create this symbolic link to the port.")] = None,
     vcd: Vcd = None,
-):
+) -> None:
     """Simulate a board, with the pins of its UART, behind a pseudo-terminal.
 
     Any serial program can open the port, until Ctrl-C. A bit takes four clock cycles, fewer than on
@@ -42,8 +47,7 @@ def board(
     if port is not None:
         _make_way(port)
     with compiling("compiling the board for simulation (once)", "board", params.products):
-        virtual = VirtualBoard(params, trace=vcd, **(
-            {"chip": chosen.sdram, "mhz": chosen.mhz} if chosen else {}))
+        virtual = VirtualBoard(params, trace=vcd, **sdram_of(chosen))
     for each in (signal.SIGINT, signal.SIGTERM):  # also where a shell had it ignored
         signal.signal(each, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
@@ -60,7 +64,7 @@ def board(
         virtual.close()
 
 
-def announcement(chosen, params, path):
+def announcement(chosen: "Board | None", params: "AcceleratorParams", path: str) -> str:
     """What is said of a virtual board, ``chosen`` or one that only has ``params``, at ``path``."""
     text = (f"a virtual {chosen.title if chosen else 'board'} of {params.array.rows} x "
             f"{params.array.cols} products is at {path}; Ctrl-C ends it")
@@ -70,7 +74,7 @@ def announcement(chosen, params, path):
     return text
 
 
-def _make_way(port):
+def _make_way(port: Path) -> None:
     """Refuse, before any work is done, a place where there can be no link; a link that a board
     left, as it was killed, is no obstacle."""
     if port.is_symlink() and not port.exists() and str(port.readlink()).startswith("/dev/"):
@@ -81,7 +85,7 @@ def _make_way(port):
 
 
 @contextmanager
-def _link(port, target):
+def _link(port: Path | None, target: str) -> Generator[None, None, None]:
     """Have ``port``, unless it is None, lead to ``target`` meanwhile."""
     if port is None:
         yield

@@ -1,12 +1,19 @@
 import json as json_format
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from systolith.cli.files import check_folder, check_image, check_target, writing
 from systolith.cli.options import Json, board_names
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from boards.board import Board
+    from boards.flow.bitstream import Bitstream
+    from systolith.cli.estimates import Design
 
 __all__ = ["build"]
 
@@ -34,7 +41,7 @@ def build(
     floorplan: Annotated[Path | None, typer.Option(
         metavar="FILE.png", help="Draw where each unit is placed.")] = None,
     json: Json = False,
-):
+) -> None:
     """Build a board's bitstream: the whole accelerator and its link.
 
     This takes minutes the first time; the result is kept. It fails if timing is not met.
@@ -53,8 +60,9 @@ def build(
         check_image(floorplan)
     if keep:
         check_folder(keep)
-    design = {"mhz": frequency, "standalone": standalone,
-              "params": resized(chosen, rows=rows, cols=cols, drain_lanes=drain_lanes)}
+    design: Design = {
+        "mhz": frequency, "standalone": standalone,
+        "params": resized(chosen, rows=rows, cols=cols, drain_lanes=drain_lanes)}
     done = building(chosen, seed=seed, **design)
     if keep:
         _keep(keep, chosen, design, done)
@@ -73,7 +81,7 @@ def build(
                       soft_wrap=True)
 
 
-def _keep(folder, board, design, done):
+def _keep(folder: Path, board: "Board", design: "Design", done: "Bitstream") -> None:
     """Put what a bitstream was made of, and itself, into a folder."""
     from boards.flow.bitstream import prepare
 
@@ -85,7 +93,7 @@ def _keep(folder, board, design, done):
     shutil.copy(done.file, folder / f"top{Path(done.file).suffix}")
 
 
-def _show(console, board, done):
+def _show(console: "Console", board: "Board", done: "Bitstream") -> None:
     from boards.devices import device_of
     from systolith.cli.show import Table, made_with
 

@@ -1,11 +1,13 @@
 import json as json_format
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from systolith.cli.builds import (
     ActivationBytes,
+    Build,
     Channels,
     MaxLines,
     ProgramWords,
@@ -25,6 +27,12 @@ from systolith.cli.options import (
     one_of_these,
 )
 
+if TYPE_CHECKING:
+    from boards.board import Board
+    from systolith.cli.show import Table
+    from systolith.compiler.estimate import Check
+    from systolith.graph.ir import Graph
+
 __all__ = ["check"]
 
 #: What stands for all boards.
@@ -35,7 +43,7 @@ ALL = "all"
 PHASES = ("graph", "passes", "schedule", "memory", "program")
 
 
-def _names(incomplete):
+def _names(incomplete: str) -> list[str]:
     return [*board_names(incomplete), *[ALL] * ALL.startswith(incomplete)]
 
 
@@ -64,7 +72,7 @@ def check(
         help="Instead, print what a phase of the compiler made of the network: graph, passes, "
         "schedule, memory or program.")] = None,
     json: Json = False,
-):
+) -> None:
     """Say whether a network fits a build, and how fast it will be, before any synthesis.
 
     For each operator this shows where it runs, and its MACs, cycles and bytes. Cycles come from a
@@ -105,13 +113,14 @@ def check(
         raise typer.Exit(1)
 
 
-def _check(graph, model, board, build, mhz, json):
+def _check(graph: "Graph", model: Path, board: str | None, build: Build, mhz: float | None,
+           json: bool) -> bool:
     """Show what there is to say of a network on one build; whether it fits."""
     from systolith.cli.check_boards import boards_that_fit, clock_is_met
     from systolith.compiler.estimate import check as examine
 
     chosen, params = build
-    found = examine(graph, params, mhz=mhz or (chosen and chosen.mhz))
+    found = examine(graph, params, mhz=mhz or (chosen.mhz if chosen else None))
     others = boards_that_fit(graph) if found.short else []
     if json:
         print(json_format.dumps({"model": str(model), "board": board, **found.as_dict(),
@@ -122,7 +131,7 @@ def _check(graph, model, board, build, mhz, json):
     return not found.short
 
 
-def _show(found, board, others, planned):
+def _show(found: "Check", board: "Board | None", others: Sequence[str], planned: bool) -> None:
     from systolith.cli.show import console
 
     _operators(found, board).print()
@@ -146,7 +155,7 @@ def _show(found, board, others, planned):
     console.print(f"  boards that it fits: {', '.join(others) or 'none'}")
 
 
-def _operators(found, board):
+def _operators(found: "Check", board: "Board | None") -> "Table":
     from rtl.wording import counted
     from systolith.cli.show import Table
 
@@ -169,11 +178,11 @@ def _operators(found, board):
     return view
 
 
-def _number(value):
+def _number(value: int) -> str:
     return f"{value:,}" if value else ""
 
 
-def _memories(found):
+def _memories(found: "Check") -> "Table":
     from systolith.cli.show import Table
 
     view = Table("Memories", "", "needed", "of")

@@ -1,11 +1,22 @@
 """A network on all boards: which it fits, and how fast it is there."""
 
 import json as json_format
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+if TYPE_CHECKING:
+    from boards.board import Board
+    from rtl.accelerator import AcceleratorParams
+    from systolith.cli.show import Table
+    from systolith.compiler.estimate import Check
+    from systolith.compiler.fitting import Shortage
+    from systolith.graph.ir import Graph
 
 __all__ = ["boards_that_fit", "check_boards", "clock_is_met"]
 
 
-def clock_is_met(board):
+def clock_is_met(board: "Board") -> bool:
     """Whether there is a clock on record that meets timing at the one the board is to have."""
     from boards.flow.clocks import read_clocks
 
@@ -13,7 +24,7 @@ def clock_is_met(board):
     return clock is not None and clock.met and abs(clock.clock_mhz - board.mhz) < 1
 
 
-def boards_that_fit(graph):
+def boards_that_fit(graph: "Graph") -> list[str]:
     """Names of the boards whose builds are large enough for a network."""
     from boards.board import boards
     from systolith.compiler.fitting import shortages
@@ -28,7 +39,7 @@ def boards_that_fit(graph):
     return [board.name for board in boards().values() if fits[board.params]]
 
 
-def check_boards(graph, model, mhz, json):
+def check_boards(graph: "Graph", model: Path, mhz: float | None, json: bool) -> bool:
     """Show what becomes of a network on each board, the fastest first; whether it fits any.
 
     ``mhz`` is a clock for all of them, or None.
@@ -58,7 +69,7 @@ def check_boards(graph, model, mhz, json):
     return any(_fits(outcome) for *_, outcome in rows)
 
 
-def _examine(graph, params, mhz):
+def _examine(graph: "Graph", params: "AcceleratorParams", mhz: float) -> "Check | str":
     """The :class:`~systolith.compiler.estimate.Check`, or why there can be none."""
     from systolith.compiler.estimate import check
 
@@ -68,22 +79,23 @@ def _examine(graph, params, mhz):
         return str(error)
 
 
-def _fits(outcome):
+def _fits(outcome: "Check | str") -> TypeGuard["Check"]:
     return not isinstance(outcome, str) and not outcome.short
 
 
-def _rate(outcome):
+def _rate(outcome: "Check | str") -> float | None:
     return outcome.per_second if _fits(outcome) else None
 
 
-def _as_dict(model, board, mhz, outcome):
+def _as_dict(model: Path, board: "Board", mhz: float, outcome: "Check | str") -> dict[str, Any]:
     about = {"model": str(model), "board": board.name}
     if isinstance(outcome, str):
         return {**about, "fits": False, "problem": outcome}
     return {**about, **outcome.as_dict()}
 
 
-def _table(model, rows, mhz):
+def _table(model: Path, rows: Sequence[tuple["Board", float, "Check | str"]],
+           mhz: float | None) -> "Table":
     from systolith.cli.show import Table
 
     view = Table(f"{model} on each board, the fastest first", "board", "fits", "products", "cycles",
@@ -101,11 +113,12 @@ def _table(model, rows, mhz):
     return view
 
 
-def _missing(short):
+def _missing(short: "Shortage") -> str:
     """What a board lacks, in a few words."""
     name = short.name.replace("_", " ")
     if isinstance(short.need, bool):
         return f"no unit for {name}"
     if isinstance(short.need, str):
         return f"{name} {short.need}"
+    assert isinstance(short.have, int)
     return f"{short.need - short.have:,} {name}"

@@ -12,7 +12,7 @@ def devices(
         "--on", metavar="PORT", help="A port to try, such as that of a virtual board; can be "
         "repeated. By default, all serial ports.")] = None,
     baud: Baud = None,
-):
+) -> None:
     """List serial ports and the boards that answer on them."""
     from systolith.cli.progress import progress
     from systolith.cli.show import console

@@ -1,5 +1,6 @@
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +21,11 @@ from systolith.cli.options import (
     WordBytes,
     one_of_these,
 )
+
+if TYPE_CHECKING:
+    from amaranth.lib.wiring import Component
+
+    from rtl.bus import BusAccelerator
 
 __all__ = ["emit"]
 
@@ -51,7 +57,7 @@ def emit(
     channels: Channels = None,
     program_words: ProgramWords = None,
     top: Annotated[str | None, typer.Option(help="Name of the Verilog module.")] = None,
-):
+) -> None:
     """Export a core as Verilog, with a table of its ports at the head."""
     from rtl.catalog import CORES
     from rtl.export.rtlil import ports_of
@@ -64,7 +70,7 @@ def emit(
     one_of("core", core, CORES)
     top = _checked(top or f"systolith_{core}")
     check_target(output, parents=True)
-    options = {
+    options: dict[str, int | str | None] = {
         "rows": rows, "cols": cols, "family": family, "multipliers": multipliers,
         "fir_rows": fir_rows, "depth": depth, "drain_lanes": drain_lanes, "requantize": requantize,
         "rounding": rounding, "word_bytes": word_bytes, "buffer_bytes": buffer_bytes,
@@ -82,7 +88,7 @@ def emit(
                   f"{counted(text.count(chr(10)), 'line')}", soft_wrap=True)
 
 
-def _checked(top):
+def _checked(top: str) -> str:
     """``top``, if it can be the name of a module of Verilog."""
     from rtl.export.keywords import KEYWORDS
 
@@ -93,16 +99,17 @@ def _checked(top):
     return top
 
 
-def _component(core, **options):
+def _component(core: str, **options: int | str | None) -> tuple[str, "Component"]:
     """A family, and a core for it."""
     from rtl.catalog import build_core
 
-    given = {name: value for name, value in options.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     family = given.setdefault("family", "generic")
     return family, build_core(core, **given)
 
 
-def _of_board(core, board, bus, options):
+def _of_board(core: str, board: str, bus: str | None,
+              options: Mapping[str, int | str | None]) -> tuple[str, "BusAccelerator"]:
     """The family of a board, and the accelerator of its build."""
     from boards.board import boards
     from rtl.bus import BusAccelerator
@@ -110,6 +117,7 @@ def _of_board(core, board, bus, options):
     if core != "accelerator":
         raise ValueError(f"--board names a build of the accelerator, not of {core}")
     chosen, params = build_of(board, **options)
+    assert chosen is not None  # as there is a name of one
     if params.sdram_bits:
         others = (name for name, each in boards().items() if not each.params.sdram_bits)
         raise ValueError(f"the weights of {board} lie in SDRAM, for which a bus has no pins: "

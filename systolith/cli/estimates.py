@@ -3,12 +3,19 @@
 import json
 import statistics
 import time
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from rtl.build_folder import build_folder
 from systolith.cli.progress import progress
 
-__all__ = ["build_seconds", "building", "compiling"]
+if TYPE_CHECKING:
+    from boards.board import Board
+    from boards.flow.bitstream import Bitstream
+    from rtl.accelerator import AcceleratorParams
+
+__all__ = ["Design", "build_seconds", "building", "compiling", "together"]
 
 #: Seconds that a simulator takes to compile, and those of each of its products, where the project
 #: was developed.
@@ -21,8 +28,17 @@ SYNTHESIS = 1.15
 FILE = build_folder("pace.json")
 
 
+class Design(TypedDict, total=False):
+    """What a bitstream is made of, besides the board: see
+    :func:`boards.flow.bitstream.build_bitstream`."""
+
+    mhz: float | None
+    params: "AcceleratorParams"
+    standalone: bool
+
+
 @contextmanager
-def compiling(text, kind, products):
+def compiling(text: str, kind: str, products: int) -> Generator[None, None, None]:
     """Say ``text`` and how long the simulator that is compiled meanwhile will take, by its kind, of
     :data:`SIMULATORS`, and its products."""
     base, each = SIMULATORS[kind]
@@ -34,7 +50,8 @@ def compiling(text, kind, products):
         _note("simulators", took / usual)
 
 
-def building(board, *, seed=None, **design):
+def building(board: "Board", *, seed: int | None = None,
+             **design: Unpack[Design]) -> "Bitstream":
     """The bitstream of a board, as of :func:`boards.flow.bitstream.build_bitstream`, while it is
     told what is done and how long that will take."""
     from boards.flow.bitstream import build_bitstream
@@ -50,14 +67,24 @@ def building(board, *, seed=None, **design):
     return done
 
 
-def build_seconds(board, seeds):
+def build_seconds(board: "Board", seeds: Iterable[int]) -> float | None:
     """What synthesis and place and route of ``board`` from each of ``seeds`` take on this machine;
     None if that is not known."""
-    usual = [_placing(board, seed, board.params.products) for seed in seeds]
-    return None if None in usual else SYNTHESIS * sum(usual) * _pace("builds")
+    usual = together(_placing(board, seed, board.params.products) for seed in seeds)
+    return None if usual is None else SYNTHESIS * usual * _pace("builds")
 
 
-def _placing(board, seed, products):
+def together(seconds: Iterable[float | None]) -> float | None:
+    """The sum of ``seconds``; None if one of them is not known."""
+    total = 0.0
+    for each in seconds:
+        if each is None:
+            return None
+        total += each
+    return total
+
+
+def _placing(board: "Board", seed: int, products: int) -> float | None:
     """Seconds of place and route on record, for a build with as many products."""
     from boards.flow.clocks import read_clocks
 
@@ -69,19 +96,19 @@ def _placing(board, seed, products):
             * products / board.params.products)
 
 
-def _paces():
+def _paces() -> dict[str, float]:
     try:
         return {name: float(pace) for name, pace in json.loads(FILE.read_text()).items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 
-def _pace(work):
+def _pace(work: str) -> float:
     """How many times as long this machine takes for some sort of work."""
     return _paces().get(work, 1.0)
 
 
-def _note(work, pace):
+def _note(work: str, pace: float) -> None:
     """Keep the pace for the next time."""
     with suppress(OSError):
         FILE.write_text(json.dumps(_paces() | {work: round(pace, 3)}))

@@ -1,11 +1,17 @@
 """Files that commands read and write: arrays, images, folders."""
 
 import os
+from collections.abc import Generator
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 from rtl.wording import joined
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["check_folder", "check_image", "check_target", "load", "save", "writing"]
 
@@ -13,7 +19,7 @@ __all__ = ["check_folder", "check_image", "check_target", "load", "save", "writi
 DRAWN = ".png", ".svg", ".pdf"
 
 
-def load(path):
+def load(path: Path) -> "np.ndarray":
     """The array in a file that :func:`numpy.save` wrote."""
     import numpy as np
 
@@ -26,7 +32,7 @@ def load(path):
     return array
 
 
-def check_target(path, *, parents=False):
+def check_target(path: Path, *, parents: bool = False) -> None:
     """Refuse, before any work is done, a file that could not be written after it.
 
     With ``parents`` the folders that it lies in are still to be made.
@@ -41,7 +47,7 @@ def check_target(path, *, parents=False):
         raise ValueError(f"{path} may not be written; name another file")
 
 
-def check_folder(path):
+def check_folder(path: Path) -> None:
     """Refuse, before any work is done, a folder that could not be made or filled after it."""
     while not path.exists():
         path = path.parent
@@ -51,7 +57,7 @@ def check_folder(path):
         raise ValueError(f"nothing may be written into {path}; name another folder")
 
 
-def check_image(path):
+def check_image(path: Path) -> None:
     """Refuse, before any work is done, an image that could not be written after it, or of a
     kind that is not drawn."""
     check_target(path)
@@ -60,7 +66,7 @@ def check_image(path):
 
 
 @contextmanager
-def writing(path):
+def writing(path: Path) -> Generator[None, None, None]:
     """Name ``path`` in what goes wrong meanwhile: a full disk does not say which file was cut."""
     try:
         yield
@@ -69,7 +75,7 @@ def writing(path):
         raise
 
 
-def save(path, array):
+def save(path: Path, array: "np.ndarray") -> None:
     """Write ``array`` to ``path``, whatever that is called."""
     import numpy as np
 

@@ -1,10 +1,14 @@
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from systolith.cli.options import board_names
+
+if TYPE_CHECKING:
+    from boards.board import Board
+    from boards.flow.tools import Say
 
 __all__ = ["flash"]
 
@@ -24,7 +28,7 @@ def flash(
     model: Annotated[Path | None, typer.Option(
         "--model", help="A .tflite or .onnx network to put into the flash behind the bitstream, "
         "from where it is loaded at power-up.")] = None,
-):
+) -> None:
     """Load a bitstream, and with --model a network, into a board that is plugged in.
 
     Without BITSTREAM it is built first, which may take minutes: the board is looked for before.
@@ -57,7 +61,7 @@ def flash(
     console.print(f"{chosen.title} is loaded")
 
 
-def _image(model, board):
+def _image(model: Path, board: "Board") -> bytes:
     """What goes into the flash of a board for a network, which has to fit the board."""
     from systolith.frontends.model_file import read_model
     from systolith.runtime.flash_image import program_image
@@ -67,7 +71,7 @@ def _image(model, board):
     return program_image(program)
 
 
-def _built(board, standalone):
+def _built(board: "Board", standalone: bool) -> str:
     """The file of the board's bitstream, which meets timing."""
     from boards.flow.bitstream import check_timing
     from systolith.cli.estimates import building
@@ -77,7 +81,8 @@ def _built(board, standalone):
     return done.file
 
 
-def _flash_image(board, image, file, cable, say):
+def _flash_image(board: "Board", image: bytes, file: str | Path, cable: str | None,
+                 say: "Say") -> None:
     from boards.flow.flash import flash_image
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,10 +1,13 @@
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from systolith.cli.files import check_target, load, save
 from systolith.cli.options import Cols, Rows, Vcd
+
+if TYPE_CHECKING:
+    from sim.golden.types import Int8
 
 __all__ = ["gemm"]
 
@@ -17,7 +20,7 @@ def gemm(
     rows: Rows = None,
     cols: Cols = None,
     vcd: Vcd = None,
-):
+) -> None:
     """Multiply two int8 matrices on the simulated RTL, and check the product against NumPy."""
     import numpy as np
 
@@ -55,7 +58,7 @@ def gemm(
         raise typer.Exit(1)
 
 
-def _matrix(path):
+def _matrix(path: Path) -> "Int8":
     import numpy as np
 
     array = load(path)

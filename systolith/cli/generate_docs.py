@@ -1,9 +1,11 @@
 """Writes ``docs/registers.md`` from the declarations, and ``docs/clocks.md`` from the record of
 clocks: ``python -m systolith.cli.generate_docs``."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from amaranth.hdl import Shape
+from amaranth.lib.data import Layout
 
 from boards.board import boards
 from boards.flow.clocks import read_clocks
@@ -24,6 +26,9 @@ from rtl.layouts import ChannelParams
 from systolith.compiler.fitting import small_build
 
 __all__ = ["PAGES", "describe_clocks", "describe_registers", "fields_of", "write_pages"]
+
+#: What is in a line of a table.
+Cells = Sequence[str | int]
 
 REGISTERS = """\
 # Registers, memories and descriptors
@@ -47,7 +52,7 @@ Fmax of all seeds is no lower.
 """
 
 
-def describe_clocks():
+def describe_clocks() -> str:
     """The page of clocks, as text."""
     clocks, known = read_clocks(), boards()
     rows = [(f"`{clock.board}`", known[clock.board].params.shape, f"{clock.clock_mhz:g}",
@@ -61,7 +66,7 @@ def describe_clocks():
     return "\n".join([CLOCKS, *_table(heads, rows), ""])
 
 
-def describe_registers():
+def describe_registers() -> str:
     """The page of registers, as text."""
     params = small_build(8, 8)
     parts = [REGISTERS.format(bits=OFFSET_BITS)]
@@ -91,22 +96,23 @@ def describe_registers():
     return "\n".join(parts)
 
 
-def _section(title, text, heads, rows):
+def _section(title: str, text: str | None, heads: Cells, rows: Iterable[Cells]) -> list[str]:
+    assert text is not None, f"{title} have no docstring"
     text = "\n".join(line.strip() for line in text.strip().splitlines())
     return [f"## {title}\n", f"{text}\n", *_table(heads, rows), ""]
 
 
-def _table(heads, rows):
+def _table(heads: Cells, rows: Iterable[Cells]) -> list[str]:
     return ["| " + " | ".join(map(str, row)) + " |"
             for row in (heads, ["---"] * len(heads), *rows)]
 
 
-def _layout_table(layout):
+def _layout_table(layout: Layout) -> tuple[Cells, list[Cells]]:
     return ("bit", "bits", "field"), [(first, bits, f"`{path}`")
                                       for first, bits, path in fields_of(layout)]
 
 
-def fields_of(layout, offset=0, name=""):
+def fields_of(layout: Layout, offset: int = 0, name: str = "") -> Iterator[tuple[int, str, str]]:
     """Leaves of a layout: (first bit, bits, path)."""
     for key, field in layout:
         path = f"{name}[{key}]" if isinstance(key, int) else f"{name}.{key}".lstrip(".")
@@ -122,7 +128,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {DOCS / "registers.md": describe_registers, DOCS / "clocks.md": describe_clocks}
 
 
-def write_pages():
+def write_pages() -> None:
     """Write every page anew."""
     for page, describe in PAGES.items():
         page.write_text(describe())

@@ -1,6 +1,18 @@
 """What ``systolith run`` shows of layers and of digits."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from rtl.wording import counted
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.console import Console
+
+    from systolith.cli.show import Table
+    from systolith.runtime.session import Session
+    from systolith.runtime.target import Run
+    from systolith.zoo.digits import Digits
 
 __all__ = ["draw_digits", "layer_table"]
 
@@ -8,11 +20,13 @@ __all__ = ["draw_digits", "layer_table"]
 DRAWN = 4
 
 
-def layer_table(session, run, differing):
+def layer_table(session: "Session", run: "Run", differing: Mapping[int, int]) -> "Table":
     """Cycles of each operator of a run, and how many bytes of it differ."""
     from systolith.cli.show import Table
 
-    params, program = session.target.params, session.program
+    program = session.program
+    assert program is not None  # as the golden models alone run none
+    params = program.params
     array = params.array
     products = params.products
     result = Table(
@@ -45,7 +59,7 @@ def layer_table(session, run, differing):
     return result
 
 
-def _figures(macs, cycles, products, otherwise):
+def _figures(macs: int, cycles: int, products: int, otherwise: str) -> tuple[str, str, str, str]:
     if not cycles:
         return "", otherwise, "", ""
     if not macs:
@@ -54,7 +68,7 @@ def _figures(macs, cycles, products, otherwise):
     return f"{macs:,}", f"{cycles:,}", f"{floor:,}", f"{macs / products / cycles:.1%}"
 
 
-def draw_digits(console, digits, result):
+def draw_digits(console: "Console", digits: "Digits", result: "np.ndarray") -> None:
     """Some of the digits, and what the network takes them for."""
     from rich.text import Text
 

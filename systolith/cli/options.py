@@ -1,5 +1,6 @@
 """Options that several commands have."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,23 +12,23 @@ __all__ = ["Baud", "BoardName", "BufferBytes", "Cols", "Core", "Depth", "FirRows
            "board_names", "device_names", "one_of_these"]
 
 
-def board_names(incomplete):
+def board_names(incomplete: str) -> list[str]:
     """For shells: boards whose names begin so."""
     from boards.board import boards
 
     return [name for name in boards() if name.startswith(incomplete)]
 
 
-def device_names(incomplete):
+def device_names(incomplete: str) -> list[str]:
     """For shells: devices whose names begin so."""
     from boards.devices import DEVICES
 
     return [name for name in DEVICES if name.startswith(incomplete)]
 
 
-def one_of_these(*names):
+def one_of_these(*names: str) -> Callable[[str], list[str]]:
     """What completes one of ``names`` for shells."""
-    def complete(incomplete: str):
+    def complete(incomplete: str) -> list[str]:
         return [name for name in names if name.startswith(incomplete)]
 
     return complete

@@ -1,6 +1,15 @@
 """What a network says of its images, where its outputs are scores of classes."""
 
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from systolith.cli.show import Table
+    from systolith.graph.ir import Graph
+    from systolith.runtime.session import TensorInfo
 
 __all__ = ["class_count", "predictions"]
 
@@ -10,8 +19,11 @@ CLASSES, IMAGES = 5, 10
 KEPT = {"RESHAPE", "QUANTIZE"}
 RANKS = ("first", "second", "third", "fourth", "fifth")
 
+#: Gives the labels of so many classes, or None.
+Labels = Callable[[int], Sequence[str] | None]
 
-def class_count(graph, index, labels):
+
+def class_count(graph: "Graph", index: int, labels: Labels) -> int:
     """How many classes the output ``index`` of a graph has a score for each of; 0 if it is no
     vector of scores. It is one by a softmax over all of it, or by labels, of which
     ``labels(count)`` are those of the model or None."""
@@ -28,7 +40,8 @@ def class_count(graph, index, labels):
     return count if softmax or labels(count) else 0
 
 
-def predictions(graph, tensors, outputs, labels, of="image"):
+def predictions(graph: "Graph", tensors: Sequence["TensorInfo"], outputs: Sequence["np.ndarray"],
+                labels: Labels, of: str = "image") -> Iterator["Table"]:
     """A :class:`~systolith.cli.show.Table` for each output that is scores of classes.
 
     ``tensors`` tell what its numbers mean, ``outputs`` (n, ...) are those; ``of`` is what they are
@@ -41,7 +54,7 @@ def predictions(graph, tensors, outputs, labels, of="image"):
             yield _table(f"Predictions{name}", names, tensor.dequantise(y).reshape(len(y), -1), of)
 
 
-def _table(title, names, scores, of):
+def _table(title: str, names: Sequence[str], scores: "np.ndarray", of: str) -> "Table":
     from rtl.wording import counted
     from systolith.cli.show import Table
 
@@ -60,7 +73,7 @@ def _table(title, names, scores, of):
     return view
 
 
-def _ranked(names, scores):
+def _ranked(names: Sequence[str], scores: Sequence[float]) -> list[tuple[str, str]]:
     """(name, score) of the best classes; those without any share of a softmax are none."""
     order = sorted(range(len(scores)), key=lambda index: -scores[index])[:CLASSES]
     if min(scores) >= 0:

@@ -4,15 +4,17 @@ import os
 import re
 import sys
 import time
+from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Column
 from rich.text import Text
 
-__all__ = ["Estimate", "progress"]
+__all__ = ["Estimate", "Step", "progress"]
 
 #: What a step counts by: numbers that stand alone, and bars that other programs draw.
 COUNTS = re.compile(r"\[[=#> .-]*\]|\b\d+\b")
@@ -20,6 +22,12 @@ COUNTS = re.compile(r"\[[=#> .-]*\]|\b\d+\b")
 PATIENCE = 60
 #: Seconds before anything is said of those that are left.
 QUIET = 2
+
+
+class Step(Protocol):
+    """Says by ``text`` what begins; ``share`` is as of :meth:`Estimate.step`."""
+
+    def __call__(self, text: str, share: float | None = None) -> None: ...
 
 
 class Estimate:
@@ -33,12 +41,12 @@ class Estimate:
         What all of it takes, as far as that is known: by a record, or reckoned.
     """
 
-    def __init__(self, total=None, seconds=None):
+    def __init__(self, total: int | None = None, seconds: float | None = None) -> None:
         self.total, self.seconds = total, seconds
-        self._steps = self._at = 0
-        self._done = None
+        self._steps, self._at = 0, 0.0
+        self._done: float | None = None
 
-    def step(self, now, share=None):
+    def step(self, now: float, share: float | None = None) -> None:
         """Another step begins ``now`` seconds after the first one; ``share`` of all is done, or as
         much as steps have begun before."""
         if share is not None:
@@ -48,11 +56,11 @@ class Estimate:
         self._steps += 1
         self._at = now
 
-    def share(self, now):
+    def share(self, now: float) -> float | None:
         """The share of the work that is done; None if there is no telling."""
         return min(now / self.seconds, 1) if self.seconds else self._done
 
-    def left(self, now):
+    def left(self, now: float) -> str:
         """How long it will still take, in words; empty if there is no telling."""
         if now < QUIET:
             return ""
@@ -67,7 +75,7 @@ class Estimate:
         return _in_words(max(whole - now, whole * after, 0))
 
 
-def _in_words(seconds):
+def _in_words(seconds: float) -> str:
     if seconds < 10:
         return "a few seconds left"
     if seconds < 100:
@@ -79,22 +87,22 @@ def _in_words(seconds):
 
 
 class _Bar(BarColumn):
-    def render(self, task):
+    def render(self, task: Task) -> ProgressBar:
         share = task.fields["estimate"].share(task.elapsed or 0)
         return ProgressBar(total=1, completed=share or 0, width=12, pulse=share is None,
                            animation_time=task.get_time())
 
 
 class _Left(ProgressColumn):
-    def render(self, task):
+    def render(self, task: Task) -> Text:
         now = task.elapsed or 0
         return Text(task.fields["estimate"].left(now) or f"{now:.0f} s", style="cyan")
 
 
 @contextmanager
-def progress(total=None, seconds=None):
-    """Yields ``step(text, share=None)``, which says what begins; arguments are those of
-    :class:`Estimate` and its :meth:`~Estimate.step`.
+def progress(total: int | None = None,
+             seconds: float | None = None) -> Generator[Step, None, None]:
+    """Yields a :class:`Step`; arguments are those of :class:`Estimate`.
 
     Drawn on the standard error if that is a terminal, otherwise lines there: one for each step, and
     of one that counts another each minute.
@@ -112,17 +120,17 @@ def progress(total=None, seconds=None):
         task = bar.add_task("", total=None, estimate=estimate)
         began = time.monotonic()
 
-        def step(text, share=None):
+        def step(text: str, share: float | None = None) -> None:
             estimate.step(time.monotonic() - began, share)
             bar.update(task, description=text)
 
         yield step
 
 
-def _in_lines():
+def _in_lines() -> Step:
     words, said = None, 0.0
 
-    def step(text, share=None):
+    def step(text: str, share: float | None = None) -> None:
         nonlocal words, said
         now, kept = time.monotonic(), COUNTS.sub("", text)
         if kept != words or now - said >= PATIENCE:

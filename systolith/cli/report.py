@@ -1,5 +1,5 @@
 import json as json_format
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from systolith.cli.options import (
     WordBytes,
     device_names,
 )
+
+if TYPE_CHECKING:
+    from boards.flow.report import Report
 
 __all__ = ["report"]
 
@@ -39,7 +42,7 @@ def report(
     buffer_bytes: BufferBytes = None,
     seeds: Annotated[int, typer.Option(min=1, max=99, help="Runs of place and route.")] = 3,
     json: Json = False,
-):
+) -> None:
     """Synthesise, place and route a core for a device, and show what it costs and its Fmax.
 
     The core stands alone between registers, which are not counted. A large core takes minutes.
@@ -70,7 +73,7 @@ def report(
         _compare(core, part.family, result)
 
 
-def _show(result):
+def _show(result: "Report") -> None:
     from systolith.cli.show import Table, console, made_with
 
     view = Table(f"{result.name} on {result.part}, out of context", "", "used", "of")
@@ -91,7 +94,7 @@ def _show(result):
                   f"{made_with(result.versions)}")
 
 
-def _compare(core, family, result):
+def _compare(core: str, family: str, result: "Report") -> None:
     from boards.flow.peers import peers_of
     from systolith.cli.show import console
 

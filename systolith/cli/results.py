@@ -1,6 +1,9 @@
 """What ``systolith run`` shows and keeps of its results."""
 
+from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,20 +13,28 @@ from systolith.cli.layer_table import draw_digits, layer_table
 from systolith.cli.predictions import predictions
 from systolith.cli.show import console
 from systolith.frontends.labels import read_labels
+from systolith.frontends.source import Source
+from systolith.references.comparison import Comparison
+from systolith.runtime.session import Session
+from systolith.runtime.target import Run
+from systolith.zoo.digits import Digits
 
 __all__ = ["save_outputs", "show_run"]
 
 
-def save_outputs(path, session, outputs):
+def save_outputs(path: Path, session: Session, outputs: Sequence[np.ndarray]) -> None:
     """Write the outputs of a session to one file."""
     with writing(path), path.open("wb") as file:  # so that no suffix is added to the name
         if len(outputs) == 1:
             np.save(file, outputs[0])
         else:
-            np.savez(file, **{end.name: y for end, y in zip(session.outputs, outputs, strict=True)})
+            named: dict[str, Any] = {
+                end.name: y for end, y in zip(session.outputs, outputs, strict=True)}
+            np.savez(file, **named)
 
 
-def show_run(source, session, runs, outputs, comparison, *, digits, noise):
+def show_run(source: Source, session: Session, runs: Sequence[Run], outputs: Sequence[np.ndarray],
+             comparison: Comparison, *, digits: Digits | None, noise: bool) -> None:
     """Show what came of a run of the model ``source``: of the held-out ``digits``, if it is not
     None, or else of images, which may be ``noise``."""
     if digits:
@@ -40,9 +51,11 @@ def show_run(source, session, runs, outputs, comparison, *, digits, noise):
         console.print(text, style="bold green" if good else "bold red")
 
 
-def _summary(session, runs):
+def _summary(session: Session, runs: Sequence[Run]) -> None:
     """Say what an image takes, and how well the accelerator is used."""
-    params, program = session.target.params, session.program
+    program = session.program
+    assert program is not None  # as the golden models alone run none
+    params = program.params
     products, cycles = params.products, runs[0].cycles
     console.print(f"{counted(len(runs), 'image')} on {params.shape} products: "
                   f"{counted(cycles, 'cycle')} per image")
@@ -55,14 +68,15 @@ def _summary(session, runs):
                       f"{'between' if session.alone else 'during'} runs")
 
 
-def _accuracy(digits, scores):
+def _accuracy(digits: Digits, scores: np.ndarray) -> None:
     """Say how many of the digits are recognised."""
     right = int((scores.argmax(axis=1) == digits.labels[:len(scores)]).sum())
     console.print(f"{right} of {counted(len(scores), 'held-out digit')} are recognised "
                   f"({right / len(scores):.1%})")
 
 
-def _predictions(source, session, outputs, noise):
+def _predictions(source: Source, session: Session, outputs: Sequence[np.ndarray],
+                 noise: bool) -> None:
     """Say which classes the images are of, if the network tells; ``noise`` are no images."""
     labels = cache(lambda count: read_labels(source, count))
     views = list(predictions(session.graph, session.outputs, outputs, labels))

@@ -1,6 +1,7 @@
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +19,15 @@ from systolith.cli.options import (
     Vcd,
     one_of_these,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from systolith.graph.ir import Graph
+    from systolith.references.comparison import Comparison
+    from systolith.runtime.driver import AcceleratorDriver
+    from systolith.runtime.session import Session
+    from systolith.runtime.target import Run, Values
 
 __all__ = ["run"]
 
@@ -52,7 +62,7 @@ def run(
     on: On = None,
     baud: Baud = None,
     vcd: Vcd = None,
-):
+) -> None:
     """Run a quantised network on the simulated RTL or, with --on, on a board, and compare every
     byte with its reference runtime.
 
@@ -76,7 +86,7 @@ def run(
     if on is not None and any(each is not None for each in (board, vcd, *shape.values())):
         raise ValueError("--on takes the build of the board that is there: no --board, no option "
                          "of a build and no --vcd goes with it")
-    build = build_of(board, **shape) if on is None else None
+    build = build_of(board, **shape)
     source = model_bytes() if model is None else model
     graph = read_model(source)
     digits = held_out() if model is None and not input_files else None
@@ -84,10 +94,10 @@ def run(
     comparison = Comparison(source, graph, compare, layers)
     inputs = [digits.images] if digits else _inputs(graph, input_files)
     inputs = [x[:count] for x in inputs]
-    target = (connected(on, baud, graph) if build is None
-              else simulated(build, graph, layers, vcd))
+    target = (simulated(build, graph, layers, vcd) if on is None
+              else connected(on, baud, graph))
     session = Session(graph, target)
-    runs = _runs(session, inputs, comparison, layers)
+    runs = _runs(session, target, inputs, comparison, layers)
     target.close()
     outputs = session.gather(runs)
     if output_file:
@@ -97,7 +107,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _inputs(graph, files):
+def _inputs(graph: "Graph", files: Sequence[Path] | None) -> list["np.ndarray"]:
     """An array (n, ...) for each input, of files or of noise."""
     from systolith.runtime.input_files import load_inputs, noise
     from systolith.runtime.session import TensorInfo
@@ -106,18 +116,20 @@ def _inputs(graph, files):
     return load_inputs(inputs, files) if files else noise(inputs, 1)
 
 
-def _runs(session, inputs, comparison, layers):
+def _runs(session: "Session", target: "AcceleratorDriver", inputs: Sequence["np.ndarray"],
+          comparison: "Comparison", layers: bool) -> list["Run"]:
     """The run of each image, which the comparison takes, with all tensors if it is of layers."""
     from systolith.cli.progress import progress
 
-    count, runs = len(inputs[0]), []
+    count = len(inputs[0])
+    runs: list[Run] = []
     with progress(total=count * (1 + layers)) as step:
         step(f"image 1 of {count}")
         for number, done in enumerate(session.results(*inputs), 1):
             runs.append(done)
             if number < count:
                 step(f"image {number + 1} of {count}")
-        complete = _complete(session.graph, session.target, runs) if layers else runs
+        complete = _complete(session.graph, target, runs) if layers else runs
         for number, done in enumerate(complete, 1):
             if layers:
                 step(f"image {number} of {count}, all its tensors")
@@ -125,7 +137,8 @@ def _runs(session, inputs, comparison, layers):
     return runs
 
 
-def _complete(graph, target, runs):
+def _complete(graph: "Graph", target: "AcceleratorDriver",
+              runs: Iterable["Run"]) -> Iterator["Run"]:
     """``runs`` with the tensors that they do not give, of others that do."""
     from systolith.compiler import compile_graph
     from systolith.compiler.fitting import all_results, parts
@@ -133,7 +146,7 @@ def _complete(graph, target, runs):
     programs = [compile_graph(part, target.params)
                 for part in parts(all_results(graph), target.params)]
     for run in runs:
-        values = {}
+        values: Values = {}
         for program in programs:
             if target.program is not program:
                 target.load(program)

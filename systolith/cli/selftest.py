@@ -1,8 +1,12 @@
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from systolith.cli.options import Baud, On
+
+if TYPE_CHECKING:
+    from systolith.diagnostics.fault_campaign import Outcome
 
 __all__ = ["selftest"]
 
@@ -14,19 +18,19 @@ def selftest(
         "--faults", help="Instead, test the driver on a virtual board, over a link that drops, "
         "duplicates, corrupts and delays bytes, with resets and unplugged cables.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the faults.")] = 0,
-):
+) -> None:
     """Test a board: its link, its memories, and the results of a known network.
 
     The status is 1 if anything is wrong.
     """
     if faults == (on is not None):
         raise ValueError("give either --on PORT, for a board, or --faults, for the driver")
-    good = _campaign(seed) if faults else _board(on, baud)
+    good = _campaign(seed) if on is None else _board(on, baud)
     if not good:
         raise typer.Exit(1)
 
 
-def _board(on, baud):
+def _board(on: str, baud: int | None) -> bool:
     from rtl.wording import counted
     from systolith.cli.progress import progress
     from systolith.cli.show import console
@@ -49,7 +53,7 @@ def _board(on, baud):
     return good
 
 
-def _campaign(seed):
+def _campaign(seed: int) -> bool:
     from sim.virtual_board import VirtualBoard
     from systolith.cli.estimates import compiling
     from systolith.cli.progress import progress
@@ -65,7 +69,7 @@ def _campaign(seed):
     return all(each.expected for each in outcomes)
 
 
-def _show(outcomes):
+def _show(outcomes: Sequence["Outcome"]) -> None:
     from rtl.wording import counted
     from systolith.cli.show import Table, console
 

@@ -2,11 +2,12 @@
 
 import os
 import sys
+from collections.abc import Collection, Mapping, Sequence
 
 import rich.table
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 __all__ = ["Table", "console", "made_with"]
@@ -18,7 +19,7 @@ WIDE = 1000
 GAP, FOLDED, LEAST = 2, 28, 8
 
 
-def _width():
+def _width() -> int | None:
     """Columns by the environment; None where the terminal is to be asked."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns):
@@ -51,21 +52,23 @@ class Table:
         Whether the command has an option ``--json``, which tells everything.
     """
 
-    def __init__(self, title, *columns, text=(), fold=(), drop=(), json=False):
+    def __init__(self, title: str, *columns: str, text: Sequence[str] = (),
+                 fold: Sequence[str] = (), drop: Sequence[str] = (), json: bool = False) -> None:
         self.title, self.columns, self.fold, self.drop = title, columns, fold, drop
         self.text = {columns[0], *text, *fold}
         self.more = "a wider terminal or --json" if json else "a wider terminal"
-        self._rows, self._sections = [], set()
+        self._rows: list[tuple[str, ...]] = []
+        self._sections: set[int] = set()
 
-    def add_row(self, *cells):
+    def add_row(self, *cells: str) -> None:
         """Add a row; cells that are left out at its end stay empty."""
         self._rows.append((*cells, *("",) * (len(self.columns) - len(cells))))
 
-    def add_section(self):
+    def add_section(self) -> None:
         """Draw a line under the rows so far."""
         self._sections.add(len(self._rows))
 
-    def kept(self, width):
+    def kept(self, width: int) -> list[str]:
         """The columns that are shown on a terminal of that many characters."""
         kept = list(self.columns)
         for column in self.drop:
@@ -74,17 +77,17 @@ class Table:
             kept.remove(column)
         return kept
 
-    def _width(self, columns, most):
+    def _width(self, columns: Collection[str], most: Mapping[str, int]) -> int:
         """What ``columns`` take, where ``most`` has limits of some."""
         return GAP * (len(columns) - 1) + sum(
             min(most.get(column, WIDE), max(map(cell_len, (column, *self._cells(column)))))
             for column in columns)
 
-    def _cells(self, column):
+    def _cells(self, column: str) -> list[str]:
         index = self.columns.index(column)
         return [row[index] for row in self._rows]
 
-    def __rich_console__(self, console, options):
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         kept, width = self.kept(options.max_width), options.max_width
         narrow = self._width(kept, dict.fromkeys(self.fold, FOLDED)) > width
         folded = self.text if narrow else self.fold
@@ -104,12 +107,12 @@ class Table:
                        f"{'it' if len(dropped) == 1 else 'them'}", style="dim")
         yield Text("")
 
-    def print(self):
+    def print(self) -> None:
         """Show it on the terminal."""
         console.print(self, crop=False)
 
 
-def made_with(versions):
+def made_with(versions: Mapping[str, str]) -> str:
     """The line that names tools by their versions, as of
     :func:`boards.flow.tools.tool_versions`."""
     return "made with " + ", ".join(f"{name} {version}" for name, version in versions.items())
