@@ -168,7 +168,14 @@ def _compact(source: Region, window: Pair) -> tuple[Region, Pair]:
 def copies(context: Context, operator: Operator, source: Region, target: Region,
            limits: Limits = FULL_RANGE, factor: Pair = (1, 1)) -> list[Layer]:
     """Layers that write each pixel of ``source`` to ``target``, ``factor`` times along each axis;
-    the first channel of ``source`` begins a word."""
+    the first channel of ``source`` begins a word. Without a unit for windows they are convolutions
+    of one tap."""
+    if not context.pooling:
+        found = [_one_tap(context, operator, source,
+                          target.part(line, pixel, source.height, source.width, factor), limits)
+                 for line in range(factor[0]) for pixel in range(factor[1])]
+        if all(found):
+            return [layer for layers in found for layer in layers]
     if factor[1] == 1:
         return [_layer(context, operator,
                        loops((1, 0), (1, 0), (source.pixel_words, 1),
@@ -186,6 +193,26 @@ def copies(context: Context, operator: Operator, source: Region, target: Region,
     return [layer for pixel in range(factor[1]) for layer in copies(
         context, operator, source, target.part(0, pixel, target.height, source.width,
                                                (1, factor[1])), limits, (factor[0], 1))]
+
+
+def _one_tap(context: Context, operator: Operator, source: Region, target: Region,
+             limits: Limits) -> list[Layer]:
+    """A copy by convolutions, or no layers if the build cannot."""
+    windows = Windows(source=source, target=target, size=(1, 1), stride=(1, 1))
+    return sums(context, operator, windows, limits=limits,
+                scale=requantisation(context.graph, 1.0)) or []
+
+
+def _fill(context: Context, operator: Operator, target: Region, source: Region,
+          value: int) -> list[Layer]:
+    """All of ``target`` becomes ``value``, whatever is read: a word of ``source`` again and again,
+    or, without a unit for windows, what lay there."""
+    limits: Limits = {"zero_point": 0, "low": value, "high": value}
+    if not context.pooling and (found := _one_tap(context, operator, target, target, limits)):
+        return found
+    idle = loops((1, 0), (1, 0), (target.pixel_words, 0), (target.width, 0), (target.height, 0),
+                 base=source.base)
+    return [_layer(context, operator, idle, target, target.pixel_words, limits)]
 
 
 def resize(context: Context, operator: Operator) -> list[Layer]:
@@ -211,12 +238,9 @@ def pad(context: Context, operator: Operator) -> list[Layer]:
         raise ValueError(f"operator {operator.index} (PAD): it pads other than the last two of "
                          f"{len(pads)} axes; of four axes all but the first can be padded")
     (top, _), (left, _), (before, _) = (((0, 0),) * 2 + tuple(pads[1:]))[-3:]
-    layers = []
+    layers: list[Layer] = []
     if (target.height, target.width, target.channels) != (source.height, source.width,
                                                           source.channels):
-        idle = loops((1, 0), (1, 0), (target.pixel_words, 0), (target.width, 0),
-                     (target.height, 0), base=source.base)
-        layers.append(_layer(context, operator, idle, target, target.pixel_words,
-                             {"zero_point": 0, "low": zero, "high": zero}))
+        layers = _fill(context, operator, target, source, zero)
     inner = target.part(top, left, source.height, source.width)
     return layers + copies(context, operator, source, inner.slice(before, source.channels))

@@ -14,7 +14,7 @@ from systolith.compiler.fitting import fit, shortages, small_build
 from systolith.compiler.lowering.pooling import MOST_CELLS, mean_scale
 from systolith.graph.interpreter import run_graph
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
-from systolith.zoo.random import Chain, int8
+from systolith.zoo.random import MAKERS, Chain, int8
 
 
 def test_means_round_ties_away_from_zero():
@@ -74,6 +74,23 @@ def test_without_a_unit(graph, layers, batch):
         images = images.astype(np.int8)
         np.testing.assert_array_equal(simulated.run(images).values[graph.outputs[0]],
                                       run_graph(graph, images)[graph.outputs[0]])
+
+
+@pytest.mark.parametrize("kind", ["concatenation", "pad", "relu6", "resize"])
+def test_copies_without_a_unit(kind):
+    """What moves bytes is a convolution of one tap there."""
+    simulated, rng, ran = accelerator(), np.random.default_rng(len(kind)), 0
+    for _ in range(12):
+        graph = MAKERS[kind](rng)
+        program = compile_graph(graph, simulated.params)
+        assert {layer.kind for layer in program.layers} <= {Kind.CONV}
+        simulated.load(program)
+        inputs = [int8(rng, graph.tensors[index].shape) for index in graph.inputs]
+        result, = graph.outputs
+        np.testing.assert_array_equal(simulated.run(*inputs).values[result],
+                                      run_graph(graph, *inputs)[result])
+        ran += len(program.layers) > 0
+    assert ran >= 6
 
 
 @pytest.mark.parametrize("shape", [(53, 1, 3), (37, 2, 3)])
