@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from systolith.frontends.source import Source
+from systolith.frontends.foreign import foreign
+from systolith.frontends.source import Source, bytes_of
+from systolith.frontends.unquantised import unquantised
 from systolith.graph.ir import Graph, ModelError
 
 __all__ = ["format_of", "read_model"]
@@ -13,11 +15,14 @@ def read_model(source: Source) -> Graph:
     """The :class:`~systolith.graph.ir.Graph` of a .tflite or .onnx model, given by path or as
     bytes.
 
-    Raises :exc:`~systolith.graph.ir.ModelError` for what is neither, or cannot run; it names the
-    file.
+    Raises :exc:`~systolith.graph.ir.ModelError` for what is neither, not quantised, or cannot run;
+    it names the file, and says what to do.
     """
+    form, name = format_of(source), _name(source)
+    if told := unquantised(form, bytes_of(source), name):
+        raise ModelError(f"{name} {told}")
     # Each format takes time to import, and one is enough.
-    if format_of(source) == "tflite":
+    if form == "tflite":
         from systolith.frontends.tflite import read_tflite
 
         return read_tflite(source)
@@ -29,16 +34,16 @@ def read_model(source: Source) -> Graph:
 def format_of(source: Source) -> str:
     """``"tflite"`` or ``"onnx"``, by the first bytes.
 
-    Raises :exc:`~systolith.graph.ir.ModelError` for what is neither.
+    Raises :exc:`~systolith.graph.ir.ModelError` for what is neither, and says what it is.
     """
-    name, begin = "the model", b""
+    name, told = _name(source), None
     if isinstance(source, (bytes, bytearray, memoryview)):
         begin = bytes(source[:8])
     else:
-        name = str(Path(os.fspath(source)))
+        path = Path(os.fspath(source))
         try:
-            with open(name, "rb") as file:
-                begin = file.read(8)
+            told = foreign(path)
+            begin = b"" if told else _begin(path)
         except OSError as error:
             raise ModelError(f"{name}: {error.strerror}") from error
     if begin[4:8] == b"TFL3":
@@ -46,4 +51,15 @@ def format_of(source: Source) -> str:
     # Protobuf has no mark of its own; every writer puts the version, the first field, first.
     if begin[:1] == b"\x08":
         return "onnx"
-    raise ModelError(f"{name} is neither a .tflite nor an .onnx model")
+    raise ModelError(f"{name} {told or 'is neither a .tflite nor an .onnx model'}")
+
+
+def _begin(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(8)
+
+
+def _name(source: Source) -> str:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return "the model"
+    return str(Path(os.fspath(source)))

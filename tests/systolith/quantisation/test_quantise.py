@@ -9,7 +9,9 @@ from systolith.quantisation.calibration import Pixels, read_examples
 from systolith.quantisation.float_model import input_shapes, load_float
 from systolith.quantisation.quantise import QuantisationError, quantise
 from systolith.references.onnxruntime import OnnxReference
+from systolith.zoo.digits import held_out
 from tests.support.float_networks import float_network
+from tests.support.paths import OWN
 
 RNG = np.random.default_rng(1)
 
@@ -67,17 +69,23 @@ def test_old_operators_are_converted(tmp_path):
     assert len(Session(path, target="golden").graph.operators) == 5
 
 
-def test_external_data(tmp_path):
-    """Constants may lie beside the model; those of the result are within it."""
-    onnx.save(float_network("plain"), tmp_path / "float.onnx", save_as_external_data=True,
-              location="float.data", size_threshold=0)
-    np.save(tmp_path / "x.npy", RNG.random((2, 3, 16, 16), np.float32))
-    source = load_float(tmp_path / "float.onnx")
-    examples = read_examples(tmp_path / "x.npy", input_shapes(source), Pixels(), 2)
-    (tmp_path / "result").mkdir()
-    quantise(tmp_path / "float.onnx", source, examples, tmp_path / "result" / "int8.onnx")
-    assert [each.name for each in (tmp_path / "result").iterdir()] == ["int8.onnx"]
-    assert len(Session(tmp_path / "result" / "int8.onnx", target="golden").graph.operators) == 5
+@pytest.mark.parametrize("name", ["torch_script", "torch_dynamo"])
+def test_exporters(tmp_path, name):
+    """What PyTorch exports, constants beside the model or within it, and the batch left open; those
+    of the result are within it, and it recognises as many digits."""
+    path, target = OWN / f"{name}.onnx", tmp_path / "int8.onnx"
+    digits = held_out()
+    x = digits.real.transpose(0, 3, 1, 2)
+    np.save(tmp_path / "x.npy", x)
+    source = load_float(path)
+    quantise(path, source, read_examples(
+        tmp_path / "x.npy", input_shapes(source), Pixels(), 50), target)
+    (tmp_path / "x.npy").unlink()
+    assert [each.name for each in tmp_path.iterdir()] == ["int8.onnx"]
+    session = Session(target, target="golden")
+    assert len(session.graph.operators) == 5
+    scores = session.run(x, real=True)
+    assert (scores.argmax(1) == digits.labels).mean() > 0.95
 
 
 def test_nothing_is_left_of_what_fails(tmp_path):
