@@ -38,7 +38,8 @@ def test_more_than_a_descriptor_can_say(kind, shape, layers):
                                   run_graph(graph, *inputs)[result])
 
 
-@pytest.mark.parametrize("height, width, channels", [(1, 1, 100), (3, 70, 9), (1, 1, 57), (64, 1, 8)])
+@pytest.mark.parametrize("height, width, channels", [
+    (1, 1, 100), (3, 70, 9), (1, 1, 57), (64, 1, 8)])
 def test_pieces_have_all_words_in_their_order(height, width, channels):
     image = Region(height=height, width=width, channels=channels, word_bytes=8, base=5)
     words = [each.base + y * each.line_step + x * each.pixel_step + word
