@@ -13,7 +13,7 @@ from rtl.wording import joined
 if TYPE_CHECKING:
     from systolith.runtime.session import TensorInfo
 
-__all__ = ["load_inputs", "noise"]
+__all__ = ["load_image", "load_inputs", "noise"]
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 
@@ -109,28 +109,36 @@ def _suited(tensor: "TensorInfo", x: np.ndarray) -> np.ndarray | None:
 
 
 def _image(tensor: "TensorInfo", path: Path) -> np.ndarray:
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise ValueError(f"{path}: reading images needs Pillow: pip install pillow") from error
     first = len(tensor.shape) == 4 and tensor.shape[1] in {1, 3} and tensor.shape[3] not in {1, 3}
     shape = tensor.shape[2:] + tensor.shape[1:2] if first else tensor.shape[1:]
     if len(shape) != 3 or shape[2] not in {1, 3}:
         raise ValueError(f"{path}: the input {tensor.name} is of the shape {tensor.shape}, not an "
                          "image of 1 or 3 channels")
-    height, width, channels = shape
+    pixels = load_image(path, *shape)[None]
+    if first:
+        pixels = np.moveaxis(pixels, -1, 1)
+    return pixels if tensor.dtype == "uint8" else (pixels.astype(np.int16) - 128).astype(np.int8)
+
+
+def load_image(path: Path, height: int, width: int, channels: int) -> np.ndarray:
+    """The uint8 pixels (height, width, channels) of the image in a file, resized, in grey or in
+    red, green and blue.
+
+    Raises :exc:`ValueError` that names the file and what is wrong with it.
+    """
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as error:
+        raise ValueError(f"{path}: reading images needs Pillow: pip install pillow") from error
     try:
         with Image.open(path) as image:
             if image.mode[0] in "IF":  # of which L would keep what is below 256
                 raise ValueError(f"{path} has more than 8 bits a channel: save it with 8")
             image = image.convert("RGB" if channels == 3 else "L").resize((width, height))
-            pixels = np.asarray(image).reshape(1, height, width, channels)
+            return np.asarray(image).reshape(height, width, channels)
     except UnidentifiedImageError as error:
         raise ValueError(f"{path} is not an image that can be read") from error
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         if getattr(error, "filename", None):  # it is not there, or may not be read
             raise
         raise ValueError(f"{path} is damaged, or too large an image: {error}") from error
-    if first:
-        pixels = np.moveaxis(pixels, -1, 1)
-    return pixels if tensor.dtype == "uint8" else (pixels.astype(np.int16) - 128).astype(np.int8)

@@ -1,0 +1,1 @@
+"""From float networks to quantised ones, by onnxruntime's own quantiser."""
