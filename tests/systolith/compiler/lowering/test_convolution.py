@@ -33,7 +33,7 @@ def connected(inputs, filters, image=None):
 
 @pytest.mark.parametrize("inputs, filters, image, layers", [
     (16, 5000, None, 2), (12, 8193, None, 3), (10, 6272, (7, 7, 128), 3),
-    (12, 4200, (5, 3, 280), 3), (40000, 3, None, 1), (62720, 6, None, 1)])
+    (12, 4200, (5, 3, 280), 3), (40000, 3, None, 1), (62720, 14, None, 1)])
 def test_wide_layers(inputs, filters, image, layers):
     graph = connected(inputs, filters, image)
     params = fit(graph, small_build(8, 8))
