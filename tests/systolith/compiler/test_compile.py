@@ -113,12 +113,13 @@ def test_images_keep_their_padding_apart(pads):
     assert len(program.layers) == (3 if pads[1].any() else 1)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 5000, 2), (1, 5000, 1, 2), (1, 5000)])
+@pytest.mark.parametrize("shape", [(1, 1, 5000, 2), (1, 5000, 1, 2), (1, 1, 1, 5000)])
 def test_tensors_that_are_longer_than_loops(shape):
     tensors = [Tensor(name=name, shape=shape, scales=(0.1,)) for name in ("x", "y")]
     graph = Graph(tensors=tuple(tensors), inputs=(0,), outputs=(1,), operators=(
-        make_operator(kind="RELU", inputs=(0,), outputs=(1,), index=3),))
-    with pytest.raises(ValueError, match=r"^operator 3 \(RELU\): it is more than a descriptor can "
+        make_operator("MAX_POOL_2D", [0], [1], {"kernel": (1, 1), "stride": (1, 1), "padding": (
+            (0, 0), (0, 0))}, 3),))
+    with pytest.raises(ValueError, match=r"^operator 3 \(MAX_POOL_2D\): it is more than a descriptor can "
                                          "say, of up to 4095 lines, pixels or channels: "):
         compile_graph(graph, small_build(4, 4))
 
