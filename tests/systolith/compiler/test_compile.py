@@ -120,7 +120,8 @@ def test_tensors_that_are_longer_than_loops(shape):
         make_operator("MAX_POOL_2D", [0], [1], {"kernel": (1, 1), "stride": (1, 1), "padding": (
             (0, 0), (0, 0))}, 3),))
     with pytest.raises(ValueError, match=r"^operator 3 \(MAX_POOL_2D\): it is more than a "
-                                         "descriptor can say, of up to 4095 lines, pixels or channels: "):
+                                         "descriptor can say, of up to 4095 lines, pixels or "
+                                         "channels: "):
         compile_graph(graph, small_build(4, 4))
 
 
