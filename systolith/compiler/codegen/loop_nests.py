@@ -32,8 +32,12 @@ def loops(*pairs: Loop, base: int) -> Fields:
 
 def pixels_fetch(region: Region) -> Fields:
     """Words of an image, line by line."""
-    return loops((region.pixel_words, 1), (region.width, region.pixel_step),
-                 (region.height, region.line_step), base=region.base)
+    pixel = [(region.pixel_words, 1)]
+    if region.pixel_words > MOST:  # more than a loop counts: two, if there are divisors
+        words = max(count for count in range(1, MOST + 1) if region.pixel_words % count == 0)
+        pixel = [(words, 1), (region.pixel_words // words, words)]
+    return loops(*pixel, (region.width, region.pixel_step), (region.height, region.line_step),
+                 base=region.base)
 
 
 def store_loops(machine: Machine, *pairs: Loop, base: int, lane_step: int | None = None) -> Fields:

@@ -89,6 +89,18 @@ class Region:
                        height=height, width=width, line_step=stride[0] * self.line_step,
                        pixel_step=stride[1] * self.pixel_step)
 
+    def pieces(self, most: int) -> list[Self]:
+        """The same words, in their order, as images of ``most`` lines, pixels and channels at the
+        most; the image itself if it has no more, or if there are gaps between its words."""
+        if max(self.height, self.width, self.channels) <= most or self.offset or not self.whole:
+            return [self]
+        words = self.height * self.width * self.pixel_words
+        lines, rest = divmod(words, most)
+        return [replace(self, base=self.base + first, height=height, width=width, pixel_step=1,
+                        line_step=width, channels=self.word_bytes)
+                for first, height, width in ((0, lines, most), (lines * most, 1, rest))
+                if height and width]
+
     def transposed(self) -> Self:
         """The same pixels with height and width exchanged."""
         return replace(self, height=self.width, width=self.height, line_step=self.pixel_step,

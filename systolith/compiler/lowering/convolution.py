@@ -1,7 +1,9 @@
 """Convolutions and what runs as one: from a plan to a layer."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from rtl.accelerator.control.descriptor import Kind
 from systolith.compiler.codegen.loop_nests import Fields, loops, pixels_fetch, store_loops
@@ -19,7 +21,8 @@ __all__ = ["convolution", "plan_layer"]
 def convolution(context: Context, operator: Operator) -> list[Layer]:
     """A convolution, depthwise or not, or a fully connected layer."""
     source, target = context.source(operator), context.target(operator)
-    plan = context.plans.convolutions[operator.index]
+    plans = context.plans.convolutions[operator.index]
+    plan = plans[0]
     if operator.inputs[0] in context.plans.packed:
         words, lines = plan.shape.line_words(source.word_bytes), plan.shape.height
         base = context.regions[operator.inputs[0]].base + context.image * packed_words(plan)
@@ -32,13 +35,26 @@ def convolution(context: Context, operator: Operator) -> list[Layer]:
             source = source.part(0, 0, height, width, stride)
         fetch = pixels_fetch(source.transposed() if plan.transposed else source)
     weights, y = context.graph.weights(operator), context.graph.result(operator)
-    if operator.record.writes_flat:  # pixel by pixel, whatever lines they make up
-        shape = plan.shape
-        step = target.pixel_step * max(len(plan.layer.weights) // target.filled, 1)
-        target = replace(target, height=shape.out_height, width=shape.out_width, pixel_step=step,
-                         line_step=shape.out_width * step)
     macs = context.count(operator) * math.prod(y.shape[1:]) * weights.numbers.size // y.shape[-1]
-    return [plan_layer(context.machine, operator, plan, fetch, target, macs)]
+    targets = _targets(target, plans) if operator.record.writes_flat else [target]
+    filters = [len(each.layer.weights) for each in plans]
+    return [plan_layer(context.machine, operator, each, fetch, part, macs * count // sum(filters))
+            for each, part, count in zip(plans, targets, filters, strict=True)]
+
+
+def _targets(target: Region, plans: Sequence[ConvPlan]) -> list[Region]:
+    """Where the results of each plan go: pixel by pixel, whatever lines they make up, and, of a
+    layer that has more filters than a pixel has channels, pixels after each other."""
+    filters = [len(plan.layer.weights) for plan in plans]
+    pixels, shape = sum(filters) // target.filled, plans[0].shape
+    step = target.pixel_step * max(pixels, 1)
+    flat = replace(target, height=shape.out_height, width=shape.out_width, pixel_step=step,
+                   line_step=shape.out_width * step)
+    if pixels <= 1:
+        return [flat.slice(first, count) if len(plans) > 1 else flat
+                for first, count in zip(accumulate(filters, initial=0), filters, strict=False)]
+    return [flat.at(first // target.filled * target.pixel_step)
+            for first in accumulate(filters[:-1], initial=0)]
 
 
 def plan_layer(machine: Machine, operator: Operator, plan: ConvPlan, fetch: Fields, target: Region,

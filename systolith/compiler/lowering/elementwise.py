@@ -10,7 +10,7 @@ from rtl.accelerator.units.add import TABLE, entry_rows
 from sim.golden.operators import rescaled
 from sim.golden.requantize import channel_params
 from sim.golden.types import Int8, Int64, Pair
-from systolith.compiler.codegen.loop_nests import loops, pixels_store
+from systolith.compiler.codegen.loop_nests import MOST, loops, pixels_store
 from systolith.compiler.codegen.program import Layer
 from systolith.compiler.layout.region import Region
 from systolith.compiler.lowering import float32_tables as float32
@@ -48,13 +48,16 @@ def _table(context: Context, operator: Operator, sums: _Sums) -> Layer:
                 "shift": np.full(drain_lanes, sums.scale[1])}, fields={"range": sums.limits})
 
 
-def _layer(context: Context, operator: Operator, first: Region, delta: int, sums: _Sums) -> Layer:
+def _layers(context: Context, operator: Operator, first: Region, delta: int,
+            sums: _Sums) -> list[Layer]:
     """Words of ``first`` and of what lies ``delta`` words from it, by the table."""
     layer = _table(context, operator, sums)
-    return replace(layer, kind=Kind.ADD, fields=layer.fields | {
-        "fetch": loops((2, delta), (first.pixel_words, 1), (first.width, first.pixel_step),
-                       (first.height, first.line_step), base=first.base),
-        "store": pixels_store(context.machine, context.target(operator), first.pixel_words)})
+    return [replace(layer, kind=Kind.ADD, fields=layer.fields | {
+        "fetch": loops((2, delta), (source.pixel_words, 1), (source.width, source.pixel_step),
+                       (source.height, source.line_step), base=source.base),
+        "store": pixels_store(context.machine, target, source.pixel_words)})
+        for source, target in zip(first.pieces(MOST - 1), context.target(operator).pieces(MOST - 1),
+                                  strict=True)]
 
 
 def _sum(graph: Graph, operator: Operator) -> tuple[Pair, _Sums]:
@@ -80,7 +83,7 @@ def add(context: Context, operator: Operator) -> list[Layer]:
     """The sum of two tensors of one shape; the one of the larger scale is the first operand."""
     operands, sums = _sum(context.graph, operator)
     first, second = (context.source(operator, n) for n in operands)
-    return [_layer(context, operator, first, second.base - first.base, sums)]
+    return _layers(context, operator, first, second.base - first.base, sums)
 
 
 def fused(context: Context, operator: Operator, convolution: Sequence[Layer]) -> list[Layer]:
@@ -110,4 +113,4 @@ def function(context: Context, operator: Operator) -> list[Layer]:
         return clamp(context, operator, low, high)
     sums = _Sums(entries=table.astype(np.int64) - (BYTES.astype(np.int64) << 19),
                  scale=requantisation(context.graph, 1.0), limits=FULL_RANGE)
-    return [_layer(context, operator, context.source(operator), 0, sums)]
+    return _layers(context, operator, context.source(operator), 0, sums)

@@ -224,8 +224,10 @@ def resize(context: Context, operator: Operator) -> list[Layer]:
 
 def clamp(context: Context, operator: Operator, low: int, high: int) -> list[Layer]:
     """A copy of numbers between ``low`` and ``high``."""
-    return copies(context, operator, context.source(operator), context.target(operator),
-                  {"zero_point": 0, "low": low, "high": high})
+    limits: Limits = {"zero_point": 0, "low": low, "high": high}
+    return [layer for source, target in zip(
+        context.source(operator).pieces(MOST - 1), context.target(operator).pieces(MOST - 1),
+        strict=True) for layer in copies(context, operator, source, target, limits)]
 
 
 def pad(context: Context, operator: Operator) -> list[Layer]:

@@ -1,6 +1,6 @@
 """Addresses of tensors: which live at a time, which replace others, and where each begins."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from systolith.compiler.layout.placement import Placement, owner_of
@@ -53,16 +53,18 @@ class Memory:
         return "\n".join(lines)
 
 
-def can_run_in_place(plan: ConvPlan) -> bool:
-    """Whether a convolution has taken a line of its input before it writes that of its result.
+def can_run_in_place(plans: Sequence[ConvPlan]) -> bool:
+    """Whether a convolution has taken a line of its input before it writes that of its result: one
+    layer alone can.
 
     Each word is taken once, and line by line. The taps of result ``y`` reach down to ``y`` if there
     is not more padding before than a kernel has lines; among them is line ``y`` itself if the
     padding is some number of dilated taps.
     """
-    shape = plan.layer.shape
+    shape = plans[0].layer.shape
     before, dilation = shape.padding[0][0], shape.dilation[0]
-    return shape.stride == (1, 1) and before < shape.span(0) and before % dilation == 0
+    in_order = shape.stride == (1, 1) and before < shape.span(0) and before % dilation == 0
+    return len(plans) == 1 and in_order
 
 
 def assign_addresses(placement: Placement, plans: Plans, options: Options) -> Memory:
@@ -130,9 +132,9 @@ class _Lifetimes:
         lie in the order of their plan, if that is transposed."""
         regions = self.placement.regions
         for step, op in enumerate(self.schedule.order):
-            result, plan = op.outputs[0], None if keep else plans.convolutions.get(op.index)
+            result, planned = op.outputs[0], () if keep else plans.convolutions.get(op.index, ())
             in_place = op.record.locality is Locality.ELEMENT or (
-                plan is not None and can_run_in_place(plan))
+                bool(planned) and can_run_in_place(planned))
             if not in_place or self.owners.get(result) != result:
                 continue
             for tensor in op.inputs:

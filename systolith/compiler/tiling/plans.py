@@ -30,7 +30,7 @@ class Plans:
     ----------
     convolutions : mapping
         The :class:`~systolith.compiler.tiling.conv_plan.ConvPlan` of each convolution by the index
-        of its operator.
+        of its operator: several if it runs as layers of some of the filters each.
     batched : set of :class:`int`
         Indices of operators that take all images at once.
     packed, packed_words : mapping
@@ -38,7 +38,7 @@ class Plans:
         words that all images take.
     """
 
-    convolutions: Mapping[int, ConvPlan]
+    convolutions: Mapping[int, tuple[ConvPlan, ...]]
     batched: frozenset[int]
     packed: Mapping[int, ConvPlan]
     packed_words: Mapping[int, int]
@@ -48,7 +48,8 @@ def plan_layers(machine: Machine, placement: Placement, options: Options) -> Pla
     """The :class:`Plans` of all operators of the accelerator."""
     schedule = placement.schedule
     inputs = _packed_inputs(schedule)
-    convolutions, batched = {}, set()
+    convolutions: dict[int, tuple[ConvPlan, ...]] = {}
+    batched: set[int] = set()
     for op in schedule.accelerated:
         all_at_once = _can_batch(schedule.graph, op, options.batch)
         if op.record.planned:
@@ -60,14 +61,14 @@ def plan_layers(machine: Machine, placement: Placement, options: Options) -> Pla
     packed = {op.inputs[0]: op for op in schedule.accelerated if op.inputs[0] in inputs}
     return Plans(
         convolutions=convolutions, batched=frozenset(batched),
-        packed={tensor: convolutions[op.index] for tensor, op in packed.items()},
+        packed={tensor: convolutions[op.index][0] for tensor, op in packed.items()},
         packed_words={tensor: (1 if op.index in batched else options.batch)
-                      * packed_words(convolutions[op.index]) for tensor, op in packed.items()})
+                      * packed_words(convolutions[op.index][0]) for tensor, op in packed.items()})
 
 
 def _plan(machine: Machine, placement: Placement, operator: Operator, options: Options, *,
-          packed: bool, batched: bool) -> tuple[ConvPlan, bool]:
-    """The plan of a convolution, and whether it takes all images at once, as it could if it is
+          packed: bool, batched: bool) -> tuple[tuple[ConvPlan, ...], bool]:
+    """The plans of a convolution, and whether it takes all images at once, as it could if it is
     ``batched``."""
     graph = placement.schedule.graph
     source, target = (placement.regions[each] for each in (

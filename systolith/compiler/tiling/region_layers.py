@@ -10,6 +10,7 @@ import numpy.typing as npt
 from rtl.im2col import ConvShape
 from rtl.im2col.params import MAX_CHANNELS, MAX_KERNEL
 from sim.golden.types import Int8
+from systolith.compiler.codegen.loop_nests import MOST
 from systolith.compiler.cost.machine import Machine
 from systolith.compiler.layout.region import Region
 from systolith.compiler.tiling.conv_layer import ConvLayer
@@ -19,13 +20,20 @@ from systolith.graph.ir import Graph, Operator
 
 __all__ = ["packed_words", "plan_convolution", "spread", "widened"]
 
+#: Bytes of a word of any build divide it.
+MOST_WORD_BYTES = 64
+
+#: Filters of a layer at the most: words that a store counts, and no more tiles than there can be.
+MOST_FILTERS = MOST - MOST_WORD_BYTES
+
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def plan_convolution(machine: Machine, graph: Graph, operator: Operator, region: Region,
                      target: Region, *, packed: bool = False, compact: bool = False,
-                     images: int = 1) -> ConvPlan:
-    """The :class:`ConvPlan` of a convolution from ``region`` to ``target``.
+                     images: int = 1) -> tuple[ConvPlan, ...]:
+    """The :class:`ConvPlan` of a convolution from ``region`` to ``target``; of a fully connected
+    layer of many filters, one for every :data:`MOST_FILTERS` of them at the most.
 
     The input's channels are those of ``region``, with weights of 0 for those that only fill up a
     word; unless it is ``packed``, in the order in which the unit takes it, which repeats no line if
@@ -40,8 +48,9 @@ def plan_convolution(machine: Machine, graph: Graph, operator: Operator, region:
             if not packed:
                 layer = _thin(widened(layer, region))
         shape = replace(layer.shape, height=layer.shape.height * images)
-        return ConvPlan(machine, replace(layer, shape=shape), fold=packed and not compact,
-                        transpose=not connected)
+        parts = _parts(layer, target) if connected else [layer]
+        return tuple(ConvPlan(machine, replace(part, shape=shape), fold=packed and not compact,
+                              transpose=not connected) for part in parts)
     except ValueError as error:
         raise ValueError(f"{operator}: {error}") from error
 
@@ -69,6 +78,21 @@ def _connected(graph: Graph, operator: Operator, region: Region, target: Region)
                      "channels of a pixel, are possible")
 
 
+def _parts(layer: ConvLayer, target: Region) -> list[ConvLayer]:
+    """``layer`` by filters that a descriptor can count: whole words or, of ``target`` of several
+    pixels, whole pixels."""
+    filters = len(layer.weights)
+    size = MOST_FILTERS
+    if filters > target.channels:
+        size -= size % target.filled
+    if filters <= size or not size:
+        return [layer]
+    constants = {name: getattr(layer, name) for name in ("weights", "bias", "multiplier", "shift")}
+    return [replace(layer, **{name: value[first:first + size]
+                              for name, value in constants.items()})
+            for first in range(0, filters, size)]
+
+
 def _filled(filters: npt.NDArray[Scalar], target: Region) -> npt.NDArray[Scalar]:
     """What there is for each of the ``filters``, and zeros for what fills up words of pixels."""
     pixels = filters.reshape(-1, target.channels, *filters.shape[1:])
@@ -82,15 +106,21 @@ def packed_words(plan: ConvPlan) -> int:
 
 
 def spread(weights: Int8, constants: Mapping[str, Any], lines: int = 1) -> ConvLayer:
-    """A layer with ``weights`` (cout, taps) over ``lines`` lines, each of them a window."""
+    """A layer with ``weights`` (cout, taps) over ``lines`` windows, of a line each or, where that
+    is too long for one, of several lines of whole words."""
     taps = weights.shape[1]
-    width = next((n for n in range(1, MAX_KERNEL + 1)
-                  if taps % n == 0 and taps // n <= MAX_CHANNELS), None)
-    if width is None:
-        raise ValueError(f"windows of {taps} bytes are not of 1 to {MAX_KERNEL} equal parts of "
-                         f"{MAX_CHANNELS} at the most")
-    shape = ConvShape(height=lines, width=width, channels=taps // width, kernel=(1, width))
-    return ConvLayer(shape=shape, weights=weights.reshape(len(weights), 1, width, -1), **constants)
+    for height in range(1, MAX_KERNEL + 1):
+        line, rest = divmod(taps, height)
+        if rest or (height > 1 and line % MOST_WORD_BYTES):
+            continue
+        for width in range(1, MAX_KERNEL + 1):
+            if line % width == 0 and line // width <= MAX_CHANNELS:
+                shape = ConvShape(height=lines * height, width=width, channels=line // width,
+                                  kernel=(height, width), stride=(height, 1))
+                return ConvLayer(shape=shape, weights=weights.reshape(
+                    len(weights), height, width, -1), **constants)
+    raise ValueError(f"windows of {taps} bytes are not of 1 to {MAX_KERNEL} lines of 1 to "
+                     f"{MAX_KERNEL} equal parts of {MAX_CHANNELS} at the most")
 
 
 def widened(layer: ConvLayer, region: Region) -> ConvLayer:
