@@ -9,7 +9,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from systolith.frontends.foreign import foreign
 from systolith.frontends.model_file import read_model
+from systolith.frontends.unquantised import unquantised
 from systolith.graph.ir import ModelError
 from systolith.zoo.digits import model_bytes
 from tests.support.paths import OWN
@@ -84,6 +86,12 @@ def test_files(tmp_path, monkeypatch, name):
     assert re.match(f"model .*{re.escape(what)}.*{re.escape(remedy)}", text), text
 
 
+def test_what_there_is_no_telling_of(tmp_path):
+    (tmp_path / "model").write_bytes(model_bytes())
+    (tmp_path / "x.zip").write_bytes(archive("x.txt"))
+    assert foreign(tmp_path / "model") is foreign(tmp_path / "x.zip") is None
+
+
 def test_folders(tmp_path):
     with pytest.raises(ModelError, match="is a folder, which has no saved_model.pb"):
         read_model(tmp_path)
@@ -93,7 +101,8 @@ def test_folders(tmp_path):
 
 
 def test_quantised_networks_are_none_of_these():
-    assert read_model(model_bytes()).operators
+    assert unquantised("tflite", model_bytes(), "model") is None
+    assert unquantised("onnx", b"\x08\x09 no protobuf", "model") is None
     for kind in "QuantizeLinear", "DequantizeLinear":
         model = network(kind, constant("s", np.float32(1)), constant("z", np.int8(0)))
         with pytest.raises(ModelError) as error:

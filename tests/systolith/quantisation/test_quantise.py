@@ -38,6 +38,8 @@ def test_networks(tmp_path, name, kinds):
     path = quantised(tmp_path, float_network(name))
     session, reference = Session(path, target="golden"), OnnxReference(path)
     assert [operator.kind for operator in session.graph.operators] == kinds.split()
+    weights = next(each for each in session.graph.tensors if each.data is not None)
+    assert len(set(weights.scales)) == len(weights.data) and weights.data.min() == -127
     x = RNG.random((20, 3, 16, 16), np.float32)
     for run in session.results(session.inputs[0].quantise(x)):
         want = reference.layers(run.values[session.graph.inputs[0]])
