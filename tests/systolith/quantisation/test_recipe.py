@@ -1,15 +1,13 @@
-"""The recipe for Keras and TensorFlow, and what came of it."""
+"""The recipe for Keras and TensorFlow."""
 
 import re
 
 import numpy as np
 import pytest
 
-from systolith import Session
-from systolith.frontends.model_file import read_model
 from systolith.references.tflm import run_tflm
 from systolith.zoo.digits import held_out
-from tests.support.paths import OWN, ROOT
+from tests.support.paths import ROOT
 
 RECIPE = re.search(r"^```python\n(import numpy.*?)^```$",
                    (ROOT / "docs" / "quantise.md").read_text(), re.MULTILINE | re.DOTALL)[1]
@@ -37,16 +35,5 @@ def test_recipe(tmp_path, monkeypatch, saved):
         recipe = recipe.replace("from_keras_model(model)", 'from_saved_model("folder")')
     np.savez("x.npz", x=held_out().real[:20])
     exec(compile(recipe, "quantise.md", "exec"), {})
-    assert [tensor.dtype for tensor in (read := read_model("model.tflite")).tensors
-            if tensor.data is None] == ["int8"] * 7, read
-
-
-def test_what_came_of_it():
-    """The network of the test above, trained, byte for byte, on the digits that it never saw."""
-    path, digits = OWN / "keras_cnn.tflite", held_out()
-    session = Session(path, target="golden")
-    scores = session.run(digits.real[:100], real=True)
-    assert (scores.argmax(axis=1) == digits.labels[:100]).mean() >= 0.95
-    x = session.inputs[0].quantise(digits.real[:3])
-    np.testing.assert_array_equal(session.run(x), np.concatenate([
-        run_tflm(path, one[None])[0] for one in x]))
+    y, = run_tflm("model.tflite", held_out().images[:1])
+    assert y.dtype == np.int8 and y.astype(int).sum() == pytest.approx(-10 * 128 + 256, abs=10)
