@@ -15,6 +15,7 @@ from rtl.validate import one_of
 from systolith.graph.record import records
 from systolith.quantisation.calibration import Examples
 from systolith.quantisation.float_model import with_opset
+from systolith.quantisation.rewrites import rewritten
 
 __all__ = ["METHODS", "QuantisationError", "quantise"]
 
@@ -77,6 +78,7 @@ def quantise(path: Path, model: ModelProto, examples: Examples, target: Path, *,
         step("folding constants")
         with _quiet(path):
             quantization.quant_pre_process(plain, prepared, skip_symbolic_shape=True)
+            onnx.save(rewritten(onnx.load(prepared)), prepared)
             quantization.quantize_static(
                 prepared, done, _Reader(examples, step),
                 quant_format=quantization.QuantFormat.QDQ, per_channel=True, reduce_range=False,
