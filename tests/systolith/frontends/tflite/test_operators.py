@@ -483,7 +483,7 @@ def padded(pads, **fields):
     return written("PAD", x, table, y)
 
 
-@pytest.mark.parametrize("pads", [[[-1, 0], [0, 0], [0, 0], [0, 0]],
+@pytest.mark.parametrize("pads", [[[-1, 2], [0, 0], [0, 0], [0, 0]],
                                   [[0, 0], [0, 0], [-1, 0], [0, 0]],
                                   [[0, 0], [0, 0], [0, 4097], [0, 0]]])
 def test_refuses_padding(pads):
