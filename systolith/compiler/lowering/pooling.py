@@ -19,6 +19,7 @@ from systolith.compiler.tiling.conv_layer import Limits
 from systolith.compiler.tiling.conv_layers import requantisation
 from systolith.graph.attributes import Pad, Pool, Resize
 from systolith.graph.ir import Graph, Operator
+from systolith.graph.movement import fill_of
 
 __all__ = ["FULL_RANGE", "MOST_CELLS", "cells_of", "clamp", "copies", "mean",
            "mean_scale", "pad", "pool", "resize", "spans"]
@@ -233,16 +234,13 @@ def clamp(context: Context, operator: Operator, low: int, high: int) -> list[Lay
 def pad(context: Context, operator: Operator) -> list[Layer]:
     """A fill of the whole result, then a copy of the image into it."""
     source, target = context.source(operator), context.target(operator)
-    zero = context.graph.result(operator).zero_point
+    value = fill_of(context.graph, operator)
     attributes: Pad = operator.attributes
     pads = attributes.padding
-    if len(pads) > 4 and any(map(any, pads[:-2])):
-        raise ValueError(f"operator {operator.index} (PAD): it pads other than the last two of "
-                         f"{len(pads)} axes; of four axes all but the first can be padded")
     (top, _), (left, _), (before, _) = (((0, 0),) * 2 + tuple(pads[1:]))[-3:]
     layers: list[Layer] = []
     if (target.height, target.width, target.channels) != (source.height, source.width,
                                                           source.channels):
-        layers = _fill(context, operator, target, source, zero)
+        layers = _fill(context, operator, target, source, value)
     inner = target.part(top, left, source.height, source.width)
     return layers + copies(context, operator, source, inner.slice(before, source.channels))
