@@ -90,6 +90,7 @@ def test_exporters(tmp_path, name):
     assert [each.name for each in tmp_path.iterdir()] == ["int8.onnx"]
     session = Session(target, target="golden")
     assert len(session.graph.operators) == 5
+    assert [tensor.name for tensor in (*session.inputs, *session.outputs)] == ["image", "scores"]
     scores = session.run(x, real=True)
     assert (scores.argmax(1) == digits.labels).mean() > 0.95
 
