@@ -60,7 +60,7 @@ class Region:
         return self.height == 1 or self.line_step == self.width * self.pixel_step
 
     @property
-    def stacked(self) -> bool:
+    def can_batch(self) -> bool:
         """Whether images that follow each other are one tall image."""
         return self.height == 1 or self.words == self.height * self.line_step
 
@@ -87,7 +87,7 @@ class Region:
         return replace(self, base=self.base + base)
 
     def batched(self, images: int) -> Self:
-        """As many ``stacked`` images, which follow each other, as one."""
+        """As many images, which follow each other, as one, if they ``can_batch``."""
         return replace(self, height=self.height * images, words=self.words * images,
                        line_step=self.words if self.height == 1 else self.line_step)
 

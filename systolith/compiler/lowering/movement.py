@@ -21,7 +21,7 @@ from systolith.graph.record import Placement
 __all__ = ["MOST_COPIES", "ON_CHIP", "copies_of", "move", "no_images", "too_many_copies"]
 
 #: Layers of a movement at the most; past that the host is faster.
-MOST_COPIES = 64
+MOST_COPIES = 16
 
 #: Two regions of as many pixels: what is read, and where it goes.
 Copy = tuple[Region, Region]

@@ -91,7 +91,7 @@ def _can_batch(placement: Placement, operator: Operator, images: int) -> bool:
     if images == 1 or len(y.shape) > 4 or lines * images > MOST:
         return False
     return operator.record.batches_of(graph, operator) and all(
-        placement.regions[tensor].stacked for tensor in (*operator.activations, *operator.outputs)
+        placement.regions[tensor].can_batch for tensor in (*operator.activations, *operator.outputs)
         if tensor in placement.regions)
 
 
