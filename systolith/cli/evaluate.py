@@ -62,6 +62,7 @@ def evaluate(
     from systolith.quantisation.float_network import FloatNetwork
     from systolith.quantisation.labels import read_classes
     from systolith.quantisation.parallel import PORTION, results
+    from systolith.runtime.device import Device
     from systolith.runtime.session import TensorInfo
 
     if on is not None and (rtl or board is not None):
@@ -78,7 +79,11 @@ def evaluate(
     names = [graph.tensors[index].name for index in graph.outputs]
     steps = -(-len(examples) // PORTION) + (len(examples) if reference else 0)
     with progress(total=steps) as step:
-        outputs = results(model, target, examples, jobs or os.cpu_count() or 1, step)
+        try:
+            outputs = results(model, target, examples, jobs or os.cpu_count() or 1, step)
+        finally:
+            if isinstance(target, Device):
+                target.close()
         real = reference.results(real_examples, step) if reference else None
     found = evaluated(names, examples.indices, outputs, real, classes, worst)
     if json:

@@ -25,6 +25,10 @@ METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 #: The most examples whose tensors are in memory at a time, where histograms are made of them.
 AT_ONCE = 8
 
+#: Severities of what onnxruntime logs, of which it says what is as severe or more; by default, of
+#: warnings.
+WARNING, FATAL = 2, 4
+
 
 class QuantisationError(Exception):
     """onnxruntime is missing, or does not quantise a model."""
@@ -109,7 +113,10 @@ def _stride(count: int) -> int:
 @contextlib.contextmanager
 def _quiet(path: Path) -> Generator[None, None, None]:
     """What onnxruntime prints and logs is kept back, and what it raises is told of ``path``."""
+    import onnxruntime
+
     logging.disable(logging.ERROR)
+    onnxruntime.set_default_logger_severity(FATAL)
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):
@@ -121,3 +128,4 @@ def _quiet(path: Path) -> Generator[None, None, None]:
                                 f"{error}") from error
     finally:
         logging.disable(logging.NOTSET)
+        onnxruntime.set_default_logger_severity(WARNING)

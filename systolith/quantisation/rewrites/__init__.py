@@ -12,10 +12,11 @@ from onnx import ModelProto, shape_inference
 from systolith.quantisation.rewrites.affine import channels_by_convolution, norm_into_gemm
 from systolith.quantisation.rewrites.graph import FloatGraph
 from systolith.quantisation.rewrites.means import mean_by_pooling
+from systolith.quantisation.rewrites.sums import sum_by_additions
 
 __all__ = ["REWRITES", "rewritten"]
 
-REWRITES = (mean_by_pooling, norm_into_gemm, channels_by_convolution)
+REWRITES = (mean_by_pooling, sum_by_additions, norm_into_gemm, channels_by_convolution)
 
 
 def rewritten(model: ModelProto) -> ModelProto:

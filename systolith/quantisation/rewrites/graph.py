@@ -1,10 +1,9 @@
 """A float .onnx graph, and what a rewrite puts in place of some of its operators."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
@@ -13,11 +12,12 @@ __all__ = ["Chain", "FloatGraph", "Made", "attribute"]
 
 @dataclass(frozen=True)
 class Made:
-    """A new operator: its constants are inputs behind the first one."""
+    """A new operator, with what it reads behind its first input: names of tensors, and constants.
+    """
 
     kind: str
-    constants: Sequence[npt.ArrayLike]
-    attributes: Mapping[str, Any]
+    further: Sequence[str | npt.NDArray[Any]] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,11 @@ class FloatGraph:
         last = chain.nodes[-1]
         for position, made in enumerate(chain.made):
             stem = f"{last.output[0]}_{made.kind}_{position}"
-            names = [f"{stem}_constant_{index}" for index in range(len(made.constants))]
-            for name, array in zip(names, made.constants, strict=True):
-                self._constants[name] = numpy_helper.from_array(np.asarray(array), name)
+            names = list[str]()
+            for index, each in enumerate(made.further):
+                names.append(each if isinstance(each, str) else f"{stem}_constant_{index}")
+                if not isinstance(each, str):
+                    self._constants[names[-1]] = numpy_helper.from_array(each, names[-1])
             y = last.output[0] if position == len(chain.made) - 1 else stem
             nodes.append(helper.make_node(made.kind, [x, *names], [y], stem, **made.attributes))
             x = y

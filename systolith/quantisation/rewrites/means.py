@@ -19,7 +19,7 @@ def mean_by_pooling(graph: FloatGraph, node: NodeProto) -> Chain | None:
     if axes is None or rank < 3 or sorted(int(axis) % rank for axis in axes) != list(
             range(2, rank)):
         return None
-    made = [Made("GlobalAveragePool", [], {})]
+    made = [Made("GlobalAveragePool")]
     if not attribute(node, "keepdims", 1):
-        made.append(Made("Flatten", [], {"axis": 1}))
+        made.append(Made("Flatten", attributes={"axis": 1}))
     return Chain(x, [node], made)

@@ -60,8 +60,12 @@ def test_methods(tmp_path, method, capfd):
 
 
 def test_old_operators_are_converted(tmp_path):
-    """Of a version without scales for each channel."""
+    """Of a version without scales for each channel, in a file of a version in which constants are
+    inputs too."""
     model = float_network("plain", opset=11)
+    model.ir_version = 3
+    model.graph.input.extend(onnx.helper.make_tensor_value_info(
+        each.name, each.data_type, each.dims) for each in model.graph.initializer)
     for node in model.graph.node:  # axes were an attribute then
         if node.op_type == "Unsqueeze":
             del node.input[1:]
@@ -86,6 +90,7 @@ def test_exporters(tmp_path, name):
     assert [each.name for each in tmp_path.iterdir()] == ["int8.onnx"]
     session = Session(target, target="golden")
     assert len(session.graph.operators) == 5
+    assert [tensor.name for tensor in (*session.inputs, *session.outputs)] == ["image", "scores"]
     scores = session.run(x, real=True)
     assert (scores.argmax(1) == digits.labels).mean() > 0.95
 

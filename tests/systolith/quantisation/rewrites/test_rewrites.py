@@ -55,6 +55,10 @@ def test_means(shape, axes, keep, kinds):
                 shape), kinds, shape)
 
 
+def test_sums():
+    check(model([("Sum", "x x", "t", {}), ("Sum", "t x t", "y", {})], {}), "Add Add Add")
+
+
 def constants(rng, channels=3):
     """One for each operator on channels, of either kind of shape, and those of a norm."""
     one = rng.uniform(0.5, 2, channels).astype(np.float32)
