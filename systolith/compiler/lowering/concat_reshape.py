@@ -86,5 +86,6 @@ def reshape(context: Context, operator: Operator) -> list[Layer]:
                 base=source.base + (begin * before + taken[0]) * source.pixel_step)
             part = replace(target, height=lines, width=1, line_step=after * target.pixel_step,
                            base=target.base + (begin * after + pixel) * target.pixel_step)
-            layers.append(plan_layer(machine, operator, plan, fetch, part, 0))
+            layers.append(replace(plan_layer(machine, operator, plan, fetch, part, 0),
+                                  moved=lines * target.channels))
     return layers

@@ -1,5 +1,6 @@
 """Copies of pixels whose channels begin anywhere in a word."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,11 +34,14 @@ def identity(graph: Graph, channels: int) -> dict[str, Any]:
 def copy_of(context: Context, operator: Operator, source: Region, target: Region) -> list[Layer]:
     """Layers that write each pixel of ``source`` to that of ``target``; where channels do not begin
     with a word, convolutions of one pixel, whose weights are 1, pick them."""
-    if not source.offset:
-        return copies(context, operator, source, target)
-    return [_pick(context, operator, source.slice(first, count), target.slice(first, count))
-            for first in range(0, source.channels, MOST)
-            for count in [min(MOST, source.channels - first)]]
+    if source.offset:
+        layers = [_pick(context, operator, source.slice(first, count), target.slice(first, count))
+                  for first in range(0, source.channels, MOST)
+                  for count in [min(MOST, source.channels - first)]]
+    else:
+        layers = copies(context, operator, source, target)
+    first, *others = layers
+    return [replace(first, moved=target.height * target.width * target.channels), *others]
 
 
 def _pick(context: Context, operator: Operator, source: Region, target: Region) -> Layer:
