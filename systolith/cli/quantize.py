@@ -57,17 +57,17 @@ def _show(path: Path) -> None:
     """Say where the operators of the network run, and what to do next."""
     from rtl.wording import counted
     from systolith.cli.show import console
+    from systolith.compiler.partition import partition
     from systolith.frontends.model_file import read_model
     from systolith.graph.ir import ModelError
-    from systolith.graph.record import record_of
 
     try:
         graph = read_model(path)
     except ModelError as error:
         raise ValueError(f"{path} is written, but does not run on the accelerator: "
                          f"{error}") from error
-    host = [f"{each.index} {each.kind}" for each in graph.operators
-            if record_of(each.kind).lower is None]
+    parts = partition(graph)
+    host = [f"{each.index} {each.kind}" for each in graph.operators if parts.on_host(each)]
     console.print(f"{path}: {counted(len(graph.operators), 'operator')}, "
                   + (f"of which the host runs {', '.join(host)}" if host
                      else "all of them on the accelerator"))

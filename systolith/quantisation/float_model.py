@@ -78,7 +78,9 @@ def _close(path: Path, model: ModelProto, value: ValueInfoProto,
     """Give the open axes of an input sizes, and those of outputs of the same names."""
     tensor = value.type.tensor_type
     if tensor.elem_type != onnx.TensorProto.FLOAT:
-        raise ModelError(f"{path}: the input {value.name} is not float32")
+        kind = onnx.TensorProto.DataType.Name(tensor.elem_type)
+        raise ModelError(f"{path}: the input {value.name} is {kind}, not FLOAT: export the network "
+                         "with inputs of float32")
     open_axes = [axis for axis, dim in enumerate(tensor.shape.dim) if dim.dim_value <= 0]
     names = {axis: tensor.shape.dim[axis].dim_param for axis in open_axes}
     sizes = {0: 1}

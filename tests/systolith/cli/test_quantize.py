@@ -116,6 +116,15 @@ def test_several_inputs(folder):
     assert scales == pytest.approx([1 / 255, 3 / 255], rel=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["FLOAT16", "UINT8"])
+def test_inputs_of_other_types(folder, kind):
+    model = float_network("resnet")
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.DataType.Value(kind)
+    onnx.save(model, "other.onnx")
+    result, _ = quantize("other.onnx", "--calibrate", "x.npy", "-o", "y.onnx")
+    assert f"the input image is {kind}, not FLOAT: export" in str(result.exception)
+
+
 def test_open_size(folder):
     model = float_network("resnet")
     for axis in 2, 3:

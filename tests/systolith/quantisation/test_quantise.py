@@ -52,6 +52,17 @@ def test_networks(tmp_path, name, kinds):
     assert error.max() < 0.08 * np.ptp(real)
 
 
+def test_agreement_in_onnxruntime(tmp_path):
+    """With operators that onnxruntime knows, whatever the accelerator has of them."""
+    import onnxruntime
+
+    path = quantised(tmp_path, float_network("mobilenet_v3"))
+    x = RNG.random((1, 3, 16, 16), np.float32)
+    y, real = (onnxruntime.InferenceSession(each).run(None, {"image": x})[0]
+               for each in (path, tmp_path / "float.onnx"))
+    assert 0 < np.abs(y - real).max() < 0.08 * np.ptp(real)
+
+
 @pytest.mark.parametrize("method", ["entropy", "percentile"])
 def test_methods(tmp_path, method, capfd):
     path = quantised(tmp_path, float_network("plain"), method=method)
