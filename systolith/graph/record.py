@@ -118,6 +118,9 @@ class OperatorRecord:
         ``moves(graph, operator, x)``: ``x``, an array of the operand's shape, as the result has it,
         and :data:`~sim.golden.movement.FILL` where it has a fill value. None for a kind that does
         more than that, or has several activations.
+    parts : callable or None
+        ``parts(graph, operator, y)``: of ``y``, an array of the result's shape, what each
+        activation gives, in its shape. Of a kind whose result lies around its operands.
     units : set of :class:`str`
         Units of a build, parameters of :class:`~rtl.accelerator.AcceleratorParams`, that its layers
         may need: none beside the convolution core if it is empty.
@@ -174,6 +177,7 @@ class OperatorRecord:
     lower: Callable[["Context", "Operator"], list["Layer"]] | None = None
     host_reason: Callable[["Graph", "Operator"], str] = _no_reason
     moves: "Callable[[Graph, Operator, Array], Array] | None" = None
+    parts: "Callable[[Graph, Operator, Array], list[Array]] | None" = None
     units: frozenset[str] = frozenset()
     channels: "Channels | Callable[[Graph, Operator], Channels]" = Channels.ALL
     select: Callable[["Operator", Flags], Attributes] | None = None

@@ -7,9 +7,10 @@ from functools import partial
 import numpy as np
 import tflite
 
-from sim.golden.movement import join
+from sim.golden.movement import Array, join
 from sim.golden.types import Int8
 from systolith.compiler.lowering.concat_reshape import concatenate
+from systolith.compiler.lowering.movement import no_images
 from systolith.frontends.onnx import qdq, qlinear, shape_ops
 from systolith.frontends.onnx.builder import Quantisation
 from systolith.frontends.onnx.node import Node as OnnxNode
@@ -20,7 +21,6 @@ from systolith.frontends.tflite.node import Node, Refusal, same_numbers
 from systolith.graph import golden
 from systolith.graph.attributes import Attributes
 from systolith.graph.ir import Graph, Operator
-from systolith.graph.movement import several_images
 from systolith.graph.record import Channels, OperatorRecord, Placement, register, unchanged
 
 __all__: list[str] = []
@@ -85,11 +85,14 @@ def _batches(graph: Graph, operator: Operator) -> bool:
     return _axis(graph, operator) >= len(graph.result(operator).shape) - 2
 
 
-def _host_reason(graph: Graph, operator: Operator) -> str:
-    """Only channels so far."""
-    if _channels(graph, operator) is Channels.JOINED:
-        return ""
-    return several_images(graph, operator) or "it goes along another axis than channels"
+def _parts(graph: Graph, operator: Operator, y: Array) -> list[Array]:
+    axis = _axis(graph, operator)
+    sizes = [graph.tensors[index].shape[axis] for index in operator.activations]
+    return np.split(y, np.cumsum(sizes)[:-1], axis)
+
+
+def _packed_parts(graph: Graph, operator: Operator, y: Array) -> list[Array]:
+    return list(np.moveaxis(y, _axis(graph, operator), 0))
 
 
 def _convert(node: Node) -> Join:
@@ -186,7 +189,7 @@ register(
     OperatorRecord(
         kind="CONCATENATION", variadic=PARTS, attributes=Join, shape=_shape,
         complaint=golden.same_numbers, golden=dict.fromkeys(("tflm", "float32"), _golden),
-        lower=concatenate, host_reason=_host_reason, units=frozenset({"pooling"}),
+        lower=concatenate, host_reason=no_images, parts=_parts, units=frozenset({"pooling"}),
         channels=_channels, select=unchanged, batches=_batches, placement=Placement.JOINED,
         tflite={"CONCATENATION": _convert}, onnx={"Concat": _of_any},
         qlinear={"QLinearConcat": _of_integers},
@@ -195,6 +198,7 @@ register(
     OperatorRecord(
         kind="PACK", variadic=PARTS, attributes=Join, shape=_packed_shape,
         complaint=golden.same_numbers, golden=dict.fromkeys(("tflm", "float32"), _packed),
-        tflite={"PACK": _pack},
+        lower=concatenate, host_reason=no_images, parts=_packed_parts,
+        units=frozenset({"pooling"}), placement=Placement.JOINED, tflite={"PACK": _pack},
         writer=lambda graph, operator: ("PackOptions", {
             "axis": operator.attributes.axis, "valuesCount": len(operator.inputs)}), version=2))

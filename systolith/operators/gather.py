@@ -6,6 +6,7 @@ import numpy as np
 import tflite
 
 from sim.golden.movement import Array
+from systolith.compiler.lowering.movement import ON_CHIP
 from systolith.frontends.tflite.node import Node, Refusal, constant, same_numbers
 from systolith.graph.attributes import Attributes
 from systolith.graph.ir import Graph, Operator
@@ -46,6 +47,6 @@ def _convert(node: Node) -> Gather:
 
 register(movement(
     _move, kind="GATHER", operands=(Role.ACTIVATION, Role.CONSTANT), optional=1,
-    attributes=Gather, tflite={"GATHER": _convert},
+    attributes=Gather, **ON_CHIP, tflite={"GATHER": _convert},
     writer=lambda graph, operator: ("GatherOptions", {"axis": operator.attributes.axis}),
     version=2))

@@ -8,7 +8,8 @@ import numpy as np
 
 from sim.golden import movement as golden
 from sim.golden.movement import Array
-from systolith.compiler.lowering.pooling import pad
+from systolith.compiler.lowering.concat_reshape import pad
+from systolith.compiler.lowering.movement import no_images
 from systolith.frontends.onnx import shape_ops
 from systolith.frontends.onnx.node import LARGEST, single
 from systolith.frontends.onnx.node import Node as OnnxNode
@@ -19,7 +20,7 @@ from systolith.frontends.tflite.node import Node, Refusal, constant, same_number
 from systolith.graph.attributes import Pad, Sides, pair_of
 from systolith.graph.ir import Graph, Operator
 from systolith.graph.movement import movement
-from systolith.graph.record import Channels, Role, register, unchanged
+from systolith.graph.record import Channels, Placement, Role, register, unchanged
 
 __all__: list[str] = []
 
@@ -37,11 +38,9 @@ def _channels(graph: Graph, operator: Operator) -> Channels:
     return Channels.SAME if same else Channels.ALL
 
 
-def _host_reason(graph: Graph, operator: Operator) -> str:
-    _, *sides = operator.attributes.padding
-    if len(sides) > 3 and any(map(any, sides[:-2])):
-        return "it pads other axes than lines, pixels and channels"
-    return ""
+def _parts(graph: Graph, operator: Operator, y: Array) -> list[Array]:
+    return [y[tuple(slice(before, size - after) for (before, after), size in zip(
+        operator.attributes.padding, y.shape, strict=True))]]
 
 
 def _convert(node: Node) -> Pad:
@@ -117,7 +116,8 @@ def _of_onnx(node: OnnxNode) -> Activation:
 
 register(movement(
     _move, kind="PAD", operands=(Role.ACTIVATION, Role.CONSTANT, Role.CONSTANT), optional=2,
-    attributes=Pad, lower=pad, host_reason=_host_reason, units=frozenset({"pooling"}),
-    channels=_channels, select=unchanged, fills=lambda graph, operator: True,
+    attributes=Pad, lower=pad, host_reason=no_images, parts=_parts, placement=Placement.JOINED,
+    units=frozenset({"pooling"}), channels=_channels, select=unchanged,
+    fills=lambda graph, operator: True,
     tflite={"PAD": _convert, "PADV2": _convert}, onnx={"Pad": _of_onnx},
     writer=lambda graph, operator: ("PadOptions", {}), version=2))

@@ -6,6 +6,7 @@ import tflite
 
 from sim.golden import movement as golden
 from sim.golden.movement import Array
+from systolith.compiler.lowering.movement import ON_CHIP
 from systolith.frontends.tflite.node import Node, Refusal, constant, same_numbers
 from systolith.graph.attributes import Attributes, Sides, pair_of
 from systolith.graph.ir import Graph, Operator
@@ -79,9 +80,9 @@ def _mirror_pad(node: Node) -> Mirror:
 
 register(
     movement(_repeat, kind="BROADCAST_TO", operands=(Role.ACTIVATION, Role.CONSTANT), optional=1,
-             attributes=Repeat, tflite={"TILE": _tile, "BROADCAST_TO": _broadcast},
+             attributes=Repeat, **ON_CHIP, tflite={"TILE": _tile, "BROADCAST_TO": _broadcast},
              writer=lambda graph, operator: ("BroadcastToOptions", {}), version=2),
     movement(_mirror, kind="MIRROR_PAD", operands=(Role.ACTIVATION, Role.CONSTANT), optional=1,
-             attributes=Mirror, tflite={"MIRROR_PAD": _mirror_pad},
+             attributes=Mirror, **ON_CHIP, tflite={"MIRROR_PAD": _mirror_pad},
              writer=lambda graph, operator: ("MirrorPadOptions", {
                  "mode": int(not operator.attributes.reflect)})))

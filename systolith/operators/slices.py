@@ -7,6 +7,7 @@ import numpy as np
 import tflite
 
 from sim.golden.movement import Array
+from systolith.compiler.lowering.movement import ON_CHIP
 from systolith.frontends.tflite.node import Node, Piece, Refusal, constant, same_numbers
 from systolith.graph.attributes import Attributes
 from systolith.graph.ir import Graph, Operator
@@ -205,7 +206,7 @@ def _options(graph: Graph, operator: Operator) -> tuple[str, dict[str, int]]:
 
 register(movement(
     _move, kind="STRIDED_SLICE", operands=(Role.ACTIVATION, *(Role.CONSTANT,) * 3), optional=3,
-    attributes=Slices, channels=_channels, select=unchanged,
+    attributes=Slices, **ON_CHIP, channels=_channels, select=unchanged,
     tflite={"STRIDED_SLICE": _strided, "SLICE": _slice, "SPLIT": _split, "SPLIT_V": _split_v,
             "UNPACK": _unpack, "REVERSE_V2": _reverse},
     writer=_options))

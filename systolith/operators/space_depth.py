@@ -8,6 +8,7 @@ import tflite
 
 from sim.golden import movement as golden
 from sim.golden.movement import Array
+from systolith.compiler.lowering.movement import ON_CHIP
 from systolith.frontends.tflite.node import Node, Refusal, same_numbers
 from systolith.graph.attributes import Attributes
 from systolith.graph.ir import Graph, Operator
@@ -47,11 +48,11 @@ def _convert(options: type[Any], to_depth: bool) -> Callable[[Node], Block]:
 
 
 register(
-    movement(_to_depth, kind="SPACE_TO_DEPTH", attributes=Block,
+    movement(_to_depth, kind="SPACE_TO_DEPTH", attributes=Block, **ON_CHIP,
              tflite={"SPACE_TO_DEPTH": _convert(tflite.SpaceToDepthOptions, True)},
              writer=lambda graph, operator: ("SpaceToDepthOptions", {
                  "blockSize": operator.attributes.block})),
-    movement(_to_space, kind="DEPTH_TO_SPACE", attributes=Block,
+    movement(_to_space, kind="DEPTH_TO_SPACE", attributes=Block, **ON_CHIP,
              tflite={"DEPTH_TO_SPACE": _convert(tflite.DepthToSpaceOptions, False)},
              writer=lambda graph, operator: ("DepthToSpaceOptions", {
                  "blockSize": operator.attributes.block})))

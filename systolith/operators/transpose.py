@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sim.golden.movement import Array
+from systolith.compiler.lowering.movement import ON_CHIP
 from systolith.frontends.tflite.node import Node, Refusal, constant, same_numbers
 from systolith.graph.attributes import Attributes
 from systolith.graph.ir import Graph, Operator
@@ -41,5 +42,6 @@ def _convert(node: Node) -> Transpose:
 
 register(movement(
     _move, kind="TRANSPOSE", operands=(Role.ACTIVATION, Role.CONSTANT), optional=1,
-    attributes=Transpose, channels=_channels, select=unchanged, tflite={"TRANSPOSE": _convert},
+    attributes=Transpose, **ON_CHIP, channels=_channels, select=unchanged,
+    tflite={"TRANSPOSE": _convert},
     writer=lambda graph, operator: ("TransposeOptions", {}), version=2))

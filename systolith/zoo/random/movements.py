@@ -11,7 +11,7 @@ from systolith.graph.ir import Graph, Tensor
 from systolith.graph.record import record_of
 from systolith.zoo.random.operators import graph_of, tensor
 
-__all__ = ["MOVEMENTS"]
+__all__ = ["DRAWS", "MOVEMENTS", "Drawn"]
 
 Maker = Callable[[np.random.Generator], Graph]
 
@@ -34,8 +34,11 @@ def image(rng: np.random.Generator, least: int = 2, most: int = 4, largest: int 
     return tensor(rng, "x", (1, *rng.integers(1, largest + 1, rank - 1)))
 
 
-def strided_slice(rng: np.random.Generator) -> Graph:
-    x = image(rng)
+#: Kind, constant operands and attributes of a movement.
+Drawn = tuple[str, list[Tensor], dict[str, Any]]
+
+
+def strided_slice(rng: np.random.Generator, x: Tensor) -> Drawn:
     slices, bounds = [], []
     for size in x.shape:
         step = int(rng.choice([1, 1, 2, 3, -1, -2]))
@@ -48,13 +51,41 @@ def strided_slice(rng: np.random.Generator) -> Graph:
         slices.append(None if (first, step, count) == (0, 1, size) else (first, step, count))
     tables = [table(name, column) for name, column in zip(
         ("begin", "end", "strides"), zip(*bounds, strict=True), strict=True)]
-    return moved("STRIDED_SLICE", x, tables, {"slices": tuple(slices)})
+    return "STRIDED_SLICE", tables, {"slices": tuple(slices)}
 
 
-def transposition(rng: np.random.Generator) -> Graph:
-    x = image(rng)
+def transposition(rng: np.random.Generator, x: Tensor) -> Drawn:
     order = (0, *(rng.permutation(len(x.shape) - 1) + 1).tolist())
-    return moved("TRANSPOSE", x, [table("order", order)], {"order": order})
+    return "TRANSPOSE", [table("order", order)], {"order": order}
+
+
+def broadcast(rng: np.random.Generator, x: Tensor) -> Drawn:
+    shape = (1, *(int(rng.integers(1, 6)) if size == 1 else size for size in x.shape[1:]))
+    return "BROADCAST_TO", [table("sizes", shape)], {"shape": shape}
+
+
+def mirror(rng: np.random.Generator, x: Tensor) -> Drawn:
+    reflect = bool(rng.random() < 0.5)
+    padding = ((0, 0), *(tuple(rng.integers(0, min(size + 1 - reflect, 4), 2).tolist())
+                         for size in x.shape[1:]))
+    return "MIRROR_PAD", [table("pads", padding)], {"padding": padding, "reflect": reflect}
+
+
+def gather(rng: np.random.Generator, x: Tensor) -> Drawn:
+    axis = int(rng.integers(1, len(x.shape)))
+    indices = rng.integers(0, x.shape[axis], rng.integers(1, 8)).tolist()
+    return "GATHER", [table("indices", indices)], {
+        "axis": axis, "indices": tuple(indices), "shape": (len(indices),)}
+
+
+def of_image(draw: Callable[[np.random.Generator, Tensor], Drawn], least: int = 2) -> Maker:
+    def make(rng: np.random.Generator) -> Graph:
+        x = image(rng, least)
+        if draw is broadcast:
+            x = replace(x, shape=tuple(1 if rng.random() < 0.5 else size for size in x.shape))
+        kind, tables, attributes = draw(rng, x)
+        return moved(kind, x, tables, attributes)
+    return make
 
 
 def squares(kind: str) -> Maker:
@@ -83,29 +114,6 @@ def images(kind: str) -> Maker:
     return make
 
 
-def broadcast(rng: np.random.Generator) -> Graph:
-    x = image(rng)
-    x = replace(x, shape=tuple(1 if rng.random() < 0.5 else size for size in x.shape))
-    shape = (1, *(int(rng.integers(1, 6)) if size == 1 else size for size in x.shape[1:]))
-    return moved("BROADCAST_TO", x, [table("sizes", shape)], {"shape": shape})
-
-
-def mirror(rng: np.random.Generator) -> Graph:
-    x, reflect = image(rng, 4), bool(rng.random() < 0.5)
-    padding = ((0, 0), *(tuple(rng.integers(0, size + 1 - reflect, 2).tolist())
-                         for size in x.shape[1:]))
-    return moved("MIRROR_PAD", x, [table("pads", padding)], {
-        "padding": padding, "reflect": reflect})
-
-
-def gather(rng: np.random.Generator) -> Graph:
-    x = image(rng)
-    axis = int(rng.integers(1, len(x.shape)))
-    indices = rng.integers(0, x.shape[axis], rng.integers(1, 8)).tolist()
-    return moved("GATHER", x, [table("indices", indices)], {
-        "axis": axis, "indices": tuple(indices), "shape": (len(indices),)})
-
-
 def pack(rng: np.random.Generator) -> Graph:
     x, count = image(rng, 2, 3), int(rng.integers(1, 6))
     axis = int(rng.integers(1, len(x.shape) + 1))
@@ -125,8 +133,13 @@ def joined(rng: np.random.Generator) -> Graph:
 
 
 MOVEMENTS: dict[str, Maker] = {
-    "strided slice": strided_slice, "transpose": transposition,
+    "strided slice": of_image(strided_slice), "transpose": of_image(transposition),
     "space to depth": squares("SPACE_TO_DEPTH"), "depth to space": squares("DEPTH_TO_SPACE"),
     "space to batch": images("SPACE_TO_BATCH_ND"), "batch to space": images("BATCH_TO_SPACE_ND"),
-    "broadcast": broadcast, "mirror pad": mirror, "gather": gather, "pack": pack,
+    "broadcast": of_image(broadcast), "mirror pad": of_image(mirror, 4),
+    "gather": of_image(gather), "pack": pack,
     "joined": joined}
+
+#: Movements of any image.
+DRAWS: list[Callable[[np.random.Generator, Tensor], Drawn]] = [
+    strided_slice, strided_slice, transposition, broadcast, mirror, gather]
