@@ -22,8 +22,8 @@ from rtl.build_folder import build_folder
 from rtl.export.verilog import emit_verilog, ports_of, streams_of
 from sim.packing import Payloads, pack, unpack
 
-__all__ = ["BOARD", "CompileError", "CompiledSim", "ContractError", "compile_core", "compile_library",
-           "find_library", "find_verilator", "port_text"]
+__all__ = ["BOARD", "CompileError", "CompiledSim", "ContractError", "compile_core",
+           "compile_library", "find_library", "find_verilator", "port_text"]
 
 ROOT = Path(__file__).parents[1]
 #: What drives a core: its streams; and, for a core with the pins of a UART, a board of it.

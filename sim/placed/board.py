@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sim.compiled import BOARD, compile_core
-from sim.placed import ice40
+from sim.placed import ecp5, ice40
 from sim.placed.netlist import Placed
-from sim.placed.verilog import Writer
+from sim.placed.verilog import ZERO, Writer
 from sim.primitives import models
 from sim.virtual_board import CompiledBoard
 
 __all__ = ["PlacedBoard", "Wire", "verilog_of"]
 
-FAMILIES = {"ice40": ice40}
+FAMILIES = {"ecp5": ecp5, "ice40": ice40}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +26,10 @@ class Wire:
 
 
 def verilog_of(placed: Placed, family: str, inputs: Mapping[str, Wire],
-               outputs: Mapping[str, Wire]) -> str:
+               outputs: Mapping[str, Wire | None]) -> str:
     """Verilog of ``placed``: a module ``top`` of the ``inputs`` and ``outputs``, by the names that
     the board's driver has for them, besides ``clk``, which is what the PLL gives, and ``rst``,
-    while which it is not locked.
+    while which it is not locked. An output without a wire stays low.
 
     Raises :exc:`~sim.placed.netlist.UnknownCell` for what there is no model of.
     """
@@ -45,6 +45,9 @@ def verilog_of(placed: Placed, family: str, inputs: Mapping[str, Wire],
     cells.write(writer, placed)
     driven = {}
     for name, wire in outputs.items():
+        if wire is None:
+            driven[name] = ZERO
+            continue
         _, inside = pads[placed.ports[wire.port]]
         assert inside is not None, f"nothing drives {wire.port}"
         driven[name] = f"{'~' * wire.inverted}{writer.net(inside)}"
@@ -60,8 +63,10 @@ class PlacedBoard(CompiledBoard):
 
     def __init__(self, verilog: str, family: str, *, divisor: int, hz: float, seed: int = 1,
                  trace: str | Path | None = None) -> None:
-        library = compile_core("\n".join([verilog, *map(_text, models(family))]), "",
-                               trace is not None, BOARD, random=True)
+        # The last ones are Yosys', of which an ECP5 needs none: its cells are expressions here.
+        paths = models(family)[:-1] or models(family)
+        library = compile_core("\n".join([verilog, *map(_text, paths)]), "", trace is not None,
+                               BOARD, random=True)
         super().__init__(library, divisor=divisor, hz=hz, seed=seed, trace=trace)
 
 

@@ -54,24 +54,21 @@ def _logic(writer: Writer, cell: Cell) -> None:
 
     Ref: FPGA-DS-02029, iCE40 LP/HX Family Data Sheet, 3.1.1, PLB Blocks
     """
-    inputs = [writer.pin(cell, f"I{n}") for n in range(4)]
+    inputs = [writer.pin(cell, f"I{n}", ZERO) for n in range(4)]
     value = lut(cell.number("LUT_INIT"), inputs)
     writer.assign(cell, "LO", value)
     if cell.number("CARRY_ENABLE"):
-        a, b = (each or ZERO for each in inputs[1:3])
-        carry = writer.pin(cell, "CIN") or ZERO
+        _, a, b, _ = inputs
+        carry = writer.pin(cell, "CIN", ZERO)
         if cell.number("CIN_CONST"):
             carry = f"1'b{cell.number('CIN_SET')}"
         writer.assign(cell, "COUT", f"({a} & {b}) | (({a} | {b}) & {carry})")
     if not cell.number("DFF_ENABLE"):
         writer.assign(cell, "O", value)
         return
-    clock = writer.pin(cell, "CLK")
-    if clock is None:
-        raise UnknownCell(f"{cell.name} is a flip-flop without a clock")
     register = Register(
-        clock=clock, falling=bool(cell.number("NEG_CLK")), enable=writer.pin(cell, "CEN") or "",
-        reset=writer.pin(cell, "SR") or "", gated=True,
+        clock=writer.pin(cell, "CLK"), falling=bool(cell.number("NEG_CLK")),
+        enable=writer.pin(cell, "CEN"), reset=writer.pin(cell, "SR"), gated=True,
         asynchronous=bool(cell.number("ASYNC_SR")))
     writer.register(cell, "O", register, value, cell.number("SET_NORESET"))
 
@@ -88,38 +85,32 @@ def _ram(writer: Writer, cell: Cell) -> None:
                     open_pins | {pin: writer.net(net) for pin, net in cell.pins.items()})
 
 
-def _vector(writer: Writer, cell: Cell, name: str, bits: int, open_bits: str = ZERO) -> str:
-    """Pins of ``name`` as a vector."""
-    pins = [writer.pin(cell, f"{name}_{bit}") or open_bits for bit in reversed(range(bits))]
-    return f"{{{', '.join(pins)}}}"
-
-
 def _spram(writer: Writer, cell: Cell) -> None:
     data = f"data{cell.pins.get('DATAOUT_0', id(cell))}"
-    vectors = {name: _vector(writer, cell, name, bits) for name, bits in (
+    vectors = {name: writer.vector(cell, name, bits) for name, bits in (
         ("ADDRESS", 14), ("DATAIN", 16), ("MASKWREN", 4))}
-    pins = {name: writer.pin(cell, name) or ZERO for name in (
+    pins = {name: writer.pin(cell, name, ZERO) for name in (
         "WREN", "CHIPSELECT", "CLOCK", "STANDBY", "SLEEP")}
     writer.lines.append(f"  wire [15:0] {data};")
     writer.instance("SB_SPRAM256KA", cell.name, {}, {
-        **vectors, **pins, "POWEROFF": writer.pin(cell, "POWEROFF") or ONE, "DATAOUT": data})
+        **vectors, **pins, "POWEROFF": writer.pin(cell, "POWEROFF", ONE), "DATAOUT": data})
     for bit in range(16):
         writer.assign(cell, f"DATAOUT_{bit}", f"{data}[{bit}]")
 
 
 def _dsp(writer: Writer, cell: Cell) -> None:
     out = f"out{cell.pins.get('O_0', id(cell))}"
-    vectors = {name: _vector(writer, cell, name, 16) for name in "ABCD"}
+    vectors = {name: writer.vector(cell, name, 16) for name in "ABCD"}
     names = ("AHOLD", "BHOLD", "CHOLD", "DHOLD", "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT",
              "OLOADTOP", "OLOADBOT", "ADDSUBTOP", "ADDSUBBOT", "OHOLDTOP", "OHOLDBOT", "CI",
              "ACCUMCI", "SIGNEXTIN")
-    pins = {name: writer.pin(cell, name) or ZERO for name in names}
+    pins = {name: writer.pin(cell, name, ZERO) for name in names}
     writer.lines.append(f"  wire [31:0] {out};")
     writer.instance(
         "SB_MAC16", cell.name,
         {name: f"{cell.number(name)}" for name in cell.parameters},
-        {**vectors, **pins, "CLK": writer.pin(cell, "CLK") or ZERO,
-         "CE": writer.pin(cell, "CE") or ONE, "O": out})
+        {**vectors, **pins, "CLK": writer.pin(cell, "CLK", ZERO),
+         "CE": writer.pin(cell, "CE", ONE), "O": out})
     for bit in range(32):
         writer.assign(cell, f"O_{bit}", f"{out}[{bit}]")
 

@@ -10,21 +10,23 @@ from dataclasses import dataclass, field
 
 from sim.placed.netlist import Cell
 
-__all__ = ["Register", "Writer", "lut"]
+__all__ = ["ONE", "ZERO", "Register", "Writer", "lut"]
 
 ZERO, ONE = "1'b0", "1'b1"
 
 
-def lut(table: int, inputs: Sequence[str | None]) -> str:
+def lut(table: int, inputs: Sequence[str]) -> str:
     """The expression of a look-up table, of those inputs alone that it depends on; the first one is
-    the lowest bit of the index, and one that is left open is 0."""
+    the lowest bit of the index."""
     if not inputs:
         return ONE if table & 1 else ZERO
     *others, name = inputs
     size = 1 << len(others)
     full = (1 << size) - 1
     low, high = table & full, table >> size & full
-    if name is None or low == high:
+    if name == ONE:
+        return lut(high, others)
+    if name == ZERO or low == high:
         return lut(low, others)
     below, above = lut(low, others), lut(high, others)
     if (below, above) == (ZERO, ONE):
@@ -85,9 +87,21 @@ class Writer:
         self.nets.add(number)
         return f"n{number}"
 
-    def pin(self, cell: Cell, name: str) -> str | None:
-        """The name of the net at a pin, or None where it is left open."""
-        return self.net(cell.pins[name]) if name in cell.pins else None
+    def pin(self, cell: Cell, name: str, left_open: str = "") -> str:
+        """The name of the net at a pin, or what it reads as where it is ``left_open``."""
+        return self.net(cell.pins[name]) if name in cell.pins else left_open
+
+    def vector(self, cell: Cell, name: str, bits: int, left_open: str = ZERO) -> str:
+        """Pins of a ``name`` and a number, as a vector."""
+        pins = [self.pin(cell, f"{name}_{bit}", left_open) for bit in reversed(range(bits))]
+        return f"{{{', '.join(pins)}}}"
+
+    def inverted(self, name: str) -> str:
+        """The name of a wire that is the inverse of another."""
+        wire = "not_" + "".join(each for each in name if each.isalnum())
+        if (line := f"  wire {wire} = ~{name};") not in self.lines:
+            self.lines.append(line)
+        return wire
 
     def assign(self, cell: Cell, name: str, expression: str) -> None:
         """What an output of ``cell`` is, if anything reads it."""
