@@ -55,6 +55,7 @@ HELD_BY = {
     "systolith.frontends.onnx": "tests/systolith/frontends/onnx",
     "systolith.frontends.tflite": "tests/systolith/frontends/tflite",
     "systolith.operators": "tests/systolith/operators/test_records.py",
+    "systolith.quantisation.rewrites": "tests/systolith/quantisation/rewrites",
     "systolith.zoo.random": "tests/sim/golden/test_graphs.py",
     # Parts of what the tests name.
     "boards.flow.netlist": "tests/boards/flow/test_bitstream.py",

@@ -10,7 +10,7 @@ from sim.golden.requantize import quantize_multiplier, requantize
 from sim.golden.types import Int8, Int64, Padding, Pair
 
 __all__ = ["activation_range", "add", "average_pool", "max_pool", "mean", "mean_params", "nearest",
-           "pad", "repeat", "rescaled"]
+           "repeat", "rescaled"]
 
 #: Real bounds of each fused activation.
 BOUNDS = {"NONE": (None, None), "RELU": (0, None), "RELU_N1_TO_1": (-1, 1), "RELU6": (0, 6)}
@@ -111,8 +111,3 @@ def nearest(size: int, outputs: int, *, align_corners: bool = False,
 def repeat(x: Int8, factor: Pair) -> Int8:
     """``x`` (n, h, w, c) with each line ``factor[0]`` and each pixel ``factor[1]`` times."""
     return x.repeat(factor[0], axis=1).repeat(factor[1], axis=2)
-
-
-def pad(x: Int8, padding: Sequence[Pair], zero_point: int) -> Int8:
-    """``x`` with ``padding`` ((before, after) for each axis) of zeros, that is ``zero_point``."""
-    return np.pad(x, padding, constant_values=zero_point)

@@ -18,6 +18,8 @@ from systolith.cli import (
     check,
     devices,
     emit,
+    evaluate,
+    example,
     flash,
     gemm,
     prove,
@@ -84,8 +86,8 @@ def _options(version: Annotated[bool, typer.Option(
     pass
 
 
-for module in (run, check, quantize, gemm, emit, report, build, prove, flash, devices, selftest,
-               board, bench):
+for module in (run, example, check, quantize, evaluate, gemm, emit, report, build, prove, flash,
+               devices, selftest, board, bench):
     command = getattr(module, module.__name__.rpartition(".")[2])
     # A line of the source is not one of the terminal.
     paragraphs = (inspect.getdoc(command) or "").split("\n\n")

@@ -165,13 +165,15 @@ def _operators(found: "Check", board: "Board | None") -> "Table":
                  f"{counted(build.drain_lanes, 'drain lane')}, "
                  f"{counted(build.requantize, 'cycle')} per requantisation",
                  "operator", "result", "runs on", "MACs", "cycles", "util.", "weights",
-                 "activations", "bound by", text=("runs on", "bound by"), json=True,
-                 drop=("activations", "weights", "result", "bound by", "util.", "MACs", "runs on"))
+                 "activations", "moved", "bound by", text=("runs on", "bound by"), json=True,
+                 drop=("activations", "weights", "moved", "result", "bound by", "util.", "MACs",
+                       "runs on"))
     for each in found.operators:
         view.add_row(f"{each.index} {each.operator}", "x".join(map(str, each.shape)),
                      {"nowhere": "no work"}.get(each.where, each.where), _number(each.macs),
                      _number(each.cycles), f"{each.utilisation:.1%}" if each.macs else "",
-                     _number(each.weight_bytes), _number(each.activation_bytes), each.bound)
+                     _number(each.weight_bytes), _number(each.activation_bytes),
+                     "" if each.moved_bytes is None else f"{each.moved_bytes:,}", each.bound)
     view.add_section()
     view.add_row("from go to done", "", "", f"{found.macs:,}", f"{found.cycles:,}",
                  f"{found.utilisation:.1%}")

@@ -5,6 +5,7 @@ import typer
 
 from systolith.cli.files import check_target
 from systolith.cli.options import one_of_these
+from systolith.cli.pixels import Layout, Mean, Scale, Size, pixels_of, size_of
 
 __all__ = ["quantize"]
 
@@ -23,15 +24,10 @@ def quantize(
         autocompletion=one_of_these("minmax", "entropy", "percentile"),
         help="How ranges are chosen: minmax takes all numbers that occur; entropy and percentile "
         "clip rare ones.")] = "minmax",
-    layout: Annotated[str | None, typer.Option(
-        autocompletion=one_of_these("nchw", "nhwc"), help="Order of the axes of the network's "
-        "input; by default, as its shape says.")] = None,
-    size: Annotated[str | None, typer.Option(
-        metavar="HxW", help="Height and width, if the network leaves them open.")] = None,
-    mean: Annotated[str, typer.Option(
-        metavar="M[,M,M]", help="Mean of the pixels, for all channels or for each.")] = "0",
-    scale: Annotated[str, typer.Option(
-        metavar="S[,S,S]", help="What pixels less their mean are divided by.")] = "255",
+    layout: Layout = None,
+    size: Size = None,
+    mean: Mean = "0",
+    scale: Scale = "255",
 ) -> None:
     """Make an int8 network of a float one, by onnxruntime's own quantiser.
 
@@ -41,7 +37,7 @@ def quantize(
     """
     from rtl.validate import one_of
     from systolith.cli.progress import progress
-    from systolith.quantisation.calibration import Pixels, read_examples
+    from systolith.quantisation.calibration import read_examples
     from systolith.quantisation.float_model import input_shapes, load_float
     from systolith.quantisation.quantise import METHODS, quantise
 
@@ -49,12 +45,8 @@ def quantize(
     if output.exists() and output.samefile(model):
         raise ValueError(f"{output} is the network to be quantised: name another file")
     one_of("method", method, METHODS)
-    if layout is not None:
-        one_of("layout", layout, ("nchw", "nhwc"))
-    pixels = Pixels(mean=_numbers("mean", mean), scale=_numbers("scale", scale), layout=layout)
-    if 0 in pixels.scale:
-        raise ValueError("--scale must not be 0: pixels are divided by it")
-    source = load_float(model, _size(size))
+    pixels = pixels_of(layout, mean, scale)
+    source = load_float(model, size_of(size))
     examples = read_examples(calibrate, input_shapes(source), pixels, count)
     with progress(len(examples) + 1) as step:
         quantise(model, source, examples, output, method=method, step=step)
@@ -65,37 +57,18 @@ def _show(path: Path) -> None:
     """Say where the operators of the network run, and what to do next."""
     from rtl.wording import counted
     from systolith.cli.show import console
+    from systolith.compiler.partition import partition
     from systolith.frontends.model_file import read_model
     from systolith.graph.ir import ModelError
-    from systolith.graph.record import record_of
 
     try:
         graph = read_model(path)
     except ModelError as error:
         raise ValueError(f"{path} is written, but does not run on the accelerator: "
                          f"{error}") from error
-    host = [f"{each.index} {each.kind}" for each in graph.operators
-            if record_of(each.kind).lower is None]
+    parts = partition(graph)
+    host = [f"{each.index} {each.kind}" for each in graph.operators if parts.on_host(each)]
     console.print(f"{path}: {counted(len(graph.operators), 'operator')}, "
                   + (f"of which the host runs {', '.join(host)}" if host
                      else "all of them on the accelerator"))
     console.print(f"next: systolith check {path} --board all")
-
-
-def _numbers(name: str, text: str) -> tuple[float, ...]:
-    try:
-        numbers = tuple(float(each) for each in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) not in {1, 3}:
-        raise ValueError(f"--{name} must be a number, or three with commas, not {text!r}")
-    return numbers
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(each.isdecimal() and int(each) for each in parts):
-        raise ValueError(f"--size must be height x width, such as 32x32, not {text!r}")
-    return int(parts[0]), int(parts[1])

@@ -1,5 +1,6 @@
 """What a network asks of a build, before anything is synthesised or simulated."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,7 +23,8 @@ class OperatorCheck:
     """One operator. ``where`` is ``"accelerator"``, ``"host"``, ``"nowhere"`` if it is no work, or
     ``"with operator N"`` if it takes place in that one, beside what it loads before; ``bound`` says
     what most of the cycles are spent on, as of
-    :class:`systolith.compiler.cost.layer_cycles.LayerCycles`.
+    :class:`systolith.compiler.cost.layer_cycles.LayerCycles`. ``moved_bytes`` are those
+    that an operator which but moves numbers copies: 0 where addressing does, None of all others.
     """
 
     index: int
@@ -34,6 +36,7 @@ class OperatorCheck:
     utilisation: float = 0.0
     weight_bytes: int = 0
     activation_bytes: int = 0
+    moved_bytes: int | None = None
     bound: str = ""
 
 
@@ -131,11 +134,12 @@ def _operator(program: Program, expected: Sequence[LayerCycles], products: int,
     layers = [layer for layer in program.layers if layer.operator.index == operator.index]
     y = program.graph.result(operator)
     result = partial(OperatorCheck, index=operator.index, operator=operator.kind, shape=y.shape[1:])
+    moves = operator.record.moves is not None or operator.record.parts is not None
     if operator.index in {each.index for each in program.rest}:
-        return result(where="host")
+        return result(where="host", moved_bytes=math.prod(y.shape) if moves else None)
     stored = _bytes(program, operator.outputs[0])
     if not layers:
-        return result(where="nowhere", activation_bytes=stored)
+        return result(where="nowhere", activation_bytes=stored, moved_bytes=0 if moves else None)
     fused_into = program.fused_into.get(operator.index)
     where = "accelerator" if fused_into is None else f"with operator {fused_into}"
     cycles = [each for layer, each in zip(program.layers, expected, strict=True)
@@ -144,4 +148,5 @@ def _operator(program: Program, expected: Sequence[LayerCycles], products: int,
     return result(
         where=where, macs=macs, cycles=total, utilisation=macs / products / total,
         weight_bytes=sum(layer.weights.size for layer in layers), activation_bytes=stored,
+        moved_bytes=sum(layer.moved for layer in layers) if moves else None,
         bound=max(cycles, key=lambda each: each.cycles).bound)

@@ -63,9 +63,10 @@ class Pool(Window):
 
 @dataclass(frozen=True, kw_only=True)
 class Pad(Attributes):
-    """Of a PAD: ``padding`` has a pair for each axis."""
+    """Of a PAD: ``padding`` has a pair for each axis, of ``fill`` or, if it is None, of zeros."""
 
     padding: Sides
+    fill: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

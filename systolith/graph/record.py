@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from systolith.graph.attributes import Attributes
 
 if TYPE_CHECKING:
+    from sim.golden.movement import Array
     from sim.golden.types import Int8
     from systolith.compiler.codegen.program import Layer
     from systolith.compiler.lowering.context import Context
     from systolith.frontends.onnx.node import Node as OnnxNode
     from systolith.frontends.onnx.values import Value
     from systolith.frontends.tflite.node import Node as TfliteNode
+    from systolith.frontends.tflite.node import Piece
     from systolith.graph.ir import Graph, Operator
 
 __all__ = ["Channels", "Locality", "OperatorRecord", "Placement", "Role", "UnknownOperator",
@@ -97,6 +99,13 @@ class OperatorRecord:
     host_reason : callable
         ``host_reason(graph, operator)``: why the host runs an operator in spite of ``lower``, or
         "".
+    moves : callable or None
+        ``moves(graph, operator, x)``: ``x``, an array of the operand's shape, as the result has it,
+        and :data:`~sim.golden.movement.FILL` where it has a fill value. None for a kind that does
+        more than that, or has several activations.
+    parts : callable or None
+        ``parts(graph, operator, y)``: of ``y``, an array of the result's shape, what each
+        activation gives, in its shape. Of a kind whose result lies around its operands.
     units : set of :class:`str`
         Units of a build, parameters of :class:`~rtl.accelerator.AcceleratorParams`, that its layers
         may need: none beside the convolution core if it is empty.
@@ -128,8 +137,9 @@ class OperatorRecord:
         It is such a sum, of two tensors.
     tflite, onnx, qlinear : mapping
         Converters by the names of operators in files. Of a ``.tflite`` file
-        ``convert(node)`` gives the attributes; ``onnx`` are operators on floats or of any type,
-        ``qlinear`` those that have scales among their operands, and give what an
+        ``convert(node)`` gives the attributes, or, where there are several results, a
+        :class:`~systolith.frontends.tflite.node.Piece` for each; ``onnx`` are operators on floats
+        or of any type, ``qlinear`` those that have scales among their operands, and give what an
         :mod:`~systolith.frontends.onnx` value is.
     writer : callable
         ``writer(graph, operator)``: name and fields of the options in a .tflite file, of which
@@ -146,6 +156,8 @@ class OperatorRecord:
     golden: Mapping[str, "Callable[..., Int8]"] = field(default_factory=dict)
     lower: Callable[["Context", "Operator"], list["Layer"]] | None = None
     host_reason: Callable[["Graph", "Operator"], str] = _no_reason
+    moves: "Callable[[Graph, Operator, Array], Array] | None" = None
+    parts: "Callable[[Graph, Operator, Array], list[Array]] | None" = None
     units: frozenset[str] = frozenset()
     channels: "Channels | Callable[[Graph, Operator], Channels]" = Channels.ALL
     fills: Callable[["Graph", "Operator"], bool] = _never
@@ -159,7 +171,8 @@ class OperatorRecord:
     planned: bool = False
     takes_sum: bool = False
     sums: bool = False
-    tflite: Mapping[str, Callable[["TfliteNode"], Attributes]] = field(default_factory=dict)
+    tflite: Mapping[str, "Callable[[TfliteNode], Attributes | list[Piece]]"] = field(
+        default_factory=dict)
     onnx: Mapping[str, Callable[["OnnxNode"], "Value"]] = field(default_factory=dict)
     qlinear: Mapping[str, Callable[["OnnxNode"], "Value"]] = field(default_factory=dict)
     writer: Callable[["Graph", "Operator"], tuple[str, dict[str, Any]]] | None = None

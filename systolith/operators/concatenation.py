@@ -1,12 +1,16 @@
-"""Tensors side by side along their channels."""
+"""Tensors one after the other along an axis, or along one of its own."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import tflite
 
+from sim.golden.movement import Array, join
 from sim.golden.types import Int8
 from systolith.compiler.lowering.concat_reshape import concatenate
+from systolith.compiler.lowering.movement import no_images
 from systolith.frontends.onnx import qdq, qlinear, shape_ops
 from systolith.frontends.onnx.builder import Quantisation
 from systolith.frontends.onnx.node import Node as OnnxNode
@@ -17,42 +21,110 @@ from systolith.frontends.tflite.node import Node, Refusal, same_numbers
 from systolith.graph import golden
 from systolith.graph.attributes import Attributes
 from systolith.graph.ir import Graph, Operator
-from systolith.graph.record import Channels, Locality, OperatorRecord, Placement, register
+from systolith.graph.record import Channels, OperatorRecord, Placement, register
 
 __all__: list[str] = []
 
-#: Operands at the least and at the most, as the reference has it.
-PARTS = 2, 10
+#: Operands at the least and at the most; past that a file is damaged.
+PARTS = 1, 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Join(Attributes):
+    """Along ``axis``, or the last one."""
+
+    axis: int = -1
+
+
+def _axis(graph: Graph, operator: Operator) -> int:
+    """From 0 on."""
+    axis: int = operator.attributes.axis
+    return axis % len(graph.result(operator).shape)
 
 
 def _golden(graph: Graph, operator: Operator, *parts: Int8) -> Int8:
-    return np.concatenate(parts, axis=-1)
+    images = len(parts[0]) // graph.activation(operator).shape[0]
+    return join(parts, _axis(graph, operator), images)
+
+
+def _packed(graph: Graph, operator: Operator, *parts: Int8) -> Int8:
+    axis, images = _axis(graph, operator), len(parts[0]) // graph.activation(operator).shape[0]
+    shape = graph.activation(operator).shape
+    shape = *shape[:axis], 1, *shape[axis:]
+    return join([part.reshape(-1, *shape[1:]) for part in parts], axis, images)
+
+
+def _joined(shapes: Sequence[tuple[int, ...]], axis: int) -> tuple[int, ...]:
+    """The shape of tensors of ``shapes`` along ``axis``."""
+    axis = axis % len(shapes[0])
+    if len({(*shape[:axis], *shape[axis + 1:]) for shape in shapes}) > 1:
+        raise ValueError(f"they differ in more than axis {axis}")
+    return *shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1:]
 
 
 def _shape(graph: Graph, operator: Operator) -> tuple[int, ...]:
+    return _joined([graph.tensors[index].shape for index in operator.activations],
+                   operator.attributes.axis)
+
+
+def _packed_shape(graph: Graph, operator: Operator) -> tuple[int, ...]:
     shapes = [graph.tensors[index].shape for index in operator.activations]
-    if len({shape[:-1] for shape in shapes}) > 1:
-        raise ValueError("they differ in more than channels")
-    return *shapes[0][:-1], sum(shape[-1] for shape in shapes)
+    axis: int = operator.attributes.axis
+    if len(set(shapes)) > 1:
+        raise ValueError("they are not all alike")
+    return *shapes[0][:axis], len(shapes), *shapes[0][axis:]
 
 
-def _convert(node: Node) -> Attributes:
+def _channels(graph: Graph, operator: Operator) -> Channels:
+    last = _axis(graph, operator) == len(graph.result(operator).shape) - 1
+    return Channels.JOINED if last else Channels.SAME
+
+
+def _batches(graph: Graph, operator: Operator) -> bool:
+    """Joined pixels or channels, each line is a line of each operand."""
+    return _axis(graph, operator) >= len(graph.result(operator).shape) - 2
+
+
+def _parts(graph: Graph, operator: Operator, y: Array) -> list[Array]:
+    axis = _axis(graph, operator)
+    sizes = [graph.tensors[index].shape[axis] for index in operator.activations]
+    return np.split(y, np.cumsum(sizes)[:-1], axis)
+
+
+def _packed_parts(graph: Graph, operator: Operator, y: Array) -> list[Array]:
+    return list(np.moveaxis(y, _axis(graph, operator), 0))
+
+
+def _convert(node: Node) -> Join:
     node.expect(tflite.ConcatenationOptions, *PARTS)
     parts = [node.activation(position) for position in range(len(node.inputs))]
-    *rest, _ = shape = parts[0].shape
-    axis = node.option("Axis")
-    if not rest or axis not in {-1, len(rest)}:
-        raise Refusal(f"it goes along axis {axis} of {shape}; only channels, the last of several "
-                      "axes, are possible")
-    if any(part.shape[:-1] != shape[:-1] for part in parts):
-        raise Refusal(f"the shapes {', '.join(str(part.shape) for part in parts)} differ in more "
-                      "than channels")
-    y = node.result((*rest, sum(part.shape[-1] for part in parts)))
+    axis, rank = node.option("Axis"), len(parts[0].shape)
+    if not -rank <= axis < rank:
+        raise Refusal(f"its axis {axis} is not one of {rank}")
+    try:
+        y = node.result(_joined([part.shape for part in parts], axis))
+    except (ValueError, IndexError) as error:
+        raise Refusal(f"the shapes {', '.join(str(part.shape) for part in parts)} do not fit: "
+                      f"{error}") from error
     for part in parts:
         same_numbers(part, y)
     if (activation := node.fused()) != "NONE":
         raise Refusal(f"the fused activation {activation} is not possible here")
-    return Attributes()
+    return Join(axis=axis % rank)
+
+
+def _pack(node: Node) -> Join:
+    node.expect(tflite.PackOptions, *PARTS)
+    parts = [node.activation(position) for position in range(len(node.inputs))]
+    axis, rank = node.option("Axis"), len(parts[0].shape) + 1
+    if not -rank <= axis < rank or any(part.shape != parts[0].shape for part in parts):
+        raise Refusal(f"the shapes {', '.join(str(part.shape) for part in parts)} are not all "
+                      f"alike, or have no place for an axis {axis}")
+    axis %= rank
+    y = node.result((*parts[0].shape[:axis], len(parts), *parts[0].shape[axis:]))
+    for part in parts:
+        same_numbers(part, y)
+    return Join(axis=axis)
 
 
 def _append(node: OnnxNode, parts: list[Activation], axis: int, scale: float, zero_point: int,
@@ -64,7 +136,8 @@ def _append(node: OnnxNode, parts: list[Activation], axis: int, scale: float, ze
         raise OnnxRefusal(f"the shapes {', '.join(str(part.shape) for part in parts)} differ in "
                           f"more than axis {axis}")
     if not PARTS[0] <= len(parts) <= PARTS[1]:
-        raise OnnxRefusal(f"it has {len(parts)} operands; only 2 to 10 are possible")
+        raise OnnxRefusal(f"it has {len(parts)} operands; only {PARTS[0]} to {PARTS[1]} are "
+                          "possible")
     tensors = []
     for part in parts:
         if not np.array_equal(part.order, in_order(part.shape, axis)):
@@ -112,12 +185,20 @@ def _of_integers(node: OnnxNode) -> Activation:
                    *qlinear.quantisation_of(node, 0, "output's"))
 
 
-register(OperatorRecord(
-    kind="CONCATENATION", variadic=PARTS, shape=_shape, complaint=golden.same_numbers,
-    golden=dict.fromkeys(("tflm", "float32"), _golden), lower=concatenate,
-    units=frozenset({"pooling"}), channels=Channels.JOINED, locality=Locality.LINE,
-    placement=Placement.JOINED,
-    tflite={"CONCATENATION": _convert}, onnx={"Concat": _of_any},
-    qlinear={"QLinearConcat": _of_integers},
-    writer=lambda graph, operator: ("ConcatenationOptions", {
-        "axis": len(graph.result(operator).shape) - 1}), version=2))
+register(
+    OperatorRecord(
+        kind="CONCATENATION", variadic=PARTS, attributes=Join, shape=_shape,
+        complaint=golden.same_numbers, golden=dict.fromkeys(("tflm", "float32"), _golden),
+        lower=concatenate, host_reason=no_images, parts=_parts, units=frozenset({"pooling"}),
+        channels=_channels, batches=_batches, placement=Placement.JOINED,
+        tflite={"CONCATENATION": _convert}, onnx={"Concat": _of_any},
+        qlinear={"QLinearConcat": _of_integers},
+        writer=lambda graph, operator: ("ConcatenationOptions", {
+            "axis": operator.attributes.axis}), version=2),
+    OperatorRecord(
+        kind="PACK", variadic=PARTS, attributes=Join, shape=_packed_shape,
+        complaint=golden.same_numbers, golden=dict.fromkeys(("tflm", "float32"), _packed),
+        lower=concatenate, host_reason=no_images, parts=_packed_parts,
+        units=frozenset({"pooling"}), placement=Placement.JOINED, tflite={"PACK": _pack},
+        writer=lambda graph, operator: ("PackOptions", {
+            "axis": operator.attributes.axis, "valuesCount": len(operator.inputs)}), version=2))

@@ -1,15 +1,15 @@
-"""Padding with zero points."""
+"""Padding with zeros or another number."""
 
 import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import tflite
 
-from sim.golden import operators
-from sim.golden.types import Int8
-from systolith.compiler.lowering.pooling import pad
+from sim.golden import movement as golden
+from sim.golden.movement import Array
+from systolith.compiler.lowering.concat_reshape import pad
+from systolith.compiler.lowering.movement import no_images
 from systolith.frontends.onnx import shape_ops
 from systolith.frontends.onnx.node import LARGEST, single
 from systolith.frontends.onnx.node import Node as OnnxNode
@@ -17,10 +17,10 @@ from systolith.frontends.onnx.values import Activation, Weights
 from systolith.frontends.onnx.values import Refusal as OnnxRefusal
 from systolith.frontends.tflite import node as tflite_node
 from systolith.frontends.tflite.node import Node, Refusal, constant, same_numbers
-from systolith.graph import golden
 from systolith.graph.attributes import Pad, Sides, pair_of
 from systolith.graph.ir import Graph, Operator
-from systolith.graph.record import Channels, OperatorRecord, Role, register
+from systolith.graph.movement import movement
+from systolith.graph.record import Channels, Placement, Role, register
 
 __all__: list[str] = []
 
@@ -28,32 +28,40 @@ __all__: list[str] = []
 MOST_ELEMENTS = 1 << 22
 
 
-def _golden(graph: Graph, operator: Operator, x: Int8) -> Int8:
-    return operators.pad(x, operator.attributes.padding, graph.result(operator).zero_point)
-
-
-def _shape(graph: Graph, operator: Operator) -> tuple[int, ...]:
-    x = graph.activation(operator).shape
-    return tuple(size + sum(pair) for size, pair in zip(x, operator.attributes.padding,
-                                                        strict=True))
+def _move(graph: Graph, operator: Operator, x: Array) -> Array:
+    return golden.pad(x, operator.attributes.padding)
 
 
 def _channels(graph: Graph, operator: Operator) -> Channels:
-    return Channels.ALL if any(operator.attributes.padding[-1]) else Channels.SAME
+    attributes: Pad = operator.attributes
+    same = attributes.fill is None and not any(attributes.padding[-1])
+    return Channels.SAME if same else Channels.ALL
+
+
+def _parts(graph: Graph, operator: Operator, y: Array) -> list[Array]:
+    return [y[tuple(slice(before, size - after) for (before, after), size in zip(
+        operator.attributes.padding, y.shape, strict=True))]]
 
 
 def _convert(node: Node) -> Pad:
-    node.expect(tflite.PadOptions, 2)
+    node.expect(None, 2 + (node.kind == "PADV2"))
     x, pads = node.activation(0), constant(node.inputs[1], "paddings", "int32")
     if pads.shape != (len(x.shape), 2):
         raise Refusal(f"the paddings have the shape {pads.shape} instead of {(len(x.shape), 2)}")
     padding = tuple(map(pair_of, pads.numbers.tolist()))
     most = tflite_node.LARGEST
-    if not all(0 <= value <= most for pair in padding for value in pair) or any(padding[0]):
-        raise Refusal(f"the paddings {padding} are not between 0 and {most}, or pad the batch")
+    if not all(0 <= value <= most for pair in padding for value in pair):
+        raise Refusal(f"the paddings {padding} are not between 0 and {most}")
     same_numbers(x, node.result(tuple(size + sum(pair) for size, pair in zip(
         x.shape, padding, strict=True))))
-    return Pad(padding=padding)
+    if node.kind == "PAD":
+        return Pad(padding=padding)
+    fill = constant(node.inputs[2], "fill value", "int8")
+    if fill.numbers.size != 1:
+        raise Refusal(f"it has {fill.numbers.size} fill values instead of 1")
+    same_numbers(x, fill)
+    value = fill.numbers.item()
+    return Pad(padding=padding, fill=None if value == x.zero_point else value)
 
 
 def _fill(node: OnnxNode, real: bool) -> Any:
@@ -106,9 +114,9 @@ def _of_onnx(node: OnnxNode) -> Activation:
     return replace(builder.result(tensor, file_shape), real=x.real)
 
 
-register(OperatorRecord(
-    kind="PAD", operands=(Role.ACTIVATION, Role.CONSTANT), optional=1, attributes=Pad, shape=_shape,
-    complaint=golden.same_numbers, golden=dict.fromkeys(("tflm", "float32"), _golden), lower=pad,
+register(movement(
+    _move, kind="PAD", operands=(Role.ACTIVATION, Role.CONSTANT, Role.CONSTANT), optional=2,
+    attributes=Pad, lower=pad, host_reason=no_images, parts=_parts, placement=Placement.JOINED,
     units=frozenset({"pooling"}), channels=_channels, fills=lambda graph, operator: True,
-    tflite={"PAD": _convert}, onnx={"Pad": _of_onnx},
+    tflite={"PAD": _convert, "PADV2": _convert}, onnx={"Pad": _of_onnx},
     writer=lambda graph, operator: ("PadOptions", {}), version=2))

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import tflite
 
+from sim.golden.movement import Array
 from sim.golden.types import Int8
 from systolith.compiler.lowering.concat_reshape import reshape
 from systolith.frontends.onnx import shape_ops
@@ -12,6 +13,7 @@ from systolith.frontends.tflite.node import Node, Refusal, constant, same_number
 from systolith.graph import golden
 from systolith.graph.attributes import Attributes
 from systolith.graph.ir import Graph, Operator
+from systolith.graph.movement import several_images
 from systolith.graph.record import Channels, OperatorRecord, Placement, Role, register
 
 __all__: list[str] = []
@@ -82,9 +84,14 @@ def _of_ones(node: Node) -> Attributes:
     return Attributes()
 
 
+def _move(graph: Graph, operator: Operator, x: Array) -> Array:
+    return x.reshape(graph.result(operator).shape)
+
+
 register(OperatorRecord(
     kind="RESHAPE", operands=(Role.ACTIVATION, Role.CONSTANT), optional=1, shape=_shape,
     complaint=_complaint, golden=dict.fromkeys(("tflm", "float32"), _golden), lower=reshape,
+    host_reason=several_images, moves=_move,
     channels=_channels, placement=Placement.VIEW, same_bytes=_always, reads_flat=_always,
     tflite={"RESHAPE": _convert, "SQUEEZE": _squeeze, "EXPAND_DIMS": _expand_dims},
     onnx=shape_ops.MOVING,

@@ -12,7 +12,7 @@ import numpy as np
 from rtl.wording import joined
 from sim.golden.types import Float32
 
-__all__ = ["IMAGES", "Examples", "Pixels", "read_examples"]
+__all__ = ["IMAGES", "Examples", "Pixels", "images_in", "read_examples"]
 
 #: Suffixes of the images in a folder.
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
@@ -49,20 +49,21 @@ class Pixels:
 class Examples(Sequence[dict[str, Float32]]):
     """Inputs of a model by name, which are read or computed when they are asked for.
 
-    At the most ``most`` of them, evenly spread, as they are often sorted by class.
+    At the most ``most`` of the ``total`` that there are, evenly spread, as they are often sorted by
+    class: ``indices`` has their numbers.
     """
 
     def __init__(self, sources: Mapping[str, "_Array | _Folder"], most: int) -> None:
-        total = min(map(len, sources.values()))
-        self._sources, self._indices = sources, range(0, total, math.ceil(total / most))
+        self.total = min(map(len, sources.values()))
+        self._sources, self.indices = sources, range(0, self.total, math.ceil(self.total / most))
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self.indices)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
-        at = self._indices[index]
+        at = self.indices[index]
         return {name: source.one(at) for name, source in self._sources.items()}
 
 
@@ -88,6 +89,11 @@ def read_examples(path: Path, shapes: Shapes, pixels: Pixels, most: int) -> Exam
         raise ValueError(f"{path}: inputs must have as many images each, not " + joined(
             [f"{len(source)} of {name}" for name, source in sources.items()]))
     return Examples(sources, most)
+
+
+def images_in(path: Path) -> Sequence[Path]:
+    """The images in a folder and the folders within it, in the order of their names."""
+    return sorted(each for each in path.rglob("*") if each.suffix.lower() in IMAGES)
 
 
 def _arrays(path: Path, shapes: Shapes) -> Mapping[str, np.ndarray]:
@@ -190,7 +196,7 @@ class _Folder:
         if channels not in {1, 3}:
             raise ValueError(f"the input {name} has {channels} channels, and images have 1 or 3: "
                              "give arrays")
-        files = sorted(each for each in path.rglob("*") if each.suffix.lower() in IMAGES)
+        files = images_in(path)
         if len(files) < shape[0]:
             raise ValueError(f"{path} has no images ({joined(sorted(IMAGES), 'or')})")
         return cls(files, shape[0], (height, width, channels), first, pixels)

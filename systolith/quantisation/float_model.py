@@ -1,6 +1,6 @@
 """Float .onnx models, made ready for the quantiser."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -37,15 +37,16 @@ def load_float(path: Path, size: tuple[int, int] | None = None) -> ModelProto:
     if kinds := sorted({node.op_type for node in model.graph.node} & QUANTISED):
         raise ModelError(f"{path} is quantised already: it has {joined(kinds)}; run it: "
                          f"systolith run {path}")
-    for value in _inputs(model):
+    _name_inputs(model)
+    for value in model.graph.input:
         _close(path, model, value, size)
     return model
 
 
 def input_shapes(model: ModelProto) -> Mapping[str, tuple[int, ...]]:
-    """The inputs of a model, without its constants, and their shapes."""
+    """The inputs of a model that :func:`load_float` read, and their shapes."""
     return {value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
-            for value in _inputs(model)}
+            for value in model.graph.input}
 
 
 def with_opset(path: Path, model: ModelProto) -> ModelProto:
@@ -62,9 +63,14 @@ def with_opset(path: Path, model: ModelProto) -> ModelProto:
                          f"{error}") from error
 
 
-def _inputs(model: ModelProto) -> Iterator[ValueInfoProto]:
+def _name_inputs(model: ModelProto) -> None:
+    """Leave constants out of the inputs, where old files have them: a caller could give others."""
     constants = {each.name for each in model.graph.initializer}
-    return (value for value in model.graph.input if value.name not in constants)
+    inputs = [ValueInfoProto.FromString(each.SerializeToString()) for each in model.graph.input
+              if each.name not in constants]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    model.ir_version = max(model.ir_version, 4)
 
 
 def _close(path: Path, model: ModelProto, value: ValueInfoProto,
@@ -72,7 +78,9 @@ def _close(path: Path, model: ModelProto, value: ValueInfoProto,
     """Give the open axes of an input sizes, and those of outputs of the same names."""
     tensor = value.type.tensor_type
     if tensor.elem_type != onnx.TensorProto.FLOAT:
-        raise ModelError(f"{path}: the input {value.name} is not float32")
+        kind = onnx.TensorProto.DataType.Name(tensor.elem_type)
+        raise ModelError(f"{path}: the input {value.name} is {kind}, not FLOAT: export the network "
+                         "with inputs of float32")
     open_axes = [axis for axis, dim in enumerate(tensor.shape.dim) if dim.dim_value <= 0]
     names = {axis: tensor.shape.dim[axis].dim_param for axis in open_axes}
     sizes = {0: 1}

@@ -15,6 +15,7 @@ from rtl.validate import one_of
 from systolith.graph.record import records
 from systolith.quantisation.calibration import Examples
 from systolith.quantisation.float_model import with_opset
+from systolith.quantisation.rewrites import rewritten
 
 __all__ = ["METHODS", "QuantisationError", "quantise"]
 
@@ -23,6 +24,10 @@ METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 
 #: The most examples whose tensors are in memory at a time, where histograms are made of them.
 AT_ONCE = 8
+
+#: Severities of what onnxruntime logs, of which it says what is as severe or more; by default, of
+#: warnings.
+WARNING, FATAL = 2, 4
 
 
 class QuantisationError(Exception):
@@ -77,6 +82,7 @@ def quantise(path: Path, model: ModelProto, examples: Examples, target: Path, *,
         step("folding constants")
         with _quiet(path):
             quantization.quant_pre_process(plain, prepared, skip_symbolic_shape=True)
+            onnx.save(rewritten(onnx.load(prepared)), prepared)
             quantization.quantize_static(
                 prepared, done, _Reader(examples, step),
                 quant_format=quantization.QuantFormat.QDQ, per_channel=True, reduce_range=False,
@@ -107,7 +113,10 @@ def _stride(count: int) -> int:
 @contextlib.contextmanager
 def _quiet(path: Path) -> Generator[None, None, None]:
     """What onnxruntime prints and logs is kept back, and what it raises is told of ``path``."""
+    import onnxruntime
+
     logging.disable(logging.ERROR)
+    onnxruntime.set_default_logger_severity(FATAL)
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):
@@ -119,3 +128,4 @@ def _quiet(path: Path) -> Generator[None, None, None]:
                                 f"{error}") from error
     finally:
         logging.disable(logging.NOTSET)
+        onnxruntime.set_default_logger_severity(WARNING)

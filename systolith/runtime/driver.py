@@ -214,9 +214,11 @@ class AcceleratorDriver(ABC):
         """Ask for tensors, by index."""
         asked = {}
         for index in indices:
-            place = program.regions[index].batched(program.images)
+            place = program.regions[index]
             shape = program.graph.tensors[index].shape[1:]
-            asked[index] = place, shape, self.post_read(addresses_of(place))
+            addresses = [addresses_of(place.at(image * place.words))
+                         for image in range(program.images)]
+            asked[index] = place, shape, self.post_read(np.concatenate(addresses))
         return lambda: {index: tensor_of(place, shape, words())
                         for index, (place, shape, words) in asked.items()}
 

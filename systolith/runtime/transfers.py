@@ -63,5 +63,5 @@ def addresses_of(place: Region) -> Addresses:
 def tensor_of(place: Region, shape: tuple[int, ...], words: Words) -> Int8:
     """What ``words`` at a place are: images of a shape."""
     raw = np.asarray(words).astype("<u4").reshape(-1, chunks_of(8 * place.word_bytes))
-    data = raw.view(np.int8)[:, :place.word_bytes].reshape(place.height, place.width, -1)
+    data = raw.view(np.int8)[:, :place.word_bytes].reshape(-1, place.width, place.filled)
     return data[..., place.offset:place.offset + place.channels].reshape(-1, *shape)

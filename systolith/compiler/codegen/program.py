@@ -43,8 +43,9 @@ class Layer:
     """One descriptor: ``fields`` as of :func:`descriptor_of` but for those that are 0.
 
     ``weights`` (rows, cols) int8 and ``params`` (a dict of arrays, one entry for each channel) are
-    read ``repeats`` times. ``macs`` says what the layer computes, ``operator`` for which one;
-    ``plan`` is the :class:`~systolith.compiler.tiling.conv_plan.ConvPlan` of a convolution.
+    read ``repeats`` times. ``macs`` says what the layer computes, ``moved`` how many bytes it but
+    copies, ``operator`` for which one; ``plan`` is the
+    :class:`~systolith.compiler.tiling.conv_plan.ConvPlan` of a convolution.
     """
 
     kind: Kind
@@ -54,6 +55,7 @@ class Layer:
     params: dict[str, np.ndarray]
     repeats: int = 1
     macs: int = 0
+    moved: int = 0
     plan: ConvPlan | None = None
 
     @property

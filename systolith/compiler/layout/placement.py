@@ -1,12 +1,13 @@
 """Which tensors have memory of their own, and which are a part of another tensor's."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from systolith.compiler.layout.region import Region
+from systolith.compiler.layout.views import image_of, part_of, view_of
 from systolith.compiler.schedule import Schedule
 from systolith.graph.ir import Operator
+from systolith.graph.movement import origins
 from systolith.graph.record import Placement as Kind
 
 __all__ = ["Placement", "owner_of", "place_tensors"]
@@ -48,9 +49,10 @@ def owner_of(owners: Mapping[int, int], tensor: int) -> int:
 def place_tensors(schedule: Schedule, word_bytes: int) -> Placement:
     """The :class:`Placement` of a schedule, in words of ``word_bytes``.
 
-    Operands of a concatenation are written to their channels of the result, unless something needs
-    them elsewhere. A reshaped tensor stays as it lies, if what reads it can take it so, or if it
-    can be computed so.
+    Operands of a concatenation or a padding are written to their part of the result, unless
+    something needs them elsewhere. What a movement gives stays where its operand lies if it is an
+    image there. A reshaped tensor stays as it lies, if what reads it can take it so, or if it can
+    be computed so.
 
     Raises :exc:`ValueError` for tensors of several images.
     """
@@ -84,31 +86,47 @@ class _Placer:
             raise ValueError(f"tensor {tensor} ({name}) has the shape {shape}; the first axis is "
                              "that of the images, of which a network takes one at a time: "
                              "convert the model for a batch of 1")
-        *lines, width, channels = (1,) * (4 - len(shape)) + shape[1:]
-        return Region(height=math.prod(lines), width=width, channels=channels,
-                      word_bytes=word_bytes)
+        return image_of(shape, word_bytes)
 
     def join(self, operator: Operator) -> None:
         """Put operands into the result where that does no harm."""
-        made = {op.outputs[0] for op in self.schedule.accelerated
+        made = {op.outputs[0]: op for op in self.schedule.accelerated
                 if op.record.placement is not Kind.VIEW}
-        joined, first = self.regions[operator.outputs[0]], 0
-        for tensor in operator.activations:
-            part = joined.slice(first, self.regions[tensor].channels)
-            first += part.channels
+        joined = self.regions[operator.outputs[0]]
+        for number, tensor in enumerate(operator.activations):
+            maker = made.get(tensor)
+            if (maker is None or operator.inputs.count(tensor) > 1
+                    or self.owners[tensor] != tensor):
+                continue
+            part = part_of(self.graph, operator, number, joined)
             others = [op for op in self._readers[tensor] if op is not operator]
-            if (tensor in made and operator.inputs.count(tensor) == 1
-                    and self.owners[tensor] == tensor
-                    and not any(op.record.sums or part.offset for op in others)):
+            if (part is not None and (part.even or not maker.record.writes_flat)
+                    and all(self._takes(op, part) for op in others)):
                 self.regions[tensor] = part
                 self.owners[tensor] = operator.outputs[0]
+
+    def _takes(self, operator: Operator, region: Region) -> bool:
+        """Whether ``operator`` can read an image that lies in a ``region`` of another one."""
+        record = operator.record
+        if self.schedule.parts.on_host(operator) or record.placement is Kind.JOINED:
+            return True
+        if record.same_bytes(self.graph, operator):  # if it is copied, then pixel by pixel
+            return region.even and not region.offset
+        return record.moves is not None or not (region.offset or len(operator.activations) > 1)
 
     def view(self, operator: Operator) -> None:
         """Let the result lie where the operand does, or the operand where the result does."""
         before, after = operator.activations[0], operator.outputs[0]
         x, y = self.regions[before], self.regions[after]
-        if x.whole and (x.channels == y.channels or (x.filled, y.filled)
-                        == (x.channels, y.channels)):
+        found = None
+        if operator.record.moves is not None:
+            found = view_of(origins(self.graph, operator), x)
+        if found is not None and all(self._takes(op, found) for op in self._readers[after]):
+            self.regions[after] = found
+        elif not operator.record.same_bytes(self.graph, operator):
+            self.copied.append(operator.index)
+            return
+        elif x.whole and (x.filled, y.filled) == (x.channels, y.channels):
             self.regions[after] = replace(x, height=y.height, width=y.width, channels=y.channels,
                                           pixel_step=0, line_step=0)
         elif all(self._flat(op) for op in self._readers[after]):

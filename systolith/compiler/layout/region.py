@@ -19,8 +19,8 @@ class Region:
     ----------
     base : :class:`int`
         Address of the word where it begins, once that is known.
-    pixel_step, line_step : :class:`int`
-        Words from one pixel, or line, to the next; 0 stands for no gap.
+    pixel_step, line_step, words : :class:`int`
+        Words from one pixel, line, or image, to the next; 0 stands for no gap.
     """
 
     height: int
@@ -31,20 +31,17 @@ class Region:
     offset: int = 0
     pixel_step: int = 0
     line_step: int = 0
+    words: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pixel_step", self.pixel_step or self.pixel_words)
         object.__setattr__(self, "line_step", self.line_step or self.width * self.pixel_step)
+        object.__setattr__(self, "words", self.words or self.height * self.line_step)
 
     @property
     def pixel_words(self) -> int:
         """Words that hold channels of a pixel."""
         return -(-(self.offset + self.channels) // self.word_bytes)
-
-    @property
-    def words(self) -> int:
-        """Words from this image to one that follows it."""
-        return self.height * self.line_step
 
     @property
     def filled(self) -> int:
@@ -56,6 +53,16 @@ class Region:
         """Whether the pixels follow each other without a gap."""
         return (self.pixel_step, self.line_step) == (self.pixel_words,
                                                      self.width * self.pixel_words)
+
+    @property
+    def even(self) -> bool:
+        """Whether pixels lie at equal steps, from line to line too."""
+        return self.height == 1 or self.line_step == self.width * self.pixel_step
+
+    @property
+    def can_batch(self) -> bool:
+        """Whether images that follow each other are one tall image."""
+        return self.height == 1 or self.words == self.height * self.line_step
 
     def alike(self, other: Self) -> bool:
         """Whether each pixel takes the words that the same pixel of ``other`` would take there."""
@@ -80,8 +87,9 @@ class Region:
         return replace(self, base=self.base + base)
 
     def batched(self, images: int) -> Self:
-        """As many images, which follow each other, as one."""
-        return replace(self, height=self.height * images)
+        """As many images, which follow each other, as one, if they ``can_batch``."""
+        return replace(self, height=self.height * images, words=self.words * images,
+                       line_step=self.words if self.height == 1 else self.line_step)
 
     def part(self, top: int, left: int, height: int, width: int, stride: Pair = (1, 1)) -> Self:
         """Every ``stride``-th line and pixel from (``top``, ``left``) on."""

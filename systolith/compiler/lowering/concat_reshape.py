@@ -1,35 +1,60 @@
-"""Bytes that change their pixel: concatenation and reshaping."""
+"""Images around others, and pixels of other channels: concatenation, padding, reshaping."""
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from systolith.compiler.codegen.loop_nests import loops
 from systolith.compiler.codegen.program import Layer
+from systolith.compiler.layout.views import part_of
 from systolith.compiler.lowering.context import Context
 from systolith.compiler.lowering.convolution import plan_layer
-from systolith.compiler.lowering.pooling import copies
-from systolith.compiler.tiling.conv_layers import requantisation
+from systolith.compiler.lowering.picking import copy_of, identity
+from systolith.compiler.lowering.pooling import fill
 from systolith.compiler.tiling.conv_plan import ConvPlan
 from systolith.compiler.tiling.region_layers import spread
-from systolith.graph.ir import Graph, Operator
+from systolith.graph.ir import Operator
+from systolith.graph.movement import fill_of
 
-__all__ = ["concatenate", "reshape"]
+__all__ = ["concatenate", "pad", "reshape"]
 
 
 def concatenate(context: Context, operator: Operator) -> list[Layer]:
     """Copies of the operands that were not written in their place to begin with."""
-    target, first = context.target(operator), 0
+    joined = context.regions[operator.outputs[0]]
     layers: list[Layer] = []
-    for position in range(len(operator.activations)):
-        source = context.source(operator, position)
-        part = target.slice(first, source.channels)
-        if part != source:
-            layers += copies(context, operator, source, part)
-        first += source.channels
+    for number, tensor in enumerate(operator.activations):
+        part = part_of(context.graph, operator, number, joined)
+        assert part is not None, f"{operator} runs on the host"
+        if part != context.regions[tensor]:
+            layers += copy_of(context, operator, context.source(operator, number),
+                              context.of_images(operator, part))
     return layers
+
+
+def pad(context: Context, operator: Operator) -> list[Layer]:
+    """A fill of the whole result, then a copy of the image into it; or, around an image that was
+    written in its place, fills of what is before and after it."""
+    graph, source, target = context.graph, context.source(operator), context.target(operator)
+    value, part = fill_of(graph, operator), part_of(graph, operator, 0, target)
+    assert part is not None, f"{operator} runs on the host"
+    if part != source:
+        sizes = (target.height, target.width, target.channels)
+        filled = sizes == (source.height, source.width, source.channels)
+        return [*([] if filled else fill(context, operator, target, source, value)),
+                *copy_of(context, operator, source, part)]
+    padding = ((0, 0),) * 2 + operator.attributes.padding[1:]
+    *_, (top, bottom), (left, right), (before, after) = padding
+    middle = target.part(top, 0, source.height, target.width)
+    inner = middle.part(0, left, source.height, source.width)
+    borders = [target.part(0, 0, top, target.width),
+               target.part(target.height - bottom, 0, bottom, target.width),
+               middle.part(0, 0, source.height, left),
+               middle.part(0, target.width - right, source.height, right),
+               inner.slice(0, before), inner.slice(target.channels - after, after)]
+    return [layer for border in borders if border.height and border.width and border.channels
+            for layer in fill(context, operator, border, source, value)]
 
 
 def reshape(context: Context, operator: Operator) -> list[Layer]:
@@ -53,7 +78,7 @@ def reshape(context: Context, operator: Operator) -> list[Layer]:
                 (taken - taken[0]) * source.filled + channel] = 1
         for begin in range(0, groups, most):
             lines = min(most, groups - begin)
-            layer = spread(weights, _identity(context.graph, target.channels), lines)
+            layer = spread(weights, identity(context.graph, target.channels), lines)
             plan = ConvPlan(machine, layer, fold=False, transpose=False)
             fetch = loops(
                 (source.pixel_words, 1), (span, source.pixel_step),
@@ -61,13 +86,6 @@ def reshape(context: Context, operator: Operator) -> list[Layer]:
                 base=source.base + (begin * before + taken[0]) * source.pixel_step)
             part = replace(target, height=lines, width=1, line_step=after * target.pixel_step,
                            base=target.base + (begin * after + pixel) * target.pixel_step)
-            layers.append(plan_layer(machine, operator, plan, fetch, part, 0))
+            layers.append(replace(plan_layer(machine, operator, plan, fetch, part, 0),
+                                  moved=lines * target.channels))
     return layers
-
-
-def _identity(graph: Graph, channels: int) -> dict[str, Any]:
-    """Constants of a layer whose sums are its results."""
-    zeros = np.zeros(channels, np.int64)
-    multiplier, shift = requantisation(graph, 1.0)
-    return {"bias": zeros, "multiplier": zeros + multiplier, "shift": zeros + shift,
-            "input_zero_point": 0, "zero_point": 0}

@@ -43,7 +43,10 @@ class Context:
     pooling: bool = True
 
     def region(self, operator: Operator, tensor: int) -> Region:
-        region = self.regions[tensor]
+        return self.of_images(operator, self.regions[tensor])
+
+    def of_images(self, operator: Operator, region: Region) -> Region:
+        """That of the images which ``operator`` takes now, from that of the first one."""
         if operator.index in self.plans.batched:
             return region.batched(self.images)
         return region.at(self.image * region.words)

@@ -17,11 +17,11 @@ from systolith.compiler.lowering.context import Context
 from systolith.compiler.lowering.window_sums import Windows, sums
 from systolith.compiler.tiling.conv_layer import Limits
 from systolith.compiler.tiling.conv_layers import requantisation
-from systolith.graph.attributes import Pad, Pool, Resize
+from systolith.graph.attributes import Pool, Resize
 from systolith.graph.ir import Graph, Operator
 
-__all__ = ["FULL_RANGE", "MOST_CELLS", "cells_of", "clamp", "copies", "mean",
-           "mean_scale", "pad", "pool", "resize", "spans"]
+__all__ = ["FULL_RANGE", "MOST_CELLS", "cells_of", "clamp", "copies", "fill", "mean",
+           "mean_scale", "pool", "resize", "spans"]
 
 #: Cells of a window at the most.
 MOST_CELLS = 1024
@@ -203,7 +203,7 @@ def _one_tap(context: Context, operator: Operator, source: Region, target: Regio
                 scale=requantisation(context.graph, 1.0)) or []
 
 
-def _fill(context: Context, operator: Operator, target: Region, source: Region,
+def fill(context: Context, operator: Operator, target: Region, source: Region,
           value: int) -> list[Layer]:
     """All of ``target`` becomes ``value``, whatever is read: a word of ``source`` again and again,
     or, without a unit for windows, what lay there."""
@@ -228,21 +228,3 @@ def clamp(context: Context, operator: Operator, low: int, high: int) -> list[Lay
     return [layer for source, target in zip(
         context.source(operator).pieces(MOST - 1), context.target(operator).pieces(MOST - 1),
         strict=True) for layer in copies(context, operator, source, target, limits)]
-
-
-def pad(context: Context, operator: Operator) -> list[Layer]:
-    """A fill of the whole result, then a copy of the image into it."""
-    source, target = context.source(operator), context.target(operator)
-    zero = context.graph.result(operator).zero_point
-    attributes: Pad = operator.attributes
-    pads = attributes.padding
-    if len(pads) > 4 and any(map(any, pads[:-2])):
-        raise ValueError(f"operator {operator.index} (PAD): it pads other than the last two of "
-                         f"{len(pads)} axes; of four axes all but the first can be padded")
-    (top, _), (left, _), (before, _) = (((0, 0),) * 2 + tuple(pads[1:]))[-3:]
-    layers: list[Layer] = []
-    if (target.height, target.width, target.channels) != (source.height, source.width,
-                                                          source.channels):
-        layers = _fill(context, operator, target, source, zero)
-    inner = target.part(top, left, source.height, source.width)
-    return layers + copies(context, operator, source, inner.slice(before, source.channels))

@@ -14,7 +14,8 @@ def fuse_padding(graph: Graph) -> Graph:
     Both pad with the zero point of the tensor. A PAD of channels, or of more than a convolution
     can, stays.
     """
-    pads = {op.outputs[0]: op for op in graph.operators if op.kind == "PAD"}
+    pads = {op.outputs[0]: op for op in graph.operators if op.kind == "PAD"
+            and op.attributes.fill is None}
     operators = []
     for op in graph.operators:
         pad = pads.get(op.inputs[0])

@@ -51,7 +51,7 @@ def plan_layers(machine: Machine, placement: Placement, options: Options) -> Pla
     convolutions: dict[int, tuple[ConvPlan, ...]] = {}
     batched: set[int] = set()
     for op in schedule.accelerated:
-        all_at_once = _can_batch(schedule.graph, op, options.batch)
+        all_at_once = _can_batch(placement, op, options.batch)
         if op.record.planned:
             plan, all_at_once = _plan(machine, placement, op, options,
                                       packed=op.inputs[0] in inputs, batched=all_at_once)
@@ -83,13 +83,16 @@ def _plan(machine: Machine, placement: Placement, operator: Operator, options: O
     return plan_convolution(machine, graph, operator, source, target, **order), False
 
 
-def _can_batch(graph: Graph, operator: Operator, images: int) -> bool:
+def _can_batch(placement: Placement, operator: Operator, images: int) -> bool:
     """Whether ``operator`` could take so many ``images`` at once."""
+    graph = placement.schedule.graph
     y = graph.result(operator)
     lines = y.shape[1] if len(y.shape) == 4 else 1
     if images == 1 or len(y.shape) > 4 or lines * images > MOST:
         return False
-    return operator.record.batches_of(graph, operator)
+    return operator.record.batches_of(graph, operator) and all(
+        placement.regions[tensor].can_batch for tensor in (*operator.activations, *operator.outputs)
+        if tensor in placement.regions)
 
 
 def _packed_inputs(schedule: Schedule) -> set[int]:

@@ -145,6 +145,6 @@ def _left(name: str, builder: Builder, values: Values) -> int:
         draft = builder.draft(tensor)
     builder.io_tensors.add(tensor)
     draft.layout = layout
-    if not value.real:
+    if not value.real or tensor not in builder.entered.values():
         draft.name, draft.named = name, True
     return tensor

@@ -10,11 +10,11 @@ import tflite
 from sim.golden.conv import output_size, same_padding
 from sim.golden.operators import BOUNDS
 from sim.golden.requantize import channel_params
-from systolith.graph.attributes import Padding, Pair, pair_of
+from systolith.graph.attributes import Attributes, Padding, Pair, pair_of
 from systolith.graph.ir import Tensor
 
-__all__ = ["LARGEST", "Geometry", "Node", "Refusal", "activation", "check_bounds", "check_factor",
-           "check_probabilities", "constant", "positive", "same_numbers", "window"]
+__all__ = ["LARGEST", "Geometry", "Node", "Piece", "Refusal", "activation", "check_bounds",
+           "check_factor", "check_probabilities", "constant", "positive", "same_numbers", "window"]
 
 ACTIVATIONS = {code: name for name, code in vars(tflite.ActivationFunctionType).items()
                if isinstance(code, int)}
@@ -49,12 +49,14 @@ class Node:
     def option(self, name: str) -> Any:
         return getattr(self.options, name)()
 
-    def expect(self, options: type | None, inputs: int, most: int | None = None) -> None:
-        """Refuse unless there is a table of ``options``, if any matters, one result and enough
-        operands."""
+    def expect(self, options: type | None, inputs: int, most: int | None = None,
+               outputs: int | None = 1) -> None:
+        """Refuse unless there is a table of ``options``, if any matters, enough operands, and as
+        many ``outputs``, which None leaves open."""
         if options is not None and type(self.options) is not options:
             raise Refusal(f"its options are not {options.__name__}")
-        if not inputs <= len(self.inputs) <= (most or inputs) or len(self.outputs) != 1:
+        if not inputs <= len(self.inputs) <= (most or inputs) or len(self.outputs) != (
+                outputs or max(len(self.outputs), 1)):
             raise Refusal(f"it has {len(self.inputs)} inputs and {len(self.outputs)} outputs")
 
     def activation(self, position: int, rank: int | None = None) -> Tensor:
@@ -65,9 +67,10 @@ class Node:
         """Input ``position``, or :data:`None` where it is left out."""
         return self.inputs[position] if position < len(self.inputs) else None
 
-    def result(self, shape: tuple[int, ...] | None = None) -> Tensor:
-        """The result, checked to be a quantised activation, and to have the ``shape`` if given."""
-        y = activation(self.outputs[0], "the output")
+    def result(self, shape: tuple[int, ...] | None = None, number: int = 0) -> Tensor:
+        """The result, or another one, checked to be a quantised activation, and to have the
+        ``shape`` if given."""
+        y = activation(self.outputs[number], "the output")
         if shape is not None and y.shape != shape:
             raise Refusal(f"the output ({y.name}) has the shape {y.shape}, but {shape} is what "
                           "the inputs give")
@@ -80,6 +83,16 @@ class Node:
             raise Refusal(f"the fused activation {name} is not one of {', '.join(BOUNDS)}")
         check_bounds(name, self.outputs[0].scale)
         return name
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What becomes of one of several results of an operator: an operator of its own, with
+    ``attributes`` and the ``operands`` at these positions."""
+
+    attributes: Attributes
+    operands: tuple[int, ...]
+    output: int
 
 
 def activation(tensor: Tensor | None, role: str, rank: int | None = None) -> Tensor:

@@ -1,8 +1,9 @@
 """From the bytes of a .tflite file to a :class:`systolith.graph.ir.Graph`."""
 
+import itertools
 import math
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from flatbuffers import number_types
 
 from systolith.frontends.source import Source, read_source
 from systolith.frontends.tflite.io_tensors import IoTensors
-from systolith.frontends.tflite.node import Node, Refusal
+from systolith.frontends.tflite.node import Node, Piece, Refusal
 from systolith.graph.attributes import Attributes
 from systolith.graph.ir import Graph, ModelError, Operator, Tensor
 from systolith.graph.record import records
@@ -116,10 +117,11 @@ def _read(data: bytes) -> Graph:
     io_tensors = IoTensors(tensors, *_operands_of(subgraph),
                            [x for inputs, _ in operands for x in inputs])
     operators, refusals = [], []
+    more = itertools.count(len(tables))
     for index, (kind, table, each) in enumerate(zip(kinds, tables, operands, strict=True)):
         try:
             if not io_tensors.take(kind, *each):
-                operators.append(_operator(index, kind, table, *each, io_tensors.tensors))
+                operators += _operators(index, kind, table, *each, io_tensors.tensors, more)
         except Refusal as refusal:
             refusals.append(f"operator {index} ({kind}): {refusal}")
     if refusals:
@@ -196,8 +198,11 @@ def _operands(index: int, kind: str, table: Table,
     return inputs, outputs
 
 
-def _operator(index: int, kind: str, table: Table, inputs: tuple[int, ...],
-              outputs: tuple[int, ...], tensors: Sequence[Tensor]) -> Operator:
+def _operators(index: int, kind: str, table: Table, inputs: tuple[int, ...],
+               outputs: tuple[int, ...], tensors: Sequence[Tensor],
+               more: Iterator[int]) -> list[Operator]:
+    """What an operator of a file becomes: one, or one for each of its results, of which all but the
+    first have numbers that are ``more`` than there are in the file."""
     converters = _converters()
     if kind not in converters:
         raise Refusal(f"not supported; these are: {', '.join(supported())}")
@@ -211,8 +216,13 @@ def _operator(index: int, kind: str, table: Table, inputs: tuple[int, ...],
     node = Node(kind, tuple(None if position < 0 else tensors[position] for position in inputs),
                 tuple(tensors[position] for position in outputs), options)
     kind, convert = converters[kind]
-    return Operator(kind=kind, inputs=inputs, outputs=outputs, attributes=convert(node),
-                    index=index)
+    made = convert(node)
+    if not isinstance(made, list):
+        return [Operator(kind=kind, inputs=inputs, outputs=outputs, attributes=made, index=index)]
+    return [Operator(kind=kind, inputs=tuple(inputs[at] for at in piece.operands),
+                     outputs=(outputs[piece.output],), attributes=piece.attributes,
+                     index=next(more) if number else index)
+            for number, piece in enumerate(made)]
 
 
 def supported() -> list[str]:
@@ -220,7 +230,7 @@ def supported() -> list[str]:
     return sorted(_converters())
 
 
-def _converters() -> dict[str, tuple[str, Callable[[Node], Attributes]]]:
+def _converters() -> dict[str, tuple[str, Callable[[Node], Attributes | list[Piece]]]]:
     """For each operator of a file the kind that it becomes, and what gives its attributes."""
     return {name: (record.kind, convert) for record in records().values()
             for name, convert in record.tflite.items()}

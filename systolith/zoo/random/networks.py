@@ -10,8 +10,9 @@ import numpy as np
 from sim.golden.conv import output_size, same_padding
 from sim.golden.types import Pair
 from systolith.graph.ir import Graph, Operator, Tensor, make_operator
+from systolith.zoo.random.movements import DRAWS
 
-__all__ = ["Chain", "autoencoder", "network", "residual", "with_zeros"]
+__all__ = ["Chain", "autoencoder", "moving", "network", "residual", "with_zeros"]
 
 
 class Chain:
@@ -173,6 +174,35 @@ class Chain:
         self.append("PAD", [start, self.constant(pads, ())], shape, x.scale, x.zero_point,
                     padding=tuple(map(tuple, pads.tolist())))
 
+    def move(self) -> None:
+        """Its elements elsewhere, or several times, or some of them."""
+        x, start = self.x, self.last
+        kind, tables, attributes = self.rng.choice(np.array(DRAWS, object))(self.rng, x)
+        constants = [self.constant(each.numbers, ()) for each in tables]
+        self.last = self.tensor(x.shape, x.scale, x.zero_point)
+        operator = make_operator(kind, [start, *constants], [self.last], attributes,
+                                 len(self.operators))
+        shape = operator.record.shape(self.graph(), operator)
+        self.tensors[self.last] = replace(self.x, shape=shape)
+        self.operators.append(operator)
+
+    def join(self) -> None:
+        """Along lines or pixels: with what moves make of it, as far as that fits, and with pools of
+        it."""
+        axis, start, parts = self.integer(1, 2), self.last, [self.last]
+        for step in [self.move, self.max_pool, self.move]:
+            self.last = start
+            step()
+            fits = [a == b for a, b in zip(self.x.shape, self.tensors[start].shape, strict=True)]
+            if all(same for at, same in enumerate(fits) if at != axis) and (
+                    self.x.scale == self.tensors[start].scale):
+                parts.append(self.last)
+        sizes = [self.tensors[part].shape[axis] for part in parts]
+        x = self.tensors[start]
+        self.append("CONCATENATION", self.rng.permutation(parts).tolist(),
+                    (*x.shape[:axis], sum(sizes), *x.shape[axis + 1:]), x.scale, x.zero_point,
+                    axis=axis)
+
     def resize(self) -> None:
         x, start = self.x, self.last
         factor = tuple(self.rng.integers(1, 4, 2).tolist())
@@ -247,6 +277,20 @@ def network(rng: np.random.Generator) -> Graph:
         choice = steps + growing if math.prod(chain.x.shape) < 4096 else steps
         choice[rng.integers(len(choice))]()
     if rng.random() < 0.6:
+        chain.classify()
+    return chain.graph()
+
+
+def moving(rng: np.random.Generator) -> Graph:
+    """Movements between other operators."""
+    chain = Chain(rng)
+    for _ in range(chain.integer(2, 5)):
+        steps = [chain.conv, chain.depthwise, chain.add, chain.average_pool, chain.pad,
+                 chain.logistic, chain.reshape, chain.concatenate, chain.join, chain.move]
+        for step in (chain.rng.choice(np.array(steps, object)), chain.move):
+            if math.prod(chain.x.shape) < 1024:
+                step()
+    if rng.random() < 0.3:
         chain.classify()
     return chain.graph()
 

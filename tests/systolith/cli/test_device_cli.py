@@ -24,6 +24,7 @@ from systolith.runtime.discovery import scan
 from systolith.runtime.link import Channel
 from systolith.runtime.link.serial_port import port_names
 from systolith.runtime.link.simulated import SimulatedPipe
+from systolith.zoo.digits import held_out, model_bytes
 
 MAIN = "import sys; from systolith.cli import main; sys.argv[0] = 'systolith'; main()"
 
@@ -72,6 +73,15 @@ def test_devices(port):
     code, text = call("devices", "--on", "/dev/there-is-none")
     assert code == 1 and "/dev/there-is-none: there is no such port" in text
     assert text.count("/dev/there-is-none") == 1
+
+
+def test_evaluate(port, tmp_path):
+    digits = held_out()
+    np.savez(tmp_path / "x.npz", x=digits.real[:3], labels=digits.labels[:3])
+    (tmp_path / "digits.tflite").write_bytes(model_bytes())
+    code, text = call("evaluate", tmp_path / "digits.tflite", "--data", tmp_path / "x.npz",
+                      "--on", port)
+    assert code == 0 and "3 inputs" in text and "accuracy 100.00%" in text
 
 
 def test_a_memory_that_is_shared_is_told_once(monkeypatch):

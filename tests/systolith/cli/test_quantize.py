@@ -94,6 +94,37 @@ def test_what_is_quantised_already(folder):
     assert "y.onnx is quantised already" in str(result.exception)
 
 
+def test_several_inputs(folder):
+    """They are found by their names, and have as many images each."""
+    value = onnx.helper.make_tensor_value_info
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph(
+        [onnx.helper.make_node("Add", ["a", "b"], ["sum"])], "sum",
+        [value(name, onnx.TensorProto.FLOAT, [None, 4]) for name in ("a", "b")],
+        [value("sum", onnx.TensorProto.FLOAT, None)]), ir_version=8), "add.onnx")
+    words = "add.onnx", "-o", "y.onnx", "--calibrate"
+    np.savez("one.npz", a=np.ones((3, 4), np.float32))
+    np.savez("some.npz", a=np.ones((3, 4), np.float32), b=np.ones((2, 4), np.float32))
+    np.savez("both.npz", b=np.float32([[3, 0, 0, 0]]), a=np.float32([[1, 0, 0, 0]]))
+    for data, message in (("one.npz", "must have an array for each input (a, b), by its name"),
+                          ("some.npz", "as many images each, not 3 of a and 2 of b"),
+                          ("images", "give one .npz that has them by name")):
+        result, _ = quantize(*words, data)
+        assert message in str(result.exception)
+    result, _ = quantize(*words, "both.npz")
+    assert result.exit_code == 0, result.exception
+    scales = [each.scale for each in Session("y.onnx", target="golden").inputs]
+    assert scales == pytest.approx([1 / 255, 3 / 255], rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["FLOAT16", "UINT8"])
+def test_inputs_of_other_types(folder, kind):
+    model = float_network("resnet")
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.DataType.Value(kind)
+    onnx.save(model, "other.onnx")
+    result, _ = quantize("other.onnx", "--calibrate", "x.npy", "-o", "y.onnx")
+    assert f"the input image is {kind}, not FLOAT: export" in str(result.exception)
+
+
 def test_open_size(folder):
     model = float_network("resnet")
     for axis in 2, 3:

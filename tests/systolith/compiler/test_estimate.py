@@ -18,8 +18,9 @@ from systolith.compiler.estimate import check
 from systolith.compiler.fitting import Shortage, all_results, fit, parts, shortages, small_build
 from systolith.frontends.tflite import read_tflite
 from systolith.graph.attributes import Clamp
+from systolith.graph.ir import make_operator
 from systolith.zoo.digits import model_bytes
-from systolith.zoo.random import autoencoder
+from systolith.zoo.random import Chain, autoencoder
 
 GRAPH = read_tflite(model_bytes())
 BUILD = small_build(4, 4)
@@ -187,3 +188,56 @@ def test_command_in_json(model):
 def test_refuses_a_build_of_nothing(model, option, reason):
     result = CliRunner().invoke(app, ["check", str(model), option, "0"])
     assert str(result.exception) == reason
+
+
+def moving(kind, **attributes):
+    """A movement of (1, 6, 8, 16) between two convolutions; a joining one takes two of them."""
+    grown = Chain(np.random.default_rng(4))
+    grown.tensors = []
+    first = grown.tensor((1, 6, 8, 16), 0.05)
+    parts = []
+    for _ in range(2 if kind in {"CONCATENATION", "PACK"} else 1):
+        grown.last = first
+        grown.weighted("CONV_2D", (16, 1, 1, 16), 0, (1, 6, 8, 16), stride=(1, 1),
+                       padding=((0, 0), (0, 0)), dilation=(1, 1))
+        grown.tensors[grown.last] = replace(grown.x, scales=(0.5,), zero_point=3)
+        parts.append(grown.last)
+    grown.last = grown.tensor((1,), 0.5, 3)
+    operator = make_operator(kind, parts, [grown.last], attributes, len(grown.operators))
+    shape = operator.record.shape(grown.graph(), operator)
+    grown.tensors[grown.last] = replace(grown.x, shape=shape)
+    grown.operators.append(operator)
+    if len(shape) == 4:
+        grown.pool("MAX_POOL_2D", kernel=(2, 2))
+    return grown.graph()
+
+
+#: What a reader or a writer addresses where it lies.
+ADDRESSED = [
+    ("CONCATENATION", {"axis": 1}), ("CONCATENATION", {"axis": 2}), ("CONCATENATION", {"axis": 3}),
+    ("PACK", {"axis": 1}),
+    ("STRIDED_SLICE", {"slices": (None, (1, 1, 4), None, None)}),
+    ("STRIDED_SLICE", {"slices": (None, (1, 2, 2), (0, 3, 3), None)}),
+    ("STRIDED_SLICE", {"slices": (None, None, None, (8, 1, 5))}),
+    ("STRIDED_SLICE", {"slices": (None, (2, 1, 1), None, None), "shape": (1, 8, 16)}),
+    ("PAD", {"padding": ((0, 0), (1, 0), (2, 1), (0, 0))}),
+    ("PAD", {"padding": ((0, 0), (1, 0), (0, 0), (3, 2)), "fill": 7}),
+    ("TRANSPOSE", {"order": (0, 2, 1, 3)}),
+]
+
+
+@pytest.mark.parametrize("kind, attributes", ADDRESSED, ids=lambda each: str(each)[:40])
+def test_addressing_moves_nothing(kind, attributes):
+    moved = [each for each in check(moving(kind, **attributes), small_build(8, 8)).operators
+             if each.moved_bytes is not None]
+    assert [(each.operator, each.moved_bytes) for each in moved] == [(kind, 0)]
+
+
+def test_copies_are_counted():
+    """Of channels that do not begin with a word, and of squares that become channels."""
+    for kind, attributes, size in (
+            ("STRIDED_SLICE", {"slices": (None, None, None, (1, 1, 5))}, 6 * 8 * 5),
+            ("SPACE_TO_DEPTH", {"block": 2}, 6 * 8 * 16)):
+        found = check(moving(kind, **attributes), small_build(8, 8))
+        assert [each.moved_bytes for each in found.operators] == [None, size, None]
+        assert found.operators[1].where == "accelerator"

@@ -20,7 +20,7 @@ from systolith.graph.interpreter import run_graph, run_operator
 from systolith.graph.ir import ModelError, Operator, Tensor
 from systolith.graph.record import OperatorRecord, Role, UnknownOperator, records, register
 from systolith.graph.verify import GraphError
-from systolith.zoo.random import MAKERS, Chain, int8
+from systolith.zoo.random import MAKERS, MOVEMENTS, Chain, int8
 from tests.support.reverse_channels import RECORD
 
 #: Records of other packages, tests' own among them.
@@ -29,7 +29,8 @@ OURS = {kind: record for kind, record in records().items() if record is not RECO
 
 def test_every_kind_is_tried_at_random():
     """A kind without a maker of random operators would be believed without a test."""
-    made = {maker(np.random.default_rng(0)).operators[0].kind for maker in MAKERS.values()}
+    made = {maker(np.random.default_rng(0)).operators[0].kind
+            for maker in (MAKERS | MOVEMENTS).values()}
     assert set(OURS) - made == {"LOCAL_RESPONSE_NORMALIZATION", "RELU_N1_TO_1"}
 
 

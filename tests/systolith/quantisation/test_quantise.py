@@ -52,6 +52,17 @@ def test_networks(tmp_path, name, kinds):
     assert error.max() < 0.08 * np.ptp(real)
 
 
+def test_agreement_in_onnxruntime(tmp_path):
+    """With operators that onnxruntime knows, whatever the accelerator has of them."""
+    import onnxruntime
+
+    path = quantised(tmp_path, float_network("mobilenet_v3"))
+    x = RNG.random((1, 3, 16, 16), np.float32)
+    y, real = (onnxruntime.InferenceSession(each).run(None, {"image": x})[0]
+               for each in (path, tmp_path / "float.onnx"))
+    assert 0 < np.abs(y - real).max() < 0.08 * np.ptp(real)
+
+
 @pytest.mark.parametrize("method", ["entropy", "percentile"])
 def test_methods(tmp_path, method, capfd):
     path = quantised(tmp_path, float_network("plain"), method=method)
@@ -60,8 +71,12 @@ def test_methods(tmp_path, method, capfd):
 
 
 def test_old_operators_are_converted(tmp_path):
-    """Of a version without scales for each channel."""
+    """Of a version without scales for each channel, in a file of a version in which constants are
+    inputs too."""
     model = float_network("plain", opset=11)
+    model.ir_version = 3
+    model.graph.input.extend(onnx.helper.make_tensor_value_info(
+        each.name, each.data_type, each.dims) for each in model.graph.initializer)
     for node in model.graph.node:  # axes were an attribute then
         if node.op_type == "Unsqueeze":
             del node.input[1:]
@@ -86,6 +101,7 @@ def test_exporters(tmp_path, name):
     assert [each.name for each in tmp_path.iterdir()] == ["int8.onnx"]
     session = Session(target, target="golden")
     assert len(session.graph.operators) == 5
+    assert [tensor.name for tensor in (*session.inputs, *session.outputs)] == ["image", "scores"]
     scores = session.run(x, real=True)
     assert (scores.argmax(1) == digits.labels).mean() > 0.95
 

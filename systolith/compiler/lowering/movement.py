@@ -1,0 +1,133 @@
+"""Bytes that change their pixel: what is moved by addressing costs nothing, the rest is copied."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice, pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.golden.types import Int32
+from systolith.compiler.codegen.program import Layer
+from systolith.compiler.layout.region import Region
+from systolith.compiler.layout.views import image_of, part_of, view_of
+from systolith.compiler.lowering.context import Context
+from systolith.compiler.lowering.picking import copy_of
+from systolith.graph.ir import Graph, Operator
+from systolith.graph.movement import origins, several_images
+from systolith.graph.record import Placement
+
+__all__ = ["MOST_COPIES", "ON_CHIP", "copies_of", "move", "no_images", "too_many_copies"]
+
+#: Layers of a movement at the most; past that the host is faster.
+MOST_COPIES = 16
+
+#: Two regions of as many pixels: what is read, and where it goes.
+Copy = tuple[Region, Region]
+
+Numbers = npt.NDArray[np.integer]
+
+
+def move(context: Context, operator: Operator) -> list[Layer]:
+    """Copies of what does not lie in its place to begin with."""
+    return [layer for source, target in copies_of(
+        origins(context.graph, operator), context.source(operator), context.target(operator))
+        for layer in copy_of(context, operator, source, target)]
+
+
+def copies_of(taken: Int32, source: Region, target: Region) -> Iterator[Copy]:
+    """Regions of equal shape that together move the elements at the flat places ``taken`` of an
+    image in ``source`` to an image in ``target``.
+
+    Channels that stay together in all pixels are moved together; pixels, as far as those whose
+    channels begin alike lie at equal steps.
+    """
+    taken = taken.reshape(target.height, target.width, target.channels)
+    pixel, channel = np.divmod(taken, source.channels)
+    torn = (np.diff(pixel) != 0) | (np.diff(channel) != 1)
+    begins = np.append(0, 1 + np.flatnonzero(torn.any(axis=(0, 1))))
+    line, column = np.divmod(pixel, source.width)
+    words = line * source.line_step + column * source.pixel_step
+    for first, end in pairwise([*begins.tolist(), target.channels]):
+        yield from _run(words[..., first], channel[..., first], first, end - first, source, target)
+
+
+def _run(words: Numbers, channel: Numbers, first: int, count: int, source: Region,
+         target: Region) -> Iterator[Copy]:
+    """Copies of ``count`` channels from the ``first`` on, which come from as many of each pixel
+    ``words`` from the base, beginning with that ``channel`` of it."""
+    for begin in np.unique(channel).tolist():
+        mask = channel == begin
+        lines, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        blocks = [(lines, columns)]
+        if not mask[np.ix_(lines, columns)].all() or not _separable(words[np.ix_(lines, columns)]):
+            blocks = [(lines[[n]], np.flatnonzero(mask[y])) for n, y in enumerate(lines)]
+        for lines, columns in blocks:
+            at = words[np.ix_(lines, columns)]
+            for top, bottom in _steps(lines, at[:, 0]):
+                for left, right in _steps(columns, at[0]):
+                    yield (_strided(source, at[top:bottom, left:right]).slice(begin, count),
+                           _grid(target, lines[top:bottom], columns[left:right]).slice(
+                               first, count))
+
+
+def _separable(words: Numbers) -> bool:
+    return bool(np.all(words == words[:1] + words[:, :1] - words[0, 0]))
+
+
+def _steps(*sequences: Numbers) -> Iterator[tuple[int, int]]:
+    """Where pieces begin and end throughout which all ``sequences`` rise by equal steps."""
+    begin, size = 0, len(sequences[0])
+    while begin < size:
+        end = begin + 1
+        if end < size and all(each[end] > each[begin] for each in sequences):
+            steps = [each[end] - each[begin] for each in sequences]
+            while end < size and all(each[end] - each[end - 1] == step for each, step in zip(
+                    sequences, steps, strict=True)):
+                end += 1
+        yield begin, end
+        begin = end
+
+
+def _strided(source: Region, words: Numbers) -> Region:
+    """Pixels that lie as many ``words`` from the base of ``source``."""
+    height, width = words.shape
+    return replace(
+        source, base=source.base + int(words[0, 0]), height=height, width=width,
+        line_step=int(words[1, 0] - words[0, 0]) if height > 1 else 0,
+        pixel_step=int(words[0, 1] - words[0, 0]) if width > 1 else 0)
+
+
+def _grid(target: Region, lines: Numbers, columns: Numbers) -> Region:
+    """The pixels of ``target`` in these ``lines`` and ``columns``, which lie at equal steps."""
+    stride = [int(each[1] - each[0]) if len(each) > 1 else 1 for each in (lines, columns)]
+    return target.part(int(lines[0]), int(columns[0]), len(lines), len(columns),
+                       (stride[0], stride[1]))
+
+
+def too_many_copies(graph: Graph, operator: Operator) -> str:
+    """Why the host had better move the numbers, or ""."""
+    taken = origins(graph, operator)
+    x, y = (image_of(tensor.shape, 1) for tensor in (graph.activation(operator),
+                                                     graph.result(operator)))
+    if view_of(taken, x) is not None:
+        return ""
+    many = next(islice(copies_of(taken, x, y), MOST_COPIES, None), None) is not None
+    return f"it takes more than {MOST_COPIES} copies" if many else ""
+
+
+def no_images(graph: Graph, operator: Operator) -> str:
+    """Why the host has to join the operands: they are no images within the result. Otherwise ""."""
+    if reason := several_images(graph, operator):
+        return reason
+    joined = image_of(graph.result(operator).shape, 1)
+    for number, index in enumerate(operator.activations):
+        if part_of(graph, operator, number, joined) is None:
+            return f"{graph.tensors[index].shape} is no image within {graph.result(operator).shape}"
+    return ""
+
+
+#: Fields of the records of kinds that move numbers and fill in none.
+ON_CHIP: dict[str, Any] = {"lower": move, "host_reason": too_many_copies,
+                           "units": frozenset({"pooling"}), "placement": Placement.VIEW}

@@ -1,0 +1,55 @@
+"""Copies of pixels whose channels begin anywhere in a word."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rtl.im2col import ConvShape
+from systolith.compiler.codegen.loop_nests import pixels_fetch
+from systolith.compiler.codegen.program import Layer
+from systolith.compiler.layout.region import Region
+from systolith.compiler.lowering.context import Context
+from systolith.compiler.lowering.convolution import plan_layer
+from systolith.compiler.lowering.pooling import copies
+from systolith.compiler.tiling.conv_layer import ConvLayer
+from systolith.compiler.tiling.conv_layers import requantisation
+from systolith.compiler.tiling.conv_plan import ConvPlan
+from systolith.graph.ir import Graph, Operator
+
+__all__ = ["copy_of", "identity"]
+
+#: Channels of a convolution that picks them, at the most.
+MOST = 512
+
+
+def identity(graph: Graph, channels: int) -> dict[str, Any]:
+    """Constants of a layer whose sums are its results."""
+    zeros = np.zeros(channels, np.int64)
+    multiplier, shift = requantisation(graph, 1.0)
+    return {"bias": zeros, "multiplier": zeros + multiplier, "shift": zeros + shift,
+            "input_zero_point": 0, "zero_point": 0}
+
+
+def copy_of(context: Context, operator: Operator, source: Region, target: Region) -> list[Layer]:
+    """Layers that write each pixel of ``source`` to that of ``target``; where channels do not begin
+    with a word, convolutions of one pixel, whose weights are 1, pick them."""
+    if source.offset:
+        layers = [_pick(context, operator, source.slice(first, count), target.slice(first, count))
+                  for first in range(0, source.channels, MOST)
+                  for count in [min(MOST, source.channels - first)]]
+    else:
+        layers = copies(context, operator, source, target)
+    first, *others = layers
+    return [replace(first, moved=target.height * target.width * target.channels), *others]
+
+
+def _pick(context: Context, operator: Operator, source: Region, target: Region) -> Layer:
+    channels = np.arange(source.channels)
+    weights = np.zeros((source.channels, 1, 1, source.filled), np.int8)
+    weights[channels, 0, 0, source.offset + channels] = 1
+    layer = ConvLayer(shape=ConvShape(height=source.height, width=source.width,
+                                      channels=source.filled),
+                      weights=weights, **identity(context.graph, source.channels))
+    plan = ConvPlan(context.machine, layer, fold=False, transpose=False)
+    return plan_layer(context.machine, operator, plan, pixels_fetch(source), target, 0)
