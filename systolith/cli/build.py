@@ -57,6 +57,7 @@ def build(
     from boards.flow.floorplan import draw
     from systolith.cli.estimates import building
     from systolith.cli.show import console
+    from systolith.diagnostics.proof import check_provable
 
     chosen = board_of(board)
     if output:
@@ -65,6 +66,8 @@ def build(
         check_image(floorplan)
     if keep:
         check_folder(keep)
+    if prove:
+        check_provable(chosen)
     design: Design = {
         "mhz": frequency, "standalone": standalone,
         "params": resized(chosen, rows=rows, cols=cols, drain_lanes=drain_lanes)}

@@ -37,9 +37,10 @@ def prove(
     """
     from boards.board import board_of
     from systolith.cli.estimates import building
-    from systolith.diagnostics.proof import case_of
+    from systolith.diagnostics.proof import case_of, check_provable
 
     chosen = board_of(board)
+    check_provable(chosen)
     cases = [case_of(model, chosen.params)] if model else None
     done = proof_of(chosen, building(chosen, seed=seed, params=chosen.params), cases, start=start)
     if json:

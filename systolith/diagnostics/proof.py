@@ -26,7 +26,7 @@ from systolith.runtime.link.simulated import SimulatedPipe
 from systolith.zoo.digits import held_out, model_bytes
 from systolith.zoo.random import Chain, int8
 
-__all__ = ["Case", "Proof", "case_of", "cases_for", "placed_board", "prove"]
+__all__ = ["Case", "Proof", "case_of", "cases_for", "check_provable", "placed_board", "prove"]
 
 #: Takes what is done now.
 Say = Callable[[str], None]
@@ -109,15 +109,23 @@ def _small(rng: np.random.Generator) -> Graph:
     return chain.graph()
 
 
+def check_provable(board: Board) -> None:
+    """Raise :exc:`ValueError` for a board with pins that nothing here drives."""
+    if board.link != "uart":
+        raise ValueError(f"{board.name} has a link by {board.link.upper()}; only netlists of "
+                         "boards with a UART can be simulated from their pins")
+    if board.sdram:
+        raise ValueError(f"{board.name} has SDRAM, for whose pads there is no model; netlists of "
+                         "boards without it can be simulated")
+
+
 def placed_board(board: Board, built: Bitstream, *, seed: int = 1) -> PlacedBoard:
     """``board`` from the netlist of ``built``, compiled.
 
-    Raises :exc:`ValueError` for a board whose pins no driver here has, and
+    Raises :exc:`ValueError` as of :func:`check_provable`, and
     :exc:`~sim.placed.netlist.UnknownCell` for a netlist with cells that have no model.
     """
-    if board.link != "uart":
-        raise ValueError(f"{board.name} has a link by {board.link}; only those by UART can be "
-                         "simulated from their pins")
+    check_provable(board)
     number = 1 if board.pins else 0
     rx, tx = (Wire(port=f"uart_{number}__{name}__io") for name in ("rx", "tx"))
     led = None  # without an LED that says so, the board never seems to be at rest
