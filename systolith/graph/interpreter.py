@@ -1,12 +1,13 @@
 """Whole graphs on the golden models."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 
 import numpy as np
 
 from sim.golden.types import Int8
 from systolith.graph.ir import Graph, Operator
-from systolith.graph.record import UnknownOperator
+from systolith.graph.record import RecordError, UnknownOperator
 
 __all__ = ["run_graph", "run_operator"]
 
@@ -16,14 +17,35 @@ def run_operator(graph: Graph, operator: Operator, values: Mapping[int, Int8]) -
     constants of the graph.
 
     Raises :exc:`~systolith.graph.record.UnknownOperator` for a kind without a golden model of the
-    graph's rounding.
+    graph's rounding, and :exc:`~systolith.graph.record.RecordError` for one that gives something
+    else than int8 numbers of the result's shape.
     """
     golden = operator.record.golden.get(graph.rounding)
     if golden is None:
         raise UnknownOperator(f"{operator} has no golden model of the rounding {graph.rounding}")
-    activations = (values[index] if index in values else graph.tensors[index].numbers
-                   for index in operator.activations)
-    return golden(graph, operator, *activations)
+    activations = [values[index] if index in values else graph.tensors[index].numbers
+                   for index in operator.activations]
+    result = golden(graph, operator, *activations)
+    if not isinstance(result, np.ndarray) or result.dtype != np.int8:
+        raise RecordError(f"{operator}: its golden model must give an array of int8, not "
+                          f"{getattr(result, 'dtype', type(result).__name__)}")
+    expected = _shape(graph, operator, activations)
+    if result.shape != expected:
+        raise RecordError(f"{operator}: its golden model gives the shape {result.shape} instead of "
+                          f"{expected}")
+    return result
+
+
+def _shape(graph: Graph, operator: Operator, activations: Sequence[Int8]) -> tuple[int, ...]:
+    """Of the result for ``activations`` of any number of images, which constants have one of; an
+    elementwise operator takes any shape."""
+    if operator.record.elementwise:
+        return activations[0].shape
+    first, *others = graph.result(operator).shape
+    images = max((Fraction(len(x), graph.tensors[index].shape[0])
+                  for x, index in zip(activations, operator.activations, strict=True)),
+                 default=Fraction(1))
+    return int(first * images), *others
 
 
 def run_graph(graph: Graph, *inputs: Int8,

@@ -2,12 +2,14 @@
 
 import enum
 import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from systolith.graph.attributes import Attributes
+import numpy as np
+import numpy.typing as npt
+
+from systolith.graph.attributes import Attributes, Clamp
 
 if TYPE_CHECKING:
     from sim.golden.movement import Array
@@ -20,12 +22,19 @@ if TYPE_CHECKING:
     from systolith.frontends.tflite.node import Piece
     from systolith.graph.ir import Graph, Operator
 
-__all__ = ["Channels", "Locality", "OperatorRecord", "Placement", "Role", "UnknownOperator",
-           "record_of", "records", "register"]
+__all__ = ["Channels", "Flags", "Locality", "OperatorRecord", "Placement", "RecordError", "Role",
+           "UnknownOperator", "record_of", "records", "register", "unchanged"]
+
+#: What is so of each channel.
+Flags = npt.NDArray[np.bool_]
 
 
 class UnknownOperator(Exception):
     """A kind without a record, or what a record says that whoever asked does not know."""
+
+
+class RecordError(Exception):
+    """A record that contradicts itself or another one, or what it gives of an operator."""
 
 
 class Role(enum.Enum):
@@ -72,6 +81,12 @@ def _no_reason(graph: "Graph", operator: "Operator") -> str:
     return ""
 
 
+def unchanged(operator: "Operator", keep: Flags) -> Attributes:
+    """The attributes as they are: none of them counts or lists channels."""
+    attributes: Attributes = operator.attributes
+    return attributes
+
+
 @dataclass(frozen=True, kw_only=True)
 class OperatorRecord:
     """A kind of operator.
@@ -111,6 +126,11 @@ class OperatorRecord:
         may need: none beside the convolution core if it is empty.
     channels : :class:`Channels` or callable
         Or ``channels(graph, operator)``.
+    select : callable or None
+        ``select(operator, keep)``: its attributes when only the channels ``keep`` of the result
+        are left; :func:`unchanged` where they are the same. None where they cannot be told: then
+        no channel is taken from it. Plain :class:`~systolith.graph.attributes.Attributes` and
+        :class:`~systolith.graph.attributes.Clamp` know no channels, and need none.
     fills : callable
         ``fills(graph, operator)``: whether zero points take part, beside the elements of its
         operands: as padding, or between them.
@@ -160,6 +180,7 @@ class OperatorRecord:
     parts: "Callable[[Graph, Operator, Array], list[Array]] | None" = None
     units: frozenset[str] = frozenset()
     channels: "Channels | Callable[[Graph, Operator], Channels]" = Channels.ALL
+    select: Callable[["Operator", Flags], Attributes] | None = None
     fills: Callable[["Graph", "Operator"], bool] = _never
     locality: Locality = Locality.IMAGE
     batches: Callable[["Graph", "Operator"], bool] | None = None
@@ -179,6 +200,10 @@ class OperatorRecord:
         default_factory=dict)
     writer: Callable[["Graph", "Operator"], tuple[str, dict[str, Any]]] | None = None
     version: int = 1
+
+    def __post_init__(self) -> None:
+        if self.select is None and self.attributes in {Attributes, Clamp}:
+            object.__setattr__(self, "select", unchanged)
 
     @property
     def elementwise(self) -> bool:
@@ -205,6 +230,10 @@ class OperatorRecord:
             return most - 1 + self.variadic[0], most - 1 + self.variadic[1]
         return most - self.optional, most
 
+    def names(self) -> dict[str, set[str]]:
+        """Of the operators of files that it reads, by the format."""
+        return {".tflite": set(self.tflite), ".onnx": {*self.onnx, *self.qlinear}}
+
     def channels_of(self, graph: "Graph", operator: "Operator") -> Channels:
         if isinstance(self.channels, Channels):
             return self.channels
@@ -218,28 +247,31 @@ class OperatorRecord:
 
 
 _records: dict[str, OperatorRecord] = {}
-_loaded: list[bool] = []
 
 
 def register(*found: OperatorRecord) -> None:
     """Make kinds of operators known.
 
-    Raises :exc:`ValueError` for a kind that has another record already.
+    Raises :exc:`RecordError` for a kind that has another record already, and for an operator of
+    files that another record reads; then none is registered.
     """
+    known = {**records(), **{record.kind: record for record in found}}
     for record in found:
-        if _records.setdefault(record.kind, record) is not record:
-            raise ValueError(f"there is a record of operators of kind {record.kind} already")
+        if not _records.get(record.kind, record) is record is known[record.kind]:
+            raise RecordError(f"there is a record of operators of kind {record.kind} already")
+        for other in known.values():
+            for form, names in record.names().items():
+                if other is not record and (both := names & other.names()[form]):
+                    raise RecordError(f"the records of {other.kind} and {record.kind} both read "
+                                      f"{form} operators of the name {min(both)}")
+    _records.update((record.kind, record) for record in found)
 
 
 def records() -> Mapping[str, OperatorRecord]:
     """All of them by their kinds: those of the modules of :mod:`systolith.operators`, and those
     that were registered besides."""
-    if not _loaded:
-        _loaded.append(True)
-        # They know importers and the compiler, which both know this module: hence not at the top.
-        package = importlib.import_module("systolith.operators")
-        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            importlib.import_module(module.name)
+    # They know importers and the compiler, which both know this module: hence not at the top.
+    importlib.import_module("systolith.operators")
     return _records
 
 

@@ -45,6 +45,9 @@ def _of_graph(graph: Graph) -> Iterator[str]:
             if not 0 <= index < count:
                 yield f"the {name} is tensor {index}, but there are {count}"
     computed, seen = {index for index in graph.inputs if 0 <= index < count}, set()
+    for index in sorted(computed):
+        if graph.tensors[index].data is not None:
+            yield f"the input {_named(graph, index)} is a constant"
     if len(set(graph.inputs)) < len(graph.inputs):
         yield "an input is there twice"
     constants = {index for index, tensor in enumerate(graph.tensors) if tensor.data is not None}

@@ -24,7 +24,7 @@ from systolith.frontends.tflite.node import (
 from systolith.graph import golden
 from systolith.graph.attributes import Attributes, Clamp
 from systolith.graph.ir import Graph, Operator, Tensor
-from systolith.graph.record import Channels, Locality, OperatorRecord, register
+from systolith.graph.record import Channels, Locality, OperatorRecord, register, unchanged
 
 __all__ = ["LeakyRelu"]
 
@@ -141,6 +141,7 @@ def _activation(kind: str, tflm: golden.Golden, convert: Converter, *,
         lower=function,
         # A mere clamp is a copy by the pooling unit.
         units=frozenset({"addition", "pooling"}), channels=Channels.SAME, locality=Locality.ELEMENT,
+        select=unchanged,
         tflite={kind: convert, **(also or {})},
         **{"attributes": Clamp, "writer": _writer, **fields})
 

@@ -21,7 +21,7 @@ from systolith.frontends.tflite.node import Node, Refusal, same_numbers
 from systolith.graph import golden
 from systolith.graph.attributes import Attributes
 from systolith.graph.ir import Graph, Operator
-from systolith.graph.record import Channels, OperatorRecord, Placement, register
+from systolith.graph.record import Channels, OperatorRecord, Placement, register, unchanged
 
 __all__: list[str] = []
 
@@ -197,7 +197,7 @@ register(
         kind="CONCATENATION", variadic=PARTS, attributes=Join, shape=_shape,
         complaint=golden.same_numbers, golden=dict.fromkeys(("tflm", "float32"), _golden),
         lower=concatenate, host_reason=no_images, parts=_parts, units=frozenset({"pooling"}),
-        channels=_channels, batches=_batches, placement=Placement.JOINED,
+        channels=_channels, select=unchanged, batches=_batches, placement=Placement.JOINED,
         tflite={"CONCATENATION": _convert}, onnx={"Concat": _of_any},
         qlinear={"QLinearConcat": _of_integers},
         writer=lambda graph, operator: ("ConcatenationOptions", {

@@ -17,7 +17,7 @@ from systolith.frontends.tflite.options import fused, window_options
 from systolith.graph.attributes import Convolution
 from systolith.graph.golden import Golden, clamped
 from systolith.graph.ir import Graph, Operator, Tensor
-from systolith.graph.record import Channels, OperatorRecord, Role, register
+from systolith.graph.record import Channels, OperatorRecord, Role, register, unchanged
 
 __all__ = ["OPERANDS", "layer_golden"]
 
@@ -109,7 +109,8 @@ def _padded(graph: Graph, operator: Operator) -> bool:
 #: What both kinds have in common.
 _record = partial(
     OperatorRecord, operands=OPERANDS, optional=1, attributes=Convolution, lower=convolution,
-    fills=_padded, batches=_batches, clamps=True, planned=True, takes_sum=True, version=3)
+    select=unchanged, fills=_padded, batches=_batches, clamps=True, planned=True, takes_sum=True,
+    version=3)
 
 register(
     _record(

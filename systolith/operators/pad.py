@@ -20,7 +20,7 @@ from systolith.frontends.tflite.node import Node, Refusal, constant, same_number
 from systolith.graph.attributes import Pad, Sides, pair_of
 from systolith.graph.ir import Graph, Operator
 from systolith.graph.movement import movement
-from systolith.graph.record import Channels, Placement, Role, register
+from systolith.graph.record import Channels, Placement, Role, register, unchanged
 
 __all__: list[str] = []
 
@@ -126,6 +126,7 @@ def _of_onnx(node: OnnxNode) -> Activation:
 register(movement(
     _move, kind="PAD", operands=(Role.ACTIVATION, Role.CONSTANT, Role.CONSTANT), optional=2,
     attributes=Pad, lower=pad, host_reason=no_images, parts=_parts, placement=Placement.JOINED,
-    units=frozenset({"pooling"}), channels=_channels, fills=lambda graph, operator: True,
+    units=frozenset({"pooling"}), channels=_channels, select=unchanged,
+    fills=lambda graph, operator: True,
     tflite={"PAD": _convert, "PADV2": _convert}, onnx={"Pad": _of_onnx},
     writer=lambda graph, operator: ("PadOptions", {}), version=2))

@@ -20,7 +20,7 @@ from systolith.frontends.tflite.options import fused, window_options
 from systolith.graph import golden
 from systolith.graph.attributes import Pool
 from systolith.graph.ir import Graph, Operator
-from systolith.graph.record import Channels, OperatorRecord, register
+from systolith.graph.record import Channels, OperatorRecord, register, unchanged
 
 __all__: list[str] = []
 
@@ -122,7 +122,7 @@ def _maximum(node: OnnxNode) -> Activation:
 _record = partial(
     OperatorRecord, attributes=Pool, shape=_shape, complaint=_complaint, lower=pool,
     host_reason=_host_reason, units=frozenset({"pooling"}), channels=Channels.SAME,
-    fills=_counts_padding,
+    select=unchanged, fills=_counts_padding,
     batches=_batches, clamps=True, writer=_writer, version=2)
 
 register(

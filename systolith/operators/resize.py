@@ -21,7 +21,7 @@ from systolith.frontends.tflite.node import Node, Refusal, constant, same_number
 from systolith.graph import golden
 from systolith.graph.attributes import Pair, Resize, pair_of
 from systolith.graph.ir import Graph, Operator
-from systolith.graph.record import Channels, Locality, OperatorRecord, Role, register
+from systolith.graph.record import Channels, Locality, OperatorRecord, Role, register, unchanged
 
 __all__: list[str] = []
 
@@ -130,5 +130,6 @@ register(OperatorRecord(
     attributes=Resize, shape=_shape, complaint=golden.same_numbers,
     golden=dict.fromkeys(("tflm", "float32"), _golden), lower=resize,
     units=frozenset({"pooling"}), channels=Channels.SAME, locality=Locality.LINE,
+    select=unchanged,
     tflite={"RESIZE_NEAREST_NEIGHBOR": _convert}, onnx={"Resize": _of_onnx, "Upsample": _of_onnx},
     writer=lambda graph, operator: ("ResizeNearestNeighborOptions", {}), version=2))

@@ -12,7 +12,7 @@ from systolith.frontends.tflite.node import Node, Piece, Refusal, constant, same
 from systolith.graph.attributes import Attributes
 from systolith.graph.ir import Graph, Operator
 from systolith.graph.movement import movement
-from systolith.graph.record import Channels, Role, register
+from systolith.graph.record import Channels, Role, register, unchanged
 
 __all__ = ["Slices"]
 
@@ -206,7 +206,7 @@ def _options(graph: Graph, operator: Operator) -> tuple[str, dict[str, int]]:
 
 register(movement(
     _move, kind="STRIDED_SLICE", operands=(Role.ACTIVATION, *(Role.CONSTANT,) * 3), optional=3,
-    attributes=Slices, **ON_CHIP, channels=_channels,
+    attributes=Slices, **ON_CHIP, channels=_channels, select=unchanged,
     tflite={"STRIDED_SLICE": _strided, "SLICE": _slice, "SPLIT": _split, "SPLIT_V": _split_v,
             "UNPACK": _unpack, "REVERSE_V2": _reverse},
     writer=_options))

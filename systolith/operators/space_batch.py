@@ -10,7 +10,7 @@ from systolith.frontends.tflite.node import LARGEST, Node, Refusal, constant, sa
 from systolith.graph.attributes import Attributes, Sides, pair_of
 from systolith.graph.ir import Graph, Operator
 from systolith.graph.movement import movement
-from systolith.graph.record import Channels, Role, register
+from systolith.graph.record import Channels, Role, register, unchanged
 
 __all__ = ["Images"]
 
@@ -30,6 +30,14 @@ def _to_batch(graph: Graph, operator: Operator, x: Array) -> Array:
 
 def _to_space(graph: Graph, operator: Operator, x: Array) -> Array:
     return golden.batch_to_space(x, operator.attributes.block, operator.attributes.sides)
+
+
+def _channels(graph: Graph, operator: Operator) -> Channels:
+    """Blocks may go over channels too."""
+    attributes: Images = operator.attributes
+    last = len(graph.result(operator).shape) - 2
+    steps, sides = attributes.block[last:], attributes.sides[last:]
+    return Channels.SAME if steps in {(), (1,)} and not any(map(any, sides)) else Channels.ALL
 
 
 def _convert(to_batch: bool) -> Callable[[Node], Images]:
@@ -74,9 +82,9 @@ ROLES = Role.ACTIVATION, Role.CONSTANT, Role.CONSTANT
 
 register(
     movement(_to_batch, kind="SPACE_TO_BATCH_ND", operands=ROLES, optional=2, attributes=Images,
-             channels=Channels.SAME, fills=lambda graph, operator: True,
+             channels=_channels, select=unchanged, fills=lambda graph, operator: True,
              tflite={"SPACE_TO_BATCH_ND": _convert(True)},
              writer=lambda graph, operator: ("SpaceToBatchNDOptions", {}), version=2),
     movement(_to_space, kind="BATCH_TO_SPACE_ND", operands=ROLES, optional=2, attributes=Images,
-             channels=Channels.SAME, tflite={"BATCH_TO_SPACE_ND": _convert(False)},
+             channels=_channels, select=unchanged, tflite={"BATCH_TO_SPACE_ND": _convert(False)},
              writer=lambda graph, operator: ("BatchToSpaceNDOptions", {}), version=2))

@@ -8,7 +8,7 @@ from systolith.frontends.tflite.node import Node, Refusal, constant, same_number
 from systolith.graph.attributes import Attributes
 from systolith.graph.ir import Graph, Operator
 from systolith.graph.movement import movement
-from systolith.graph.record import Channels, Role, register
+from systolith.graph.record import Channels, Role, register, unchanged
 
 __all__ = ["Transpose"]
 
@@ -42,5 +42,6 @@ def _convert(node: Node) -> Transpose:
 
 register(movement(
     _move, kind="TRANSPOSE", operands=(Role.ACTIVATION, Role.CONSTANT), optional=1,
-    attributes=Transpose, **ON_CHIP, channels=_channels, tflite={"TRANSPOSE": _convert},
+    attributes=Transpose, **ON_CHIP, channels=_channels, select=unchanged,
+    tflite={"TRANSPOSE": _convert},
     writer=lambda graph, operator: ("TransposeOptions", {}), version=2))

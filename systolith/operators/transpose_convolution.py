@@ -12,7 +12,7 @@ from systolith.frontends.tflite.node import Node, Refusal, constant, window
 from systolith.frontends.tflite.options import fused, window_options
 from systolith.graph.attributes import Window
 from systolith.graph.ir import Graph, Operator
-from systolith.graph.record import Channels, OperatorRecord, Role, register
+from systolith.graph.record import Channels, OperatorRecord, Role, register, unchanged
 from systolith.operators.convolution import layer_golden
 
 __all__: list[str] = []
@@ -65,6 +65,6 @@ def _writer(graph: Graph, operator: Operator) -> tuple[str, dict[str, Any]]:
 register(OperatorRecord(
     kind="TRANSPOSE_CONV", operands=(Role.CONSTANT, Role.WEIGHTS, Role.ACTIVATION, Role.BIAS),
     optional=1, attributes=Window, shape=_shape, golden={"tflm": _golden}, lower=transposed,
-    channels=Channels.WEIGHTED, fills=lambda graph, operator: True, clamps=True,
+    channels=Channels.WEIGHTED, select=unchanged, fills=lambda graph, operator: True, clamps=True,
     tflite={"TRANSPOSE_CONV": _convert}, writer=_writer,
     version=4))

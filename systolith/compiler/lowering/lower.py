@@ -7,7 +7,7 @@ from systolith.compiler.layout.placement import Placement
 from systolith.compiler.lowering.context import Context
 from systolith.compiler.lowering.elementwise import fused
 from systolith.graph.ir import Operator
-from systolith.graph.record import UnknownOperator
+from systolith.graph.record import RecordError, UnknownOperator
 
 __all__ = ["Lowered", "layers_of", "lower"]
 
@@ -35,6 +35,9 @@ def layers_of(context: Context, operator: Operator) -> list[Layer]:
     layers: list[Layer] = []
     for image in range(context.images // context.count(operator)):
         each = lower_one(context.of(image), operator)
+        if not isinstance(each, list) or not all(isinstance(layer, Layer) for layer in each):
+            raise RecordError(f"{operator}: the lower of its record must give a list of layers, "
+                              f"not {each!r}")
         total = context.fused_adds.get(operator.index)
         layers += fused(context, total, each) if total else each
     for layer in layers:

@@ -7,12 +7,9 @@ import numpy.typing as npt
 
 from systolith.graph.interpreter import run_operator
 from systolith.graph.ir import Graph, Operator
-from systolith.graph.record import Channels, UnknownOperator
+from systolith.graph.record import Channels, Flags, UnknownOperator
 
-__all__ = ["ChannelAnalysis", "Flags", "flat"]
-
-#: What is so of each channel.
-Flags = npt.NDArray[np.bool_]
+__all__ = ["ChannelAnalysis", "flat"]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -61,7 +58,7 @@ class ChannelAnalysis:
         for index in operator.activations:
             tensor = self.graph.tensors[index]
             line = np.where(self.constant[index], self.values[index], tensor.zero_point)
-            operands[index] = np.broadcast_to(line.astype(np.int8), (1, *tensor.shape[1:]))
+            operands[index] = np.broadcast_to(line.astype(np.int8), tensor.shape)
         result = run_operator(self.graph, operator, operands)
         self.constant[y] = constant
         self.values[y] = np.where(constant, result.reshape(-1, len(constant))[0], 0).astype(np.int8)
@@ -117,8 +114,8 @@ class ChannelAnalysis:
         y, activations = self.drop[operator.outputs[0]], operator.activations
         parts = [self.drop[index] for index in activations if index in self.drop]
         channels = operator.record.channels_of(self.graph, operator)
-        if len(parts) < len(activations):  # constants stay as they are
-            channels = Channels.ALL
+        if len(parts) < len(activations) or operator.record.select is None:
+            channels = Channels.ALL  # constants stay as they are, and what nobody knows to narrow
         x = parts[0] if parts else y
         match channels:
             case Channels.DEPTHWISE:

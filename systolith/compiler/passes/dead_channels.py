@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 
 from sim.golden.types import Int8, Int32
-from systolith.compiler.passes.channel_analysis import ChannelAnalysis, Flags, flat
+from systolith.compiler.passes.channel_analysis import ChannelAnalysis, flat
 from systolith.graph.ir import Graph, Operator, Tensor
-from systolith.graph.record import Channels, Role, UnknownOperator
+from systolith.graph.record import Channels, Flags, Role, UnknownOperator
 
 __all__ = ["remove_dead_channels"]
 
@@ -43,14 +43,20 @@ class _Removal:
         return len(self.tensors) - 1
 
     def _operator(self, operator: Operator) -> Operator:
-        """``operator`` with the weights and biases of the channels that stay."""
-        if not operator.record.weighted:
+        """``operator`` with the attributes, weights and biases of the channels that stay."""
+        record, keep = operator.record, ~self.live.drop[operator.outputs[0]]
+        if not keep.all():
+            if record.select is None:
+                raise UnknownOperator(f"{operator}: its record does not say what becomes of its "
+                                      "attributes without some channels (select)")
+            operator = replace(operator, attributes=record.select(operator, keep))
+        if not record.weighted:
             return operator
-        x, y = operator.activations[0], operator.outputs[0]
-        if not (self.live.drop[x].any() or self.live.drop[y].any()):
+        x = operator.activations[0]
+        if keep.all() and not self.live.drop[x].any():
             return operator
-        weights, keep = self.before.weights(operator), ~self.live.drop[y]
-        axis = 3 if operator.record.channels is Channels.DEPTHWISE else 0
+        weights = self.before.weights(operator)
+        axis = 3 if record.channels_of(self.before, operator) is Channels.DEPTHWISE else 0
         scales = weights.scales
         if len(scales) > 1:
             scales = tuple(np.array(scales)[keep].tolist())

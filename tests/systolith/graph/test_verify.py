@@ -47,6 +47,8 @@ CONV_OP = DIGITS.operators[CONV]
     (replace(DIGITS, inputs=()), "it has no inputs"),
     (replace(DIGITS, outputs=()), "it has no outputs"),
     (replace(DIGITS, inputs=(0, 0)), "an input is there twice"),
+    (with_tensor(0, data=np.zeros((1, 8, 8, 1), np.int8)),
+     "the input tensor 0 (image) is a constant"),
     (replace(DIGITS, inputs=(99,)), "the input is tensor 99, but there are 20"),
     (replace(DIGITS, outputs=(-1,)), "the output is tensor -1, but there are 20"),
     (replace(DIGITS, outputs=(1,)),

@@ -1,6 +1,8 @@
 # amaranth: UnusedElaboratable=no
 """Records of operators: all that there are, none, and one of somebody else's."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import flatbuffers
@@ -18,7 +20,14 @@ from systolith.frontends.tflite import read_tflite
 from systolith.frontends.tflite.writer import write_tflite
 from systolith.graph.interpreter import run_graph, run_operator
 from systolith.graph.ir import ModelError, Operator, Tensor
-from systolith.graph.record import OperatorRecord, Role, UnknownOperator, records, register
+from systolith.graph.record import (
+    OperatorRecord,
+    RecordError,
+    Role,
+    UnknownOperator,
+    records,
+    register,
+)
 from systolith.graph.verify import GraphError
 from systolith.zoo.random import MAKERS, MOVEMENTS, Chain, int8
 from tests.support.reverse_channels import RECORD
@@ -49,9 +58,39 @@ def test_records_are_complete(kind):
 
 
 def test_a_kind_has_one_record():
-    with pytest.raises(ValueError, match="^there is a record of operators of kind ADD already$"):
-        register(OperatorRecord(kind="ADD", shape=OURS["ADD"].shape))
+    mine = OperatorRecord(kind="MINE", shape=OURS["ADD"].shape)
+    with pytest.raises(RecordError, match="^there is a record of operators of kind ADD already$"):
+        register(mine, replace(mine, kind="ADD"))
+    with pytest.raises(RecordError, match="of kind MINE already$"):
+        register(mine, replace(mine, optional=1))
+    assert "MINE" not in records()  # all or none
     register(OURS["ADD"])  # the same one does no harm
+
+
+@pytest.mark.parametrize("group, name, message", [
+    ("tflite", "ADD", "the records of ADD and MINE both read .tflite operators of the name ADD"),
+    ("onnx", "QLinearAdd",
+     "the records of ADD and MINE both read .onnx operators of the name QLinearAdd"),
+    ("qlinear", "Add", "the records of ADD and MINE both read .onnx operators of the name Add"),
+])
+def test_an_operator_of_a_file_has_one_record(group, name, message):
+    with pytest.raises(RecordError, match=f"^{message}$"):
+        register(OperatorRecord(kind="MINE", shape=OURS["ADD"].shape, **{group: {name: print}}))
+    assert "MINE" not in records()
+
+
+def test_the_first_to_register_finds_ours():
+    """Whoever registers before anything else was asked for is refused then, not whoever reads a
+    file later."""
+    code = """
+from systolith.graph.record import OperatorRecord, RecordError, records, register
+try:
+    register(OperatorRecord(kind="SOFTMAX", shape=print))
+except RecordError as error:
+    print(error, len(records()) > 20)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "there is a record of operators of kind SOFTMAX already True\n"
 
 
 def renamed():

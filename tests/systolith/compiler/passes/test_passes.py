@@ -1,7 +1,7 @@
 """Passes over graphs, each on its own: what they change, and that no byte of a result does."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -18,8 +18,12 @@ from systolith.compiler.passes import (
     remove_dead_channels,
     remove_dead_operators,
 )
+from systolith.graph.attributes import Attributes
+from systolith.graph.golden import result_like
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Tensor, make_operator
+from systolith.graph.record import Channels, OperatorRecord, records
+from systolith.graph.verify import verify
 from systolith.zoo.random import Chain, int8, network, with_zeros
 
 PASSES = [fold_constants, fuse_dilation, fuse_padding, fuse_activations, remove_dead_channels,
@@ -234,6 +238,43 @@ def test_dead_channels_end_what_leads_to_them():
         after = remove_dead_channels(graph)
         same_results(graph, after, seed)
         assert [after.tensors[op.outputs[0]].shape[3] for op in after.operators] == [5, 5, 5]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flips(Attributes):
+    """``flipped`` says of each channel whether its bits are inverted."""
+
+    flipped: tuple[bool, ...]
+
+
+def select(operator, keep):
+    return Flips(flipped=tuple(np.array(operator.attributes.flipped)[keep].tolist()))
+
+
+@pytest.mark.parametrize("told, left", [(None, 8), (select, 6)], ids=["not told", "told"])
+def test_attributes_of_channels(monkeypatch, told, left):
+    """Channels stay unless a record says what becomes of its attributes without them."""
+    monkeypatch.setitem(records(), "FLIP", OperatorRecord(
+        kind="FLIP", shape=result_like, attributes=Flips, channels=Channels.SAME, select=told,
+        golden={"tflm": lambda graph, operator, x: np.where(operator.attributes.flipped, ~x, x)}))
+    graph = layers(0, np.random.default_rng(1))
+    first, second = graph.operators
+    flip = make_operator("FLIP", first.outputs, [len(graph.tensors)], index=2, attributes={
+        "flipped": (True, False, True, True, False, False, True, False)})
+    before = verify(replace(
+        graph, tensors=(*graph.tensors, graph.tensors[first.outputs[0]]),
+        operators=(first, flip, replace(second, inputs=(*flip.outputs, *second.inputs[1:])))))
+    after = verify(remove_dead_channels(before))
+    assert same_results(before, after)
+    assert [after.tensors[op.outputs[0]].shape[3] for op in after.operators] == [left, left, 3]
+
+
+def test_a_kind_of_layer_for_each_operator(monkeypatch):
+    """Which axis of its weights the channels are may depend on the operator."""
+    record = records()["DEPTHWISE_CONV_2D"]
+    monkeypatch.setitem(records(), record.kind, replace(
+        record, channels=lambda graph, operator: Channels.DEPTHWISE))
+    test_dead_channels_end_what_leads_to_them()
 
 
 def test_constants_are_computed():
