@@ -26,7 +26,8 @@ def test_sums(cells, zero_point, fits):
 
 
 @pytest.mark.parametrize("bias, told", [
-    ((1 << 31) - 1 - 5 * 128, ""), ((1 << 31) - 5 * 128, "the sums of channel 1 can exceed 32 bits"),
+    ((1 << 31) - 1 - 5 * 128, ""),
+    ((1 << 31) - 5 * 128, "the sums of channel 1 can exceed 32 bits"),
     (-(1 << 31) + 5 * 128, "the sums of channel 1 can exceed 32 bits")])
 def test_sums_of_a_layer(bias, told):
     biases = Tensor(name="b", shape=(2,), dtype="int32", data=np.array([0, bias], np.int32))
