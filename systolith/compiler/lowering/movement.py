@@ -46,14 +46,14 @@ def copies_of(taken: Int32, source: Region, target: Region) -> Iterator[Copy]:
     channels that stay together in all pixels are; pixels, as far as those whose channels begin
     alike lie at equal steps.
     """
+    taken = taken.reshape(target.height, target.width, target.channels)
     if (channels := same_channels(taken, source.channels)) is not None:
-        pixels = taken.reshape(target.height, target.width, -1)[..., 0] // source.channels
+        pixels = taken[..., 0] // source.channels
         one = replace(target, channels=1)
         for part, goes, _ in copies_of(pixels, replace(source, channels=1), one):
             yield (replace(part, channels=source.channels),
                    replace(goes, channels=target.channels), channels)
         return
-    taken = taken.reshape(target.height, target.width, target.channels)
     pixel, channel = np.divmod(taken, source.channels)
     torn = (np.diff(pixel) != 0) | (np.diff(channel) != 1)
     begins = np.append(0, 1 + np.flatnonzero(torn.any(axis=(0, 1))))

@@ -366,7 +366,7 @@ def in_other_order(*moves, classes=0):
     """What ``moves``, of kind and attributes, make of a convolution's result, and a layer that
     reads it."""
     grown = chain(9)
-    grown.tensors = []
+    grown.tensors, grown.activation = [], lambda: "NONE"
     grown.last = grown.tensor((1, 4, 6, 3), 0.05)
     window = {"stride": (1, 1), "dilation": (1, 1), "padding": ((0, 0), (0, 0))}
     grown.weighted("CONV_2D", (12, 1, 1, 3), 0, (1, 4, 6, 12), **window)
