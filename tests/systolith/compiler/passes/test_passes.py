@@ -24,7 +24,7 @@ from systolith.graph.attributes import Attributes
 from systolith.graph.golden import result_like
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Tensor, make_operator
-from systolith.graph.record import Channels, OperatorRecord, records
+from systolith.graph.record import Channels, OperatorRecord, Role, records
 from systolith.graph.verify import verify
 from systolith.zoo.random import Chain, int8, moving, network, with_zeros
 
@@ -271,6 +271,36 @@ def test_attributes_of_channels(monkeypatch, told, left):
     after = verify(remove_dead_channels(before))
     assert same_results(before, after)
     assert [after.tensors[op.outputs[0]].shape[3] for op in after.operators] == [left, left, 3]
+
+
+def test_layers_of_constants(monkeypatch):
+    """What a layer makes of a constant may be a result, and what follows has nothing to go by."""
+    grown = chain()
+    grown.tensors[0] = replace(grown.tensors[0], data=int8(grown.rng, grown.tensors[0].shape))
+    grown.depthwise()
+    first = grown.last
+    grown.conv()
+    x = grown.last = grown.tensor(grown.x.shape, 0.05)
+    grown.relu6()
+    graph = replace(grown.graph(), inputs=(x,), outputs=(first, x + 1))
+    after = optimise(graph)
+    assert kinds(after) == ["DEPTHWISE_CONV_2D", "RELU6"]
+    same_results(graph, after)
+
+
+def test_operators_without_activations_stay(monkeypatch):
+    """One may give another number at each run."""
+    monkeypatch.setitem(records(), "COUNT", OperatorRecord(
+        kind="COUNT", operands=(Role.CONSTANT,), shape=result_like, golden={
+            "tflm": lambda graph, operator: pytest.fail("it is no constant")}))
+    grown = chain()
+    count = make_operator("COUNT", [grown.constant(np.zeros(1, np.int32), ())],
+                          [grown.tensor((1, 2), 0.1)], index=1)
+    grown.relu6()
+    graph = replace(grown.graph(), operators=(*grown.operators, count))
+    for change in (absorb_input_reshapes, fold_constants, fuse_padding, fuse_activations,
+                   remove_dead_channels):
+        assert change(graph).operators == graph.operators
 
 
 def test_a_kind_of_layer_for_each_operator(monkeypatch):
