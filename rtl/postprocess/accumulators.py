@@ -68,6 +68,11 @@ class Accumulators(wiring.Component):
         self.drain_lanes = divisor("drain_lanes", drain_lanes, self.cols, "columns")
         self.pixel_lanes = integer("pixel_lanes", pixel_lanes, 1, MAX_PIXEL_LANES)
         self.output_register = boolean("output_register", output_register)
+        columns = self.pixel_lanes * self.cols
+        if (not isinstance(sums, data.ArrayLayout) or sums.length != columns
+                or not Shape.cast(sums.elem_shape).signed):
+            raise ValueError(f"sums must be an array of {columns} signed numbers, one for each "
+                             f"column of each pixel lane, not {sums!r}")
         self.width = integer("width", width, 16, 32)
         self.lead = self.lead_of(output_register)
         self.min_tile = self.min_tile_of(output_register)

@@ -1,22 +1,26 @@
 """Descriptors as text that a person reads, and back."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from amaranth.lib import data
 
 from rtl.accelerator import AcceleratorParams, Kind, descriptor_of, descriptor_words
+from rtl.accelerator.control.descriptor import KIND_BITS
 from sim.packing import unpack
-from systolith.compiler.codegen.program import Program, packed
+from systolith.compiler.codegen.program import Program, complete, packed
 
 __all__ = ["assemble", "disassemble", "text_of_program"]
+
+#: The deepest that values are within each other; past that nothing was disassembled.
+DEEPEST = 8
 
 #: Of a field: a number, fields by their names, or elements.
 Value = int | dict[str, "Value"] | list["Value"]
 
-TOKEN = re.compile(r"\s*(?:(?P<number>-?\d+)|(?P<name>[A-Za-z_]\w*)|(?P<mark>[{}\[\]=,]))")
+TOKEN = re.compile(r"(?a)\s*(?:(?P<number>-?\d+)|(?P<name>[A-Za-z_]\w*)|(?P<mark>[{}\[\]=,]))")
 
 
 def disassemble(params: AcceleratorParams, descriptors: np.ndarray,
@@ -25,13 +29,22 @@ def disassemble(params: AcceleratorParams, descriptors: np.ndarray,
     kind, and a line for each field that is not 0.
 
     ``notes`` on each of them follow behind ``#``. :func:`assemble` is the inverse.
+
+    Raises :exc:`ValueError` for words that are no such descriptors: too few, or with bits that no
+    field is for.
     """
     layout, words = descriptor_of(params), descriptor_words(params)
+    descriptors = np.asarray(descriptors, "<u4").ravel()
+    if len(descriptors) % words:
+        raise ValueError(f"{len(descriptors)} words are no descriptors of {words} each")
     lines = []
-    for number, raw in enumerate(np.asarray(descriptors, "<u4").reshape(-1, words)):
+    for number, raw in enumerate(descriptors.reshape(-1, words)):
+        if np.unpackbits(raw.view(np.uint8), bitorder="little")[layout.size:].any():
+            raise ValueError(f"descriptor {number} has bits that no field of this build is for")
         fields = _plain(layout, unpack(layout, raw.view(np.uint8)[None]), 0)
         assert isinstance(fields, dict)
-        note = f"  # {notes[number]}" if number < len(notes) and notes[number] else ""
+        note = " ".join(notes[number].split()) if number < len(notes) else ""
+        note = f"  # {note}" if note else ""
         lines.append(f"{number} {_kind_text(fields.pop('kind'))}{note}")
         lines += [f"  {name} = {_text(value)}" for name, value in fields.items() if value]
     return "\n".join(lines)
@@ -51,15 +64,42 @@ def assemble(params: AcceleratorParams, text: str) -> np.ndarray:
             continue
         try:
             if code[0].isspace():
-                name, _, value = code.partition("=")
-                found[-1][_known(layout, name.strip())] = _parsed(value)
+                _read_field(layout, found, code)
             else:
-                found.append({"kind": _kind_number(code.split())})
-        except (IndexError, KeyError, ValueError) as error:
+                found.append({"kind": _read_kind(code.split(), len(found))})
+        except ValueError as error:
             raise ValueError(f"line {number}: {error} in {line.strip()!r}") from error
     if not found:
         return np.zeros(0, np.uint32)
     return np.concatenate([packed(layout, fields, words) for fields in found])
+
+
+def _read_field(layout: data.Layout, found: Sequence[dict[str, Value]], code: str) -> None:
+    """Take the field of a line into the last of the descriptors ``found``."""
+    name, _, text = code.partition("=")
+    name = name.strip()
+    if not found:
+        raise ValueError("a field comes before the first descriptor")
+    if name in found[-1]:
+        raise ValueError(f"{name} is there already")
+    names = [known for known, _ in layout]
+    if name not in names:
+        raise ValueError(f"there is no field {name!r}, only {', '.join(names)}")
+    value = _parsed(text)
+    complete(layout[name].shape, value, name, all_known=True)
+    found[-1][name] = value
+
+
+def _read_kind(words: Sequence[str], count: int) -> int:
+    """The kind of a descriptor, a name or a number, behind that of the descriptor."""
+    if len(words) != 2 or words[0] != str(count):
+        raise ValueError(f"a descriptor must begin with its number, {count}, and its kind")
+    kind = words[1]
+    if kind.isdecimal() and int(kind) < 1 << KIND_BITS:
+        return int(kind)
+    if kind not in Kind.__members__:
+        raise ValueError(f"the kind {kind!r} is not one of {', '.join(Kind.__members__)}")
+    return int(Kind[kind])
 
 
 def text_of_program(program: Program) -> str:
@@ -126,19 +166,6 @@ def _kind_text(kind: Value) -> str:
     return next((each.name for each in Kind if each == kind), str(kind))
 
 
-def _kind_number(words: Sequence[str]) -> int:
-    """The kind that the first line of a descriptor ends with: a name, or a number."""
-    _, kind = words
-    return int(kind) if kind.lstrip("-").isdigit() else int(Kind[kind])
-
-
-def _known(layout: data.Layout, name: str) -> str:
-    names = [known for known, _ in layout]
-    if name not in names:
-        raise ValueError(f"there is no field {name!r}, only {', '.join(names)}")
-    return name
-
-
 def _parsed(text: str) -> Value:
     """A value from its text."""
     tokens, at = [], 0
@@ -155,33 +182,43 @@ def _parsed(text: str) -> Value:
     return value
 
 
-def _value(tokens: Iterable[re.Match[str]], token: re.Match[str] | None) -> Value:
-    tokens = iter(tokens)
+def _value(tokens: Iterator[re.Match[str]], token: re.Match[str] | None, depth: int = 0) -> Value:
     if token is None or token["name"]:
         raise ValueError("a value is missing")
     if token["number"]:
         return int(token["number"])
+    if depth == DEEPEST:
+        raise ValueError(f"there are more than {DEEPEST} brackets within each other")
     match token["mark"]:
         case "{":
             fields: dict[str, Value] = {}
-            while (token := _next(tokens))["mark"] != "}":
-                if token["mark"] == ",":
-                    continue
-                if not token["name"] or _next(tokens)["mark"] != "=":
+            for name in _separated(tokens, "}"):
+                if not name["name"] or _next(tokens)["mark"] != "=":
                     raise ValueError("a field must be name=value")
-                fields[token["name"]] = _value(tokens, _next(tokens))
+                if name["name"] in fields:
+                    raise ValueError(f"{name['name']} is there already")
+                fields[name["name"]] = _value(tokens, _next(tokens), depth + 1)
             return fields
         case "[":
-            elements: list[Value] = []
-            while (token := _next(tokens))["mark"] != "]":
-                if token["mark"] != ",":
-                    elements.append(_value(tokens, token))
-            return elements
+            return [_value(tokens, each, depth + 1) for each in _separated(tokens, "]")]
     raise ValueError(f"{token['mark']!r} is no value")
 
 
-def _next(tokens: Iterable[re.Match[str]]) -> re.Match[str]:
-    found = next(iter(tokens), None)
+def _separated(tokens: Iterator[re.Match[str]], end: str) -> Iterator[re.Match[str]]:
+    """The first token of each part, up to the mark ``end``; whoever takes it takes the rest of the
+    part too, as a comma must follow."""
+    token = _next(tokens)
+    while token["mark"] != end:
+        yield token
+        token = _next(tokens)
+        if token["mark"] == ",":
+            token = _next(tokens)
+        elif token["mark"] != end:
+            raise ValueError(f"a comma or {end!r} is missing")
+
+
+def _next(tokens: Iterator[re.Match[str]]) -> re.Match[str]:
+    found = next(tokens, None)
     if found is None:
         raise ValueError("a bracket is not closed")
     return found

@@ -241,26 +241,54 @@ def _sequence(area: int, words: int, first: int, rows: int, repeats: int) -> Fie
 
 
 def packed(layout: ShapeLike, fields: Mapping[str, Any], words: int) -> npt.NDArray[np.uint32]:
-    """``fields`` of ``layout``, those left out being 0, as so many words of 32 bits."""
-    raw = pack(layout, _complete(layout, fields, ""))[0]
+    """``fields`` of ``layout``, those left out being 0, as so many words of 32 bits; without those
+    that the build has no use for.
+
+    Raises :exc:`ValueError`, with the name of the field, for what the layout cannot hold.
+    """
+    raw = pack(layout, complete(layout, fields, ""))[0]
     return np.pad(raw, (0, 4 * words - len(raw))).view("<u4")
 
 
-def _complete(shape: ShapeLike, value: Any, name: str) -> Any:
-    """``value`` as arrays of one payload for :func:`pack`, with 0 for what is left out."""
+def complete(shape: ShapeLike, value: Any, name: str, all_known: bool = False) -> Any:
+    """``value`` of the field ``name`` as arrays of one payload for :func:`~sim.packing.pack`, with
+    0 for what is left out; raises as :func:`packed` does, and with ``all_known`` for fields that
+    the layout does not have."""
     if isinstance(shape, type) and issubclass(shape, data.Struct):
         shape = data.Layout.cast(shape)
     if isinstance(shape, data.ArrayLayout):
-        elements = [_complete(shape.elem_shape, each, f"{name}[{index}]") for index, each in
-                    enumerate((list(value or []) + [None] * shape.length)[:shape.length])]
+        given = list(_of_type(name, [] if value is None else value,
+                              (list, tuple, np.ndarray), "[...]"))
+        if len(given) > shape.length:
+            raise ValueError(f"{name} has {len(given)} elements, but {shape.length} in this build")
+        elements = [complete(shape.elem_shape, each, f"{name}[{index}]", all_known)
+                    for index, each in enumerate(given + [None] * (shape.length - len(given)))]
+        if not isinstance(elements[0], dict):
+            return np.stack(elements, axis=1)
         return {key: np.stack([element[key] for element in elements], axis=1)
                 for key in elements[0]}
     if isinstance(shape, data.Layout):
-        value = value or {}
-        return {key: _complete(each.shape, value.get(key), f"{name}.{key}".lstrip("."))
+        value = _of_type(name, {} if value is None else value, dict, "{...}")
+        names = [key for key, _ in shape]
+        for key in value:
+            if all_known and key not in names:
+                raise ValueError(f"there is no field {f'{name}.{key}'.lstrip('.')!r}, only "
+                                 f"{', '.join(names)}")
+        return {key: complete(each.shape, value.get(key), f"{name}.{key}".lstrip("."), all_known)
                 for key, each in shape}
-    shape, value = Shape.cast(shape), int(value or 0)
-    if not shape.signed and not 0 <= value < 1 << shape.width:
-        raise ValueError(f"{name} must be at most {(1 << shape.width) - 1} in this build, not "
-                         f"{value}")
+    shape = Shape.cast(shape)
+    value = int(_of_type(name, 0 if value is None else value, (int, np.integer, np.bool_),
+                         "a number"))
+    low = -(1 << shape.width - 1) if shape.signed else 0
+    high = low + (1 << shape.width) - 1
+    if value < low:
+        raise ValueError(f"{name} must be at least {low} in this build, not {value}")
+    if value > high:
+        raise ValueError(f"{name} must be at most {high} in this build, not {value}")
     return np.array([value])
+
+
+def _of_type(name: str, value: Any, kind: type | tuple[type, ...], what: str) -> Any:
+    if isinstance(value, kind):
+        return value
+    raise ValueError(f"{name} must be {what}, not {value!r}")

@@ -162,3 +162,11 @@ def test_claims_wait_for_a_free_half():
 def test_refuses(changes, error, message):
     with pytest.raises(error, match=f"^{message}$"):
         build(**changes)
+
+
+@pytest.mark.parametrize("sums", [
+    data.ArrayLayout(signed(20), 7), data.ArrayLayout(unsigned(20), 8), signed(160)],
+    ids=["too few", "unsigned", "no array"])
+def test_there_is_a_sum_for_each_column(sums):
+    with pytest.raises(ValueError, match="^sums must be an array of 8 signed numbers, one "):
+        Accumulators(cols=4, pixel_lanes=2, depth=12, sums=sums)
