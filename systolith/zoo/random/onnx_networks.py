@@ -203,15 +203,19 @@ class OnnxChain:
 
     def average_pool(self) -> None:
         kernel, outputs, attributes = self.window(dilated=False)
+        if self.rng.random() < 0.3:  # all of the image
+            kernel, outputs, attributes = list(self.shape[2:]), [1, 1], {}
         scale, zero = self.quantisation(self.scale * 0.3, self.scale * 1.2)
-        if self.rng.random() < 0.4:
-            scale = self.scale
+        if self.rng.random() < 0.6:  # halves
+            scale = self.scale * self.rng.choice([np.float32(0.5), np.float32(1)])
         self.append("AveragePool", "QLinearAveragePool", [self.last],
                     (*self.shape[:2], *outputs), scale, zero, kernel_shape=kernel,
                     count_include_pad=int(self.rng.integers(2)), **attributes)
 
     def global_pool(self) -> None:
         scale, zero = self.quantisation(self.scale * 0.2, self.scale)
+        if self.rng.random() < 0.4:  # halves
+            scale = self.scale * self.rng.choice([np.float32(0.5), np.float32(1)])
         self.append("GlobalAveragePool", "QLinearGlobalAveragePool", [self.last],
                     (*self.shape[:2], 1, 1), scale, zero)
 
