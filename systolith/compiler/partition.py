@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from systolith.graph.ir import Graph, Operator
+from systolith.graph.movement import several_images
 
 __all__ = ["Partition", "partition"]
 
@@ -27,4 +28,7 @@ def partition(graph: Graph) -> Partition:
 def _host_reason(graph: Graph, operator: Operator) -> str:
     if operator.record.lower is None:
         return "the accelerator has no layers for it"
-    return operator.record.host_reason(graph, operator)
+    reason = operator.record.host_reason(graph, operator)
+    if reason or any(graph.tensors[index].shape[0] != 1 for index in graph.inputs):
+        return reason  # a network of several images is refused as such
+    return several_images(graph, operator)

@@ -194,8 +194,10 @@ class OperatorRecord:
     sums: bool = False
     tflite: Mapping[str, "Callable[[TfliteNode], Attributes | list[Piece]]"] = field(
         default_factory=dict)
-    onnx: Mapping[str, Callable[["OnnxNode"], "Value"]] = field(default_factory=dict)
-    qlinear: Mapping[str, Callable[["OnnxNode"], "Value"]] = field(default_factory=dict)
+    onnx: Mapping[str, "Callable[[OnnxNode], Value | tuple[Value, ...]]"] = field(
+        default_factory=dict)
+    qlinear: Mapping[str, "Callable[[OnnxNode], Value | tuple[Value, ...]]"] = field(
+        default_factory=dict)
     writer: Callable[["Graph", "Operator"], tuple[str, dict[str, Any]]] | None = None
     version: int = 1
 

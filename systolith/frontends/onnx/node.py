@@ -114,8 +114,8 @@ class Node:
         return axis % rank
 
 
-#: What an operator of a file becomes.
-Converter = Callable[[Node], Value]
+#: What an operator of a file becomes, or each of its results.
+Converter = Callable[[Node], Value | tuple[Value, ...]]
 
 #: ``append(node, x, scale, zero_point, unsigned)``: an operator of one activation, with the scale
 #: and the zero point of its result.
