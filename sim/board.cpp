@@ -56,7 +56,9 @@ struct Board {
 
 extern "C" {
 
-Board *board_create(unsigned divisor) {
+// `seed` is that of what registers and memories hold at first, if that is left to chance.
+Board *board_create(unsigned divisor, unsigned seed) {
+    start_seed = seed;
     auto *board = new Board;
     board->divisor = divisor;
     board->sim.top.rx = 1;

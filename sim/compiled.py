@@ -22,8 +22,8 @@ from rtl.build_folder import build_folder
 from rtl.export.verilog import emit_verilog, ports_of, streams_of
 from sim.packing import Payloads, pack, unpack
 
-__all__ = ["BOARD", "CompileError", "CompiledSim", "ContractError", "compile_library",
-           "find_library", "find_verilator", "port_text"]
+__all__ = ["BOARD", "CompileError", "CompiledSim", "ContractError", "compile_core",
+           "compile_library", "find_library", "find_verilator", "port_text"]
 
 ROOT = Path(__file__).parents[1]
 #: What drives a core: its streams; and, for a core with the pins of a UART, a board of it.
@@ -101,12 +101,17 @@ def _cached(name: str, sources: Iterable[str], make: Callable[[Path], None]) -> 
     return target
 
 
-def _compile(verilog: str, table: str, trace: bool, driver: Path) -> Path:
-    """The shared library of ``verilog`` and a driver with its ``table`` of ports."""
+def compile_core(verilog: str, table: str, trace: bool, driver: Path, *,
+                 random: bool = False) -> Path:
+    """The shared library of ``verilog`` and a driver with its ``table`` of ports; cached.
+
+    With ``random``, registers and memories that nothing initialises hold anything at first.
+    """
+    start = "unique" if random else "fast"
     root, environment = find_verilator()
     version = importlib.metadata.version("verilator")
     options = ["--cc", "top.v", "--top-module", "top", "--prefix", "Vtop", "-O3",
-               "--x-assign", "fast", "--x-initial", "fast", "--no-timing", "-Wno-fatal",
+               "--x-assign", start, "--x-initial", start, "--no-timing", "-Wno-fatal",
                "-Wno-lint", "--Mdir", "obj", *(["--trace"] if trace else [])]
     # -O1 and more take twice as long to compile, and simulate no faster; -O0 is six times slower.
     flags = ["-Og", "-fPIC", "-std=c++17", "-w", f"-DVM_TRACE={int(trace)}",
@@ -162,7 +167,7 @@ def find_library(component: wiring.Component, table: str, *, platform: str | Non
         if note.exists() and (library := BUILD / note.read_text()).exists():
             return library
     verilog = emit_verilog(component, platform=platform, names=trace)
-    library = _compile(verilog, table, trace, driver)
+    library = compile_core(verilog, table, trace, driver)
     if note is not None:
         note.parent.mkdir(exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:

@@ -45,8 +45,18 @@ struct Stream {
     uint64_t queued() const { return payload.bytes ? queue.size() / payload.bytes : 0; }
 };
 
+// Of what registers and memories hold at first, where the core was compiled to ask for that.
+unsigned start_seed = 1;
+
+struct Context : VerilatedContext {
+    Context() {
+        randReset(2);
+        randSeed(start_seed);
+    }
+};
+
 struct Sim {
-    VerilatedContext context;
+    Context context;
     Vtop top{&context};
     uint64_t cycle = 0;
     int broken = -1;

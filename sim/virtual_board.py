@@ -16,7 +16,7 @@ from sim.compiled import BOARD, ContractError, find_library
 from sim.flash import flash_table
 from sim.sdram import sdram_table
 
-__all__ = ["DIVISOR", "PseudoTerminal", "VirtualBoard"]
+__all__ = ["DIVISOR", "CompiledBoard", "PseudoTerminal", "VirtualBoard"]
 
 #: Clocks of a bit: the fewest there can be, so that bytes cost little simulation.
 DIVISOR = 4
@@ -28,21 +28,24 @@ SLICE = 20_000
 CHUNK = 4096
 
 
-class VirtualBoard:
-    """A :class:`~rtl.board_core.BoardCore` with a UART, compiled, that takes and gives bytes.
+class CompiledBoard:
+    """Anything with the pins of a board's UART, compiled, that takes and gives bytes.
 
     Its cycles are those of the board, and so are the cycles of a byte on its pins. What a USB
     adapter and an operating system add is not there: times say nothing of them.
 
     Parameters
     ----------
-    params : :class:`~rtl.accelerator.AcceleratorParams`
+    library : path
+        What was compiled with the driver of boards.
+    divisor : :class:`int`
+        Cycles of a bit.
+    hz : number
+        Cycles of a second.
+    seed : :class:`int`
+        Of what registers and memories hold at first, where the library leaves that to chance.
     trace : path or None
         File for waveforms (VCD).
-    chip, mhz, boot : as of :class:`~rtl.board_core.BoardCore`
-        Beside it are what SDRAM and flash it has pins for: models that hold it to data sheets.
-    image : :class:`bytes`
-        What lies in the flash, at ``boot``.
 
     Raises
     ------
@@ -52,27 +55,17 @@ class VirtualBoard:
         If ``trace`` cannot be written.
     """
 
-    def __init__(self, params: AcceleratorParams, *, trace: str | Path | None = None,
-                 chip: SdramChip | None = None, mhz: float = 90, boot: int | None = None,
-                 image: bytes = b"") -> None:
-        if image and boot is None:
-            raise ValueError("boot must be given with an image: it says where in the flash that is")
+    def __init__(self, library: Path, *, divisor: int, hz: float, seed: int = 1,
+                 trace: str | Path | None = None) -> None:
         if trace is not None:
             open(trace, "w").close()  # Verilator says nothing when it cannot
-        self.params = params
-        core = BoardCore(params, divisor=DIVISOR, chip=chip, mhz=mhz, boot=boot)
-        library = find_library(core, sdram_table(core) + flash_table(core),
-                               trace=trace is not None, driver=BOARD,
-                               key=f"{params!r} {DIVISOR} {mhz} {boot}")
+        self.hz = hz
         self._library = ctypes.CDLL(str(library))
         for name in ("board_create", "board_run", "board_cycle", "board_waiting"):
             getattr(self._library, name).restype = ctypes.c_uint64
         self._library.board_error.restype = ctypes.c_char_p
         self._board: ctypes.c_void_p | None = ctypes.c_void_p(
-            self._library.board_create(DIVISOR))
-        if image and boot is not None:
-            self._library.board_flash(self._board, ctypes.c_uint64(boot), bytes(image),
-                                      ctypes.c_uint64(len(image)))
+            self._library.board_create(divisor, seed))
         if trace is not None:
             self._library.board_trace(self._board, str(trace).encode())
 
@@ -120,6 +113,36 @@ class VirtualBoard:
         return self._library.board_cycle(self._board)
 
 
+class VirtualBoard(CompiledBoard):
+    """A :class:`~rtl.board_core.BoardCore` with a UART, from its source.
+
+    Parameters
+    ----------
+    params : :class:`~rtl.accelerator.AcceleratorParams`
+    trace : path or None
+        File for waveforms (VCD).
+    chip, mhz, boot : as of :class:`~rtl.board_core.BoardCore`
+        Beside it are what SDRAM and flash it has pins for: models that hold it to data sheets.
+    image : :class:`bytes`
+        What lies in the flash, at ``boot``.
+    """
+
+    def __init__(self, params: AcceleratorParams, *, trace: str | Path | None = None,
+                 chip: SdramChip | None = None, mhz: float = 90, boot: int | None = None,
+                 image: bytes = b"") -> None:
+        if image and boot is None:
+            raise ValueError("boot must be given with an image: it says where in the flash that is")
+        self.params = params
+        core = BoardCore(params, divisor=DIVISOR, chip=chip, mhz=mhz, boot=boot)
+        library = find_library(core, sdram_table(core) + flash_table(core),
+                               trace=trace is not None, driver=BOARD,
+                               key=f"{params!r} {DIVISOR} {mhz} {boot}")
+        super().__init__(library, divisor=DIVISOR, hz=CLOCK, trace=trace)
+        if image and boot is not None:
+            self._library.board_flash(self._board, ctypes.c_uint64(boot), bytes(image),
+                                      ctypes.c_uint64(len(image)))
+
+
 class PseudoTerminal:
     """A virtual board behind a pseudo-terminal: any program can open it as a serial port.
 
@@ -131,7 +154,7 @@ class PseudoTerminal:
         The port to open.
     """
 
-    def __init__(self, board: VirtualBoard) -> None:
+    def __init__(self, board: CompiledBoard) -> None:
         self.board = board
         self._master, self._port = pty.openpty()
         tty.setraw(self._port)  # until somebody opens it: no echo

@@ -22,6 +22,7 @@ from systolith.cli import (
     example,
     flash,
     gemm,
+    prove,
     quantize,
     report,
     run,
@@ -85,8 +86,8 @@ def _options(version: Annotated[bool, typer.Option(
     pass
 
 
-for module in (run, example, check, quantize, evaluate, gemm, emit, report, build, flash, devices,
-               selftest, board, bench):
+for module in (run, example, check, quantize, evaluate, gemm, emit, report, build, prove, flash,
+               devices, selftest, board, bench):
     command = getattr(module, module.__name__.rpartition(".")[2])
     # A line of the source is not one of the terminal.
     paragraphs = (inspect.getdoc(command) or "").split("\n\n")

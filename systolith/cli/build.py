@@ -1,5 +1,6 @@
 import json as json_format
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from systolith.cli.files import check_folder, check_image, check_target, writing
 from systolith.cli.options import Json, board_names
+from systolith.cli.prove import check_proof, proof_of, say_proof
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +40,9 @@ def build(
     keep: Annotated[Path | None, typer.Option(
         metavar="FOLDER", help="Copy RTLIL, constraints and the placed netlist to this "
         "folder.")] = None,
+    prove: Annotated[bool, typer.Option(
+        "--prove", help="Simulate the placed netlist, on networks that a reference runtime runs "
+        "too; as `systolith prove` does.")] = False,
     floorplan: Annotated[Path | None, typer.Option(
         metavar="FILE.png", help="Draw where each unit is placed.")] = None,
     json: Json = False,
@@ -52,6 +57,7 @@ def build(
     from boards.flow.floorplan import draw
     from systolith.cli.estimates import building
     from systolith.cli.show import console
+    from systolith.diagnostics.proof import check_provable
 
     chosen = board_of(board)
     if output:
@@ -60,6 +66,8 @@ def build(
         check_image(floorplan)
     if keep:
         check_folder(keep)
+    if prove:
+        check_provable(chosen)
     design: Design = {
         "mhz": frequency, "standalone": standalone,
         "params": resized(chosen, rows=rows, cols=cols, drain_lanes=drain_lanes)}
@@ -68,11 +76,17 @@ def build(
         _keep(keep, chosen, design, done)
     if floorplan:
         draw(done.placed, done.paths, floorplan, f"{chosen.title}, {done.clock_mhz} MHz")
+    proof = proof_of(replace(chosen, params=design["params"]), done) if prove else None
     if json:
-        print(json_format.dumps(done.as_dict(), indent=2))
+        proved = {} if proof is None else {"proof": proof.as_dict()}
+        print(json_format.dumps(done.as_dict() | proved, indent=2))
     else:
         _show(console, chosen, done)
+        if proof:
+            say_proof(proof)
     check_timing(done)
+    if proof:
+        check_proof(proof)
     if output:
         with writing(output):
             shutil.copy(done.file, output)

@@ -4,8 +4,8 @@
 //         timing with and without output registers), Appendix A (attributes)
 //   [DS]  FPGA-DS-02012, ECP5 and ECP5-5G Family Data Sheet: section 2.8, sysMEM Memory
 //
-// 18432 bits, as words of 1, 2, 4, 9, 18 or 36 bits; port A writes and port B reads. Addresses
-// count bits, and the lowest are of no account to wide words. Words of 36 bits, the mode that
+// 18432 bits, as words of 1, 2, 4, 9, 18 or 36 bits. Each port writes and reads, but words of 36 bits
+// are written by A and read by B. Addresses count bits, and the lowest are of no account to wide words. Words of 36 bits, the mode that
 // Lattice's primitive PDPW16KD stands for, take the data pins of both ports, A for the low half
 // (so does PDPW16KD.v of Lattice's library ECP5U, with WEA high and ADA4 low; the DO18 to DO35 which
 // it takes from DOA are where Lattice's generator of memories finds the low half).
@@ -21,9 +21,12 @@
 // A word read in the cycle that writes it is unspecified ([MEM]), so X here. The contents wake up
 // as zeros, the default of INITVAL_00 to INITVAL_3F.
 //
+// What a port reads while it writes is by its WRITEMODE_x: NORMAL keeps what it read before,
+// WRITETHROUGH gives the new word, READBEFOREWRITE the old one ([MEM], write modes).
+//
 // Refused here: shapes and registers that differ between the ports, and inverted clocks. Without
-// effect here: reading at A and writing at B, WRITEMODE_x (what a port reads of its own writing),
-// CSx and CSDECODE_x, RSTx and how they reset, INITVAL_xx. The project ties those pins low.
+// effect here: CSx and CSDECODE_x, RSTx and how they reset, INITVAL_xx. The project ties those pins
+// low.
 
 module DP16KD (
 	input DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9,
@@ -104,18 +107,46 @@ module DP16KD (
 			if (write && word_a == place / WIDTH && mask[place % WIDTH])
 				memory[row_a][place] <= data[place % WIDTH];
 
-	wire collides = write && row_a == row_b && word_a == word_b;
+	localparam LOW = WIDTH < 36 ? WIDTH - 1 : 0;
+	wire [3:0] bytes_b = WIDTH == 18 ? {2'b00, address_b[1:0]} : 4'b0001;
+	wire [17:0] mask_b = {{9{bytes_b[1]}}, {9{bytes_b[0]}}};
+	wire [17:0] data_b = {
+		DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9,
+		DIB8, DIB7, DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0};
+	wire write_b = WIDTH < 36 && CEB & WEB & |bytes_b[1:0];
+	integer place_b;
+	always @(posedge CLKB)
+		for (place_b = 0; place_b < WORDS * WIDTH; place_b = place_b + 1)
+			if (write_b && word_b == place_b / WIDTH && mask_b[place_b % WIDTH % 18])
+				memory[row_b][place_b] <= data_b[place_b % WIDTH % 18];
+
+	wire same = row_a == row_b && word_a == word_b;
+	wire collides = write && same;
+	wire collides_a = write_b && same;
 	wire [35:0] shifted = memory[row_b] >> word_b * WIDTH;
-	reg [WIDTH-1:0] first, second;
+	wire [35:0] shifted_a = memory[row_a] >> word_a * WIDTH;
+	reg [WIDTH-1:0] first, second, first_a, second_a;
 	always @(posedge CLKB) begin
-		if (CEB)
+		if (CEB && (!write_b || WRITEMODE_B == "READBEFOREWRITE"))
 			first <= collides ? {WIDTH{1'bx}} : shifted[WIDTH-1:0];
+		else if (CEB && WRITEMODE_B == "WRITETHROUGH")
+			first <= (shifted[WIDTH-1:0] & ~mask_b[LOW:0]) | (data_b[LOW:0] & mask_b[LOW:0]);
 		if (OCEB)
 			second <= first;
 	end
+	always @(posedge CLKA) begin
+		if (CEA && (!write || WRITEMODE_A == "READBEFOREWRITE"))
+			first_a <= collides_a ? {WIDTH{1'bx}} : shifted_a[WIDTH-1:0];
+		else if (CEA && WRITEMODE_A == "WRITETHROUGH")
+			first_a <= (shifted_a[WIDTH-1:0] & ~mask[WIDTH-1:0]) | (data[WIDTH-1:0] & mask[WIDTH-1:0]);
+		if (OCEA)
+			second_a <= first_a;
+	end
 
 	wire [WIDTH-1:0] read = REGMODE_B == "OUTREG" ? second : first;
-	wire [35:0] pins = WIDTH == 36 ? read : {read, 18'b0};
+	wire [35:0] read_a = REGMODE_A == "OUTREG" ? second_a : first_a;
+	wire [35:0] upper = read;
+	wire [35:0] pins = WIDTH == 36 ? read : {upper[17:0], read_a[17:0]};
 	assign {
 		DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9,
 		DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0,

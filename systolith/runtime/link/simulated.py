@@ -1,6 +1,6 @@
 """A virtual board in this very process, as a pipe."""
 
-from sim.virtual_board import CLOCK, VirtualBoard
+from sim.virtual_board import CompiledBoard
 from systolith.runtime.link.pipe import Pipe
 
 __all__ = ["SimulatedPipe"]
@@ -10,19 +10,19 @@ SLICE = 200_000
 
 
 class SimulatedPipe(Pipe):
-    """The pins of a :class:`~sim.virtual_board.VirtualBoard`, in its own time.
+    """The pins of a :class:`~sim.virtual_board.CompiledBoard`, in its own time.
 
     Where nothing moves any more, time leaps to the end of a timeout.
     """
 
     name = "virtual board"
 
-    def __init__(self, board: VirtualBoard) -> None:
+    def __init__(self, board: CompiledBoard) -> None:
         self.board = board
         self._leapt = 0.0
 
     def now(self) -> float:
-        return self.board.cycle / CLOCK + self._leapt
+        return self.board.cycle / self.board.hz + self._leapt
 
     def write(self, data: bytes) -> None:
         self.board.push(data)

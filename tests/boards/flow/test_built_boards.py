@@ -1,5 +1,6 @@
-"""Two boards, one of each family, really built: the clock is met, and what the bitstream says, read
-back by other tools than those that wrote it, is what the board asks for."""
+"""Two boards, one of each family, really built: the clock is met, the placed netlist runs networks,
+and what the bitstream says, read back by other tools than those that wrote it, is what the board
+asks for."""
 
 import importlib
 import json
@@ -15,6 +16,7 @@ from boards.flow.bitstream import build_bitstream, check_timing
 from boards.flow.macros import MACROS, pin_macros
 from boards.flow.tools import packer
 from rtl.params import ArrayParams, products_for
+from systolith.diagnostics.proof import cases_for, prove
 
 
 @pytest.mark.heavy
@@ -38,6 +40,30 @@ def check_figures(built, board, products):
     assert "from " in built.critical_path and " levels" in built.critical_path
 
 
+def check_proof(board, built):
+    """What was placed and routed runs networks, over its pins, as their runtime does."""
+    done = prove(board, built, cases_for(board.params, networks=2))
+    assert done.good and done.networks == 2 and done.compared > 100
+
+
+@pytest.mark.heavy
+def test_a_proof_finds_a_single_wrong_cell(tmp_path):
+    """Another truth table in any of a few cells."""
+    board = board_of("hx8k")
+    built = build_bitstream(board, timeout=600)
+    whole = json.loads(Path(built.placed).read_text())
+    cells = whole["modules"]["top"]["cells"]
+    names = [name for name, cell in cells.items() if cell["type"] == "ICESTORM_LC"
+             and cell["parameters"]["DFF_ENABLE"] == "1" and "requantizer" in name]
+    for name in names[::len(names) // 3][:3]:
+        table = cells[name]["parameters"]["LUT_INIT"]
+        cells[name]["parameters"]["LUT_INIT"] = table.translate({48: 49, 49: 48})
+        (tmp_path / "placed.json").write_text(json.dumps(whole))
+        cells[name]["parameters"]["LUT_INIT"] = table
+        wrong = replace(built, placed=str(tmp_path / "placed.json"))
+        assert not prove(board, wrong, cases_for(board.params, networks=2)).good
+
+
 def unpacked(built, family, tool, folder):
     """Text that ``tool`` makes of the bitstream, which it refuses if a checksum is wrong."""
     raw = Path(built.file).read_bytes()
@@ -55,6 +81,7 @@ def test_ice40_board(tmp_path):
     board = board_of("hx8k")
     built = build_bitstream(board, timeout=600)
     check_figures(built, board, 8)
+    check_proof(board, built)
     raw, text = unpacked(built, "ice40", "iceunpack", tmp_path)
     assert raw[:8] == b"\xff\x00\x00\xff\x7e\xaa\x99\x7e" and len(raw) == 135_100
     assert ".device 8k" in text
@@ -82,6 +109,7 @@ def test_ecp5_board(tmp_path):
     params = replace(hx8k_build(), array=array)
     built = build_bitstream(board, params=params, timeout=600)
     check_figures(built, board, 16)
+    check_proof(replace(board, params=params), built)
     assert (built.dsps, built.rams) == (16, 16)
     placed = json.loads(Path(built.placed).read_text())["modules"]["top"]["cells"]
     asked = json.loads(Path(built.file).with_name("netlist.json").read_text())["modules"]["top"]
