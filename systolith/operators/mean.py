@@ -81,4 +81,5 @@ register(OperatorRecord(
     lower=mean, host_reason=_host_reason, units=frozenset({"pooling"}), channels=Channels.SAME,
     locality=Locality.LINE, tflite={"MEAN": _convert},
     onnx={"GlobalAveragePool": qdq.unary(append)},
-    qlinear={"QLinearGlobalAveragePool": qlinear.pool(shape_ops.channels_first(append))}, writer=_writer, version=2))
+    qlinear={"QLinearGlobalAveragePool": qlinear.pool(shape_ops.channels_first(append))},
+    writer=_writer, version=2))
