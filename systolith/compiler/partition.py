@@ -28,6 +28,9 @@ def partition(graph: Graph) -> Partition:
 def _host_reason(graph: Graph, operator: Operator) -> str:
     if operator.record.lower is None:
         return "the accelerator has no layers for it"
+    for index in operator.activations:
+        if graph.tensors[index].data is not None:
+            return f"its operand {graph.tensors[index].name} is a constant"
     reason = operator.record.host_reason(graph, operator)
     if reason or any(graph.tensors[index].shape[0] != 1 for index in graph.inputs):
         return reason  # a network of several images is refused as such

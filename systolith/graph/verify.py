@@ -9,14 +9,12 @@ import numpy as np
 from systolith.graph import limits
 from systolith.graph.attributes import Clamp
 from systolith.graph.ir import Graph, ModelError, Operator, Tensor
-from systolith.graph.record import Channels, Role, UnknownOperator
+from systolith.graph.record import ROUNDINGS, Channels, Role, UnknownOperator
 
 __all__ = ["GraphError", "verify"]
 
 #: Types of the operands by their role, where a role has a type of its own.
 DTYPES = {Role.ACTIVATION: {"int8"}, Role.WEIGHTS: {"int8"}, Role.BIAS: {"int32"}}
-
-ROUNDINGS = ("tflm", "float32")
 
 #: Types of whole numbers.
 WHOLE = (int, np.integer)
