@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable
 
-from systolith.compiler.partition import partition
-from systolith.compiler.passes import optimise
 from systolith.graph.ir import Graph
 
-__all__ = ["check_batch", "check_graph"]
+__all__ = ["check_batch"]
 
 
 def check_batch(graph: Graph, tensors: Iterable[int]) -> None:
@@ -17,11 +15,3 @@ def check_batch(graph: Graph, tensors: Iterable[int]) -> None:
             raise ValueError(f"tensor {tensor} ({name}) has the shape {shape}; the first axis is "
                              "that of the images, of which a network takes one at a time: "
                              "convert the model for a batch of 1")
-
-
-def check_graph(graph: Graph) -> None:
-    """Raise :exc:`ValueError` for what an accelerator would not take, whatever runs it."""
-    graph = optimise(graph, False)
-    parts = partition(graph)
-    check_batch(graph, sorted({index for op in graph.operators if not parts.on_host(op)
-                               for index in (*op.activations, *op.outputs)}))

@@ -11,7 +11,9 @@ import numpy.typing as npt
 from rtl.accelerator import AcceleratorParams
 from sim.golden.types import Float32, Int8
 from systolith.compiler import Program, compile_graph
-from systolith.compiler.batch import check_graph
+from systolith.compiler.batch import check_batch
+from systolith.compiler.partition import partition
+from systolith.compiler.passes import optimise
 from systolith.frontends.model_file import read_model
 from systolith.graph.file_layout import axes_of_file, from_graph, to_graph
 from systolith.graph.interpreter import run_graph
@@ -28,11 +30,11 @@ class _Golden:
     params = program = None
 
     def load(self, graph: Graph) -> None:
-        check_graph(graph)
-        counts = {graph.tensors[index].shape[0] for index in (*graph.inputs, *graph.outputs)}
-        if len(counts) > 1:
-            raise ValueError(f"inputs and outputs have first axes of {sorted(counts)}, but that is "
-                             "the axis of the images: reshape all to the same")
+        optimised = optimise(graph, False)
+        parts = partition(optimised)
+        check_batch(optimised, sorted({  # as an accelerator would
+            index for op in optimised.operators if not parts.on_host(op)
+            for index in (*op.activations, *op.outputs)}))
         self.graph = graph
 
     def run(self, *inputs: Int8) -> Run:
@@ -138,6 +140,7 @@ class Session:
                  target: str | AcceleratorParams | Target = "rtl", *, keep: bool = False,
                  batch: int = 1) -> None:
         self.graph = graph = model if isinstance(model, Graph) else read_model(model)
+        _check_counts(graph)
         self.target, self.batch = _target(graph, target, keep, batch), batch
         self.program, self.cycles = None, 0
         if isinstance(self.target, _Golden):
@@ -249,6 +252,13 @@ class Session:
             raise ValueError("inputs must have as many images each, not " + ", ".join(
                 f"{count} of {name}" for name, count in counts.items()))
         return checked
+
+
+def _check_counts(graph: Graph) -> None:
+    counts = {graph.tensors[index].shape[0] for index in (*graph.inputs, *graph.outputs)}
+    if len(counts) > 1:
+        raise ValueError(f"inputs and outputs have first axes of {sorted(counts)}, but that is "
+                         "the axis of the images: reshape all to the same")
 
 
 def session_program(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1, *,
