@@ -109,7 +109,10 @@ class _Placer:
             return True
         if record.same_bytes(self.graph, operator):  # if it is copied, then pixel by pixel
             return region.even and not region.offset
-        return record.moves is not None or not (region.offset or len(operator.activations) > 1)
+        if record.moves is not None:
+            return True
+        # Several operands are read by the same steps.
+        return not region.offset and (region.whole or len(operator.activations) == 1)
 
     def view(self, operator: Operator) -> None:
         """Let the result lie where the operand does, or the operand where the result does."""

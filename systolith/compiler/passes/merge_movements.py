@@ -18,8 +18,8 @@ def merge_movements(graph: Graph) -> Graph:
     """``graph`` with one movement in place of several, where that is less work: where together they
     leave all as it is, give what lies in the memory of their operand, or exchange channels within
     each pixel; or where what is between them has another first axis than that of the images."""
-    made = {op.outputs[0]: op for op in graph.operators}
-    operators = list(graph.operators)
+    operators = [_reshaping(graph, op) or op for op in graph.operators]
+    made = {op.outputs[0]: op for op in operators}
     for number, op in enumerate(operators):
         if not moves_only(graph, op):
             continue
@@ -33,6 +33,21 @@ def merge_movements(graph: Graph) -> Graph:
         if best is not None:
             operators[number] = made[op.outputs[0]] = _moved(graph, op, *best)
     return replace(graph, operators=tuple(operators))
+
+
+def _reshaping(graph: Graph, operator: Operator) -> Operator | None:
+    """``operator`` as the RESHAPE that it is, if it is one: a movement that leaves all numbers in
+    their order, or what joins one operand alone."""
+    record = operator.record
+    x, y = graph.activation(operator), graph.result(operator)
+    if operator.kind == "RESHAPE" or math.prod(x.shape) != math.prod(y.shape):
+        return None
+    in_order = np.arange(math.prod(x.shape))
+    alone = record.parts is not None and len(operator.activations) == 1
+    if alone or moves_only(graph, operator) and np.array_equal(
+            origins(graph, operator).ravel(), in_order):
+        return make_operator("RESHAPE", operator.activations, operator.outputs, {}, operator.index)
+    return None
 
 
 def moves_only(graph: Graph, operator: Operator) -> bool:

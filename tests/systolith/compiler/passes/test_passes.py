@@ -441,3 +441,13 @@ def test_images_are_flattened_in_their_order():
     assert kinds(after) == ["CONV_2D", "RESHAPE", "FULLY_CONNECTED"]
     assert same_results(before, after)
     assert not compile_graph(before, small_build(4, 4)).rest
+
+
+def test_what_leaves_all_in_order_is_a_reshape():
+    """Axes of 1 in other places, and one operand that nothing is joined to."""
+    before = in_other_order(("STRIDED_SLICE", {"slices": (None, (1, 1, 1), (2, 1, 1), None)}),
+                            ("TRANSPOSE", {"order": (0, 3, 1, 2)}), ("PACK", {"axis": 1}),
+                            classes=9)
+    after = merge_movements(before)
+    assert kinds(after)[2:] == ["RESHAPE", "RESHAPE", "FULLY_CONNECTED"]
+    assert same_results(before, after) and not compile_graph(before, small_build(4, 4)).rest
