@@ -108,7 +108,7 @@ def _average(node: OnnxNode, x: Activation, scale: float, zero_point: int,
              unsigned: bool) -> Activation:
     """Means over windows; of those that are the whole image onnxruntime makes global ones."""
     kernel = node.integers("kernel_shape")
-    if kernel == x.shape[2:] and x.behind != "Pad":
+    if kernel == x.shape[2:]:
         _, geometry = onnx_window(node, x.shape[2:], kernel)
         if not any(map(any, geometry["padding"])):
             return mean.append(node, x, scale, zero_point, unsigned)

@@ -23,6 +23,9 @@ from systolith.graph.attributes import Pair
 
 __all__ = ["FUSED", "check", "followed"]
 
+#: What an operator computes; several values, or none where it reads what a refused one would.
+Result = Value | tuple[Value, ...] | None
+
 #: Operators whose results depend on whether they are fused.
 FUSED = {"Conv", "Gemm", "MatMul", "Add", "AveragePool", "GlobalAveragePool", "Softmax"}
 
@@ -31,9 +34,6 @@ FUSED = {"Conv", "Gemm", "MatMul", "Add", "AveragePool", "GlobalAveragePool", "S
 SEEN_THROUGH = {"Reshape": 5, "Transpose": 1, "Squeeze": 1, "Unsqueeze": 1, "Slice": 1,
                 "MaxPool": 12, "Identity": 1, "Dropout": 1}
 SEEN_THROUGH_OF_WEIGHTS = {"Transpose", "Identity", "Dropout"}
-
-#: What becomes part of operators of these kinds that alone read it.
-PADDED = {"Conv", "AveragePool"}
 
 
 def check(kind: str, names: Sequence[str], inputs: Sequence[Value | None],
@@ -57,17 +57,25 @@ def check(kind: str, names: Sequence[str], inputs: Sequence[Value | None],
                 value.array.dtype == np.uint8):
             raise Refusal("the weights are uint8 and the activations int8, so that onnxruntime "
                           "computes floats: quantise both as int8")
+        fused_pad = kind == "Conv" and readers[name] == 1
         if isinstance(value, (Activation, Weights)) and value.behind and not (
-                value.behind == "Pad" and kind in PADDED and readers[name] == 1):
+                value.behind == "Pad" and fused_pad):
             raise Refusal(f"{value.behind} stands between DequantizeLinear and it, so that "
-                          f"onnxruntime computes floats: put DequantizeLinear behind {value.behind}"
+                          "onnxruntime computes floats: quantise it in between"
                           + (", or use Reshape" if value.behind == "Flatten" else ""))
 
 
-def followed(kind: str, version: int, inputs: Sequence[Value | None], value: Value | None,
-             builder: Builder) -> Value | None:
+def followed(kind: str, version: int, inputs: Sequence[Value | None], value: Result,
+             builder: Builder) -> Result:
     """``value``, which an operator computes of its ``inputs``, with what this file has to know of
     it later."""
+    if isinstance(value, tuple):
+        return tuple(_followed(kind, version, inputs, each, builder) for each in value)
+    return value and _followed(kind, version, inputs, value, builder)
+
+
+def _followed(kind: str, version: int, inputs: Sequence[Value | None], value: Value,
+              builder: Builder) -> Value:
     if isinstance(value, Pending) and kind in FUSED:
         return replace(value, fused=True, finish=_of_one_type(value, inputs, builder))
     if kind == "DequantizeLinear" or not isinstance(value, (Activation, Weights)) or (
