@@ -2,6 +2,7 @@
 
 import math
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 from onnx.helper import tensor_dtype_to_np_dtype
 
-from systolith.frontends.onnx import fold, integer_ops, io_tensors, qdq
+from systolith.frontends.onnx import fold, fusion, integer_ops, io_tensors, qdq
 from systolith.frontends.onnx.builder import Builder
 from systolith.frontends.onnx.node import Converter, Node, damaged
 from systolith.frontends.onnx.values import Activation, Constant, Refusal, Value, Values
@@ -93,6 +94,8 @@ class _Reader:
         if not all(isinstance(name, str) for name in _names(model)):
             raise damaged("a name is not text")
         self.builder = Builder()
+        self.readers = Counter([name for node in graph.node for name in node.input]
+                               + [output.name for output in graph.output])
         self.values: Values = {}
         for tensor in graph.initializer:
             self._define(tensor.name, Constant(_array(tensor)))
@@ -165,11 +168,13 @@ class _Reader:
         if kind in fold.CONVERTERS and (kind == "Shape" or all(
                 isinstance(value, Constant) for value in inputs)):
             convert = fold.CONVERTERS[kind]
-        return convert(Node(
+        version = self.versions.get(domain, VERSIONS[domain][0])
+        fusion.check(kind, node.input, inputs, self.readers, self.builder)
+        value = convert(Node(
             kind=kind, name=_text(node.name), inputs=tuple(inputs), outputs=tuple(node.output),
             attributes={attribute.name: attribute for attribute in node.attribute},
-            version=self.versions.get(domain, VERSIONS[domain][0]) if domain else
-            self.versions.get("", VERSIONS[""][0]), builder=self.builder))
+            version=version, builder=self.builder))
+        return fusion.followed(kind, version, inputs, value, self.builder)
 
 
 def _names(model: ModelProto) -> Iterator[str]:
