@@ -260,10 +260,30 @@ def test_parts_of_a_pixel_are_added_where_they_lie():
         np.testing.assert_array_equal(Session(graph, build, batch=batch).run(x), want)
 
 
+@pytest.mark.parametrize("classes", [0, 5])
+def test_layers_with_weights_read_channels_from_any_on(classes):
+    """A word of eight has some that are not read."""
+    graph = moving("STRIDED_SLICE", slices=(None, None, None, (3, 1, 10)))
+    grown = Chain(np.random.default_rng(4))
+    grown.tensors, grown.operators = list(graph.tensors[:-1]), list(graph.operators[:-1])
+    grown.last, grown.activation = len(grown.tensors) - 1, lambda: "NONE"
+    if classes:
+        grown.weighted("FULLY_CONNECTED", (5, 480), 0, (1, 5))
+    else:
+        grown.weighted("CONV_2D", (4, 3, 3, 10), 0, (1, 6, 8, 4), stride=(1, 1), dilation=(1, 1),
+                       padding=((1, 1), (1, 1)))
+    graph, build = grown.graph(), small_build(8, 8)
+    assert [each.moved_bytes for each in check(graph, build).operators] == [None, 0, None]
+    x = np.random.default_rng(1).integers(-128, 128, (2, 6, 8, 16), np.int8)
+    want = run_graph(graph, x)[graph.outputs[0]]
+    np.testing.assert_array_equal(Session(graph, build).run(x), want)
+    assert np.ptp(want.astype(int)) > 10
+
+
 def test_copies_are_counted():
     """Of channels that do not begin with a word, and of squares that become channels."""
     for kind, attributes, size in (
-            ("STRIDED_SLICE", {"slices": (None, None, None, (1, 1, 5))}, 6 * 8 * 5),
+            ("STRIDED_SLICE", {"slices": (None, None, None, (1, 1, 5))}, 6 * 8 * 5),  # then a pool
             ("SPACE_TO_DEPTH", {"block": 2}, 6 * 8 * 16)):
         found = check(moving(kind, **attributes), small_build(8, 8))
         assert [each.moved_bytes for each in found.operators] == [None, size, None]
