@@ -15,7 +15,7 @@ from systolith.frontends.onnx import fold, integer_ops, io_tensors, qdq
 from systolith.frontends.onnx.builder import Builder
 from systolith.frontends.onnx.node import Converter, Node, damaged
 from systolith.frontends.onnx.values import Activation, Constant, Refusal, Value, Values
-from systolith.frontends.source import Source, read_source
+from systolith.frontends.source import Source, converting, read_source
 from systolith.graph.ir import Graph, ModelError
 from systolith.graph.record import records
 from systolith.graph.verify import verify
@@ -136,7 +136,7 @@ class _Reader:
         inputs = [self.values[name] if name else None for name in node.input]
         values: tuple[Value | None, ...] = ()
         try:
-            value = self._value(kind, domain, node, inputs)
+            value = self._value(where, kind, domain, node, inputs)
             values = value if isinstance(value, tuple) else (value,)
             for each, name in zip(values, node.output, strict=False):
                 if isinstance(each, Activation) and not each.real:
@@ -149,7 +149,7 @@ class _Reader:
                 if name:
                     self._define(name, values[position] if position < len(values) else None)
 
-    def _value(self, kind: str, domain: str, node: NodeProto,
+    def _value(self, where: str, kind: str, domain: str, node: NodeProto,
                inputs: list[Value | None]) -> Value | tuple[Value, ...] | None:
         """What an operator computes, of several results a tuple, or :data:`None` where it reads
         what a refused one would."""
@@ -160,16 +160,17 @@ class _Reader:
             return None
         if len(inputs) > MOST_OPERANDS:
             raise Refusal(f"it has {len(inputs)} operands, more than {MOST_OPERANDS}")
-        convert = converters[kind]
-        # A Shape needs no numbers; others are computed here where all their operands are known.
-        if kind in fold.CONVERTERS and (kind == "Shape" or all(
-                isinstance(value, Constant) for value in inputs)):
-            convert = fold.CONVERTERS[kind]
-        return convert(Node(
+        made = Node(
             kind=kind, name=_text(node.name), inputs=tuple(inputs), outputs=tuple(node.output),
             attributes={attribute.name: attribute for attribute in node.attribute},
             version=self.versions.get(domain, VERSIONS[domain][0]) if domain else
-            self.versions.get("", VERSIONS[""][0]), builder=self.builder))
+            self.versions.get("", VERSIONS[""][0]), builder=self.builder)
+        # A Shape needs no numbers; others are computed here where all their operands are known.
+        if kind in fold.CONVERTERS and (kind == "Shape" or all(
+                isinstance(value, Constant) for value in inputs)):
+            return fold.CONVERTERS[kind](made)
+        with converting(where, Refusal):
+            return converters[kind](made)
 
 
 def _names(model: ModelProto) -> Iterator[str]:
