@@ -25,6 +25,8 @@ def text_of(graph: "Graph") -> str:
                      f"{', '.join(_operand(graph, index) for index in operator.inputs)})"
                      f"{_attributes(operator.attributes)}")
     lines += [f"  output  {_named(graph, index)}" for index in graph.outputs]
+    lines += [f"  state   {_named(graph, given)} = {_named(graph, result)} of the run before"
+              for _, given, result in graph.kept]
     return "\n".join(lines)
 
 

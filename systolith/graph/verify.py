@@ -111,6 +111,23 @@ def _of_graph(graph: Graph) -> Iterator[str]:
     for index in graph.outputs:
         if 0 <= index < count and index not in computed:
             yield f"the output {_named(graph, index)} is computed by nothing"
+    yield from _of_states(graph)
+
+
+def _of_states(graph: Graph) -> Iterator[str]:
+    """Whether what a run gives can be given to the next one."""
+    if len(graph.states) > min(len(graph.inputs), len(graph.outputs)):
+        yield f"it has {len(graph.states)} states, more than inputs or outputs"
+        return
+    for state, *ends in graph.kept:
+        for index in ends:
+            if not 0 <= index < len(graph.tensors):
+                continue
+            tensor, begin = graph.tensors[index], state.initial
+            dtype = "uint8" if tensor.unsigned else tensor.dtype
+            if dtype != begin.dtype or math.prod(tensor.shape) != begin.size:
+                yield (f"the state {state.name} begins with {begin.size} numbers of type "
+                       f"{begin.dtype}, but {_named(graph, index)} is {dtype}{list(tensor.shape)}")
 
 
 def _of_operator(graph: Graph, operator: Operator) -> Iterator[str]:
