@@ -25,6 +25,7 @@ def partition(graph: Graph) -> Partition:
 
 
 def _host_reason(graph: Graph, operator: Operator) -> str:
+    reason = operator.record.host_reason(graph, operator)
     if operator.record.lower is None:
-        return "the accelerator has no layers for it"
-    return operator.record.host_reason(graph, operator)
+        return reason or "the accelerator has no layers for it"
+    return reason

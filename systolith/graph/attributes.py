@@ -1,9 +1,9 @@
 """Attributes of operators, each a frozen record; kinds with more have records of their own."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-__all__ = ["Attributes", "Clamp", "Convolution", "Pad", "Padding", "Pair", "Pool", "Resize",
+__all__ = ["Attributes", "Clamp", "Convolution", "Foreign", "Pad", "Padding", "Pair", "Pool", "Resize",
            "Sides", "Window", "pair_of"]
 
 #: Lines and pixels; or before and after an axis.
@@ -74,3 +74,17 @@ class Resize(Attributes):
     """Of an enlargement that repeats each line and pixel ``factor`` times."""
 
     factor: Pair
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foreign(Attributes):
+    """Of what a runtime runs: a ``model`` of the format ``form``, with the operators of the file
+    that it has, by their numbers and names, and why they are not on the accelerator. ``macs`` are
+    the products that it takes."""
+
+    model: bytes = field(repr=False)
+    form: str
+    numbers: tuple[int, ...]
+    names: tuple[str, ...]
+    reason: str
+    macs: int = 0

@@ -2,7 +2,7 @@
 
 import enum
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from systolith.graph.ir import Graph, Operator
 
 __all__ = ["Channels", "Flags", "Locality", "OperatorRecord", "Placement", "RecordError", "Role",
-           "UnknownOperator", "record_of", "records", "register", "unchanged"]
+           "UnknownOperator", "Values", "record_of", "records", "register", "unchanged"]
 
 #: What is so of each channel.
 Flags = npt.NDArray[np.bool_]
+
+#: A tensor of any type.
+Values = npt.NDArray[Any]
 
 
 class UnknownOperator(Exception):
@@ -43,6 +46,7 @@ class Role(enum.Enum):
     ACTIVATION = "activation"
     WEIGHTS = "weights"
     BIAS = "biases"
+    VALUE = "value"        #: Of any type, of operators that a runtime runs.
     CONSTANT = "constant"  #: Sizes, axes and the like: what the attributes say already.
 
 
@@ -108,6 +112,9 @@ class OperatorRecord:
     golden : mapping
         By the rounding of a graph, ``run(graph, operator, *activations)``: the int8 result, of any
         number of images. Kinds without one for a rounding cannot be in such graphs.
+    run : callable or None
+        In place of ``golden``, for operators with operands and results of any type and number:
+        ``run(graph, operator, operands)`` gives all of its results. The host runs them.
     lower : callable or None
         ``lower(context, operator)``: layers of the accelerator; None for a kind that it does not
         have, which the host runs.
@@ -174,6 +181,7 @@ class OperatorRecord:
     shape: Callable[["Graph", "Operator"], tuple[int, ...]]
     complaint: Callable[["Graph", "Operator"], str] = _no_reason
     golden: Mapping[str, "Callable[..., Int8]"] = field(default_factory=dict)
+    run: Callable[["Graph", "Operator", Sequence[Values]], Sequence[Values]] | None = None
     lower: Callable[["Context", "Operator"], list["Layer"]] | None = None
     host_reason: Callable[["Graph", "Operator"], str] = _no_reason
     moves: "Callable[[Graph, Operator, Array], Array] | None" = None

@@ -11,6 +11,8 @@ def absorb_input_reshapes(graph: Graph) -> Graph:
     results instead."""
     inputs, operators = list(graph.inputs), list(graph.operators)
     for op in graph.operators:
+        if not op.activations:
+            continue
         x, y = op.activations[0], op.outputs[0]
         if (op.record.same_bytes(graph, op) and x in inputs and not {x, y} & set(graph.outputs)
                 and sum(x in other.inputs for other in operators) == 1):

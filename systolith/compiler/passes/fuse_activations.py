@@ -20,8 +20,8 @@ def fuse_activations(graph: Graph) -> Graph:
     operators = dict(enumerate(graph.operators))
     made = {op.outputs[0]: number for number, op in operators.items()}
     for number, op in enumerate(graph.operators):
-        source = made.get(op.inputs[0])
-        if source is None or not op.record.elementwise:
+        source = made.get(op.inputs[0]) if op.record.elementwise else None
+        if source is None:
             continue
         before = operators[source]
         if (not before.record.clamps or op.inputs[0] in graph.outputs
