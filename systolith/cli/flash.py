@@ -67,7 +67,7 @@ def _image(model: Path, board: "Board") -> bytes:
     from systolith.runtime.flash_image import program_image
     from systolith.runtime.session import session_program
 
-    program, _ = session_program(read_model(model), board.params, compact=True)
+    program, _ = session_program(read_model(model), board.params, compact=True, partition=False)
     return program_image(program)
 
 

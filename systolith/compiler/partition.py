@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 
 from systolith.graph.ir import Graph, Operator
 
-__all__ = ["Partition", "partition"]
+__all__ = ["CannotRun", "Partition", "partition"]
+
+
+class CannotRun(ValueError):
+    """A build cannot run an ``operator``, whatever its memories, for a ``reason``."""
+
+    def __init__(self, operator: Operator, reason: str) -> None:
+        super().__init__(f"{operator}: {reason}")
+        self.operator, self.reason = operator, reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,9 +26,11 @@ class Partition:
         return operator.index in self.host
 
 
-def partition(graph: Graph) -> Partition:
-    """The :class:`Partition` of a graph, as the records of its operators have it."""
-    reasons = {op.index: _host_reason(graph, op) for op in graph.operators}
+def partition(graph: Graph, cannot: Mapping[int, str] | None = None) -> Partition:
+    """The :class:`Partition` of a graph, as the records of its operators have it; and those that
+    the build ``cannot`` run, by their numbers, with the reasons."""
+    reasons = {op.index: (cannot or {}).get(op.index) or _host_reason(graph, op)
+               for op in graph.operators}
     return Partition(host={index: reason for index, reason in reasons.items() if reason})
 
 

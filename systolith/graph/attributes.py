@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["Attributes", "Clamp", "Convolution", "Foreign", "Pad", "Padding", "Pair", "Pool", "Resize",
-           "Sides", "Window", "pair_of"]
+__all__ = ["Attributes", "Clamp", "Convolution", "Foreign", "Pad", "Padding", "Pair", "Pool",
+           "Resize", "Sides", "Window", "pair_of"]
 
 #: Lines and pixels; or before and after an axis.
 Pair = tuple[int, int]

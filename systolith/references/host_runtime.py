@@ -39,7 +39,8 @@ class _Worker:
         self._sent: set[str] = set()
         self._lock = threading.Lock()
 
-    def ask(self, key: str, model: bytes, runtime: str, inputs: Arrays) -> tuple[Arrays | None, str]:
+    def ask(self, key: str, model: bytes, runtime: str,
+            inputs: Arrays) -> tuple[Arrays | None, str]:
         """Results, or None and why there are none."""
         with self._lock:
             process = self._alive()
@@ -65,6 +66,7 @@ class _Worker:
 
     def _alive(self) -> "subprocess.Popen[bytes]":
         if self._process is None or self._process.poll() is not None:
+            self.close()
             self._sent.clear()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "systolith.references.host_worker"],

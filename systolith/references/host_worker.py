@@ -30,14 +30,7 @@ def _tflm(data: bytes) -> Runner:
     from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
     count = schema.Model.GetRootAs(data, 0).Subgraphs(0).OutputsLength()
-    interpreter = None
-    for arena in ARENAS:
-        try:
-            interpreter = runtime.Interpreter.from_bytes(data, arena_size=arena)
-            break
-        except RuntimeError as error:
-            if arena == ARENAS[-1]:
-                raise RuntimeError(f"it refuses the model: {error}") from error
+    interpreter = _in_an_arena(runtime.Interpreter, data)
 
     def run(inputs: Sequence[npt.NDArray[Any]]) -> Arrays:
         for position, x in enumerate(inputs):
@@ -45,6 +38,18 @@ def _tflm(data: bytes) -> Runner:
         interpreter.invoke()
         return [np.array(interpreter.get_output(position)) for position in range(count)]
     return run
+
+
+def _in_an_arena(interpreter: Any, data: bytes) -> Any:
+    for arena in ARENAS[:-1]:
+        try:
+            return interpreter.from_bytes(data, arena_size=arena)
+        except RuntimeError:
+            pass  # perhaps it is too small
+    try:
+        return interpreter.from_bytes(data, arena_size=ARENAS[-1])
+    except RuntimeError as error:
+        raise RuntimeError(f"it refuses the model: {error}") from error
 
 
 def _litert(data: bytes) -> Runner:

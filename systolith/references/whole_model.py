@@ -22,8 +22,8 @@ DTYPES = {code: np.dtype("bool" if name == "BOOL" else name.lower())
 class WholeModel:
     """The model ``source``, of which ``graph`` was made.
 
-    It runs on TensorFlow Lite Micro or, where that lacks an operator, on LiteRT's reference kernels;
-    ``runtime`` is the name of the one that did.
+    It runs on TensorFlow Lite Micro or, where that lacks an operator, on LiteRT's reference
+    kernels; ``runtime`` is the name of the one that did.
     """
 
     def __init__(self, source: Source, graph: Graph) -> None:

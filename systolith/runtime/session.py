@@ -41,8 +41,8 @@ class TensorInfo:
     """An input or an output of a network.
 
     ``shape`` is that of the file, its first axis the batch, 1 for one image. ``dtype`` is
-    ``"int8"`` or ``"uint8"``, and ``real = scale * (number - zero_point)``; or another type, of what
-    a runtime takes or gives, whose ``scale`` is 0. ``rounding`` is that of the graph.
+    ``"int8"`` or ``"uint8"``, and ``real = scale * (number - zero_point)``; or another type, of
+    what a runtime takes or gives, whose ``scale`` is 0. ``rounding`` is that of the graph.
     """
 
     name: str
@@ -56,8 +56,8 @@ class TensorInfo:
     def of(cls, tensor: Tensor, rounding: str) -> Self:
         shape = axes_of_file(tensor, np.empty(tensor.shape, np.int8)).shape
         return cls(name=tensor.name, shape=shape, dtype=file_dtype(tensor),
-                   scale=float(tensor.scale) if tensor.scales else 0.0, zero_point=tensor.zero_point + 128 * tensor.unsigned,
-                   rounding=rounding)
+                   scale=float(tensor.scale) if tensor.scales else 0.0,
+                   zero_point=tensor.zero_point + 128 * tensor.unsigned, rounding=rounding)
 
     def quantise(self, real: npt.ArrayLike) -> np.ndarray:
         """Numbers of ``dtype`` for ``real`` ones: to nearest, clamped; ties to even, as ONNX's
@@ -225,27 +225,29 @@ class Session:
 
 
 def session_program(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1, *,
-                    overlap: bool = True, compact: bool = False) -> tuple[Program, str]:
+                    overlap: bool = True, compact: bool = False,
+                    partition: bool = True) -> tuple[Program, str]:
     """The program of a session on a build, and why its runs do not overlap if they do not; which
     some targets cannot. ``compact`` is as of :func:`~systolith.compiler.compile_graph`, if that
-    fits."""
+    fits, and so is ``partition``."""
     if keep:
         alone = "all tensors are kept"
     elif not overlap:
         alone = "the target does one run at a time"
     else:
         try:
-            return compile_graph(graph, params, batch=batch,
-                                 double_buffered=True, compact=compact), ""
+            return compile_graph(graph, params, batch=batch, double_buffered=True,
+                                 compact=compact, partition=partition), ""
         except ValueError as error:  # of a network that fits once, nothing else
             alone = str(error)
     try:
-        return compile_graph(graph, params, keep, batch, compact=compact), alone
+        return compile_graph(graph, params, keep, batch, compact=compact,
+                             partition=partition), alone
     except ValueError:
         if not compact:
             raise
         # Inputs that take more bytes may go with weights that take fewer.
-        return session_program(graph, params, keep, batch, overlap=overlap)
+        return session_program(graph, params, keep, batch, overlap=overlap, partition=partition)
 
 
 def _target(graph: Graph, target: str | AcceleratorParams | Target, keep: bool,

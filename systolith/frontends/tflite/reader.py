@@ -38,6 +38,9 @@ MOST_OPERANDS, MOST_SCALES, LONGEST_NAME = 1024, 1 << 20, 1024
 VERSION = 3  # of the schema, the only one in use
 BUILTIN_CODE = 10  # where the schema has it among the fields of an operator code
 
+#: Why an operator without a record cannot run.
+UNSUPPORTED = "not supported"
+
 #: What the accessors of a damaged flatbuffer raise.
 DAMAGE = (struct.error, IndexError, TypeError, ValueError, OverflowError)
 
@@ -132,8 +135,10 @@ def _read(data: bytes, partition: bool) -> Graph:
                              reason=str(refusal)))
     if refusals := [f"operator {each.index} ({each.kind}): {each.reason}" for each in left
                     if not partition or _keeps_state(each, subgraph)]:
+        known = ([f"supported are {', '.join(supported())}"]
+                 if any(each.reason == UNSUPPORTED for each in left) else [])
         raise ModelError("\n  ".join([f"{len(refusals)} of {len(tables)} operators cannot run:",
-                                      *refusals]))
+                                      *refusals, *known]))
     if left:
         operators = in_groups(data, io_tensors.tensors, operators, left, io_tensors.outputs)
     graph = Graph(tensors=tuple(io_tensors.tensors), operators=tuple(operators),
@@ -214,7 +219,7 @@ def _operators(index: int, kind: str, table: Table, inputs: tuple[int, ...],
     first have numbers that are ``more`` than there are in the file."""
     converters = _converters()
     if kind not in converters:
-        raise Refusal(f"not supported; these are: {', '.join(supported())}")
+        raise Refusal(UNSUPPORTED)
     if -1 in outputs:
         raise Refusal("an output is left out")
     options = table.BuiltinOptions()
