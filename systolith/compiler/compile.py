@@ -29,6 +29,7 @@ from systolith.compiler.passes import optimise
 from systolith.compiler.residual_fusion import fuse_adds
 from systolith.compiler.schedule import Schedule, schedule
 from systolith.compiler.tiling.plans import Plans, plan_layers
+from systolith.graph.attributes import Foreign
 from systolith.graph.ir import Graph
 
 __all__ = ["Compilation", "compile_graph", "needs_of", "run_phases"]
@@ -120,7 +121,8 @@ def _with_host(options: Options, work: Callable[[Mapping[int, str]], Result]) ->
 
 def _check_host(graph: Graph, options: Options) -> None:
     """Raise :exc:`ValueError` for operators of a runtime, unless the program is partitioned."""
-    foreign = [op.attributes for op in graph.operators if op.record.run is not None]
+    foreign = [op.attributes for op in graph.operators
+               if isinstance(op.attributes, Foreign)]
     if foreign and not options.partition:
         names = [f"{number} ({name})" for each in foreign
                  for number, name in zip(each.numbers, each.names, strict=True)]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from systolith.graph.ir import Graph, Operator
+from systolith.graph.movement import several_images
 
 __all__ = ["CannotRun", "Partition", "partition"]
 
@@ -35,7 +36,13 @@ def partition(graph: Graph, cannot: Mapping[int, str] | None = None) -> Partitio
 
 
 def _host_reason(graph: Graph, operator: Operator) -> str:
-    reason = operator.record.host_reason(graph, operator)
     if operator.record.lower is None:
-        return reason or "the accelerator has no layers for it"
-    return reason
+        return (operator.record.host_reason(graph, operator)
+                or "the accelerator has no layers for it")
+    for index in operator.activations:
+        if graph.tensors[index].data is not None:
+            return f"its operand {graph.tensors[index].name} is a constant"
+    reason = operator.record.host_reason(graph, operator)
+    if reason or any(graph.tensors[index].shape[:1] != (1,) for index in graph.inputs):
+        return reason  # a network of several images is refused as such
+    return several_images(graph, operator)

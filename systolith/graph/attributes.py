@@ -1,10 +1,13 @@
 """Attributes of operators, each a frozen record; kinds with more have records of their own."""
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
-__all__ = ["Attributes", "Clamp", "Convolution", "Foreign", "Pad", "Padding", "Pair", "Pool",
-           "Resize", "Sides", "Window", "pair_of"]
+from sim.golden.operators import BOUNDS
+
+__all__ = ["LARGEST", "Attributes", "Clamp", "Convolution", "Foreign", "Pad", "Padding", "Pair",
+           "Pool", "Resize", "Sides", "Window", "pair_of"]
 
 #: Lines and pixels; or before and after an axis.
 Pair = tuple[int, int]
@@ -15,6 +18,9 @@ Padding = tuple[Pair, Pair]
 #: Before and after, for each axis.
 Sides = tuple[Pair, ...]
 
+#: Largest kernel, stride, dilation and padding: what is past it is no geometry.
+LARGEST = 1 << 12
+
 
 def pair_of(numbers: Iterable[int]) -> Pair:
     """The two of them, as a :data:`Pair`."""
@@ -22,9 +28,22 @@ def pair_of(numbers: Iterable[int]) -> Pair:
     return first, second
 
 
+def _outside(name: str, numbers: tuple[int, ...], least: int) -> str:
+    """A complaint unless all ``numbers`` lie between ``least`` and :data:`LARGEST`."""
+    if all(least <= number <= LARGEST for number in numbers):
+        return ""
+    return f"its {name} must lie between {least} and {LARGEST}, not {numbers}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Attributes:
     """Of an operator that has none."""
+
+    def complaint(self) -> str:
+        """What is wrong with them by themselves, or ""."""
+        return next((f"its {each.name} must be finite, not {value}" for each in fields(self)
+                     if isinstance(value := getattr(self, each.name), float)
+                     and not math.isfinite(value)), "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +54,14 @@ class Clamp(Attributes):
     activation: str = "NONE"
     range: Pair | None = None
 
+    def complaint(self) -> str:
+        if self.activation not in BOUNDS:
+            return (f"the fused activation {self.activation} is not one of "
+                    f"{', '.join(BOUNDS)}")
+        if self.range is not None and not -128 <= self.range[0] <= self.range[1] <= 127:
+            return f"its range must be bounds of int8, the lower one first, not {self.range}"
+        return super().complaint()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Window(Clamp):
@@ -44,12 +71,19 @@ class Window(Clamp):
     stride: Pair
     padding: Padding
 
+    def complaint(self) -> str:
+        return (_outside("stride", self.stride, 1) or _outside("padding", sum(self.padding, ()), 0)
+                or super().complaint())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Convolution(Window):
     """Of a convolution, depthwise or not."""
 
     dilation: Pair
+
+    def complaint(self) -> str:
+        return _outside("dilation", self.dilation, 1) or super().complaint()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +94,9 @@ class Pool(Window):
     kernel: Pair
     count_padding: bool = False
 
+    def complaint(self) -> str:
+        return _outside("kernel", self.kernel, 1) or super().complaint()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pad(Attributes):
@@ -68,12 +105,20 @@ class Pad(Attributes):
     padding: Sides
     fill: int | None = None
 
+    def complaint(self) -> str:
+        if self.fill is not None and not -128 <= self.fill <= 127:
+            return f"its fill must be an int8, not {self.fill}"
+        return _outside("padding", sum(self.padding, ()), 0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resize(Attributes):
     """Of an enlargement that repeats each line and pixel ``factor`` times."""
 
     factor: Pair
+
+    def complaint(self) -> str:
+        return _outside("factor", self.factor, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Whole graphs on the golden models."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 import numpy as np
@@ -26,29 +26,39 @@ def run_operator(graph: Graph, operator: Operator, values: Mapping[int, Int8]) -
     golden = operator.record.golden.get(graph.rounding)
     if golden is None:
         raise UnknownOperator(f"{operator} has no golden model of the rounding {graph.rounding}")
-    activations = [values[index] if index in values else graph.tensors[index].numbers
-                   for index in operator.activations]
+    if operator.record.elementwise:  # numbers of any shape
+        index, = operator.activations
+        activations = [values[index] if index in values else graph.tensors[index].numbers]
+        expected = activations[0].shape
+    else:
+        activations, images = _operands(graph, operator, values)
+        first, *others = graph.result(operator).shape
+        expected = int(first * images), *others
     result = golden(graph, operator, *activations)
     if not isinstance(result, np.ndarray) or result.dtype != np.int8:
         raise RecordError(f"{operator}: its golden model must give an array of int8, not "
                           f"{getattr(result, 'dtype', type(result).__name__)}")
-    expected = _shape(graph, operator, activations)
     if result.shape != expected:
         raise RecordError(f"{operator}: its golden model gives the shape {result.shape} instead of "
                           f"{expected}")
     return result
 
 
-def _shape(graph: Graph, operator: Operator, activations: Sequence[Int8]) -> tuple[int, ...]:
-    """Of the result for ``activations`` of any number of images, which constants have one of; an
-    elementwise operator takes any shape."""
-    if operator.record.elementwise:
-        return activations[0].shape
-    first, *others = graph.result(operator).shape
-    images = max((Fraction(len(x), graph.tensors[index].shape[0])
-                  for x, index in zip(activations, operator.activations, strict=True)),
+def _operands(graph: Graph, operator: Operator,
+              values: Mapping[int, Int8]) -> tuple[list[Int8], Fraction]:
+    """Activations of as many images as there are ``values`` of, and that number; constants are the
+    same for each image."""
+    known = [index for index in operator.activations if index in values]
+    images = max((Fraction(len(values[index]), graph.tensors[index].shape[0]) for index in known),
                  default=Fraction(1))
-    return int(first * images), *others
+    rank = max((values[index].ndim for index in known), default=0)
+
+    def operand(index: int) -> Int8:
+        if index in values:
+            return values[index]
+        numbers = graph.tensors[index].numbers
+        return np.concatenate([numbers] * int(images)) if numbers.ndim == rank else numbers
+    return [operand(index) for index in operator.activations], images
 
 
 def results_of(graph: Graph, operator: Operator, values: Mapping[int, Values],

@@ -1,7 +1,8 @@
 """Records of operators that move numbers about, which one function says all of."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 
@@ -11,11 +12,27 @@ from systolith.graph import golden
 from systolith.graph.ir import Graph, Operator
 from systolith.graph.record import OperatorRecord
 
-__all__ = ["Move", "fill_of", "movement", "origins",
+__all__ = ["Move", "Origins", "fill_of", "movement", "origins",
            "several_images"]
 
 #: ``move(graph, operator, x)``: an array of the operand's shape as the result has it.
 Move = Callable[[Graph, Operator, Array], Array]
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Places in a flat operand, of a result of ``shape``: int32 as ``data``."""
+
+    shape: tuple[int, ...]
+    data: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, numbers: Int32) -> Self:
+        return cls(numbers.shape, np.ascontiguousarray(numbers, np.int32).tobytes())
+
+    @property
+    def numbers(self) -> Int32:
+        return np.frombuffer(self.data, np.int32).reshape(self.shape)
 
 
 def origins(graph: Graph, operator: Operator) -> Int32:

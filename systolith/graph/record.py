@@ -2,7 +2,7 @@
 
 import enum
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +22,19 @@ if TYPE_CHECKING:
     from systolith.frontends.tflite.node import Piece
     from systolith.graph.ir import Graph, Operator
 
-__all__ = ["Channels", "Flags", "Locality", "OperatorRecord", "Placement", "RecordError", "Role",
-           "UnknownOperator", "Values", "record_of", "records", "register", "unchanged"]
+__all__ = ["ROUNDINGS", "Channels", "Flags", "Locality", "OperatorRecord", "Placement",
+           "RecordError", "Role", "UnknownOperator", "Values", "record_of", "records", "register",
+           "unchanged"]
 
 #: What is so of each channel.
 Flags = npt.NDArray[np.bool_]
 
 #: A tensor of any type.
 Values = npt.NDArray[Any]
+
+
+#: Of graphs: that of TensorFlow Lite Micro, and that of LiteRT and onnxruntime.
+ROUNDINGS = ("tflm", "float32")
 
 
 class UnknownOperator(Exception):
@@ -202,14 +207,86 @@ class OperatorRecord:
     sums: bool = False
     tflite: Mapping[str, "Callable[[TfliteNode], Attributes | list[Piece]]"] = field(
         default_factory=dict)
-    onnx: Mapping[str, Callable[["OnnxNode"], "Value"]] = field(default_factory=dict)
-    qlinear: Mapping[str, Callable[["OnnxNode"], "Value"]] = field(default_factory=dict)
+    onnx: Mapping[str, "Callable[[OnnxNode], Value | tuple[Value, ...]]"] = field(
+        default_factory=dict)
+    qlinear: Mapping[str, "Callable[[OnnxNode], Value | tuple[Value, ...]]"] = field(
+        default_factory=dict)
     writer: Callable[["Graph", "Operator"], tuple[str, dict[str, Any]]] | None = None
     version: int = 1
 
     def __post_init__(self) -> None:
+        """Raises :exc:`RecordError` for a record that contradicts itself."""
+        wrong = next(self._wrong(), None)
+        if wrong:
+            raise RecordError(f"the record of {self.kind!r} is not valid: {wrong}")
         if self.select is None and self.attributes in {Attributes, Clamp}:
             object.__setattr__(self, "select", unchanged)
+
+    def _wrong(self) -> Iterator[str]:
+        """What contradicts itself, types first, on which the others rely."""
+        if not isinstance(self.kind, str) or not self.kind:
+            yield "its kind must be a name"
+        if not isinstance(self.operands, tuple) or not self.operands or not all(
+                isinstance(role, Role) for role in self.operands):
+            yield f"operands must be a tuple of Role, not {self.operands!r}"
+        if not isinstance(self.attributes, type) or not issubclass(self.attributes, Attributes):
+            yield f"attributes must be a type of Attributes, not {self.attributes!r}"
+        for name in ("shape", "complaint", "host_reason", "fills", "same_bytes", "reads_flat"):
+            if not callable(getattr(self, name)):
+                yield f"{name} must be callable, not {getattr(self, name)!r}"
+        if self.run is not None and (self.golden or self.lower):
+            yield "what a runtime runs has neither a golden model nor layers (lower)"
+        if (Role.VALUE in self.operands) != (self.run is not None):
+            yield "operands of any type are those of what a runtime runs (run)"
+        for name in ("run", "lower", "moves", "parts", "select", "batches", "writer"):
+            if not callable(getattr(self, name) or print):
+                yield f"{name} must be callable or None, not {getattr(self, name)!r}"
+        for name in ("golden", "tflite", "onnx", "qlinear"):
+            for key, function in getattr(self, name).items():
+                if not isinstance(key, str) or not callable(function):
+                    yield f"{name} must have a callable for each name, not {function!r} for {key!r}"
+        for name, kind in (("locality", Locality), ("placement", Placement)):
+            if not isinstance(getattr(self, name), kind):
+                yield f"{name} must be a {kind.__name__}, not {getattr(self, name)!r}"
+        if rest := self.golden.keys() - ROUNDINGS:
+            yield f"golden has the rounding {min(rest)!r}; there are {' and '.join(ROUNDINGS)}"
+        if both := self.onnx.keys() & self.qlinear.keys():
+            yield f"both onnx and qlinear read {min(both)}"
+        if self.variadic and (self.optional or not 0 <= self.variadic[0] <= self.variadic[1]):
+            yield f"variadic must be two counts, and nothing optional, not {self.variadic}"
+        if not 0 <= self.optional <= len(self.operands):
+            yield f"optional must be a number of operands, not {self.optional}"
+        if self.clamps and not issubclass(self.attributes, Clamp):
+            yield f"what clamps has the attributes Clamp, not {self.attributes.__name__}"
+        if self.units and not self.lower:
+            yield "it names units, but has no layers (lower)"
+        if self.planned and not (self.weighted and self.lower):
+            yield "what is planned has weights and layers (lower)"
+        if self.takes_sum and not self.planned:
+            yield "only what is planned can take a sum"
+        if self.sums and self.operands.count(Role.ACTIVATION) != 2:
+            yield "a sum is one of two activations"
+        if self.moves and not self._single:
+            yield "what moves numbers has one activation"
+        if isinstance(self.channels, Channels):
+            yield from filter(None, [self._wrong_channels(self.channels)])
+        elif not callable(self.channels):
+            yield f"channels must be a Channels or callable, not {self.channels!r}"
+
+    def _wrong_channels(self, channels: Channels) -> str:
+        """Why ``channels`` cannot be so of its operands, or ""."""
+        if channels in {Channels.WEIGHTED, Channels.DEPTHWISE} and not {
+                Role.WEIGHTS, Role.BIAS} <= set(self.operands):
+            return f"{channels} needs weights, and a place for biases"
+        if channels not in {Channels.ALL, Channels.SAME, Channels.JOINED} and not self._single:
+            return f"{channels} is of a single activation"
+        return ""
+
+    @property
+    def _single(self) -> bool:
+        """Whether it has one activation."""
+        last = self.variadic is not None and self.operands[-1] is Role.ACTIVATION
+        return self.operands.count(Role.ACTIVATION) == 1 and not last
 
     @property
     def elementwise(self) -> bool:
@@ -241,9 +318,18 @@ class OperatorRecord:
         return {".tflite": set(self.tflite), ".onnx": {*self.onnx, *self.qlinear}}
 
     def channels_of(self, graph: "Graph", operator: "Operator") -> Channels:
+        """How its channels depend on those of its operands.
+
+        Raises :exc:`RecordError` for an answer that its operands do not allow.
+        """
         if isinstance(self.channels, Channels):
             return self.channels
-        return self.channels(graph, operator)
+        channels = self.channels(graph, operator)
+        wrong = (self._wrong_channels(channels) if isinstance(channels, Channels)
+                 else f"channels must give a Channels, not {channels!r}")
+        if wrong:
+            raise RecordError(f"the record of {self.kind!r} is not valid: {wrong}")
+        return channels
 
     def batches_of(self, graph: "Graph", operator: "Operator") -> bool:
         """Whether an operator can take images that lie below each other for one."""

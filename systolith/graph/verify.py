@@ -1,17 +1,26 @@
 """What every graph must satisfy, whoever made it: checked after each importer and each pass."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import numpy as np
+
+from systolith.graph import limits
+from systolith.graph.attributes import Clamp
 from systolith.graph.ir import Graph, ModelError, Operator, Tensor
-from systolith.graph.record import Role, UnknownOperator
+from systolith.graph.record import ROUNDINGS, Channels, Role, UnknownOperator
 
 __all__ = ["GraphError", "verify"]
 
 #: Types of the operands by their role, where a role has a type of its own.
 DTYPES = {Role.ACTIVATION: {"int8"}, Role.WEIGHTS: {"int8"}, Role.BIAS: {"int32"}}
 
-ROUNDINGS = ("tflm", "float32")
+#: Types of whole numbers.
+WHOLE = (int, np.integer)
+
+#: Most elements of a tensor: what is past it is no network that anything here could run.
+MOST_ELEMENTS = 1 << 26
 
 
 class GraphError(ModelError):
@@ -21,16 +30,49 @@ class GraphError(ModelError):
 def verify(graph: Graph, name: str = "the graph") -> Graph:
     """``graph`` itself, if it is one: every operator has a record, attributes of its type, as many
     operands as it says, of its roles and types; tensors are there before they are read, and are
-    computed once; activations are int8 with one scale; and shapes are those that operators give.
+    computed once; activations are int8 with one scale; shapes are those that operators give; and
+    the arithmetic can hold what it has to (:mod:`systolith.graph.limits`).
 
     Raises :exc:`GraphError`, which names operators and tensors, and calls the graph by its
     ``name``.
     """
-    wrong = list(_of_graph(graph)) or [text for operator in graph.operators
-                                       for text in _of_operator(graph, operator)]
+    wrong = list(_of_types(graph)) or list(_of_graph(graph)) or [
+        text for operator in graph.operators for text in _of_operator(graph, operator)]
     if wrong:
         raise GraphError("\n  ".join([f"{name} is not valid:", *wrong]))
     return graph
+
+
+def _of_types(graph: Graph) -> Iterator[str]:
+    """What is of another type than it should be, of which nothing else can be asked."""
+    for name, values, wanted in (("tensors", graph.tensors, Tensor),
+                                 ("operators", graph.operators, Operator)):
+        if not _all_are(values, wanted):
+            yield f"its {name} are not a tuple of {wanted.__name__}"
+            return
+    fields: list[tuple[str, Any, type | tuple[type, ...]]] = [
+        ("its rounding", (graph.rounding,), str),
+        ("its inputs", graph.inputs, WHOLE), ("its outputs", graph.outputs, WHOLE)]
+    for index, tensor in enumerate(graph.tensors):
+        where = f"of tensor {index}"
+        fields += [(f"name and type {where}", (tensor.name, tensor.dtype), str),
+                   (f"the shape {where}", tensor.shape, WHOLE),
+                   (f"the scales {where}", tensor.scales, (int, float, np.number)),
+                   (f"zero point and axis {where}", (tensor.zero_point, tensor.axis), WHOLE),
+                   (f"the data {where}", (tensor.data,), (np.ndarray, type(None)))]
+    for number, op in enumerate(graph.operators):
+        where = f"of operator {number}"
+        fields += [(f"the kind {where}", (op.kind,), str),
+                   (f"the number {where}", (op.index,), WHOLE),
+                   (f"the operands {where}", op.inputs, WHOLE),
+                   (f"the results {where}", op.outputs, WHOLE)]
+    for name, values, kind in fields:
+        if not _all_are(values, kind):
+            yield f"{name} cannot be {values!r}"
+
+
+def _all_are(values: Any, wanted: type | tuple[type, ...]) -> bool:
+    return isinstance(values, tuple) and all(isinstance(value, wanted) for value in values)
 
 
 def _of_graph(graph: Graph) -> Iterator[str]:
@@ -89,7 +131,8 @@ def _of_operator(graph: Graph, operator: Operator) -> Iterator[str]:
         return
     if record.run is not None:  # of any type
         return
-    wrong = [text for position, index in enumerate(operator.inputs)
+    wrong = [*_answer(operator, operator.attributes.complaint)]
+    wrong += [text for position, index in enumerate(operator.inputs)
              for text in _of_operand(graph, operator, position, index)]
     wrong += _of_activation(graph, operator, operator.outputs[0])
     if graph.result(operator).data is not None:
@@ -108,14 +151,17 @@ def _of_operand(graph: Graph, operator: Operator, position: int, index: int) -> 
             yield f"{operator} lacks operand {position}, its {role.value}"
         return
     tensor = graph.tensors[index]
+    where = f"{operator} has {_named(graph, index)} for its {role.value}, which"
+    if tensor.data is not None:
+        if tuple(tensor.data.shape) != tuple(tensor.shape):
+            yield f"{where} is of shape {tensor.shape}, but holds {tensor.data.shape}"
+        elif role is not Role.CONSTANT and tensor.data.dtype != tensor.dtype:
+            yield f"{where} is {tensor.dtype}, but holds {tensor.data.dtype}"
+    elif role is not Role.ACTIVATION:
+        yield f"{where} must be a constant"
     if role is Role.ACTIVATION:
         yield from _of_activation(graph, operator, index)
         return
-    where = f"{operator} has {_named(graph, index)} for its {role.value}, which"
-    if tensor.data is None:
-        yield f"{where} must be a constant"
-    elif tuple(tensor.data.shape) != tuple(tensor.shape):
-        yield f"{where} is of shape {tensor.shape}, but holds {tensor.data.shape}"
     if role in DTYPES and tensor.dtype not in DTYPES[role]:
         yield f"{where} must be {' or '.join(DTYPES[role])}, not {tensor.dtype}"
     if role is Role.WEIGHTS and not _positive(tensor):
@@ -131,6 +177,8 @@ def _of_activation(graph: Graph, operator: Operator, index: int) -> Iterator[str
         yield f"{where} must have one scale, positive and finite, not {tensor.scales[:4]}"
     if not -128 <= tensor.zero_point <= 127:
         yield f"{where} must have an int8 for its zero point, not {tensor.zero_point}"
+    if math.prod(tensor.shape) > MOST_ELEMENTS:
+        yield f"{where} must have at most {MOST_ELEMENTS} elements, not the shape {tensor.shape}"
     if not tensor.shape or min(tensor.shape) < 1:
         yield f"{where} must have an axis at least, and no empty one, not the shape {tensor.shape}"
 
@@ -140,7 +188,7 @@ def _of_result(graph: Graph, operator: Operator) -> Iterator[str]:
     y = graph.result(operator)
     try:
         shape = tuple(operator.record.shape(graph, operator))
-    except (IndexError, ValueError) as error:
+    except Exception as error:  # whatever a record makes of shapes that it does not expect
         shapes = ", ".join(str(graph.tensors[index].shape) for index in operator.inputs
                            if index >= 0)
         yield f"{operator} cannot take operands of the shapes {shapes}: {error}"
@@ -148,7 +196,33 @@ def _of_result(graph: Graph, operator: Operator) -> Iterator[str]:
     if shape != tuple(y.shape):
         yield (f"{operator} gives the shape {shape}, but its result "
                f"{_named(graph, operator.outputs[0])} has {y.shape}")
-    elif complaint := operator.record.complaint(graph, operator):
+        return
+    yield from _answer(operator, lambda: _of_arithmetic(graph, operator))
+    yield from _answer(operator, lambda: operator.record.complaint(graph, operator))
+
+
+def _of_arithmetic(graph: Graph, operator: Operator) -> str:
+    """Of a fused activation, and of the sums of layers whose weights have channels."""
+    if isinstance(operator.attributes, Clamp) and operator.attributes.range is None and (
+            told := limits.of_bounds(operator.attributes.activation, graph.result(operator).scale)):
+        return told
+    channels = operator.record.channels_of(graph, operator)
+    if channels not in {Channels.WEIGHTED, Channels.DEPTHWISE}:
+        return ""
+    weights = graph.weights(operator)
+    axis = 0 if channels is Channels.WEIGHTED else len(weights.shape) - 1
+    return limits.of_layer(graph.activation(operator), weights, axis,
+                           graph.constant(operator, Role.BIAS),
+                           lambda: graph.rescale(operator).tolist())
+
+
+def _answer(operator: Operator, question: Callable[[], str]) -> Iterator[str]:
+    """What there is to complain of, or how the ``question`` failed on what it did not expect."""
+    try:
+        complaint = question()
+    except Exception as error:
+        complaint = f"{type(error).__name__}: {error}"
+    if complaint:
         yield f"{operator}: {complaint}"
 
 

@@ -16,11 +16,11 @@ from systolith.frontends.onnx.builder import FULL, Quantisation
 from systolith.frontends.onnx.node import Node as OnnxNode
 from systolith.frontends.onnx.values import Activation, Pending, Sums
 from systolith.frontends.onnx.values import Refusal as OnnxRefusal
-from systolith.frontends.tflite.node import Node, Refusal
+from systolith.frontends.tflite.node import Node, Refusal, refuse
 from systolith.frontends.tflite.options import fused
 from systolith.graph.attributes import Clamp, Pair
 from systolith.graph.golden import clamped, result_like
-from systolith.graph.ir import Graph, Operator
+from systolith.graph.ir import Graph, Operator, Tensor
 from systolith.graph.record import Channels, Locality, OperatorRecord, Role, register
 
 __all__: list[str] = []
@@ -43,8 +43,17 @@ def _float32(graph: Graph, operator: Operator, a: Int8, b: Int8) -> Int8:
 
 
 def _complaint(graph: Graph, operator: Operator) -> str:
-    a, b = (graph.tensors[index].shape for index in operator.activations)
-    return "" if a == b else f"its operands have the shapes {a} and {b}"
+    a, b = (graph.tensors[index] for index in operator.activations)
+    if a.shape != b.shape:
+        return f"its operands have the shapes {a.shape} and {b.shape}"
+    return "" if graph.rounding == "float32" else _limit(a, b, graph.result(operator))
+
+
+def _limit(a: Tensor, b: Tensor, y: Tensor) -> str:
+    twice = 2 * max(a.scale, b.scale)
+    if quantize_multiplier(twice / ((1 << 20) * y.scale))[1] > 0:
+        return f"the output's scale {y.scale} is too small for those of the inputs"
+    return ""
 
 
 def _host_reason(graph: Graph, operator: Operator) -> str:
@@ -58,10 +67,7 @@ def _convert(node: Node) -> Clamp:
     a, b = node.activation(0), node.activation(1)
     if a.shape != b.shape:
         raise Refusal(f"shapes {a.shape} and {b.shape} differ")
-    y = node.result(a.shape)
-    twice = 2 * max(a.scale, b.scale)
-    if quantize_multiplier(twice / ((1 << 20) * y.scale))[1] > 0:
-        raise Refusal(f"the output's scale {y.scale} is too small for those of the inputs")
+    refuse(_limit(a, b, node.result(a.shape)))
     return Clamp(activation=node.fused())
 
 

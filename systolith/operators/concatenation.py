@@ -138,20 +138,27 @@ def _append(node: OnnxNode, parts: list[Activation], axis: int, scale: float, ze
     if not PARTS[0] <= len(parts) <= PARTS[1]:
         raise OnnxRefusal(f"it has {len(parts)} operands; only {PARTS[0]} to {PARTS[1]} are "
                           "possible")
+    if axis == 0:
+        raise OnnxRefusal("it puts images together, of which there is one at a time")
+    # Of the tensors: as all of them are, if that is one of the usual orders.
+    last = next((each for each in dict.fromkeys((axis, 1, len(shape) - 1)) if all(
+        np.array_equal(part.order, in_order(part.shape, each)) for part in parts)), axis)
     tensors = []
     for part in parts:
-        if not np.array_equal(part.order, in_order(part.shape, axis)):
-            raise OnnxRefusal(f"it goes along axis {axis} of {shape}; only channels, (n, c, h, w) "
-                              "or the last of two axes, are possible")
-        part = requantise(node, part, scale, zero_point, unsigned)
-        moved = (*part.shape[:axis], *part.shape[axis + 1:], part.shape[axis])
-        tensors.append(builder.reshape(part.tensor, moved if len(shape) != 3 or axis != 1 else (
-            moved[0], 1, *moved[1:])))
-    width = sum(part.shape[axis] for part in parts)
-    inner = builder.draft(tensors[0]).shape[:-1]
-    tensor = builder.append("CONCATENATION", tensors, node.outputs[0], (*inner, width), unsigned,
-                            Quantisation(scale, zero_point))
-    return builder.result(tensor, (*shape[:axis], width, *shape[axis + 1:]), axis)
+        part = requantise(node, builder.arranged(part, last), scale, zero_point, unsigned)
+        tensors.append(builder.reshape(part.tensor, _inner(part.shape, last)))
+    joined = (*shape[:axis], sum(part.shape[axis] for part in parts), *shape[axis + 1:])
+    inner = _inner(joined, last)
+    tensor = builder.append("CONCATENATION", tensors, node.outputs[0], inner, unsigned,
+                            Quantisation(scale, zero_point),
+                            axis=-1 if axis == last else axis - len(shape) - (axis > last))
+    return builder.result(tensor, joined, last)
+
+
+def _inner(shape: tuple[int, ...], last: int) -> tuple[int, ...]:
+    """A tensor's ``shape`` in the file with an axis ``last``; (n, c, w) is an image of a line."""
+    moved = *shape[:last], *shape[last + 1:], shape[last]
+    return (moved[0], 1, *moved[1:]) if len(shape) == 3 and last == 1 else moved
 
 
 def _of_any(node: OnnxNode) -> Activation | Constant | Pending:

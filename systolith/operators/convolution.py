@@ -62,7 +62,7 @@ def _shape(axis: int) -> Callable[[Graph, Operator], tuple[int, ...]]:
 
 def _convolve(node: Node, options: type, axis: int) -> tuple[Tensor, Tensor, Convolution]:
     node.expect(options, 2, 3)
-    x, weights = node.activation(0, 4), weights_of(node, 4, axis)
+    x, weights = node.activation(0, 4), weights_of(node, 4)
     dilation = node.option("DilationHFactor"), node.option("DilationWFactor")
     outputs, geometry = window(node, x.size, weights.size, dilation)
     y = node.result((x.shape[0], *outputs, weights.shape[axis]))

@@ -48,7 +48,7 @@ def _takes_all(graph: Graph, operator: Operator) -> bool:
 
 def _convert(node: Node) -> Clamp:
     node.expect(tflite.FullyConnectedOptions, 2, 3)
-    x, weights = node.activation(0), weights_of(node, 2, 0)
+    x, weights = node.activation(0), weights_of(node, 2)
     if node.option("WeightsFormat") != 0:
         raise Refusal("the weights are in a shuffled format")
     cout, cin = weights.shape

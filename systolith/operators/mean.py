@@ -13,10 +13,10 @@ from systolith.frontends.onnx.layers import check_factors
 from systolith.frontends.onnx.node import Node as OnnxNode
 from systolith.frontends.onnx.values import Activation
 from systolith.frontends.onnx.values import Refusal as OnnxRefusal
-from systolith.frontends.tflite.node import Node, Refusal, check_factor, constant
-from systolith.graph import golden
+from systolith.frontends.tflite.node import Node, Refusal, constant, refuse
+from systolith.graph import golden, limits
 from systolith.graph.attributes import Clamp
-from systolith.graph.ir import Graph, Operator
+from systolith.graph.ir import Graph, Operator, Tensor
 from systolith.graph.record import Channels, Locality, OperatorRecord, Role, register
 
 __all__: list[str] = []
@@ -28,6 +28,18 @@ def _shape(graph: Graph, operator: Operator) -> tuple[int, ...]:
     if (y[0], y[-1]) != (x[0], x[-1]) or math.prod(y) != x[0] * x[-1]:
         raise ValueError(f"they do not give {y}")
     return y
+
+
+def _limit(x: Tensor, y: Tensor) -> str:
+    return limits.of_sums(math.prod(x.size), x.zero_point) or limits.of_factor(
+        "the mean", x.scale / y.scale)
+
+
+def _complaint(graph: Graph, operator: Operator) -> str:
+    x, y = graph.activation(operator), graph.result(operator)
+    if graph.rounding == "float32":
+        return limits.of_sums(math.prod(x.size), x.zero_point)
+    return _limit(x, y)
 
 
 def _host_reason(graph: Graph, operator: Operator) -> str:
@@ -47,10 +59,7 @@ def _convert(node: Node) -> Clamp:
                       "pixels, [1, 2] of four axes or [1] of three, are possible")
     y = node.result(tuple(1 if axis in over else size for axis, size in enumerate(x.shape)
                           if axis not in over or node.option("KeepDims")))
-    cells = math.prod(x.size)
-    if cells * max(x.zero_point + 128, 127 - x.zero_point) >= 1 << 31:
-        raise Refusal(f"the sums of {cells} pixels can exceed 32 bits")
-    check_factor("the mean", x.scale / y.scale)
+    refuse(_limit(x, y))
     return Clamp()
 
 
@@ -66,8 +75,8 @@ def _append(node: OnnxNode, x: Activation, scale: float, zero_point: int,
     source = builder.image(x)
     n, h, w, channels = builder.draft(source).shape
     input_scale, input_zero_point = builder.draft(source).quantisation.known
-    if h * w * max(input_zero_point + 128, 127 - input_zero_point) >= 1 << 31:
-        raise OnnxRefusal(f"the sums of {h * w} pixels can exceed 32 bits")
+    if told := limits.of_sums(h * w, input_zero_point):
+        raise OnnxRefusal(told)
     check_factors(input_scale / (scale * h * w))
     tensor = builder.append("MEAN", [source], node.outputs[0], (n, 1, 1, channels), unsigned,
                             Quantisation(scale, zero_point), range=FULL)
@@ -76,8 +85,9 @@ def _append(node: OnnxNode, x: Activation, scale: float, zero_point: int,
 
 register(OperatorRecord(
     kind="MEAN", operands=(Role.ACTIVATION, Role.CONSTANT), optional=1, attributes=Clamp,
-    shape=_shape, golden={"tflm": golden.of_pixels(operators.mean, golden.input_and_result),
-                          "float32": golden.of_pixels(float32.mean, golden.requantised)},
+    shape=_shape, complaint=_complaint,
+    golden={"tflm": golden.of_pixels(operators.mean, golden.input_and_result),
+            "float32": golden.of_pixels(float32.mean, golden.requantised)},
     lower=mean, host_reason=_host_reason, units=frozenset({"pooling"}), channels=Channels.SAME,
     locality=Locality.LINE, tflite={"MEAN": _convert},
     onnx={"GlobalAveragePool": qdq.unary(_append)},

@@ -10,7 +10,7 @@ from sim.golden import movement as golden
 from sim.golden.movement import Array
 from systolith.compiler.lowering.concat_reshape import pad
 from systolith.compiler.lowering.movement import no_images
-from systolith.frontends.onnx import shape_ops
+from systolith.frontends.onnx import moving, shape_ops
 from systolith.frontends.onnx.node import LARGEST, single
 from systolith.frontends.onnx.node import Node as OnnxNode
 from systolith.frontends.onnx.values import Activation, Weights
@@ -23,6 +23,10 @@ from systolith.graph.movement import movement
 from systolith.graph.record import Channels, Placement, Role, register, unchanged
 
 __all__: list[str] = []
+
+#: NumPy's names of how files pad.
+MODES: dict[str, Any] = {"constant": "constant", "reflect": "reflect", "edge": "edge",
+                         "wrap": "wrap"}
 
 #: Most elements of a result.
 MOST_ELEMENTS = 1 << 22
@@ -77,8 +81,9 @@ def _fill(node: OnnxNode, real: bool) -> Any:
 
 def _of_onnx(node: OnnxNode) -> Activation:
     x = shape_ops.bounded(node)
-    if node.text("mode", "constant") != "constant":
-        raise OnnxRefusal("only padding with a constant is possible")
+    mode = node.text("mode", "constant")
+    if mode not in MODES:
+        raise OnnxRefusal(f"the mode {mode!r} is not one of {', '.join(MODES)}")
     if node.version < 11:
         node.expect(1)
         pads, value = node.integers("pads"), np.float32(node.number("value", 0.0))
@@ -92,25 +97,29 @@ def _of_onnx(node: OnnxNode) -> Activation:
     if len(pads) != 2 * rank or not all(0 <= pad <= LARGEST for pad in pads):
         raise OnnxRefusal(f"the paddings {pads} are not {2 * rank} numbers between 0 and {LARGEST}")
     pairs = tuple(zip(pads[:rank], pads[rank:], strict=True))
-    if any(map(any, pairs[:2])):
-        raise OnnxRefusal(f"the paddings {pairs} pad images or channels; only lines and pixels are "
-                          "possible")
+    if any(pairs[0]):
+        raise OnnxRefusal(f"the paddings {pairs} pad images, of which there is one at a time")
+    file_shape = tuple(size + sum(pair) for size, pair in zip(x.shape, pairs, strict=True))
+    if math.prod(file_shape) > MOST_ELEMENTS:
+        raise OnnxRefusal(f"its result of shape {file_shape} is too large")
+    if mode != "constant":
+        return moving.moved(node, x, lambda array: np.pad(array, pairs, MODES[mode]))
     builder = node.builder
-    source = builder.image(x)
-    draft = builder.draft(source)
+    draft = builder.draft(x.tensor)
     zero_point = draft.quantisation.zero_point
     if zero_point is None:
         zero_point = draft.quantisation.zero_point = int(value) - 128 * draft.unsigned
     if value != (0 if x.real else zero_point + 128 * draft.unsigned):
         raise OnnxRefusal(f"it pads with {value} instead of the zero point: only zeros are "
                           "possible")
-    padding: Sides = ((0, 0), *((0, 0),) * (4 - rank), *pairs[2:], (0, 0))
+    if rank not in {3, 4}:
+        return moving.moved(node, x, lambda array: golden.pad(array, pairs))
+    source = builder.image(x)
+    draft = builder.draft(source)
+    padding: Sides = ((0, 0), *((0, 0),) * (4 - rank), *pairs[2:], pairs[1])
     shape = tuple(size + sum(pair) for size, pair in zip(draft.shape, padding, strict=True))
-    if math.prod(shape) > MOST_ELEMENTS:
-        raise OnnxRefusal(f"its result of shape {shape} is too large")
     tensor = builder.append("PAD", [source], node.outputs[0], shape, draft.unsigned,
                             draft.quantisation, padding=padding)
-    file_shape = (shape[0], shape[3], *shape[1:3][4 - rank:])
     return replace(builder.result(tensor, file_shape), real=x.real)
 
 

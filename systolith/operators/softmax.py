@@ -13,10 +13,10 @@ from systolith.frontends.onnx.node import Node as OnnxNode
 from systolith.frontends.onnx.pointwise import lookup
 from systolith.frontends.onnx.values import Activation, in_order
 from systolith.frontends.onnx.values import Refusal as OnnxRefusal
-from systolith.frontends.tflite.node import Node, Refusal, check_probabilities
-from systolith.graph import golden
+from systolith.frontends.tflite.node import Node, refuse
+from systolith.graph import golden, limits
 from systolith.graph.attributes import Clamp
-from systolith.graph.ir import Graph, Operator
+from systolith.graph.ir import Graph, Operator, Tensor
 from systolith.graph.record import OperatorRecord, register
 
 __all__ = ["Softmax"]
@@ -43,16 +43,26 @@ def _float32(graph: Graph, operator: Operator, x: Int8) -> Int8:
     return float32.softmax(x, **arguments)
 
 
+def _limit(x: Tensor, y: Tensor, beta: float) -> str:
+    if x.shape[-1] > MOST_CLASSES:
+        return f"it goes over {x.shape[-1]} elements, more than {MOST_CLASSES}"
+    if not 1 < beta * x.scale * (1 << 26) < math.inf:
+        return f"beta {beta} and the input's scale {x.scale} are out of range"
+    return limits.of_probabilities(y)
+
+
+def _complaint(graph: Graph, operator: Operator) -> str:
+    if graph.rounding == "float32":
+        return ""
+    return _limit(graph.activation(operator), graph.result(operator), operator.attributes.beta)
+
+
 def _convert(node: Node) -> Softmax:
     node.expect(tflite.SoftmaxOptions, 1)
     x = node.activation(0)
     y = node.result(x.shape)
-    if x.shape[-1] > MOST_CLASSES:
-        raise Refusal(f"it goes over {x.shape[-1]} elements, more than {MOST_CLASSES}")
     beta = node.option("Beta")
-    if not 1 < beta * x.scale * (1 << 26) < math.inf:
-        raise Refusal(f"beta {beta} and the input's scale {x.scale} are out of range")
-    check_probabilities(y)
+    refuse(_limit(x, y, beta))
     return Softmax(beta=beta)
 
 
@@ -77,6 +87,7 @@ def _append(node: OnnxNode, x: Activation, scale: float, zero_point: int,
 
 register(OperatorRecord(
     kind="SOFTMAX", attributes=Softmax, shape=golden.result_like,
+    complaint=_complaint,
     golden={"tflm": _tflm, "float32": _float32}, tflite={"SOFTMAX": _convert},
     onnx={"Softmax": qdq.unary(_append)}, qlinear={"QLinearSoftmax": qlinear.unary(_append, 5)},
     writer=lambda graph, operator: ("SoftmaxOptions", {"beta": operator.attributes.beta}),

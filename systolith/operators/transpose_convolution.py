@@ -42,7 +42,7 @@ def _convert(node: Node) -> Window:
     """Of its shape, the reference takes the output's; elsewhere the first operand counts."""
     node.expect(tflite.TransposeConvOptions, 3, 4)
     shape = constant(node.inputs[0], "sizes of the output", "int32").numbers
-    weights, x = weights_of(node, 4, 0), node.activation(2, 4)
+    weights, x = weights_of(node, 4), node.activation(2, 4)
     if shape.shape != (4,):
         raise Refusal(f"the sizes of the output have the shape {shape.shape} instead of (4,)")
     y = node.result(tuple(shape.tolist()))

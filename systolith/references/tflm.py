@@ -3,6 +3,7 @@
 import functools
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 
 import flatbuffers
 import numpy as np
@@ -56,10 +57,14 @@ class Reference:
     def __init__(self, source: Source) -> None:
         data = self._data = bytes_of(source)
         self._interpreter = _load(data)
-        graph = schema.Model.GetRootAs(data, 0).Subgraphs(0)
+        model = schema.Model.GetRootAs(data, 0)
+        graph = model.Subgraphs(0)
         self._count = graph.OutputsLength()
         ends = [*graph.InputsAsNumpy().tolist(), *graph.OutputsAsNumpy().tolist()]
         other = any(graph.Tensors(index).Type() != schema.TensorType.INT8 for index in ends)
+        # One at either end may be left to the layout of what the graph is given, or gives.
+        other |= any(model.OperatorCodes(index).BuiltinCode() == schema.BuiltinOperator.TRANSPOSE
+                     for index in range(model.OperatorCodesLength()))
         self._graph = read_tflite(data) if other else None
 
     @functools.cached_property
@@ -82,7 +87,9 @@ class Reference:
                            strict=True))
         if self._graph is None:
             return results
-        return {index: from_runtime(self._graph.tensors[index], results[index])
+        # The runtime has no layout of its own but where the network begins and ends.
+        return {index: from_runtime(replace(self._graph.tensors[index], layout="NHWC"),
+                                    results[index])
                 for operator in self._graph.operators for index in operator.outputs}
 
     def _fed(self, inputs: Sequence[Int8]) -> Sequence[np.ndarray]:

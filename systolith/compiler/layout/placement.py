@@ -1,5 +1,6 @@
 """Which tensors have memory of their own, and which are a part of another tensor's."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -8,6 +9,7 @@ from systolith.compiler.layout.views import image_of, part_of, view_of
 from systolith.compiler.schedule import Schedule
 from systolith.graph.ir import Operator
 from systolith.graph.movement import origins
+from systolith.graph.record import Channels
 from systolith.graph.record import Placement as Kind
 
 __all__ = ["Placement", "owner_of", "place_tensors"]
@@ -112,7 +114,18 @@ class _Placer:
             return True
         if record.same_bytes(self.graph, operator):  # if it is copied, then pixel by pixel
             return region.even and not region.offset
-        return record.moves is not None or not (region.offset or len(operator.activations) > 1)
+        if record.moves is not None:
+            return True
+        if region.offset:
+            return self._sums_channels(operator)
+        return region.whole or len(operator.activations) == 1  # which are read by the same steps
+
+    def _sums_channels(self, operator: Operator) -> bool:
+        """Whether ``operator`` sums over all channels, so that it can have weights of 0 for others
+        in the same words."""
+        record, x = operator.record, self.graph.activation(operator).shape
+        return (record.planned and record.channels is Channels.WEIGHTED
+                and self.graph.weights(operator).shape[-1] in {x[-1], math.prod(x)})
 
     def view(self, operator: Operator) -> None:
         """Let the result lie where the operand does, or the operand where the result does."""

@@ -39,9 +39,9 @@ def view_of(origins: Int32, source: Region) -> Region | None:
     if np.any(words != words[0, 0] + np.add.outer(*(
             np.arange(size) * step for size, step in zip(words.shape, steps, strict=True)))):
         return None
-    return replace(source, base=source.base + int(words[0, 0]), height=image.height,
-                   width=image.width, line_step=steps[0], pixel_step=steps[1],
-                   ).slice(first, image.channels)
+    part = source.slice(first, image.channels)
+    return replace(part, base=part.base + int(words[0, 0]), height=image.height,
+                   width=image.width, line_step=steps[0], pixel_step=steps[1])
 
 
 def parts_of(graph: Graph, operator: Operator) -> list[Int32]:

@@ -18,32 +18,42 @@ from systolith.graph.ir import Graph, Operator
 from systolith.graph.movement import origins, several_images
 from systolith.graph.record import Placement
 
-__all__ = ["MOST_COPIES", "ON_CHIP", "copies_of", "move", "no_images", "too_many_copies"]
+__all__ = ["MOST_COPIES", "ON_CHIP", "copies_of", "move", "no_images", "same_channels",
+           "too_many_copies"]
 
 #: Layers of a movement at the most; past that the host is faster.
 MOST_COPIES = 16
 
-#: Two regions of as many pixels: what is read, and where it goes.
-Copy = tuple[Region, Region]
+#: Two regions of as many pixels: what is read, and where it goes; and the channels that are taken
+#: of the first, None for all of them.
+Copy = tuple[Region, Region, tuple[int, ...] | None]
 
 Numbers = npt.NDArray[np.integer]
 
 
 def move(context: Context, operator: Operator) -> list[Layer]:
     """Copies of what does not lie in its place to begin with."""
-    return [layer for source, target in copies_of(
+    return [layer for copy in copies_of(
         origins(context.graph, operator), context.source(operator), context.target(operator))
-        for layer in copy_of(context, operator, source, target)]
+        for layer in copy_of(context, operator, *copy)]
 
 
 def copies_of(taken: Int32, source: Region, target: Region) -> Iterator[Copy]:
     """Regions of equal shape that together move the elements at the flat places ``taken`` of an
     image in ``source`` to an image in ``target``.
 
-    Channels that stay together in all pixels are moved together; pixels, as far as those whose
-    channels begin alike lie at equal steps.
+    If all pixels take the same channels of one pixel each, then these are moved together. Otherwise
+    channels that stay together in all pixels are; pixels, as far as those whose channels begin
+    alike lie at equal steps.
     """
     taken = taken.reshape(target.height, target.width, target.channels)
+    if (channels := same_channels(taken, source.channels)) is not None:
+        pixels = taken[..., 0] // source.channels
+        one = replace(target, channels=1)
+        for part, goes, _ in copies_of(pixels, replace(source, channels=1), one):
+            yield (replace(part, channels=source.channels),
+                   replace(goes, channels=target.channels), channels)
+        return
     pixel, channel = np.divmod(taken, source.channels)
     torn = (np.diff(pixel) != 0) | (np.diff(channel) != 1)
     begins = np.append(0, 1 + np.flatnonzero(torn.any(axis=(0, 1))))
@@ -51,6 +61,16 @@ def copies_of(taken: Int32, source: Region, target: Region) -> Iterator[Copy]:
     words = line * source.line_step + column * source.pixel_step
     for first, end in pairwise([*begins.tolist(), target.channels]):
         yield from _run(words[..., first], channel[..., first], first, end - first, source, target)
+
+
+def same_channels(taken: Int32, channels: int) -> tuple[int, ...] | None:
+    """The channels of one pixel of as many ``channels`` that each pixel of a movement takes, if
+    they are the same ones everywhere, and neither all nor ones that follow each other."""
+    pixel, channel = np.divmod(taken.reshape(-1, taken.shape[-1]), channels)
+    if np.any(pixel != pixel[:, :1]) or np.any(channel != channel[:1]) or np.all(
+            np.diff(channel[0]) == 1):
+        return None
+    return tuple(channel[0].tolist())
 
 
 def _run(words: Numbers, channel: Numbers, first: int, count: int, source: Region,
@@ -69,7 +89,7 @@ def _run(words: Numbers, channel: Numbers, first: int, count: int, source: Regio
                 for left, right in _steps(columns, at[0]):
                     yield (_strided(source, at[top:bottom, left:right]).slice(begin, count),
                            _grid(target, lines[top:bottom], columns[left:right]).slice(
-                               first, count))
+                               first, count), None)
 
 
 def _separable(words: Numbers) -> bool:

@@ -1,9 +1,11 @@
 """Copies of pixels whose channels begin anywhere in a word."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rtl.im2col import ConvShape
 from systolith.compiler.codegen.loop_nests import pixels_fetch
@@ -31,25 +33,34 @@ def identity(graph: Graph, channels: int) -> dict[str, Any]:
             "input_zero_point": 0, "zero_point": 0}
 
 
-def copy_of(context: Context, operator: Operator, source: Region, target: Region) -> list[Layer]:
-    """Layers that write each pixel of ``source`` to that of ``target``; where channels do not begin
-    with a word, convolutions of one pixel, whose weights are 1, pick them."""
-    if source.offset:
-        layers = [_pick(context, operator, source.slice(first, count), target.slice(first, count))
-                  for first in range(0, source.channels, MOST)
-                  for count in [min(MOST, source.channels - first)]]
-    else:
+def copy_of(context: Context, operator: Operator, source: Region, target: Region,
+            channels: Sequence[int] | None = None) -> list[Layer]:
+    """Layers that write each pixel of ``source``, or some of its ``channels`` in any order, to that
+    of ``target``.
+
+    Where channels do not follow each other from the beginning of a word on, convolutions of one
+    pixel, whose weights are 1, pick them.
+    """
+    if channels is None and not source.offset:
         layers = copies(context, operator, source, target)
+    else:
+        picked = np.arange(source.channels) if channels is None else np.array(channels)
+        layers = [_pick(context, operator, source, picked[first:first + MOST],
+                        target.slice(first, min(MOST, len(picked) - first)))
+                  for first in range(0, len(picked), MOST)]
     first, *others = layers
     return [replace(first, moved=target.height * target.width * target.channels), *others]
 
 
-def _pick(context: Context, operator: Operator, source: Region, target: Region) -> Layer:
-    channels = np.arange(source.channels)
-    weights = np.zeros((source.channels, 1, 1, source.filled), np.int8)
-    weights[channels, 0, 0, source.offset + channels] = 1
+def _pick(context: Context, operator: Operator, source: Region, channels: npt.NDArray[np.integer],
+          target: Region) -> Layer:
+    """A layer for as many ``channels``."""
+    first = int(channels.min())
+    source = source.slice(first, int(channels.max()) - first + 1)
+    weights = np.zeros((len(channels), 1, 1, source.filled), np.int8)
+    weights[np.arange(len(channels)), 0, 0, source.offset + channels - first] = 1
     layer = ConvLayer(shape=ConvShape(height=source.height, width=source.width,
                                       channels=source.filled),
-                      weights=weights, **identity(context.graph, source.channels))
+                      weights=weights, **identity(context.graph, len(channels)))
     plan = ConvPlan(context.machine, layer, fold=False, transpose=False)
     return plan_layer(context.machine, operator, plan, pixels_fetch(source), target, 0)

@@ -11,7 +11,7 @@ def absorb_input_reshapes(graph: Graph) -> Graph:
     results instead."""
     inputs, operators = list(graph.inputs), list(graph.operators)
     for op in graph.operators:
-        if not op.activations:
+        if len(op.activations) != 1:
             continue
         x, y = op.activations[0], op.outputs[0]
         if (op.record.same_bytes(graph, op) and x in inputs and not {x, y} & set(graph.outputs)

@@ -53,7 +53,7 @@ class _Removal:
         if not record.weighted:
             return operator
         x = operator.activations[0]
-        if keep.all() and not self.live.drop[x].any():
+        if x not in self.live.drop or (keep.all() and not self.live.drop[x].any()):
             return operator
         weights = self.before.weights(operator)
         axis = 3 if record.channels_of(self.before, operator) is Channels.DEPTHWISE else 0

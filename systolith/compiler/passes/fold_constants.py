@@ -15,7 +15,7 @@ def fold_constants(graph: Graph) -> Graph:
             continue
         operands = {index: tensors[index].data for index in op.activations}
         known = {index: data for index, data in operands.items() if data is not None}
-        if op.outputs[0] in graph.outputs or len(known) < len(operands):
+        if op.outputs[0] in graph.outputs or not operands or len(known) < len(operands):
             kept.append(op)
             continue
         result = run_operator(replace(graph, tensors=tuple(tensors)), op, known)

@@ -18,9 +18,8 @@ def fuse_padding(graph: Graph) -> Graph:
             and op.attributes.fill is None}
     operators = []
     for op in graph.operators:
-        pad = pads.get(op.inputs[0])
-        if pad is not None and op.kind in {"CONV_2D", "DEPTHWISE_CONV_2D"}:
-            op = _fused(graph, pad, op) or op
+        if op.kind in {"CONV_2D", "DEPTHWISE_CONV_2D"} and op.inputs[0] in pads:
+            op = _fused(graph, pads[op.inputs[0]], op) or op
         operators.append(op)
     return replace(graph, operators=tuple(operators))
 

@@ -6,8 +6,11 @@ from systolith.compiler.passes.absorb_inputs import absorb_input_reshapes
 from systolith.compiler.passes.dead_channels import remove_dead_channels
 from systolith.compiler.passes.dead_operators import remove_dead_operators
 from systolith.compiler.passes.fold_constants import fold_constants
+from systolith.compiler.passes.fold_movements import fold_movements
 from systolith.compiler.passes.fuse_activations import fuse_activations
+from systolith.compiler.passes.fuse_dilation import fuse_dilation
 from systolith.compiler.passes.fuse_padding import fuse_padding
+from systolith.compiler.passes.merge_movements import merge_movements
 from systolith.graph.ir import Graph
 from systolith.graph.verify import verify
 
@@ -15,8 +18,8 @@ __all__ = ["PASSES", "optimise", "optimise_in_steps"]
 
 #: In their order: each may make room for those after it. None changes a byte of a result.
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
-    absorb_input_reshapes, fold_constants, fuse_padding, fuse_activations, remove_dead_channels,
-    remove_dead_operators)
+    absorb_input_reshapes, fold_constants, fuse_dilation, merge_movements, fold_movements,
+    fuse_padding, fuse_activations, remove_dead_channels, remove_dead_operators)
 
 
 def optimise_in_steps(graph: Graph, keep: bool = False) -> Iterator[tuple[str, Graph]]:

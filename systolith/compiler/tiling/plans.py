@@ -90,9 +90,12 @@ def _can_batch(placement: Placement, operator: Operator, images: int) -> bool:
     lines = y.shape[1] if len(y.shape) == 4 else 1
     if images == 1 or len(y.shape) > 4 or lines * images > MOST:
         return False
-    return operator.record.batches_of(graph, operator) and all(
-        placement.regions[tensor].can_batch for tensor in (*operator.activations, *operator.outputs)
-        if tensor in placement.regions)
+    sources, results = ([placement.regions[tensor] for tensor in tensors
+                         if tensor in placement.regions]
+                        for tensors in (operator.activations, operator.outputs))
+    alike = operator.record.parts is not None or len({each.words for each in sources}) == 1
+    return operator.record.batches_of(graph, operator) and alike and all(
+        each.can_batch for each in (*sources, *results))
 
 
 def _packed_inputs(schedule: Schedule) -> set[int]:

@@ -17,6 +17,7 @@ from systolith.compiler.partition import CannotRun
 from systolith.compiler.tiling.conv_layer import ConvLayer
 from systolith.compiler.tiling.conv_layers import conv_layer, layer_constants
 from systolith.compiler.tiling.conv_plan import ConvPlan
+from systolith.graph.attributes import Pair
 from systolith.graph.ir import Graph, Operator
 
 __all__ = ["packed_words", "plan_convolution", "spread", "widened"]
@@ -62,14 +63,14 @@ def _connected(graph: Graph, operator: Operator, region: Region, target: Region)
     If its results are channels of several pixels, it has filters for all bytes of them.
     """
     weights = graph.weights(operator).numbers
-    fill, constants = region.filled - region.channels, layer_constants(graph, operator)
+    constants = layer_constants(graph, operator)
     if len(weights) > target.channels:
         weights = _filled(weights, target)
         constants |= {name: _filled(constants[name], target)
                       for name in ("bias", "multiplier", "shift")}
     if weights.shape[1] == region.height * region.width * region.channels:
         pixels = weights.reshape(len(weights), -1, region.channels)
-        pixels = np.pad(pixels, ((0, 0), (0, 0), (0, fill)))
+        pixels = np.pad(pixels, ((0, 0), (0, 0), _around(region)))
         return spread(pixels.reshape(len(weights), -1), constants)
     if weights.shape[1] == region.channels:
         shape = ConvShape(height=region.height, width=region.width, channels=region.channels)
@@ -125,12 +126,17 @@ def spread(weights: Int8, constants: Mapping[str, Any], lines: int = 1) -> ConvL
 
 
 def widened(layer: ConvLayer, region: Region) -> ConvLayer:
-    """``layer`` over the words of ``region``."""
-    more = region.filled - region.channels
+    """``layer`` over the words of ``region``; in groups only if that begins with one."""
+    more = _around(region)
     if layer.shape.groups > 1:
-        return replace(layer, shape=replace(layer.shape, fill=more))
+        return replace(layer, shape=replace(layer.shape, fill=sum(more)))
     return replace(layer, shape=replace(layer.shape, channels=region.filled), weights=np.pad(
-        layer.weights, ((0, 0), (0, 0), (0, 0), (0, more))))
+        layer.weights, ((0, 0), (0, 0), (0, 0), more)))
+
+
+def _around(region: Region) -> Pair:
+    """Channels that fill up the words of a pixel, before and after those of ``region``."""
+    return region.offset, region.filled - region.channels - region.offset
 
 
 def _thin(layer: ConvLayer) -> ConvLayer:

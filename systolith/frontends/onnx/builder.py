@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sim.golden.movement import FILL
 from systolith.frontends.onnx.values import Activation, Refusal, Shape, in_order
 from systolith.graph.ir import Graph, Operator, Tensor, make_operator
+from systolith.graph.movement import Origins
 
 __all__ = ["FULL", "LAYOUTS", "Builder", "Draft", "Quantisation", "image_shape", "layout_of",
            "rows_of"]
@@ -128,6 +130,28 @@ class Builder:
         return self.append("RESHAPE", [tensor], draft.name, shape, draft.unsigned,
                            quantisation or draft.quantisation)
 
+    def move(self, value: Activation, taken: npt.NDArray[np.integer], shape: Iterable[int],
+             axis: int) -> Activation:
+        """An activation of the file's ``shape`` whose ``axis`` lies last, and whose elements are
+        those at ``taken`` places of ``value`` in the file, or zeros."""
+        shape = tuple(shape)
+        draft, order = self.draft(value.tensor), in_order(shape, axis)
+        back = np.append(np.argsort(value.order), FILL)  # of which the last one stands for itself
+        found = back[taken.ravel()][order].astype(np.int32)
+        inner = *shape[:axis], *shape[axis + 1:], shape[axis]
+        if np.array_equal(found, np.arange(value.order.size)):
+            tensor = self.reshape(value.tensor, inner)
+        else:
+            tensor = self.append("MOVE", [value.tensor], draft.name, inner, draft.unsigned,
+                                 draft.quantisation, origins=Origins.of(found.reshape(inner)))
+        return replace(value, tensor=tensor, shape=shape, order=order)
+
+    def arranged(self, value: Activation, axis: int) -> Activation:
+        """``value`` with ``axis`` last."""
+        if np.array_equal(value.order, in_order(value.shape, axis)):
+            return value
+        return self.move(value, np.arange(value.order.size), value.shape, axis)
+
     def quantised(self, value: Activation, scale: float, zero_point: int) -> Activation:
         """Integers ``value``, which whoever reads them takes for numbers of that ``scale``."""
         draft = self.draft(value.tensor)
@@ -143,9 +167,7 @@ class Builder:
         """The tensor (n, h, w, c) of ``value``, whose axes in the file are (n, c, h, w)."""
         if len(value.shape) not in {3, 4}:
             raise Refusal(f"its input has the shape {value.shape} instead of 3 or 4 axes")
-        if not np.array_equal(value.order, in_order(value.shape, 1)):
-            raise Refusal(f"its input of shape {value.shape} was transposed or reshaped to other "
-                          "axes than (n, c, h, w)")
+        value = self.arranged(value, 1)
         return self.reshape(value.tensor, image_shape(value.shape))
 
     def result(self, tensor: int, shape: Iterable[int], axis: int = 1) -> Activation:

@@ -129,15 +129,17 @@ def _left(name: str, builder: Builder, values: Values) -> int:
     if (value.low, value.high) != (-np.inf, np.inf):
         raise ModelError(f"the model's output {name!r} is the result of a Relu or Clip that "
                          "nothing has quantised: put a QuantizeLinear behind it")
+    if value.shape[0] != builder.draft(value.tensor).shape[0]:
+        raise ModelError(f"the model's output {name!r} is transposed so that its first axis is not "
+                         "that of the images")
+    if len(value.shape) not in LAYOUTS or not np.array_equal(
+            value.order, in_order(value.shape, 1)):
+        value = builder.arranged(value, len(value.shape) - 1)
     shape = builder.draft(value.tensor).shape
     shapes = [shape, value.shape]
     if len(value.shape) in LAYOUTS:
         shapes.insert(1, image_shape(value.shape))
-    ways = [(each, layout) for each in shapes if (layout := layout_of(value, each))]
-    if not ways:
-        raise ModelError(f"the model's output {name!r} is transposed to an order of axes that is "
-                         "neither (n, c, h, w) nor (n, h, w, c)")
-    shape, layout = ways[0]
+    shape, layout = next((each, layout) for each in shapes if (layout := layout_of(value, each)))
     tensor = builder.reshape(value.tensor, shape)
     draft = builder.draft(tensor)
     if draft.layout != layout and tensor in builder.io_tensors:

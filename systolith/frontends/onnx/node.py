@@ -13,14 +13,11 @@ from sim.golden.conv import output_size, same_padding
 from sim.golden.types import Float32, Int64
 from systolith.frontends.onnx.builder import Builder
 from systolith.frontends.onnx.values import Activation, Constant, Refusal, Shape, Value
-from systolith.graph.attributes import Padding, Pair
+from systolith.graph.attributes import LARGEST, Padding, Pair
 from systolith.graph.ir import ModelError
 
 __all__ = ["LARGEST", "Append", "Converter", "Geometry", "Node", "damaged", "positive",
            "quantisation_of", "single", "window", "zero_points_of"]
-
-#: Largest kernel, stride, dilation and padding that is taken for one; past it is damage.
-LARGEST = 1 << 12
 
 #: Most elements of an image with its padding.
 MOST_PADDED = 1 << 26
@@ -114,8 +111,8 @@ class Node:
         return axis % rank
 
 
-#: What an operator of a file becomes.
-Converter = Callable[[Node], Value]
+#: What an operator of a file becomes, or each of its results.
+Converter = Callable[[Node], Value | tuple[Value, ...]]
 
 #: ``append(node, x, scale, zero_point, unsigned)``: an operator of one activation, with the scale
 #: and the zero point of its result.

@@ -134,22 +134,25 @@ class _Reader:
             if name and name not in self.values:
                 raise ModelError(f"{where} reads {_text(name)!r}, which nothing has computed yet")
         inputs = [self.values[name] if name else None for name in node.input]
-        value = None
+        values: tuple[Value | None, ...] = ()
         try:
             value = self._value(kind, domain, node, inputs)
-            if isinstance(value, Activation) and not value.real:
-                self.builder.label(value, _text(node.output[0]))
+            values = value if isinstance(value, tuple) else (value,)
+            for each, name in zip(values, node.output, strict=False):
+                if isinstance(each, Activation) and not each.real:
+                    self.builder.label(each, _text(name))
             return None
         except Refusal as refusal:
             return f"{where}: {refusal}"
         finally:
             for position, name in enumerate(node.output):
                 if name:
-                    self._define(name, None if position else value)
+                    self._define(name, values[position] if position < len(values) else None)
 
     def _value(self, kind: str, domain: str, node: NodeProto,
-               inputs: list[Value | None]) -> Value | None:
-        """What an operator computes, or :data:`None` where it reads what a refused one would."""
+               inputs: list[Value | None]) -> Value | tuple[Value, ...] | None:
+        """What an operator computes, of several results a tuple, or :data:`None` where it reads
+        what a refused one would."""
         converters = _converters().get(domain, {})
         if kind not in converters:
             raise Refusal("not supported" + (f" in the domain {_text(domain)}" if domain else ""))

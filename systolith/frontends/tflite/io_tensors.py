@@ -4,9 +4,37 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from systolith.frontends.tflite.node import activation
-from systolith.graph.ir import Tensor
+from systolith.graph.ir import Graph, Tensor
 
-__all__ = ["IoTensors"]
+__all__ = ["IoTensors", "absorb_transposes"]
+
+#: Orders of axes that make the channels of an image the last ones, and the first ones.
+TO_LAST, TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
+
+
+def absorb_transposes(graph: Graph) -> Graph:
+    """``graph`` without a TRANSPOSE that alone reads an input, or gives an output, of images whose
+    channels come before lines and pixels: that is the layout of these then."""
+    tensors, operators = list(graph.tensors), list(graph.operators)
+    inputs, outputs = list(graph.inputs), list(graph.outputs)
+    for op in graph.operators:
+        if op.kind != "TRANSPOSE" or len(operators) == 1:
+            continue
+        x, y = op.inputs[0], op.outputs[0]
+        readers = {index: sum(index in each.inputs for each in operators) for index in (x, y)}
+        order = op.attributes.order
+        if order == TO_LAST and x in inputs and readers[x] == 1 and not {x, y} & {*outputs}:
+            inputs[inputs.index(x)] = y
+            tensors[y] = replace(tensors[y], name=tensors[x].name, layout="NCHW")
+        elif (order == TO_FIRST and outputs.count(y) == 1 and not readers[y]
+              and x not in {*inputs, *outputs} and tensors[x].layout == "NHWC"):
+            outputs[outputs.index(y)] = x
+            tensors[x] = replace(tensors[x], name=tensors[y].name, layout="NCHW")
+        else:
+            continue
+        operators.remove(op)
+    return replace(graph, tensors=tuple(tensors), operators=tuple(operators),
+                   inputs=tuple(inputs), outputs=tuple(outputs))
 
 
 class IoTensors:

@@ -8,19 +8,15 @@ from typing import Any, TypedDict
 import tflite
 
 from sim.golden.conv import output_size, same_padding
-from sim.golden.operators import BOUNDS
-from sim.golden.requantize import channel_params
-from systolith.graph.attributes import Attributes, Padding, Pair, pair_of
+from systolith.graph import limits
+from systolith.graph.attributes import LARGEST, Attributes, Padding, Pair, pair_of
 from systolith.graph.ir import Tensor
 
-__all__ = ["LARGEST", "Geometry", "Node", "Piece", "Refusal", "activation", "check_bounds",
-           "check_factor", "check_probabilities", "constant", "positive", "same_numbers", "window"]
+__all__ = ["LARGEST", "Geometry", "Node", "Piece", "Refusal", "activation", "constant", "positive",
+           "refuse", "same_numbers", "window"]
 
 ACTIVATIONS = {code: name for name, code in vars(tflite.ActivationFunctionType).items()
                if isinstance(code, int)}
-
-#: Largest kernel, stride and dilation that is taken for one; geometry past it is damage.
-LARGEST = 1 << 12
 
 #: Most elements of an image with its padding.
 MOST_PADDED = 1 << 26
@@ -79,9 +75,7 @@ class Node:
     def fused(self) -> str:
         """Name of the fused activation, whose bounds the output's scale can express."""
         name = ACTIVATIONS.get(self.option("FusedActivationFunction"), "unknown")
-        if name not in BOUNDS:
-            raise Refusal(f"the fused activation {name} is not one of {', '.join(BOUNDS)}")
-        check_bounds(name, self.outputs[0].scale)
+        refuse(limits.of_bounds(name, self.outputs[0].scale))
         return name
 
 
@@ -133,33 +127,15 @@ def constant(tensor: Tensor | None, role: str, dtype: str) -> Tensor:
     return tensor
 
 
-def check_bounds(name: str, scale: float) -> None:
-    """Refuse a ``scale`` of the output in which the bounds of the activation exceed 32 bits."""
-    if any(bound is not None and abs(bound) / scale >= (1 << 31) - 256 for bound in BOUNDS[name]):
-        raise Refusal(f"the output's scale {scale} is too small for {name}")
-
-
-def check_factor(role: str, factor: float) -> None:
-    """Refuse a ``factor`` by which the requantisation cannot multiply."""
-    try:
-        channel_params(factor)
-    except (ValueError, OverflowError) as error:
-        raise Refusal(f"{role} is rescaled by {factor}, but only factors below 8 are "
-                      "possible") from error
-
-
-def check_probabilities(y: Tensor) -> None:
-    """Refuse a ``y`` of other numbers than 0 to 255 parts of 256."""
-    if (y.scale, y.zero_point) != (1 / 256, -128):
-        raise Refusal(f"the output has the scale {y.scale} and the zero point {y.zero_point} "
-                      "instead of 1/256 and -128")
+def refuse(complaint: str) -> None:
+    """Refuse what there is a ``complaint`` about, as :mod:`systolith.graph.limits` has them."""
+    if complaint:
+        raise Refusal(complaint)
 
 
 def same_numbers(x: Tensor, y: Tensor) -> None:
     """Refuse a ``y`` whose int8 numbers mean something else than those of ``x``."""
-    if (x.scale, x.zero_point) != (y.scale, y.zero_point):
-        raise Refusal(f"input and output differ in scale or zero point: {x.scale}, {x.zero_point} "
-                      f"and {y.scale}, {y.zero_point}")
+    refuse(limits.of_same(x, y))
 
 
 def window(node: Node, size: Pair, kernel: Pair, dilation: Pair = (1, 1)) -> tuple[Pair, Geometry]:

@@ -12,7 +12,7 @@ import tflite
 from flatbuffers import number_types
 
 from systolith.frontends.source import Source, read_source
-from systolith.frontends.tflite.io_tensors import IoTensors
+from systolith.frontends.tflite.io_tensors import IoTensors, absorb_transposes
 from systolith.frontends.tflite.node import Node, Piece, Refusal
 from systolith.frontends.tflite.partition import STATEFUL, Left, in_groups
 from systolith.graph.attributes import Attributes
@@ -144,7 +144,7 @@ def _read(data: bytes, partition: bool) -> Graph:
     graph = Graph(tensors=tuple(io_tensors.tensors), operators=tuple(operators),
                   inputs=tuple(io_tensors.inputs), outputs=tuple(io_tensors.outputs))
     _check_inputs(graph, partition)
-    return verify(graph, "the model")
+    return verify(absorb_transposes(verify(graph, "the model")))
 
 
 def _tensor(index: int, table: Table, buffers: Sequence[Table], partition: bool) -> Tensor:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from boards.board import board_of
+from systolith import Session
 from systolith.cli import app
 from systolith.compiler import compile_graph, needs_of
 from systolith.compiler.cost.layers import CycleModel
@@ -18,6 +19,7 @@ from systolith.compiler.estimate import check
 from systolith.compiler.fitting import Shortage, all_results, fit, parts, shortages, small_build
 from systolith.frontends.tflite import read_tflite
 from systolith.graph.attributes import Clamp
+from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import make_operator
 from systolith.zoo.digits import model_bytes
 from systolith.zoo.random import Chain, autoencoder
@@ -233,10 +235,55 @@ def test_addressing_moves_nothing(kind, attributes):
     assert [(each.operator, each.moved_bytes) for each in moved] == [(kind, 0)]
 
 
+def test_parts_of_a_pixel_are_added_where_they_lie():
+    """As gates of recurrent layers are, which one matrix product computes, for any batch."""
+    grown = Chain(np.random.default_rng(4))
+    grown.tensors = []
+    first = grown.tensor((1, 16), 0.05)
+    parts = []
+    for width in (48, 16):
+        grown.last = first
+        grown.weighted("FULLY_CONNECTED", (width, 16), 0, (1, width))
+        if width > 16:
+            x, whole = grown.x, grown.last
+            grown.last = grown.tensor((1, 16), x.scale, x.zero_point)
+            grown.operators.append(make_operator(
+                "STRIDED_SLICE", [whole], [grown.last], {"slices": (None, (32, 1, 16))},
+                len(grown.operators)))
+        parts.append(grown.last)
+    grown.append("ADD", parts, (1, 16), grown.x.scale * 2, activation="NONE")
+    graph, build = grown.graph(), small_build(8, 8)
+    assert [each.moved_bytes for each in check(graph, build).operators] == [None, 0, None, None]
+    x = np.random.default_rng(1).integers(-128, 128, (3, 16), np.int8)
+    want = run_graph(graph, x)[graph.outputs[0]]
+    for batch in (1, 3):
+        np.testing.assert_array_equal(Session(graph, build, batch=batch).run(x), want)
+
+
+@pytest.mark.parametrize("classes", [0, 5])
+def test_layers_with_weights_read_channels_from_any_on(classes):
+    """A word of eight has some that are not read."""
+    graph = moving("STRIDED_SLICE", slices=(None, None, None, (3, 1, 10)))
+    grown = Chain(np.random.default_rng(4))
+    grown.tensors, grown.operators = list(graph.tensors[:-1]), list(graph.operators[:-1])
+    grown.last, grown.activation = len(grown.tensors) - 1, lambda: "NONE"
+    if classes:
+        grown.weighted("FULLY_CONNECTED", (5, 480), 0, (1, 5))
+    else:
+        grown.weighted("CONV_2D", (4, 3, 3, 10), 0, (1, 6, 8, 4), stride=(1, 1), dilation=(1, 1),
+                       padding=((1, 1), (1, 1)))
+    graph, build = grown.graph(), small_build(8, 8)
+    assert [each.moved_bytes for each in check(graph, build).operators] == [None, 0, None]
+    x = np.random.default_rng(1).integers(-128, 128, (2, 6, 8, 16), np.int8)
+    want = run_graph(graph, x)[graph.outputs[0]]
+    np.testing.assert_array_equal(Session(graph, build).run(x), want)
+    assert np.ptp(want.astype(int)) > 10
+
+
 def test_copies_are_counted():
     """Of channels that do not begin with a word, and of squares that become channels."""
     for kind, attributes, size in (
-            ("STRIDED_SLICE", {"slices": (None, None, None, (1, 1, 5))}, 6 * 8 * 5),
+            ("STRIDED_SLICE", {"slices": (None, None, None, (1, 1, 5))}, 6 * 8 * 5),  # then a pool
             ("SPACE_TO_DEPTH", {"block": 2}, 6 * 8 * 16)):
         found = check(moving(kind, **attributes), small_build(8, 8))
         assert [each.moved_bytes for each in found.operators] == [None, size, None]

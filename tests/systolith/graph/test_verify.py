@@ -1,14 +1,16 @@
 """Graphs that mean nothing are refused, and the message says which operator and tensor it is."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from systolith.frontends.tflite import read_tflite
 from systolith.graph.attributes import Attributes, Clamp
-from systolith.graph.ir import Operator, Tensor
+from systolith.graph.ir import Graph, Operator, Tensor
 from systolith.graph.verify import GraphError, verify
+from systolith.operators.activations import LeakyRelu
+from systolith.operators.softmax import Softmax
 from systolith.zoo.digits import model_bytes
 
 DIGITS = read_tflite(model_bytes())
@@ -102,6 +104,104 @@ CONV_OP = DIGITS.operators[CONV]
 ])
 def test_refuses(graph, message):
     assert message in complaints(graph)
+
+
+LOGISTIC = Tensor(name="y", shape=(1, 4), scales=(1 / 256,), zero_point=-128)
+
+
+def single(kind, attributes, x=LOGISTIC, y=LOGISTIC, rounding="tflm"):
+    return Graph(tensors=(x, y), inputs=(0,), outputs=(1,), rounding=rounding, operators=(
+        Operator(kind=kind, inputs=(0,), outputs=(1,), attributes=attributes),))
+
+
+def of_attributes(number, **fields):
+    return with_operator(number, attributes=replace(DIGITS.operators[number].attributes, **fields))
+
+
+@pytest.mark.parametrize("graph, message", [
+    (of_attributes(CONV, stride=(0, 1)),
+     "operator 0 (CONV_2D): its stride must lie between 1 and 4096, not (0, 1)"),
+    (of_attributes(CONV, dilation=(1, -2)),
+     "operator 0 (CONV_2D): its dilation must lie between 1 and 4096, not (1, -2)"),
+    (of_attributes(CONV, padding=((0, -1), (0, 0))),
+     "operator 0 (CONV_2D): its padding must lie between 0 and 4096, not (0, -1, 0, 0)"),
+    (of_attributes(POOL, kernel=(1, 5000)),
+     "operator 5 (AVERAGE_POOL_2D): its kernel must lie between 1 and 4096, not (1, 5000)"),
+    (of_attributes(CONV, stride=("a", None)),
+     "operator 0 (CONV_2D): TypeError: '<=' not supported between instances of 'int' and 'str'"),
+    (of_attributes(ADD, activation="SIGN_BIT"),
+     ("operator 4 (ADD): the fused activation SIGN_BIT is not one of NONE, RELU, RELU_N1_TO_1, "
+      "RELU6")),
+    (of_attributes(ADD, range=(3, 2)),
+     "operator 4 (ADD): its range must be bounds of int8, the lower one first, not (3, 2)"),
+    (of_attributes(ADD, range=(-128, 128)),
+     "operator 4 (ADD): its range must be bounds of int8, the lower one first, not (-128, 128)"),
+    (with_tensor(1, zero_point=1),
+     "operator 0 (CONV_2D): the weights have zero points other than 0"),
+    (with_tensor(1, scales=(0.1,) * 3),
+     ("operator 0 (CONV_2D): the weights have 3 scales along axis 0 instead of 1 or "
+     "16 along axis 0")),
+    (with_tensor(1, data=np.zeros((16, 3, 3, 1), np.int32)), ("operator 0 (CONV_2D) has tensor 1 "
+     "(0_conv_2d/weights) for its weights, which is int8, but holds int32")),
+    (with_tensor(2, data=np.zeros(15, np.int32), shape=(15,)),
+     "operator 0 (CONV_2D): the biases have the shape (15,) instead of (16,)"),
+    (with_tensor(2, data=(np.arange(16) == 3).astype(np.int32) * 2147483647),
+     "operator 0 (CONV_2D): the sums of channel 3 can exceed 32 bits"),
+    (with_tensor(2, zero_point=5),
+     "operator 0 (CONV_2D): the biases have the zero point 5 instead of 0"),
+    (with_tensor(1, scales=(1e4,) * 16), ("operator 0 (CONV_2D): channel 0 is rescaled by "
+     f"{1e4 * DIGITS.tensors[0].scale / DIGITS.tensors[3].scale}, but only factors below 8 are "
+     "possible")),
+    (with_tensor(6, scales=(1e6,)), ("operator 4 (ADD): the output's scale "
+     f"{DIGITS.tensors[13].scale} is too small for those of the inputs")),
+    (single("LEAKY_RELU", LeakyRelu(alpha=float("nan"))),
+     "operator 0 (LEAKY_RELU): its alpha must be finite, not nan"),
+    (single("LEAKY_RELU", LeakyRelu(alpha=-0.5)),
+     "operator 0 (LEAKY_RELU): alpha is -0.5, but only factors from 0 on are possible"),
+    (single("LOGISTIC", Clamp(), y=replace(LOGISTIC, zero_point=0)),
+     ("operator 0 (LOGISTIC): the output has the scale 0.00390625 and the zero point 0 instead "
+     "of 1/256 and -128")),
+    (single("SOFTMAX", Softmax(), y=replace(LOGISTIC, scales=(0.1,))),
+     ("operator 0 (SOFTMAX): the output has the scale 0.1 and the zero point -128 instead of "
+     "1/256 and -128")),
+    (single("RELU", Clamp(), y=replace(LOGISTIC, scales=(1e-4,))),
+     (f"operator 0 (RELU): what is positive is rescaled by {1 / 256 / 1e-4}, but only factors "
+     "below 8 are possible")),
+    (single("RELU", Clamp(), *[replace(LOGISTIC, shape=(1, 1 << 27))] * 2), ("tensor 0 (y) of "
+     "operator 0 (RELU) must have at most 67108864 elements, not the shape (1, 134217728)")),
+])
+def test_refuses_values(graph, message):
+    assert message in complaints(graph)
+
+
+def test_a_scale_of_its_own_in_float32():
+    graph = single("LOGISTIC", Clamp(), y=replace(LOGISTIC, scales=(0.1,)), rounding="float32")
+    assert verify(graph) is graph
+
+
+NONSENSE = (None, -1, 0, 3, 1 << 70, 1e30, float("nan"), "x", [], (), (0,), (None,),
+            (1, 2, 3, 4, 5), ((1,), 2), np.ones(3), np.array(None), {}, object)
+
+
+def test_nonsense_is_refused_by_no_other_error():
+    """Any field of a graph, a tensor, an operator or attributes may hold anything."""
+    rng, refused = np.random.default_rng(5), 0
+    for _ in range(1500):
+        value = NONSENSE[rng.integers(len(NONSENSE))]
+        part = [DIGITS, *DIGITS.tensors, *DIGITS.operators][rng.integers(30)]
+        name = rng.choice([each.name for each in fields(part)])
+        if name == "attributes" and rng.random() < 0.9 and fields(part.attributes):
+            each = rng.choice([each.name for each in fields(part.attributes)])
+            value = replace(part.attributes, **{each: value})
+        bad = replace(part, **{name: value})
+        graph = bad if part is DIGITS else replace(
+            DIGITS, tensors=tuple(bad if each is part else each for each in DIGITS.tensors),
+            operators=tuple(bad if each is part else each for each in DIGITS.operators))
+        try:
+            verify(graph)
+        except GraphError:
+            refused += 1
+    assert refused > 600
 
 
 def test_a_constant_is_no_result():

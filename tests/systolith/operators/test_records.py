@@ -15,12 +15,14 @@ from systolith.compiler import compile_graph
 from systolith.compiler.codegen.program import UNITS
 from systolith.compiler.estimate import check
 from systolith.compiler.fitting import small_build
+from systolith.compiler.partition import partition
 from systolith.compiler.passes import PASSES, optimise
 from systolith.frontends.tflite import read_tflite
 from systolith.frontends.tflite.writer import write_tflite
 from systolith.graph.interpreter import run_graph, run_operator
 from systolith.graph.ir import ModelError, Operator, Tensor
 from systolith.graph.record import (
+    Channels,
     OperatorRecord,
     RecordError,
     Role,
@@ -29,18 +31,20 @@ from systolith.graph.record import (
     register,
 )
 from systolith.graph.verify import GraphError
+from systolith.operators.convolution import OPERANDS
 from systolith.zoo.random import MAKERS, MOVEMENTS, Chain, int8
 from tests.support.reverse_channels import RECORD
 
 #: Records of other packages, tests' own among them.
-OURS = {kind: record for kind, record in records().items() if record is not RECORD}
+OURS = {kind: record for kind, record in records().items()
+        if record is not RECORD and record.run is None}  # nor what a runtime runs
 
 
 def test_every_kind_is_tried_at_random():
     """A kind without a maker of random operators would be believed without a test."""
     made = {maker(np.random.default_rng(0)).operators[0].kind
             for maker in (MAKERS | MOVEMENTS).values()}
-    assert set(OURS) - made == {"LOCAL_RESPONSE_NORMALIZATION", "RELU_N1_TO_1"}
+    assert set(OURS) - made == {"LOCAL_RESPONSE_NORMALIZATION", "MOVE", "RELU_N1_TO_1"}
 
 
 @pytest.mark.parametrize("kind", OURS)
@@ -48,7 +52,7 @@ def test_records_are_complete(kind):
     record = OURS[kind]
     assert record.kind == kind and record.golden.keys() <= {"tflm", "float32"} and record.golden
     assert record.tflite or record.onnx or record.qlinear
-    assert record.writer or "tflm" not in record.golden
+    assert record.writer or "tflm" not in record.golden or kind == "MOVE"  # what passes make
     assert Role.ACTIVATION in record.operands
     assert not record.weighted or record.position(Role.BIAS) is not None
     assert record.lower or not record.units
@@ -65,6 +69,48 @@ def test_a_kind_has_one_record():
         register(mine, replace(mine, optional=1))
     assert "MINE" not in records()  # all or none
     register(OURS["ADD"])  # the same one does no harm
+
+
+@pytest.mark.parametrize("fields, message", [
+    ({"kind": ""}, "its kind must be a name"),
+    ({"operands": ()}, r"operands must be a tuple of Role, not \(\)"),
+    ({"operands": [Role.ACTIVATION]}, "operands must be a tuple of Role, not"),
+    ({"attributes": dict}, "attributes must be a type of Attributes, not <class 'dict'>"),
+    ({"shape": None}, "shape must be callable, not None"),
+    ({"lower": "add"}, "lower must be callable or None, not 'add'"),
+    ({"golden": {"tflm": None}}, "golden must have a callable for each name, not None for 'tflm'"),
+    ({"golden": {"nearest": print}},
+     "golden has the rounding 'nearest'; there are tflm and float32"),
+    ({"locality": "line"}, "locality must be a Locality, not 'line'"),
+    ({"onnx": {"Mine": print}, "qlinear": {"Mine": print}}, "both onnx and qlinear read Mine"),
+    ({"variadic": (2, 1)}, "variadic must be two counts"),
+    ({"variadic": (1, 2), "optional": 1}, "variadic must be two counts, and nothing optional"),
+    ({"optional": 2}, "optional must be a number of operands, not 2"),
+    ({"clamps": True}, "what clamps has the attributes Clamp, not Attributes"),
+    ({"units": frozenset({"addition"})}, r"it names units, but has no layers \(lower\)"),
+    ({"planned": True, "lower": print}, "what is planned has weights and layers"),
+    ({"takes_sum": True}, "only what is planned can take a sum"),
+    ({"sums": True}, "a sum is one of two activations"),
+    ({"moves": print, "variadic": (1, 2)}, "what moves numbers has one activation"),
+    ({"channels": "all"}, "channels must be a Channels or callable, not 'all'"),
+    ({"channels": Channels.WEIGHTED}, "Channels.WEIGHTED needs weights, and a place for biases"),
+    ({"channels": Channels.DEPTHWISE, "operands": (*OPERANDS, Role.ACTIVATION)},
+     "Channels.DEPTHWISE is of a single activation"),
+    ({"channels": Channels.FLATTENED, "operands": (Role.CONSTANT,)},
+     "Channels.FLATTENED is of a single activation"),
+])
+def test_a_record_that_contradicts_itself(fields, message):
+    with pytest.raises(RecordError, match=f"^the record of '.*' is not valid: {message}"):
+        OperatorRecord(**{"kind": "MINE", "shape": print, **fields})
+
+
+@pytest.mark.parametrize("given, message", [
+    (Channels.DEPTHWISE, "Channels.DEPTHWISE needs weights, and a place for biases"),
+    (None, "channels must give a Channels, not None")], ids=["depthwise", "none"])
+def test_channels_that_contradict_a_record(given, message):
+    record = OperatorRecord(kind="MINE", shape=print, channels=lambda graph, operator: given)
+    with pytest.raises(RecordError, match=message):
+        record.channels_of(None, None)
 
 
 @pytest.mark.parametrize("group, name, message", [
@@ -126,7 +172,7 @@ def test_no_pass_guesses(change):
 @pytest.mark.parametrize("use", [
     optimise, lambda graph: compile_graph(graph, small_build(4, 4)),
     lambda graph: check(graph, small_build(4, 4)), lambda graph: Session(graph, small_build(4, 4)),
-])
+], ids=["optimise", "compile", "check", "session"])
 def test_an_unknown_kind_is_an_error(use):
     with pytest.raises(GraphError, match=UNKNOWN):
         use(renamed())
@@ -213,3 +259,20 @@ def test_constants_may_be_activations():
                         attributes=records()["ADD"].attributes()),))
     given = np.ones((3, 4), np.int8)
     np.testing.assert_array_equal(run_graph(graph, given)[2], given + np.arange(4))
+
+
+@pytest.mark.parametrize("kind", ["ADD", "CONCATENATION"])
+def test_the_host_computes_with_constants(kind):
+    grown = Chain(np.random.default_rng(1))
+    grown.conv()
+    first = grown.last
+    shape, scale, zero_point = grown.x.shape, grown.x.scale, grown.x.zero_point
+    constant = grown.tensor(shape, scale, zero_point)
+    grown.tensors[constant] = replace(grown.x, data=int8(grown.rng, shape))
+    width = shape[3] * (1 + (kind == "CONCATENATION"))
+    grown.append(kind, [first, constant], (*shape[:3], width), scale, zero_point)
+    grown.conv()
+    graph, build = grown.graph(), small_build(4, 4)
+    x = int8(np.random.default_rng(9), (2, *graph.tensors[graph.inputs[0]].shape[1:]))
+    np.testing.assert_array_equal(Session(graph, build).run(x), run_graph(graph, x)[grown.last])
+    assert partition(graph).host == {1: f"its operand {graph.tensors[constant].name} is a constant"}

@@ -137,3 +137,47 @@ def test_refuses_operators_on_uint8():
     operators = first, replace(convolution, inputs=(IN, W, B)), last
     assert refusal(replace(graph, operators=operators)) == [
         "operator 1 (CONV_2D): input 0 (in) is uint8, not int8: quantise the whole model to int8"]
+
+
+def turned(first, last):
+    """The convolution of :func:`model` between two orders of axes, one of which is that of a file
+    whose channels come before lines and pixels."""
+    graph, (order, back) = model("float32"), ((0, 2, 3, 1), (0, 3, 1, 2))
+    tensors, operators = list(graph.tensors), list(graph.operators)
+    if first:
+        tensors[IN] = replace(tensors[IN], shape=(1, 3, 4, 3))
+        tensors.append(replace(tensors[X], name="turned", shape=(1, 3, 4, 3)))
+        tensors.append(Tensor(name="order", shape=(4,), dtype="int32",
+                              data=np.array(order, np.int32)))
+        operators[:1] = [
+            replace(operators[0], outputs=(len(tensors) - 2,)),
+            make_operator("TRANSPOSE", (len(tensors) - 2, len(tensors) - 1), (X,),
+                          {"order": order}, 3)]
+    if last:
+        tensors[OUT] = replace(tensors[OUT], shape=(1, 5, 4, 3))
+        tensors.append(replace(tensors[Y], name="back", shape=(1, 5, 4, 3)))
+        tensors.append(Tensor(name="order", shape=(4,), dtype="int32",
+                              data=np.array(back, np.int32)))
+        operators[-1:] = [
+            make_operator("TRANSPOSE", (Y, len(tensors) - 1), (len(tensors) - 2,),
+                          {"order": back}, 4),
+            replace(operators[-1], inputs=(len(tensors) - 2,))]
+    return write_tflite(replace(graph, tensors=tuple(tensors), operators=tuple(operators)))
+
+
+@pytest.mark.parametrize("runtime", ["tflm", "litert"])
+@pytest.mark.parametrize("layers", [False, True])
+@pytest.mark.parametrize("first, last", [(True, False), (False, True), (True, True)])
+def test_channels_that_come_first_in_the_file(first, last, layers, runtime):
+    data = turned(first, last)
+    graph = read_tflite(data)
+    assert [op.kind for op in graph.operators] == ["CONV_2D"]
+    assert [graph.tensors[index].layout for index in (*graph.inputs, *graph.outputs)] == [
+        ("NHWC", "NCHW")[each] for each in (first, last)]
+    comparison, session = Comparison(data, graph, runtime, layers), Session(data, "golden")
+    shape = (2, 3, 4, 3) if first else (2, 4, 3, 3)
+    x = np.random.default_rng(1).integers(-128, 128, shape, np.int8)
+    for run in session.results(x):
+        comparison.take(run)
+    assert comparison.compared >= 120 and comparison.largest <= (runtime == "litert")
+    assert session.run(x).shape == ((2, 5, 4, 3) if last else (2, 4, 3, 5))
