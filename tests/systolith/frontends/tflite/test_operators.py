@@ -89,6 +89,8 @@ def refusals(data):
     with pytest.raises(ModelError) as raised:
         read_tflite(data)
     first, *lines = str(raised.value).split("\n  ")
+    if lines[-1] == f"supported are {', '.join(supported())}":
+        lines.pop()
     assert first.startswith(f"{len(lines)} of ") and first.endswith(" operators cannot run:")
     return dict(line.removeprefix("operator ").split(": ", 1) for line in lines)
 
@@ -542,12 +544,9 @@ def test_axes_of_one(kind, options, shape, other):
         f"0 ({kind})": "input and output differ in scale or zero point: 0.5, 3 and 0.25, 3"}
 
 
-NOT_SUPPORTED = "not supported; these are: {}"
-
-
 @pytest.mark.parametrize("kind, operator, reason", [
-    ("SUB", "4 (SUB)", NOT_SUPPORTED),
-    ("CUSTOM", "4 (CUSTOM Rotate)", NOT_SUPPORTED),
+    ("FLOOR_DIV", "4 (FLOOR_DIV)", "not supported"),
+    ("CUSTOM", "4 (CUSTOM Rotate)", "not supported"),
     ("DEQUANTIZE", "4 (DEQUANTIZE)", WHOLE),
 ])
 def test_refuses_kinds(kind, operator, reason):
@@ -556,7 +555,7 @@ def test_refuses_kinds(kind, operator, reason):
         code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, kind)
         code.customCode = "Rotate"
 
-    assert refusals(with_table(change)) == {operator: reason.format(", ".join(supported()))}
+    assert refusals(with_table(change)) == {operator: reason}
 
 
 @pytest.mark.parametrize("factor", [1, 1 - 2.0 ** -24, 1 + 2.0 ** -23])
