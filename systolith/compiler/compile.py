@@ -120,7 +120,18 @@ def _with_host(options: Options, work: Callable[[Mapping[int, str]], Result]) ->
 
 
 def _check_host(graph: Graph, options: Options) -> None:
-    """Raise :exc:`ValueError` for operators of a runtime, unless the program is partitioned."""
+    """Raise :exc:`ValueError` for operators of a runtime, unless the program is partitioned, and
+    for states where nothing can keep them."""
+    if graph.states and options.batch > 1:
+        raise ValueError("the network keeps states, so that each image needs what the one before "
+                         "it left: let the batch be 1")
+    if graph.states and options.double_buffered:
+        raise ValueError("runs cannot overlap: each is given the states that the one before it "
+                         "leaves")
+    if graph.states and not options.partition:
+        raise ValueError("the host has to keep the states of the network from one run to the next, "
+                         "and nothing does so where it goes: "
+                         + ", ".join(state.name for state in graph.states))
     foreign = [op.attributes for op in graph.operators
                if isinstance(op.attributes, Foreign)]
     if foreign and not options.partition:

@@ -64,5 +64,5 @@ def _scale(tensor: "Tensor") -> str:
 
 def _attributes(attributes: Attributes) -> str:
     shown = [f"{each.name}={getattr(attributes, each.name)}" for each in fields(attributes)
-             if getattr(attributes, each.name) != each.default]
+             if each.repr and getattr(attributes, each.name) != each.default]
     return f" {{{', '.join(shown)}}}" if shown else ""

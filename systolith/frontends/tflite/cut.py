@@ -14,8 +14,9 @@ def cut(data: bytes, operators: Sequence[int], inputs: Sequence[int],
     """The .tflite model of some ``operators`` of the main graph of a model, by index, from
     ``inputs`` to ``outputs``, indices of tensors.
 
-    Operators, their options and versions, tensors and constants are those of the file. Subgraphs
-    that operators call stay as they are.
+    Operators, their options and versions, tensors and constants are those of the file. A variable
+    tensor among inputs and outputs stays one: runtimes take and give its numbers all the same.
+    Subgraphs that operators call stay as they are.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
     graph = model.subgraphs[0]

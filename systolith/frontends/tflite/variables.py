@@ -1,7 +1,7 @@
 """Variables of a file: what a network keeps from one run to the next."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,13 @@ class Variables:
         Of the main graph.
     subgraph : callable
         Gives those that CALL_ONCE may name.
+
+    Attributes
+    ----------
+    after : list of :class:`~systolith.graph.ir.Tensor`
+        What variable tensors of operators become in a run: tensors that follow those of the file.
+    renamed : dict
+        The indices of these by those of the variable tensors.
     """
 
     def __init__(self, tensors: Sequence[Tensor], subgraph: Subgraph) -> None:
@@ -51,6 +58,8 @@ class Variables:
         self._initial: dict[Key, Tensor] = {}
         self._given: dict[Key, int] = {}
         self._now: dict[Key, int] = {}
+        self.after: list[Tensor] = []
+        self.renamed: dict[int, int] = {}
 
     def take(self, index: int, operator: Listed) -> list[Operator] | None:
         """The operators that this one of the file becomes, mostly none; None if it has nothing to
@@ -76,13 +85,29 @@ class Variables:
                 return None
         return []
 
+    def own(self, variable: Collection[int], listed: Sequence[Listed],
+            left: Collection[int]) -> Iterator[str]:
+        """Take the ``variable`` tensors of operators, by index, each of which the one operator
+        among those ``left`` to the runtime changes that reads it; what is wrong with the others."""
+        for tensor in sorted(variable):
+            readers = [index for index, each in enumerate(listed) if tensor in each.inputs]
+            if not readers:
+                continue
+            name = self._tensors[tensor].name
+            if len(readers) > 1 or readers[0] not in left:
+                yield (f"operator {readers[0]} ({listed[readers[0]].kind}): its operand {name} is "
+                       "a variable, which only one operator may read, and has to change")
+            self.renamed[tensor] = len(self._tensors) + len(self.after)
+            self.after.append(replace(self._tensors[tensor], name=f"{name} after"))
+
     def states(self) -> list[tuple[State, int, int]]:
         """Each state with the tensors that it is given as, and ends as.
 
         Raises :exc:`~systolith.frontends.tflite.node.Refusal` for a variable that has no value
         before it is read, or one of another size.
         """
-        found = []
+        found = [(State(name=x.name, initial=cleared(x)), given, result)
+                 for given, result in self.renamed.items() for x in [self._tensors[given]]]
         for key, given in self._given.items():
             x, y, name = self._tensors[given], self._tensors[self._now[key]], " ".join(key).strip()
             begin = self._initial.get(key)
@@ -107,8 +132,10 @@ class Variables:
             self._given[key] = self._now[key] = result
             return []
         x, y = self._tensors[self._now[key]], self._tensors[result]
-        if (x.dtype, x.scales, x.zero_point) != (y.dtype, y.scales, y.zero_point):
-            raise Refusal(f"it reads numbers of {x.name} in another type or scale")
+        if x.dtype != "int8" or (x.dtype, x.scales, x.zero_point) != (
+                y.dtype, y.scales, y.zero_point):
+            raise Refusal(f"it reads the variable again, as {y.dtype}, or in another scale than "
+                          f"{x.name}, which it is by then: only int8 of one scale is possible")
         return [Operator(kind="RESHAPE", inputs=(self._now[key],), outputs=(result,), index=index,
                          attributes=Attributes())]
 
@@ -124,10 +151,16 @@ class Variables:
                         handle in handles and tensors[value].data is not None):
                     if handles[handle] in self._now:
                         raise Refusal("it begins variables that are read or assigned before it")
-                    self._initial[handles[handle]] = tensors[value]
+                    self._initial[handles[handle]] = replace(
+                        tensors[value], data=_numbers(tensors[value]))
                 case _:
                     raise Refusal("its subgraph does more than to assign constants to variables: "
                                   f"{each.kind}")
+
+
+def _numbers(constant: Tensor) -> npt.NDArray[Any]:
+    """Of a constant of any type; raises :exc:`ValueError` for a wrong number of bytes."""
+    return np.frombuffer(constant.numbers.tobytes(), constant.dtype).reshape(constant.shape)
 
 
 def _key(operator: Listed) -> Key:
