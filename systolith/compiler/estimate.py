@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from rtl.accelerator import AcceleratorParams
-from systolith.compiler import Program, Segment, compile_graph
+from systolith.compiler import Program, Segment
+from systolith.compiler.choice import program_of
 from systolith.compiler.cost.layer_cycles import LayerCycles
 from systolith.compiler.cost.layers import CycleModel
 from systolith.compiler.cost.machine import Machine
@@ -97,7 +98,7 @@ def check(graph: Graph, params: AcceleratorParams, *, mhz: float | None = None) 
     """
     short = shortages(graph, params)
     build = fit(graph, params) if short else params
-    program = compile_graph(graph, build)
+    program = program_of(graph, build)
     model = CycleModel(Machine.of(build))
     products = build.products
     runs = [program.layers[step.first:step.first + step.layers]

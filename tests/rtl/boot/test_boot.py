@@ -17,6 +17,7 @@ from sim.flash import FlashModel
 from sim.streams import simulate
 from sim.virtual_board import VirtualBoard
 from systolith.cli.flash import flash
+from systolith.compiler.choice import session_program
 from systolith.compiler.fitting import small_build
 from systolith.frontends.tflite import read_tflite
 from systolith.graph.interpreter import run_graph
@@ -24,7 +25,7 @@ from systolith.runtime.device import Device
 from systolith.runtime.flash_image import program_image
 from systolith.runtime.link import BoardReset
 from systolith.runtime.link.simulated import SimulatedPipe
-from systolith.runtime.session import Session, session_program
+from systolith.runtime.session import Session
 from systolith.zoo.digits import held_out, model_bytes
 
 OFFSET = 0x20000
