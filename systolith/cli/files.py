@@ -1,19 +1,20 @@
 """Files that commands read and write: arrays, images, folders."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING, BinaryIO
+from zipfile import BadZipFile, ZipFile
 
 from rtl.wording import joined
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["check_folder", "check_image", "check_target", "load", "save", "writing"]
+__all__ = ["check_folder", "check_image", "check_target", "load", "save",
+           "save_npz", "writing"]
 
 #: Suffixes of images that can be drawn.
 DRAWN = ".png", ".svg", ".pdf"
@@ -73,6 +74,16 @@ def writing(path: Path) -> Generator[None, None, None]:
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
+
+
+def save_npz(file: BinaryIO, arrays: Mapping[str, "np.ndarray"]) -> None:
+    """Write ``arrays`` as :func:`numpy.savez` does, but of any names."""
+    import numpy as np
+
+    with ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def save(path: Path, array: "np.ndarray") -> None:

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rtl.wording import counted
-from systolith.cli.files import writing
+from systolith.cli.files import save_npz, writing
 from systolith.cli.layer_table import draw_digits, layer_table
 from systolith.cli.predictions import predictions
 from systolith.cli.show import console
@@ -28,9 +27,7 @@ def save_outputs(path: Path, session: Session, outputs: Sequence[np.ndarray]) ->
         if len(outputs) == 1:
             np.save(file, outputs[0])
         else:
-            named: dict[str, Any] = {
-                end.name: y for end, y in zip(session.outputs, outputs, strict=True)}
-            np.savez(file, **named)
+            save_npz(file, {end.name: y for end, y in zip(session.outputs, outputs, strict=True)})
 
 
 def show_run(source: Source, session: Session, runs: Sequence[Run], outputs: Sequence[np.ndarray],

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+#: Images that run where --count says nothing.
+MOST = 100
+
 
 def run(
     model: Annotated[Path | None, typer.Argument(
@@ -43,8 +46,9 @@ def run(
     output_file: Annotated[Path | None, typer.Option(
         "--output", metavar="Y.npy", help="Write the outputs (n, ...) to this file; .npz if there "
         "are several.")] = None,
-    count: Annotated[int, typer.Option(
-        min=1, max=10_000, help="The most images to run.")] = 100,
+    count: Annotated[int | None, typer.Option(
+        min=1, max=10_000, help="The most images to run; by default 100, or one of noise.",
+        show_default=False)] = None,
     board: BoardName = None,
     rows: Rows = None,
     cols: Cols = None,
@@ -93,49 +97,56 @@ def run(
     layers = layers or digits is not None and on is None
     comparison = Comparison(source, graph, compare, layers)
     layers = comparison.layers
-    inputs = [digits.images] if digits else _inputs(graph, input_files)
-    inputs = [x[:count] for x in inputs]
+    inputs = [digits.images] if digits else _inputs(graph, input_files, count or 1)
+    inputs = [x[:count or MOST] for x in inputs]
     target = (simulated(build, graph, layers, vcd) if on is None
               else connected(on, baud, graph))
     session = Session(graph, target)
-    runs = _runs(session, target, inputs, comparison, layers)
-    target.close()
+    runs = _runs(session, inputs)
     outputs = session.gather(runs)
-    if output_file:
+    if output_file:  # whatever comes of the comparison
         save_outputs(output_file, session, outputs)
+    _compare(session, target, runs, comparison, layers)
+    target.close()
     show_run(source, session, runs, outputs, comparison, digits=digits, noise=not input_files)
     if comparison.failed:
         raise typer.Exit(1)
 
 
-def _inputs(graph: "Graph", files: Sequence[Path] | None) -> list["np.ndarray"]:
-    """An array (n, ...) for each input, of files or of noise."""
+def _inputs(graph: "Graph", files: Sequence[Path] | None, count: int) -> list["np.ndarray"]:
+    """An array (n, ...) for each input, of files, or ``count`` images of noise."""
     from systolith.runtime.input_files import load_inputs, noise
     from systolith.runtime.session import TensorInfo
 
-    inputs = [TensorInfo.of(graph.tensors[index], graph.rounding) for index in graph.inputs]
-    return load_inputs(inputs, files) if files else noise(inputs, 1)
+    inputs = TensorInfo.inputs_of(graph)
+    return load_inputs(inputs, files) if files else noise(inputs, count)
 
 
-def _runs(session: "Session", target: "AcceleratorDriver", inputs: Sequence["np.ndarray"],
-          comparison: "Comparison", layers: bool) -> list["Run"]:
-    """The run of each image, which the comparison takes, with all tensors if it is of layers."""
+def _runs(session: "Session", inputs: Sequence["np.ndarray"]) -> list["Run"]:
+    """The run of each image."""
     from systolith.cli.progress import progress
 
-    count = len(inputs[0])
-    runs: list[Run] = []
-    with progress(total=count * (1 + layers)) as step:
+    count, runs = len(inputs[0]), []
+    with progress(total=count) as step:
         step(f"image 1 of {count}")
         for number, done in enumerate(session.results(*inputs), 1):
             runs.append(done)
             if number < count:
                 step(f"image {number + 1} of {count}")
-        complete = _complete(session.graph, target, runs) if layers else runs
-        for number, done in enumerate(complete, 1):
-            if layers:
-                step(f"image {number} of {count}, all its tensors")
-            comparison.take(done)
     return runs
+
+
+def _compare(session: "Session", target: "AcceleratorDriver", runs: Sequence["Run"],
+             comparison: "Comparison", layers: bool) -> None:
+    """Let the comparison take each run, with all tensors if it is of ``layers``."""
+    from systolith.cli.progress import progress
+
+    count = len(runs)
+    with progress(total=count) as step:
+        for number, done in enumerate(
+                _complete(session.graph, target, runs) if layers else runs, 1):
+            step(f"image {number} of {count}{', all its tensors' if layers else ', compared'}")
+            comparison.take(done)
 
 
 def _complete(graph: "Graph", target: "AcceleratorDriver",

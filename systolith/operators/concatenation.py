@@ -165,7 +165,10 @@ def _of_any(node: OnnxNode) -> Activation | Constant | Pending:
     """Of constants, of dequantised activations, or of integers in one scale."""
     arrays = [value.array for value in node.inputs if isinstance(value, Constant)]
     if arrays and len(arrays) == len(node.inputs):
-        return Constant(np.concatenate(arrays, node.axis(arrays[0].ndim)))
+        try:
+            return Constant(np.concatenate(arrays, node.axis(arrays[0].ndim)))
+        except ValueError as error:
+            raise OnnxRefusal(f"its constants do not fit each other: {error}") from error
     first = node.operand(0)
     real = isinstance(first, Activation) and first.real
     parts = [shape_ops.unbounded(node, position) for position in range(len(node.inputs))]

@@ -19,7 +19,7 @@ from systolith.graph.attributes import Clamp
 from systolith.graph.ir import Graph, Operator, Tensor
 from systolith.graph.record import Channels, Locality, OperatorRecord, Role, register
 
-__all__: list[str] = []
+__all__ = ["append"]
 
 
 def _shape(graph: Graph, operator: Operator) -> tuple[int, ...]:
@@ -68,9 +68,9 @@ def _writer(graph: Graph, operator: Operator) -> tuple[str, dict[str, Any]]:
     return "ReducerOptions", {"keepDims": kept}
 
 
-@shape_ops.channels_first
-def _append(node: OnnxNode, x: Activation, scale: float, zero_point: int,
-            unsigned: bool) -> Activation:
+def append(node: OnnxNode, x: Activation, scale: float, zero_point: int,
+           unsigned: bool) -> Activation:
+    """The mean over all of an image (n, c, h, w), or (n, c, w)."""
     builder = node.builder
     source = builder.image(x)
     n, h, w, channels = builder.draft(source).shape
@@ -90,5 +90,6 @@ register(OperatorRecord(
             "float32": golden.of_pixels(float32.mean, golden.requantised)},
     lower=mean, host_reason=_host_reason, units=frozenset({"pooling"}), channels=Channels.SAME,
     locality=Locality.LINE, tflite={"MEAN": _convert},
-    onnx={"GlobalAveragePool": qdq.unary(_append)},
-    qlinear={"QLinearGlobalAveragePool": qlinear.pool(_append)}, writer=_writer, version=2))
+    onnx={"GlobalAveragePool": qdq.unary(append)},
+    qlinear={"QLinearGlobalAveragePool": qlinear.pool(shape_ops.channels_first(append))},
+    writer=_writer, version=2))

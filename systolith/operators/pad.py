@@ -89,7 +89,7 @@ def _of_onnx(node: OnnxNode) -> Activation:
         pads, value = node.integers("pads"), np.float32(node.number("value", 0.0))
     else:
         node.expect(2, 4)
-        pads = tuple(node.constant(1, "paddings").ravel().tolist())
+        pads = node.whole(1, "paddings")
         value = _fill(node, x.real)
     rank = len(x.shape)
     if node.operand(3) is not None:

@@ -51,8 +51,8 @@ def _convert(node: Node) -> Attributes:
     if math.prod(x.shape) != math.prod(y.shape):
         raise Refusal(f"shapes {x.shape} and {y.shape} hold different numbers of elements")
     shapes = []  # may be given by the options, or by an operand, or by both
-    if type(node.options) is tflite.ReshapeOptions and node.options.NewShapeLength():
-        shapes.append(node.options.NewShapeAsNumpy())
+    if type(node.options) is tflite.ReshapeOptions and (given := node.numbers("NewShape")).size:
+        shapes.append(given)
     if len(node.inputs) == 2:
         shapes.append(constant(node.inputs[1], "sizes of the new shape", "int32").numbers.ravel())
     for shape in shapes:

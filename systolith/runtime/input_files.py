@@ -86,10 +86,11 @@ def _load(tensor: "TensorInfo", path: Path, name: str | None = None) -> np.ndarr
     if name is not None:
         if name not in loaded.files:
             raise ValueError(f"{path} has no array {name}, only {', '.join(loaded.files)}")
-        x = _suited(tensor, loaded[name])
+        found = loaded[f"{name}.npy"]  # of x and x.npy, the one that is meant
+        x = _suited(tensor, found)
         if x is None:
             raise ValueError(f"{name} in {path} must be {_wanted(tensor)}, not "
-                             f"{loaded[name].dtype} {loaded[name].shape}")
+                             f"{found.dtype} {found.shape}")
         return x
     try:
         suited = {key: x for key in loaded.files if (x := _suited(tensor, loaded[key])) is not None}
@@ -137,13 +138,14 @@ def load_image(path: Path, height: int, width: int, channels: int) -> np.ndarray
     Raises :exc:`ValueError` that names the file and what is wrong with it.
     """
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
         raise ValueError(f"{path}: reading images needs Pillow: pip install pillow") from error
     try:
         with Image.open(path) as image:
             if image.mode[0] in "IF":  # of which L would keep what is below 256
                 raise ValueError(f"{path} has more than 8 bits a channel: save it with 8")
+            image = ImageOps.exif_transpose(image)  # as it was held
             image = image.convert("RGB" if channels == 3 else "L").resize((width, height))
             return np.asarray(image).reshape(height, width, channels)
     except UnidentifiedImageError as error:

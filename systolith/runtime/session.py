@@ -1,7 +1,7 @@
 """Networks as the runtimes people know run them."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, overload
 
@@ -11,10 +11,15 @@ import numpy.typing as npt
 from rtl.accelerator import AcceleratorParams
 from sim.golden.types import Float32, Int8
 from systolith.compiler import Program, compile_graph
+from systolith.compiler.batch import check_batch
+from systolith.compiler.partition import partition
+from systolith.compiler.passes import optimise
 from systolith.frontends.model_file import read_model
+from systolith.graph.attributes import Foreign
 from systolith.graph.file_layout import axes_of_file, file_dtype, from_graph, to_graph
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Tensor
+from systolith.runtime.names import distinct
 from systolith.runtime.target import Run, RunError, Target, may_overlap
 
 __all__ = ["TensorInfo", "Session", "session_program"]
@@ -23,13 +28,14 @@ __all__ = ["TensorInfo", "Session", "session_program"]
 class _Golden:
     """The golden models; they take a graph in place of a program."""
 
-    params = None
+    params = program = None
 
     def load(self, graph: Graph) -> None:
-        counts = {graph.tensors[index].shape[0] for index in (*graph.inputs, *graph.outputs)}
-        if len(counts) > 1:
-            raise ValueError(f"inputs and outputs have first axes of {sorted(counts)}, but that is "
-                             "the axis of the images: reshape all to the same")
+        optimised = optimise(graph, False)
+        parts = partition(optimised)
+        check_batch(optimised, sorted({  # as an accelerator would
+            index for op in optimised.operators if not parts.on_host(op)
+            for index in (*op.activations, *op.outputs)}))
         self.graph = graph
 
     def run(self, *inputs: Int8) -> Run:
@@ -40,6 +46,7 @@ class _Golden:
 class TensorInfo:
     """An input or an output of a network.
 
+    ``name`` is that of the file, with a number behind it where another one is called so before.
     ``shape`` is that of the file, its first axis the batch, 1 for one image. ``dtype`` is
     ``"int8"`` or ``"uint8"``, and ``real = scale * (number - zero_point)``; or another type, of
     what a runtime takes or gives, whose ``scale`` is 0. ``rounding`` is that of the graph.
@@ -53,9 +60,26 @@ class TensorInfo:
     rounding: str
 
     @classmethod
-    def of(cls, tensor: Tensor, rounding: str) -> Self:
+    def inputs_of(cls, graph: Graph) -> tuple[Self, ...]:
+        """All inputs of a graph."""
+        return cls._all(graph, graph.inputs, "input")
+
+    @classmethod
+    def outputs_of(cls, graph: Graph) -> tuple[Self, ...]:
+        """All outputs of a graph."""
+        return cls._all(graph, graph.outputs, "output")
+
+    @classmethod
+    def _all(cls, graph: Graph, indices: Iterable[int], stem: str) -> tuple[Self, ...]:
+        tensors = [graph.tensors[index] for index in indices]
+        names = distinct((tensor.name for tensor in tensors), stem)
+        return tuple(cls._of(tensor, name, graph.rounding)
+                     for tensor, name in zip(tensors, names, strict=True))
+
+    @classmethod
+    def _of(cls, tensor: Tensor, name: str, rounding: str) -> Self:
         shape = axes_of_file(tensor, np.empty(tensor.shape, np.int8)).shape
-        return cls(name=tensor.name, shape=shape, dtype=file_dtype(tensor),
+        return cls(name=name, shape=shape, dtype=file_dtype(tensor),
                    scale=float(tensor.scale) if tensor.scales else 0.0,
                    zero_point=tensor.zero_point + 128 * tensor.unsigned, rounding=rounding)
 
@@ -106,6 +130,7 @@ class Session:
     inputs, outputs : tuple of :class:`TensorInfo`
     graph : :class:`~systolith.graph.ir.Graph`
     program : :class:`~systolith.compiler.Program` or None
+        Loaded again for a run if the target has another one by then.
     cycles : :class:`int`
         Of the last :meth:`run`, all images together.
     alone : :class:`str`
@@ -121,6 +146,7 @@ class Session:
                  batch: int = 1) -> None:
         self.graph = graph = (model if isinstance(model, Graph)
                               else read_model(model, partition=True))
+        _check_counts(graph)
         self.target, self.batch = _target(graph, target, keep, batch), batch
         self.program, self.cycles = None, 0
         if isinstance(self.target, _Golden):
@@ -131,9 +157,7 @@ class Session:
                 graph, self.target.params, keep, batch, overlap=may_overlap(self.target),
                 compact=getattr(self.target, "compact", False))
             self.target.load(self.program)
-        self.inputs, self.outputs = (tuple(TensorInfo.of(graph.tensors[index], graph.rounding)
-                                           for index in indices)
-                                     for indices in (graph.inputs, graph.outputs))
+        self.inputs, self.outputs = TensorInfo.inputs_of(graph), TensorInfo.outputs_of(graph)
 
     @overload
     def run(self, *inputs: npt.ArrayLike,
@@ -174,18 +198,37 @@ class Session:
         runs = [tuple(np.resize(x[first:first + self.batch], (self.batch, *x.shape[1:]))
                       for x in images) for first in range(0, total, self.batch)]
         if len(runs) > 1 and may_overlap(self.target):
+            self._load()
             outcomes = self.target.run_many(runs)
         else:
-            outcomes = (self.target.run(*each) for each in runs)
+            outcomes = map(self._run, runs)
         for number, run in enumerate(outcomes):
             if isinstance(run, RunError):
                 failed.append(f"run {number + 1} of {len(runs)}: {run}")
                 continue
             count = min(self.batch, total - number * self.batch)
             values = dict(zip(self.graph.inputs, runs[number], strict=True)) | run.values
-            yield replace(run, values={index: value[:count] for index, value in values.items()})
+            yield replace(run, values={index: self._of(index, count, value)
+                                       for index, value in values.items()})
         if failed:
             raise RunError("; ".join(failed))
+
+    def _run(self, images: Sequence[Int8]) -> Run:
+        self._load()
+        return self.target.run(*images)
+
+    def _load(self) -> None:
+        """Load the program, unless the target has it: another session may have loaded its own."""
+        target, program = self.target, self.program
+        if (program is not None and not isinstance(target, _Golden)
+                and target.program is not program):
+            target.load(program)
+
+    def _of(self, index: int, count: int, value: Int8) -> Int8:
+        """The first ``count`` images: those of a runtime may have a longer first axis."""
+        first, *_ = (*self.graph.tensors[index].shape, 1)
+        one = self.graph.tensors[self.graph.inputs[0]].shape[:1] == (1,)
+        return value[:count * first if one else count]
 
     def gather(self, runs: Sequence[Run]) -> list[np.ndarray]:
         """Outputs (n, ...) of as many runs, in their order, as the file has them."""
@@ -196,7 +239,7 @@ class Session:
     def _by_name(self, named: Mapping[str, npt.ArrayLike]) -> list[npt.ArrayLike]:
         names = [tensor.name for tensor in self.inputs]
         if set(named) != set(names):
-            raise ValueError(f"the inputs are {', '.join(names)}, not {', '.join(named)}")
+            raise ValueError(f"the inputs are {', '.join(names)}, not {', '.join(map(str, named))}")
         return [named[name] for name in names]
 
     def _checked(self, inputs: Sequence[npt.ArrayLike]) -> list[Int8]:
@@ -222,6 +265,16 @@ class Session:
             raise ValueError("inputs must have as many images each, not " + ", ".join(
                 f"{count} of {name}" for name, count in counts.items()))
         return checked
+
+
+def _check_counts(graph: Graph) -> None:
+    # Of what a runtime gives, the first axis may be any.
+    foreign = any(isinstance(op.attributes, Foreign) for op in graph.operators)
+    counts = {(*graph.tensors[index].shape, 1)[0]
+              for index in (*graph.inputs, *(() if foreign else graph.outputs))}
+    if len(counts) > 1:
+        raise ValueError(f"inputs and outputs have first axes of {sorted(counts)}, but that is "
+                         "the axis of the images: reshape all to the same")
 
 
 def session_program(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1, *,
@@ -262,7 +315,7 @@ def _target(graph: Graph, target: str | AcceleratorParams | Target, keep: bool,
             graph, small_build(rounding=graph.rounding), keep, batch)
         return SimulatedAccelerator(params)
     if not isinstance(target, str) and all(
-            hasattr(target, name) for name in ("params", "load", "run")):
+            hasattr(target, name) for name in ("params", "program", "load", "run")):
         return target
     raise ValueError(f"target must be \"golden\", \"rtl\", AcceleratorParams or a device, not "
                      f"{target!r}")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from systolith.compiler.batch import check_batch
 from systolith.compiler.layout.region import Region
 from systolith.compiler.layout.views import image_of, part_of, view_of
 from systolith.compiler.schedule import Schedule
@@ -83,12 +84,8 @@ class _Placer:
         self._readers = {tensor: schedule.readers(tensor) for tensor in self.regions}
 
     def _region(self, tensor: int, word_bytes: int) -> Region:
-        shape, name = self.graph.tensors[tensor].shape, self.graph.tensors[tensor].name
-        if shape[0] != 1:
-            raise ValueError(f"tensor {tensor} ({name}) has the shape {shape}; the first axis is "
-                             "that of the images, of which a network takes one at a time: "
-                             "convert the model for a batch of 1")
-        return image_of(shape, word_bytes)
+        check_batch(self.graph, [tensor])
+        return image_of(self.graph.tensors[tensor].shape, word_bytes)
 
     def join(self, operator: Operator) -> None:
         """Put operands into the result where that does no harm."""

@@ -90,6 +90,13 @@ class Node:
             raise Refusal(f"the {role} (input {position}) are not a constant")
         return value.array
 
+    def whole(self, position: int, role: str) -> tuple[int, ...]:
+        """The whole numbers of input ``position``."""
+        array = self.constant(position, role)
+        if not np.issubdtype(array.dtype, np.integer):
+            raise Refusal(f"the {role} (input {position}) are {array.dtype}, not whole numbers")
+        return tuple(array.ravel().tolist())
+
     def activation(self, position: int, real: bool = False) -> Activation:
         """Input ``position``, checked to be what the network computes, as integers or ``real``."""
         value = self.operand(position)

@@ -2,6 +2,7 @@
 
 import math
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +12,11 @@ from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 from onnx.helper import tensor_dtype_to_np_dtype
 
-from systolith.frontends.onnx import fold, integer_ops, io_tensors, qdq
+from systolith.frontends.onnx import fold, fusion, integer_ops, io_tensors, qdq
 from systolith.frontends.onnx.builder import Builder
 from systolith.frontends.onnx.node import Converter, Node, damaged
 from systolith.frontends.onnx.values import Activation, Constant, Refusal, Value, Values
-from systolith.frontends.source import Source, read_source
+from systolith.frontends.source import Source, converting, read_source
 from systolith.graph.ir import Graph, ModelError
 from systolith.graph.record import records
 from systolith.graph.verify import verify
@@ -93,6 +94,8 @@ class _Reader:
         if not all(isinstance(name, str) for name in _names(model)):
             raise damaged("a name is not text")
         self.builder = Builder()
+        self.readers = Counter([name for node in graph.node for name in node.input]
+                               + [output.name for output in graph.output])
         self.values: Values = {}
         for tensor in graph.initializer:
             self._define(tensor.name, Constant(_array(tensor)))
@@ -136,7 +139,7 @@ class _Reader:
         inputs = [self.values[name] if name else None for name in node.input]
         values: tuple[Value | None, ...] = ()
         try:
-            value = self._value(kind, domain, node, inputs)
+            value = self._value(where, kind, domain, node, inputs)
             values = value if isinstance(value, tuple) else (value,)
             for each, name in zip(values, node.output, strict=False):
                 if isinstance(each, Activation) and not each.real:
@@ -149,7 +152,7 @@ class _Reader:
                 if name:
                     self._define(name, values[position] if position < len(values) else None)
 
-    def _value(self, kind: str, domain: str, node: NodeProto,
+    def _value(self, where: str, kind: str, domain: str, node: NodeProto,
                inputs: list[Value | None]) -> Value | tuple[Value, ...] | None:
         """What an operator computes, of several results a tuple, or :data:`None` where it reads
         what a refused one would."""
@@ -160,16 +163,19 @@ class _Reader:
             return None
         if len(inputs) > MOST_OPERANDS:
             raise Refusal(f"it has {len(inputs)} operands, more than {MOST_OPERANDS}")
-        convert = converters[kind]
+        version = self.versions.get(domain, VERSIONS[domain][0])
+        made = Node(
+            kind=kind, name=_text(node.name), inputs=tuple(inputs), outputs=tuple(node.output),
+            attributes={attribute.name: attribute for attribute in node.attribute},
+            version=version, builder=self.builder)
         # A Shape needs no numbers; others are computed here where all their operands are known.
         if kind in fold.CONVERTERS and (kind == "Shape" or all(
                 isinstance(value, Constant) for value in inputs)):
-            convert = fold.CONVERTERS[kind]
-        return convert(Node(
-            kind=kind, name=_text(node.name), inputs=tuple(inputs), outputs=tuple(node.output),
-            attributes={attribute.name: attribute for attribute in node.attribute},
-            version=self.versions.get(domain, VERSIONS[domain][0]) if domain else
-            self.versions.get("", VERSIONS[""][0]), builder=self.builder))
+            return fold.CONVERTERS[kind](made)
+        fusion.check(kind, node.input, inputs, self.readers, self.builder)
+        with converting(where, Refusal):
+            value = converters[kind](made)
+        return fusion.followed(kind, version, inputs, value, self.builder)
 
 
 def _names(model: ModelProto) -> Iterator[str]:

@@ -60,7 +60,7 @@ def _moving(function: Callable[[Node, Shape], Move]) -> Converter:
 
 def _new_shape(node: Node, shape: Shape) -> list[int]:
     given = (node.integers("shape") if node.version < 5
-             else tuple(node.constant(1, "sizes of the new shape").ravel().tolist()))
+             else node.whole(1, "sizes of the new shape"))
     zero_stays = not node.integer("allowzero", 0)
     sizes = [shape[axis] if size == 0 and zero_stays and axis < len(shape) else size
              for axis, size in enumerate(given)]
@@ -94,7 +94,7 @@ def _axes(node: Node, rank: int) -> Shape | None:
         axes = node.integers("axes") if "axes" in node.attributes else None
     else:
         axes = (None if node.operand(1) is None
-                else tuple(node.constant(1, "axes").ravel().tolist()))
+                else node.whole(1, "axes"))
     if axes is None:
         return None
     if not all(-rank <= axis < rank for axis in axes) or len({a % rank for a in axes}) < len(axes):
@@ -115,7 +115,7 @@ def _squeeze(node: Node, shape: Shape) -> Move:
 def _unsqueeze(node: Node, shape: Shape) -> Move:
     node.expect(1, 2)
     count = (len(node.integers("axes")) if node.version < 13
-             else node.constant(1, "axes").size)
+             else len(node.whole(1, "axes")))
     if count > 8:
         raise Refusal(f"it has {count} axes, more than 8")
     axes = _axes(node, len(shape) + count)

@@ -1,22 +1,28 @@
 """An operator of a .tflite file before it is checked, and what checks have in common."""
 
 import math
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+import numpy as np
+import numpy.typing as npt
 import tflite
 
 from sim.golden.conv import output_size, same_padding
 from systolith.graph import limits
 from systolith.graph.attributes import LARGEST, Attributes, Padding, Pair, pair_of
-from systolith.graph.ir import Tensor
+from systolith.graph.ir import ModelError, Tensor
 
-__all__ = ["LARGEST", "Geometry", "Node", "Piece", "Refusal", "activation", "constant", "positive",
-           "refuse", "same_numbers", "window"]
+__all__ = ["DAMAGE", "LARGEST", "Geometry", "Node", "Piece", "Refusal", "activation", "constant",
+           "damaged", "positive", "refuse", "same_numbers", "window"]
 
 ACTIVATIONS = {code: name for name, code in vars(tflite.ActivationFunctionType).items()
                if isinstance(code, int)}
+
+#: What the accessors of a damaged flatbuffer raise.
+DAMAGE = (struct.error, IndexError, TypeError, ValueError, OverflowError)
 
 #: Most elements of an image with its padding.
 MOST_PADDED = 1 << 26
@@ -43,7 +49,17 @@ class Node:
     options: Any  #: Of a class of the package tflite, which has no types; or None.
 
     def option(self, name: str) -> Any:
-        return getattr(self.options, name)()
+        """A field of the options; raises :exc:`~systolith.graph.ir.ModelError` where the file is
+        damaged."""
+        read = getattr(self.options, name)
+        try:
+            return read()
+        except DAMAGE as error:
+            raise damaged(error) from error
+
+    def numbers(self, name: str) -> npt.NDArray[Any]:
+        """A vector among the options, as :meth:`option` reads a field."""
+        return self.option(f"{name}AsNumpy") if self.option(f"{name}Length") else np.zeros(0, int)
 
     def expect(self, options: type | None, inputs: int, most: int | None = None,
                outputs: int | None = 1) -> None:
@@ -125,6 +141,11 @@ def constant(tensor: Tensor | None, role: str, dtype: str) -> Tensor:
     if tensor.dtype != dtype:
         raise Refusal(f"the {role} ({tensor.name}) are {tensor.dtype}, not {dtype}")
     return tensor
+
+
+def damaged(error: Exception) -> ModelError:
+    """For what no converter writes."""
+    return ModelError(f"the model is damaged or truncated, convert or fetch it again: {error}")
 
 
 def refuse(complaint: str) -> None:

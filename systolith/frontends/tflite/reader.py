@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,9 +10,9 @@ import numpy.typing as npt
 import tflite
 from flatbuffers import number_types
 
-from systolith.frontends.source import Source, read_source
+from systolith.frontends.source import Source, converting, read_source
 from systolith.frontends.tflite.io_tensors import IoTensors, absorb_transposes
-from systolith.frontends.tflite.node import Node, Piece, Refusal
+from systolith.frontends.tflite.node import DAMAGE, Node, Piece, Refusal, damaged
 from systolith.frontends.tflite.partition import STATEFUL, Left, in_groups
 from systolith.graph.attributes import Attributes
 from systolith.graph.ir import Graph, ModelError, Operator, Tensor
@@ -41,9 +40,6 @@ BUILTIN_CODE = 10  # where the schema has it among the fields of an operator cod
 #: Why an operator without a record cannot run.
 UNSUPPORTED = "not supported"
 
-#: What the accessors of a damaged flatbuffer raise.
-DAMAGE = (struct.error, IndexError, TypeError, ValueError, OverflowError)
-
 
 def read_tflite(source: Source, *, partition: bool = False) -> Graph:
     """The :class:`~systolith.graph.ir.Graph` of a .tflite file, given by path or as bytes.
@@ -66,8 +62,7 @@ def _checked(data: bytes, partition: bool) -> Graph:
     try:
         return _read(data, partition)
     except DAMAGE as error:
-        raise ModelError("the model is damaged or truncated, convert or fetch it again: "
-                         f"{error}") from error
+        raise damaged(error) from error
 
 
 def _numbers(table: Table, name: str, most: float) -> npt.NDArray[Any]:
@@ -230,7 +225,8 @@ def _operators(index: int, kind: str, table: Table, inputs: tuple[int, ...],
     node = Node(kind, tuple(None if position < 0 else tensors[position] for position in inputs),
                 tuple(tensors[position] for position in outputs), options)
     kind, convert = converters[kind]
-    made = convert(node)
+    with converting(f"operator {index} ({node.kind})", Refusal):
+        made = convert(node)
     if not isinstance(made, list):
         return [Operator(kind=kind, inputs=inputs, outputs=outputs, attributes=made, index=index)]
     return [Operator(kind=kind, inputs=tuple(inputs[at] for at in piece.operands),

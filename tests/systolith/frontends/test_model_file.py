@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,9 @@ from onnx import helper, numpy_helper
 from onnx.helper import make_tensor_value_info
 
 from systolith.frontends.model_file import read_model
+from systolith.frontends.source import ConverterError
 from systolith.graph.ir import ModelError
+from systolith.graph.record import records
 from systolith.references.load import reference_of
 from systolith.references.onnxruntime import OnnxReference
 from systolith.references.tflm import Reference
@@ -50,3 +53,29 @@ def test_errors_name_the_file(tmp_path):
     path.write_bytes(onnx_model()[:40])
     with pytest.raises(ModelError, match=r"cut\.onnx: .*onnx"):
         read_model(path)
+
+
+@pytest.mark.parametrize("data, group, name, where", [
+    (model_bytes, "tflite", "ADD", "operator 4 (ADD)"),
+    (onnx_model, "qlinear", "QLinearAdd", "operator 0 (QLinearAdd)")])
+@pytest.mark.parametrize("error", [TypeError, IndexError, AttributeError, ZeroDivisionError])
+def test_a_mistake_of_a_converter_is_no_damage(monkeypatch, data, group, name, where, error):
+    def convert(node):
+        raise error("oops")
+
+    monkeypatch.setitem(records(), "ADD", replace(records()["ADD"], **{group: {name: convert}}))
+    with pytest.raises(ConverterError, match="^" + re.escape(
+            f"{where}: the converter of its record fails at what it should read or refuse: "
+            f"{error.__name__}: oops") + "$"):
+        read_model(data())
+
+
+def test_a_converter_may_find_damage(monkeypatch):
+    """What it asks of the file may not be there."""
+    def convert(node):
+        monkeypatch.setattr(type(node.options), "FusedActivationFunction", lambda self: b""[1])
+        return node.fused()
+
+    monkeypatch.setitem(records(), "ADD", replace(records()["ADD"], tflite={"ADD": convert}))
+    with pytest.raises(ModelError, match="^the model is damaged or truncated, convert or fetch"):
+        read_model(model_bytes())
