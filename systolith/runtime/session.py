@@ -15,6 +15,7 @@ from systolith.compiler.choice import session_program
 from systolith.compiler.partition import partition
 from systolith.compiler.passes import optimise
 from systolith.frontends.model_file import read_model
+from systolith.graph.attributes import Foreign
 from systolith.graph.file_layout import axes_of_file, file_dtype, from_graph, to_graph
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Tensor
@@ -225,7 +226,8 @@ class Session:
                 continue
             count = min(self.batch, total - number * self.batch)
             values = dict(zip(self.graph.inputs, runs[number], strict=True)) | run.values
-            yield replace(run, values={index: value[:count] for index, value in values.items()})
+            yield replace(run, values={index: self._of(index, count, value)
+                                       for index, value in values.items()})
         if failed:
             raise RunError("; ".join(failed))
 
@@ -252,6 +254,12 @@ class Session:
         if (program is not None and not isinstance(target, _Golden)
                 and target.program is not program):
             target.load(program)
+
+    def _of(self, index: int, count: int, value: Int8) -> Int8:
+        """The first ``count`` images: those of a runtime may have a longer first axis."""
+        first, *_ = (*self.graph.tensors[index].shape, 1)
+        one = self.graph.tensors[self.graph.inputs[0]].shape[:1] == (1,)
+        return value[:count * first if one else count]
 
     def gather(self, runs: Sequence[Run]) -> list[np.ndarray]:
         """Outputs (n, ...) of as many runs, in their order, as the file has them."""
@@ -291,7 +299,10 @@ class Session:
 
 
 def _check_counts(graph: Graph) -> None:
-    counts = {graph.tensors[index].shape[0] for index in (*graph.own_inputs, *graph.own_outputs)}
+    # Of what a runtime gives, the first axis may be any.
+    foreign = any(isinstance(op.attributes, Foreign) for op in graph.operators)
+    counts = {(*graph.tensors[index].shape, 1)[0]
+              for index in (*graph.own_inputs, *(() if foreign else graph.own_outputs))}
     if len(counts) > 1:
         raise ValueError(f"inputs and outputs have first axes of {sorted(counts)}, but that is "
                          "the axis of the images: reshape all to the same")
