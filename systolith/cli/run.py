@@ -152,10 +152,10 @@ def _compare(session: "Session", target: "AcceleratorDriver", runs: Sequence["Ru
 def _complete(graph: "Graph", target: "AcceleratorDriver",
               runs: Iterable["Run"]) -> Iterator["Run"]:
     """``runs`` with the tensors that they do not give, of others that do."""
-    from systolith.compiler import compile_graph
+    from systolith.compiler.choice import program_of
     from systolith.compiler.fitting import all_results, parts
 
-    programs = [compile_graph(part, target.params, partition=True)
+    programs = [program_of(part, target.params)
                 for part in parts(all_results(graph), target.params)]
     for run in runs:
         values: Values = {}

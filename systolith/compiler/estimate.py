@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any, Self
 
 from rtl.accelerator import AcceleratorParams
-from systolith.compiler import Program, Segment, compile_graph
+from systolith.compiler import Program, Segment
+from systolith.compiler.choice import program_of
 from systolith.compiler.cost.layer_cycles import LayerCycles
 from systolith.compiler.cost.layers import CycleModel
 from systolith.compiler.cost.machine import Machine
@@ -124,11 +125,10 @@ def check(graph: Graph, params: AcceleratorParams, *, mhz: float | None = None) 
     Raises :exc:`ValueError` for a network that no build of that array runs.
     """
     try:
-        program, short, build = compile_graph(graph, params, partition=True), [], params
+        program, short, build = program_of(graph, params), [], params
     except ValueError:
-        short = shortages(graph, params)
-        build = fit(graph, params)
-        program = compile_graph(graph, build, partition=True)
+        short, build = shortages(graph, params), fit(graph, params)
+        program = program_of(graph, build)
     model = CycleModel(Machine.of(build))
     products = build.products
     runs = [program.layers[step.first:step.first + step.layers]

@@ -9,6 +9,7 @@ from amaranth.utils import ceil_log2
 from rtl.accelerator import AcceleratorParams, descriptor_words
 from rtl.accelerator.params import SHARED_AGU_BYTES
 from rtl.params import ArrayParams
+from systolith.compiler.choice import chosen
 from systolith.compiler.compile import needs_of
 from systolith.compiler.partition import CannotRun
 from systolith.compiler.passes import absorb_input_reshapes
@@ -74,29 +75,29 @@ def small_build(rows: int = 8, cols: int = 8, drain_lanes: int | None = None,
 
 
 def _needs(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1,
-           double_buffered: bool = False) -> Mapping[str, int | bool]:
+           double_buffered: bool = False, compact: bool = False) -> Mapping[str, int | bool]:
     """What ``graph`` needs of each memory, whatever ``params`` have of it.
 
     Raises :exc:`ValueError` if the network cannot run on any build of that array.
     """
     planned = _able(graph, params)
     try:
-        needs = needs_of(graph, planned, keep, batch, double_buffered)
+        needs = needs_of(graph, planned, keep, batch, double_buffered, compact)
     except ValueError:
         planned = replace(planned, **MOST)
-        needs = _at_most(graph, planned, keep, batch, double_buffered)
+        needs = _at_most(graph, planned, keep, batch, double_buffered, compact)
     if "program_words" in needs:
         needs = {**needs, "program_words": _words(needs, planned, params)}
     return needs
 
 
 def _at_most(graph: Graph, planned: AcceleratorParams, keep: bool, batch: int,
-             double_buffered: bool) -> Mapping[str, int | bool]:
+             double_buffered: bool, compact: bool) -> Mapping[str, int | bool]:
     """What ``graph`` needs of the largest build, where the host runs what not even that can."""
     try:
-        return needs_of(graph, planned, keep, batch, double_buffered)
+        return needs_of(graph, planned, keep, batch, double_buffered, compact)
     except CannotRun:
-        return needs_of(graph, planned, keep, batch, double_buffered, partition=True)
+        return needs_of(graph, planned, keep, batch, double_buffered, compact, partition=True)
 
 
 def _able(graph: Graph, params: AcceleratorParams) -> AcceleratorParams:
@@ -115,11 +116,23 @@ def _words(needs: Mapping[str, int], planned: AcceleratorParams, params: Acceler
 
 def shortages(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1,
               double_buffered: bool = False) -> list[Shortage]:
-    """Every :class:`Shortage` of ``graph`` on a build of ``params``; none if it fits.
-
-    The others are :class:`~systolith.compiler.options.Options`.
+    """Every :class:`Shortage` of ``graph`` on a build of ``params``; none if it fits, be its inputs
+    compact or not. The others are :class:`~systolith.compiler.options.Options`.
     """
-    needs = _needs(graph, params, keep, batch, double_buffered)
+    def short(compact: bool) -> list[Shortage]:
+        return _shortages(params, graph, _needs(graph, params, keep, batch, double_buffered,
+                                                compact))
+
+    return (found := chosen(short)) and min(found, chosen(short, True), key=_size)
+
+
+def _size(short: list[Shortage]) -> tuple[int, int]:
+    """By how little a network is too large: shortages, and what they need in all."""
+    return len(short), sum(each.need for each in short if isinstance(each.need, int))
+
+
+def _shortages(params: AcceleratorParams, graph: Graph,
+               needs: Mapping[str, int | bool]) -> list[Shortage]:
     short = [Shortage(name=name, need=need, have=getattr(params, name),
                       single_memory=params.single_memory and name == "activation_bytes")
              for name, need in needs.items() if need > getattr(params, name)]
@@ -135,7 +148,7 @@ def fit(graph: Graph, params: AcceleratorParams, keep: bool = False,
     Each memory stays as it is if it suffices, and is a power of two otherwise, so that networks
     share builds. Raises :exc:`ValueError` if the network cannot run on any.
     """
-    needs = _needs(graph, params, keep, batch)
+    needs = chosen(lambda compact: _needs(graph, params, keep, batch, compact=compact))
 
     def enough(name: str) -> int:
         need, have = needs[name], getattr(params, name)

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from rtl.accelerator import AcceleratorParams
 from sim.golden.types import Float32, Int8
-from systolith.compiler import Program, compile_graph
 from systolith.compiler.batch import check_batch
+from systolith.compiler.choice import session_program
 from systolith.compiler.partition import partition
 from systolith.compiler.passes import optimise
 from systolith.frontends.model_file import read_model
@@ -22,7 +22,7 @@ from systolith.graph.ir import Graph, Tensor
 from systolith.runtime.names import distinct
 from systolith.runtime.target import Run, RunError, Target, may_overlap
 
-__all__ = ["TensorInfo", "Session", "session_program"]
+__all__ = ["Session", "TensorInfo"]
 
 
 class _Golden:
@@ -275,32 +275,6 @@ def _check_counts(graph: Graph) -> None:
     if len(counts) > 1:
         raise ValueError(f"inputs and outputs have first axes of {sorted(counts)}, but that is "
                          "the axis of the images: reshape all to the same")
-
-
-def session_program(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1, *,
-                    overlap: bool = True, compact: bool = False,
-                    partition: bool = True) -> tuple[Program, str]:
-    """The program of a session on a build, and why its runs do not overlap if they do not; which
-    some targets cannot. ``compact`` is as of :func:`~systolith.compiler.compile_graph`, if that
-    fits, and so is ``partition``."""
-    if keep:
-        alone = "all tensors are kept"
-    elif not overlap:
-        alone = "the target does one run at a time"
-    else:
-        try:
-            return compile_graph(graph, params, batch=batch, double_buffered=True,
-                                 compact=compact, partition=partition), ""
-        except ValueError as error:  # of a network that fits once, nothing else
-            alone = str(error)
-    try:
-        return compile_graph(graph, params, keep, batch, compact=compact,
-                             partition=partition), alone
-    except ValueError:
-        if not compact:
-            raise
-        # Inputs that take more bytes may go with weights that take fewer.
-        return session_program(graph, params, keep, batch, overlap=overlap, partition=partition)
 
 
 def _target(graph: Graph, target: str | AcceleratorParams | Target, keep: bool,

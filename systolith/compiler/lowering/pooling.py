@@ -9,7 +9,7 @@ from rtl.accelerator.control.descriptor import Kind
 from rtl.im2col.params import MAX_KERNEL
 from sim.golden.operators import mean_params
 from sim.golden.types import Pair
-from systolith.compiler.codegen.loop_nests import MOST, Fields, loops, pixels_store
+from systolith.compiler.codegen.loop_nests import MOST, Fields, loops, pixels_store, store_loops
 from systolith.compiler.codegen.program import Layer
 from systolith.compiler.layout.region import Region
 from systolith.compiler.lowering import float32_tables as float32
@@ -20,13 +20,16 @@ from systolith.compiler.tiling.conv_layers import requantisation
 from systolith.graph.attributes import Pool, Resize
 from systolith.graph.ir import Graph, Operator
 
-__all__ = ["FULL_RANGE", "MOST_CELLS", "cells_of", "clamp", "copies", "fill", "mean",
-           "mean_scale", "pool", "resize", "spans"]
+__all__ = ["FULL_RANGE", "MOST_CELLS", "Steps", "cells_of", "clamp", "copies", "fill", "mean",
+           "mean_scale", "pool", "resize", "scatter", "spans"]
 
 #: Cells of a window at the most.
 MOST_CELLS = 1024
 
 FULL_RANGE: Limits = {"zero_point": 0, "low": -128, "high": 127}
+
+#: Bytes from line to line, from pixel to pixel, and from channel to channel.
+Steps = tuple[int, int, int]
 
 #: Outputs along an axis that see as many cells: (first, count, first cell, cells).
 Span = tuple[int, int, int, int]
@@ -193,6 +196,24 @@ def copies(context: Context, operator: Operator, source: Region, target: Region,
     return [layer for pixel in range(factor[1]) for layer in copies(
         context, operator, source, target.part(0, pixel, target.height, source.width,
                                                (1, factor[1])), limits, (factor[0], 1))]
+
+
+def scatter(context: Context, operator: Operator, source: Region, target: Region,
+            steps: Steps) -> Layer:
+    """A layer that writes each byte of ``source`` to one that lies ``steps`` from those of the line
+    before, of the pixel before and of the channel before, from the first one of ``target`` on."""
+    machine, (line, pixel, channel) = context.machine, steps
+    lanes = machine.drain_lanes
+    beats = source.pixel_words * source.word_bytes // lanes
+    together = channel == 1 and not any(each % lanes for each in (target.byte, line, pixel))
+    fetch = loops((1, 0), (1, 0), (source.pixel_words, 1), (source.width, source.pixel_step),
+                  (source.height, source.line_step), base=source.base)
+    walk = store_loops(machine, (1, 0), (1, 0), (beats, lanes * channel), (source.width, pixel),
+                       (source.height, line), base=target.byte)
+    layer = _layer(context, operator, fetch, target, source.pixel_words)
+    store = {"walk": walk, "limit": source.channels, "lane_step": 0 if together else channel}
+    return replace(layer, fields=layer.fields | {"store": store},
+                   moved=source.height * source.width * source.channels)
 
 
 def _one_tap(context: Context, operator: Operator, source: Region, target: Region,

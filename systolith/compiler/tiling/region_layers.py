@@ -20,7 +20,7 @@ from systolith.compiler.tiling.conv_plan import ConvPlan
 from systolith.graph.attributes import Pair
 from systolith.graph.ir import Graph, Operator
 
-__all__ = ["packed_words", "plan_convolution", "spread", "widened"]
+__all__ = ["MOST_WORD_BYTES", "packed_words", "plan_convolution", "spread", "widened"]
 
 #: Bytes of a word of any build divide it.
 MOST_WORD_BYTES = 64

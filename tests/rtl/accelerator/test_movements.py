@@ -38,4 +38,4 @@ def test_networks(build):
         except Exception as error:
             raise AssertionError(f"seed {seed}, {build}: {graph}") from error
         host += [step.kind for step in program.rest if step.kind != "SOFTMAX"]
-    assert fitting > 15 and len(host) < 20
+    assert fitting > 15 and len(host) < 12

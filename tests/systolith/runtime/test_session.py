@@ -7,17 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from systolith import Session, compiler
+from systolith import Session
 from systolith.compiler import input_words
 from systolith.compiler.fitting import fit, small_build
-from systolith.frontends.tflite import read_tflite
 from systolith.frontends.tflite.writer import write_tflite
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Tensor, make_operator
 from systolith.references.tflm import run_tflm
 from systolith.runtime.device import Device
 from systolith.runtime.names import distinct
-from systolith.runtime.session import session_program
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
 from systolith.zoo.digits import held_out, model_bytes
 from systolith.zoo.random.shapes import SHAPES, mobilenet
@@ -208,24 +206,6 @@ def test_compact_inputs_take_fewer_bytes_and_give_the_same(batch):
         np.testing.assert_array_equal(session.run(x), np.concatenate(want))
         sizes.append(input_words(session.program, graph.inputs[0], x).size)
     assert sizes == [batch * 6 * 96, batch * 12 * 32]
-
-
-def test_compact_inputs_give_way_to_those_that_fit(monkeypatch):
-    """They may go with weights that take more bytes."""
-    graph, params = read_tflite(model_bytes()), small_build(8, 8)
-
-    def compile_graph(*args, compact=False, **options):
-        if compact:
-            raise ValueError("weight bytes: 1 more than there are")
-        return compiler.compile_graph(*args, **options)
-
-    monkeypatch.setattr("systolith.runtime.session.compile_graph", compile_graph)
-    program, alone = session_program(graph, params, compact=True)
-    want, _ = session_program(graph, params)
-    np.testing.assert_array_equal(program.weights, want.weights)
-    assert not alone
-    with pytest.raises(ValueError, match="^the network does not fit; weight bytes: "):
-        session_program(graph, small_build(8, 8, weight_bytes=64), compact=True)
 
 
 def test_links_take_compact_inputs():

@@ -12,6 +12,7 @@ from systolith.frontends.onnx import read_onnx
 from systolith.graph.file_layout import from_graph, to_graph
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import ModelError
+from systolith.references import onnxruntime
 from systolith.references.onnxruntime import OnnxReference
 
 MICROSOFT = {"QLinearAdd", "QLinearAveragePool", "QLinearConcat", "QLinearGlobalAveragePool",
@@ -163,6 +164,26 @@ SUMS = [node("MatMulInteger", ["x", "m", "z", "wz"], "i"), node("Cast", ["i"], "
 ])
 def test_operators(nodes, kinds, options):
     assert check(model(*nodes, **options))[1] == kinds
+
+
+def both_types():
+    """A file whose activations are uint8 first, and int8 later."""
+    unsigned = ["s", "uz"]
+    return model(
+        dq("x", "xr", unsigned), dq("w", "wr", ["ws", "wz"]), node("Conv", ["xr", "wr"], "yr"),
+        q("yr", "a", unsigned), dq("a", "ar", unsigned), q("ar", "i", Q), dq("i", "ir"),
+        dq("v", "vr", ["ws", "wz"]), node("Conv", ["ir", "vr"], "zr"), q("zr"), dtype="uint8",
+        constants={"v": np.arange(-72, 72).astype(np.int8).reshape(4, 4, 3, 3)})
+
+
+def test_uint8_and_int8_in_one_file(monkeypatch):
+    if not onnxruntime._saturates():
+        assert check(both_types())[1] == ["CONV_2D", "QUANTIZE", "CONV_2D"]
+    monkeypatch.setattr(onnxruntime, "_saturates", lambda: True)
+    check(model(node("QLinearConv", ["x", "s", "uz", "w", "ws", "wz", "s2", "uz"]), dtype="uint8",
+                output="uint8"))
+    with pytest.raises(onnxruntime.OnnxruntimeError, match="compare on a CPU with VNNI$"):
+        check(both_types())
 
 
 ADD = node("QLinearAdd", ["x", *Q, "x", *Q, *Q2])
