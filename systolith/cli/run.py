@@ -160,7 +160,7 @@ def _complete(graph: "Graph", target: "AcceleratorDriver",
     from systolith.compiler.choice import program_of
     from systolith.compiler.fitting import all_results, parts
 
-    programs = [program_of(part, target.params, partition=True)
+    programs = [program_of(part, target.params)
                 for part in parts(all_results(graph), target.params)]
     for run in runs:
         values: Values = {}

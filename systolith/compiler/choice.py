@@ -27,11 +27,11 @@ def chosen(work: Callable[[bool], T], compact: bool = False) -> T:
 
 
 def program_of(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1,
-               compact: bool = False, partition: bool = False) -> Program:
+               compact: bool = False) -> Program:
     """The program of ``graph`` for one run after the other, as of
-    :func:`~systolith.compiler.compile_graph`."""
+    :func:`~systolith.compiler.compile_graph`, partitioned if need be."""
     return chosen(lambda compact: compile_graph(graph, params, keep, batch, compact=compact,
-                                                partition=partition), compact)
+                                                partition=True), compact)
 
 
 def session_program(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1, *,

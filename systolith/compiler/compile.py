@@ -7,6 +7,7 @@ from typing import TypeVar
 from rtl.accelerator import AcceleratorParams, descriptor_words
 from rtl.accelerator.registers import Window
 from sim.golden.types import Int8, Int64
+from systolith.compiler.batch import check_states
 from systolith.compiler.codegen.program import (
     UNITS,
     Bases,
@@ -122,9 +123,7 @@ def _with_host(options: Options, work: Callable[[Mapping[int, str]], Result]) ->
 def _check_host(graph: Graph, options: Options) -> None:
     """Raise :exc:`ValueError` for operators of a runtime, unless the program is partitioned, and
     for states where nothing can keep them."""
-    if graph.states and options.batch > 1:
-        raise ValueError("the network keeps states, so that each image needs what the one before "
-                         "it left: let the batch be 1")
+    check_states(graph, options.batch)
     if graph.states and options.double_buffered:
         raise ValueError("runs cannot overlap: each is given the states that the one before it "
                          "leaves")

@@ -30,7 +30,7 @@ def dump(graph: Graph, params: AcceleratorParams, phase: str) -> str:
         case "memory":
             return str(run_phases(graph, params, Options()).memory)
         case "program":
-            return text_of_program(program_of(graph, params, partition=True))
+            return text_of_program(program_of(graph, params))
     raise ValueError(f"the phase must be one of {', '.join(PHASES)}, not {phase!r}")
 
 

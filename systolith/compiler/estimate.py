@@ -125,11 +125,10 @@ def check(graph: Graph, params: AcceleratorParams, *, mhz: float | None = None) 
     Raises :exc:`ValueError` for a network that no build of that array runs.
     """
     try:
-        program, short, build = program_of(graph, params, partition=True), [], params
+        program, short, build = program_of(graph, params), [], params
     except ValueError:
-        short = shortages(graph, params)
-        build = fit(graph, params)
-        program = program_of(graph, build, partition=True)
+        short, build = shortages(graph, params), fit(graph, params)
+        program = program_of(graph, build)
     model = CycleModel(Machine.of(build))
     products = build.products
     runs = [program.layers[step.first:step.first + step.layers]

@@ -8,7 +8,7 @@ import numpy as np
 
 from systolith.graph import limits
 from systolith.graph.attributes import Clamp
-from systolith.graph.ir import Graph, ModelError, Operator, Tensor
+from systolith.graph.ir import Graph, ModelError, Operator, State, Tensor
 from systolith.graph.record import ROUNDINGS, Channels, Role, UnknownOperator
 
 __all__ = ["GraphError", "verify"]
@@ -66,6 +66,10 @@ def _of_types(graph: Graph) -> Iterator[str]:
                    (f"the number {where}", (op.index,), WHOLE),
                    (f"the operands {where}", op.inputs, WHOLE),
                    (f"the results {where}", op.outputs, WHOLE)]
+    fields.append(("the states", graph.states, State))
+    fields += [(f"the state {state.name!r}", (state.initial,), np.ndarray)
+               for state in graph.states if isinstance(state, State)
+               ] if isinstance(graph.states, tuple) else []
     for name, values, kind in fields:
         if not _all_are(values, kind):
             yield f"{name} cannot be {values!r}"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from rtl.accelerator import AcceleratorParams
 from sim.golden.types import Float32, Int8
-from systolith.compiler.batch import check_batch
+from systolith.compiler.batch import check_batch, check_states
 from systolith.compiler.choice import session_program
 from systolith.compiler.partition import partition
 from systolith.compiler.passes import optimise
@@ -151,6 +151,7 @@ class Session:
         self.graph = graph = (model if isinstance(model, Graph)
                               else read_model(model, partition=True))
         _check_counts(graph)
+        check_states(graph, batch)
         self.target, self.batch = _target(graph, target, keep, batch), batch
         self.program, self.cycles = None, 0
         if isinstance(self.target, _Golden):

@@ -96,7 +96,8 @@ class Variables:
             name = self._tensors[tensor].name
             if len(readers) > 1 or readers[0] not in left:
                 yield (f"operator {readers[0]} ({listed[readers[0]].kind}): its operand {name} is "
-                       "a variable, which only one operator may read, and has to change")
+                       "a variable tensor, which is supported only where no other operator reads "
+                       "it, and a runtime runs that one")
             self.renamed[tensor] = len(self._tensors) + len(self.after)
             self.after.append(replace(self._tensors[tensor], name=f"{name} after"))
 
