@@ -1,6 +1,7 @@
-"""Writes ``docs/registers.md`` from the declarations, and ``docs/clocks.md`` from the record of
-clocks: ``python -m systolith.cli.generate_docs``."""
+"""Writes ``docs/registers.md`` and a constant of the driver in C from the declarations, and
+``docs/clocks.md`` from the record of clocks: ``python -m systolith.cli.generate_docs``."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from amaranth.lib.data import Layout
 from boards.board import boards
 from boards.flow.clocks import read_clocks
 from rtl.accelerator import Kind, descriptor_of, descriptor_words
+from rtl.accelerator.control.fingerprint import MAP
 from rtl.accelerator.control.host_port import chunks_of
 from rtl.accelerator.registers import (
     FIRST_PARAMETER,
@@ -25,7 +27,8 @@ from rtl.export.layout import layout_of
 from rtl.layouts import ChannelParams
 from systolith.compiler.fitting import small_build
 
-__all__ = ["PAGES", "describe_clocks", "describe_registers", "fields_of", "write_pages"]
+__all__ = ["PAGES", "describe_clocks", "describe_header", "describe_registers",
+           "fields_of", "write_pages"]
 
 #: What is in a line of a table.
 Cells = Sequence[str | int]
@@ -123,9 +126,16 @@ def fields_of(layout: Layout, offset: int = 0, name: str = "") -> Iterator[tuple
             yield (offset + field.offset, f"{shape.width}{' signed' * shape.signed}", path)
 
 
+def describe_header() -> str:
+    """The header of the driver in C, with the digest of the register map."""
+    return re.sub(r"(?<=#define SYSTOLITH_MAP )0x[0-9a-f]+u", f"{MAP:#06x}u", HEADER.read_text())
+
+
 DOCS = Path(__file__).parents[2] / "docs"
+HEADER = Path(__file__).parents[1] / "runtime" / "c" / "systolith.h"
 #: What writes each page.
-PAGES = {DOCS / "registers.md": describe_registers, DOCS / "clocks.md": describe_clocks}
+PAGES = {DOCS / "registers.md": describe_registers, DOCS / "clocks.md": describe_clocks,
+         HEADER: describe_header}
 
 
 def write_pages() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtl.accelerator import AcceleratorParams
+from rtl.accelerator.control.fingerprint import fingerprint
 from rtl.accelerator.registers import Error, Register, Window
 from rtl.layouts import ChannelParams
 from sim.golden.types import Int8
@@ -84,12 +85,15 @@ class AcceleratorDriver(ABC):
 
     @staticmethod
     def writes_of(program: Program) -> list[Write]:
-        """What a program is in memories."""
+        """What a program is in memories, behind the fingerprint of the build that it is for, which
+        another one refuses."""
         parts: list[tuple[Window, np.ndarray]] = [
             (Window.PROGRAM, program.descriptors[:, None]), (Window.WEIGHTS, program.weights),
             (Window.PARAMS, pack(ChannelParams, program.channels))]
-        return [write_of(program.params, window, rows, program.areas[window])
-                for window, rows in parts if len(rows)]
+        return [Write(address_of(Window.REGISTERS, Register.FINGERPRINT),
+                      np.array([fingerprint(program.params)], np.uint32)),
+                *(write_of(program.params, window, rows, program.areas[window])
+                  for window, rows in parts if len(rows))]
 
     def load(self, program: Program) -> None:
         """Write a program that was compiled for this build."""
