@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, fields
 
 from sim.golden.operators import BOUNDS
 
-__all__ = ["LARGEST", "Attributes", "Clamp", "Convolution", "Foreign", "Pad", "Padding", "Pair",
-           "Pool", "Resize", "Sides", "Window", "pair_of"]
+__all__ = ["LARGEST", "Attributes", "Clamp", "Convolution", "Foreign", "Mean", "Pad", "Padding",
+           "Pair", "Pool", "Resize", "Sides", "Window", "pair_of"]
 
 #: Lines and pixels; or before and after an axis.
 Pair = tuple[int, int]
@@ -96,6 +96,14 @@ class Pool(Window):
 
     def complaint(self) -> str:
         return _outside("kernel", self.kernel, 1) or super().complaint()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mean(Clamp):
+    """Of a mean over ``axes``, which the result has as axes of 1 or not at all; None stands for all
+    lines and pixels."""
+
+    axes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
