@@ -65,8 +65,8 @@ class Check:
     ``needs`` and ``have`` are by parameter; ``build`` is what cycles are counted for: the one asked
     about, or, where that is too small, one that is large enough.
 
-    ``states`` are the bytes that the host keeps from one run to the next, by their names, of which
-    it writes and reads those that the accelerator takes part in. ``segments`` are the parts that run on the accelerator, ``host`` what the host runs between,
+    ``states`` are the bytes that the host keeps from one run to the next, by their names.
+    ``segments`` are the parts that run on the accelerator, ``host`` what the host runs between,
     before and after them. ``transfer_bytes`` are those that the host writes and reads in a run.
     ``alone`` says why they are not moved during runs, and is empty if they are.
     """

@@ -10,6 +10,7 @@ import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from systolith.compiler import compile_graph
+from systolith.compiler.estimate import check
 from systolith.compiler.fitting import small_build
 from systolith.frontends.model_file import read_model
 from systolith.frontends.tflite.writer import FileOptions, write_tflite
@@ -289,6 +290,12 @@ def test_where_nothing_keeps_states():
             compile_graph(graph, build, **{"partition": True, **options})
     with pytest.raises(ValueError, match="let the batch be 1"):
         Session(graph, "golden", batch=2)
+
+
+def test_check_tells_states():
+    found = check(read_model(delays()), small_build(4, 4))
+    assert found.as_dict()["states"] == {"first": 144, "second": 144}
+    assert "each is given the states" in found.alone and found.segments == 1
 
 
 def test_the_comparison_goes_on_with_the_states():

@@ -319,8 +319,8 @@ def sparse(altered):
 
 
 @says("1 of 9 operators cannot run:\n  operator 1 (CONV_2D): its operand 0_conv_2d is a "
-      "variable tensor, which is supported only where no other operator reads it, and a runtime runs "
-      "that one")
+      "variable tensor, which is supported only where no other operator reads it, and a runtime "
+      "runs that one")
 def variable(altered):
     altered.tensors[3].isVariable = True
 
