@@ -27,11 +27,11 @@ class Left:
 
 
 def in_groups(data: bytes, tensors: Sequence[Tensor], operators: Iterable[Operator],
-              left: Iterable[Left], outputs: Sequence[int],
+              left: Iterable[Left], outputs: Sequence[int], computed: set[int],
               renamed: Mapping[int, int]) -> list[Operator]:
     """``operators``, and what is ``left`` in as few groups as their order allows: each is a model
-    cut from the file ``data``. Operands that operators change are other tensors, ``renamed``, after
-    that.
+    cut from the file ``data``. Constants that are ``computed`` are not constants there. Operands
+    that operators change are other tensors, ``renamed``, after that.
 
     All operators come in an order in which they can run: neither those of the graph nor those that
     are left to the runtime stop before all that can be done is done.
@@ -47,7 +47,7 @@ def in_groups(data: bytes, tensors: Sequence[Tensor], operators: Iterable[Operat
         lefts = [each for each in group if isinstance(each, Left)]
         ordered += [each for each in group if isinstance(each, Operator)]
         if lefts:
-            ordered += _model(data, tensors, lefts, waiting, outputs, renamed)
+            ordered += _model(data, tensors, lefts, waiting, outputs, computed, renamed)
         foreign = not foreign
     return ordered
 
@@ -66,7 +66,7 @@ def _ready(waiting: Sequence[Operator | Left], made: set[int],
 
 def _model(data: bytes, tensors: Sequence[Tensor], group: Sequence[Left],
            later: Sequence[Operator | Left], outputs: Sequence[int],
-           renamed: Mapping[int, int]) -> list[Operator]:
+           computed: set[int], renamed: Mapping[int, int]) -> list[Operator]:
     """One operator for a ``group``; none, if nothing needs what it gives."""
     own = {index for each in group for index in each.outputs}
     inputs = list(dict.fromkeys(
@@ -78,12 +78,14 @@ def _model(data: bytes, tensors: Sequence[Tensor], group: Sequence[Left],
     if not results:
         return []
     numbers = tuple(each.index for each in group)
+    constants = {index: tensors[index].numbers for each in group for index in each.inputs
+                 if index in computed}
     reasons = dict.fromkeys(f"{each.kind}: {each.reason}" for each in group)
     return [Operator(
         kind="RUNTIME", inputs=tuple(inputs), index=group[0].index,
         outputs=tuple(renamed.get(index, index) for index in results),
         attributes=Foreign(
-            model=cut(data, numbers, inputs, results), form="tflite", numbers=numbers,
+            model=cut(data, numbers, inputs, results, constants), form="tflite", numbers=numbers,
             names=tuple(each.kind for each in group), reason="; ".join(reasons),
             macs=sum(_macs(tensors, each) for each in group)))]
 

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import tflite
 from flatbuffers import number_types
 
 from systolith.frontends.source import Source, converting, read_source
+from systolith.frontends.tflite.constants import folded, live
 from systolith.frontends.tflite.io_tensors import IoTensors, absorb_transposes
 from systolith.frontends.tflite.node import DAMAGE, Node, Piece, Refusal, damaged
 from systolith.frontends.tflite.partition import Left, in_groups
@@ -37,6 +38,9 @@ MOST_OPERANDS, MOST_SCALES, LONGEST_NAME = 1024, 1 << 20, 1024
 
 VERSION = 3  # of the schema, the only one in use
 BUILTIN_CODE = 10  # where the schema has it among the fields of an operator code
+
+#: What stands for a tensor that nothing reads.
+UNUSED = Tensor(name="", shape=(1,))
 
 #: Why an operator without a record cannot run.
 UNSUPPORTED = "not supported"
@@ -107,19 +111,28 @@ def _read(data: bytes, partition: bool) -> Graph:
     def further(number: int) -> tuple[Sequence[Tensor], list[Listed]]:
         if not 0 < number < len(subgraphs):
             raise Refusal(f"it names subgraph {number}, but there are {len(subgraphs)}")
-        return _contents(subgraphs[number], buffers, codes)
+        found = _listed(subgraphs[number], codes)
+        return _tensors(subgraphs[number], buffers, _used(found)), found
 
-    tensors, listed = _contents(subgraphs[0], buffers, codes)
+    listed = _listed(subgraphs[0], codes)
     if not listed:
         raise ModelError("the model has no operators")
-    io_tensors = IoTensors(tensors, *_operands_of(subgraphs[0]),
-                           [x for each in listed for x in each.inputs])
+    inputs, outputs = _operands_of(subgraphs[0])
+    kinds = [each.kind for each in listed]
+    operands = [(each.inputs, each.outputs) for each in listed]
+    needed = live(kinds, operands, outputs)
+    tensors = _tensors(subgraphs[0], buffers,
+                       {*inputs, *outputs, *_used(listed[index] for index in needed)})
+    tensors, needed, computed = folded(data, tensors, kinds, operands, needed, outputs)
+    io_tensors = IoTensors(tensors, inputs, outputs,
+                           [x for index in needed for x in operands[index][0]])
     variables = Variables(tensors, further)
     operators: list[Operator] = []
     left: list[Left] = []
     refusals: list[str] = []
     more = itertools.count(len(listed))
-    for index, each in enumerate(listed):
+    for index in sorted(needed):
+        each = listed[index]
         try:
             taken = variables.take(index, each)
         except Refusal as refusal:
@@ -135,8 +148,9 @@ def _read(data: bytes, partition: bool) -> Graph:
                              outputs=each.outputs, reason=str(refusal)))
     if not partition:
         refusals += [f"operator {each.index} ({each.kind}): {each.reason}" for each in left]
-    variable = {index for index in range(len(tensors)) if subgraphs[0].Tensors(index).IsVariable()}
-    refusals += variables.own(variable, listed, {each.index for each in left})
+    variable = [index for index in range(len(tensors)) if subgraphs[0].Tensors(index).IsVariable()]
+    refusals += variables.own(variable, {index: listed[index] for index in sorted(needed)},
+                              {each.index for each in left})
     if refusals:
         known = ([f"supported are {', '.join(supported())}"]
                  if any(each.reason == UNSUPPORTED for each in left) else [])
@@ -146,33 +160,43 @@ def _read(data: bytes, partition: bool) -> Graph:
         states = variables.states()
     except Refusal as refusal:
         raise ModelError(str(refusal)) from refusal
-    tensors = (*io_tensors.tensors, *variables.after)
+    tensors = [*io_tensors.tensors, *variables.after]
     inputs = (*io_tensors.inputs, *(given for _, given, _ in states))
     outputs = (*io_tensors.outputs, *(result for _, _, result in states))
     if left:
-        operators = in_groups(data, tensors, operators, left, outputs, variables.renamed)
-    graph = Graph(tensors=tensors, operators=tuple(operators), inputs=inputs, outputs=outputs,
-                  states=tuple(state for state, *_ in states))
+        operators = in_groups(data, tensors, operators, left, outputs, computed,
+                              variables.renamed)
+    graph = Graph(tensors=tuple(tensors), operators=tuple(operators), inputs=inputs,
+                  outputs=outputs, states=tuple(state for state, *_ in states))
     _check_inputs(graph, partition)
     return verify(absorb_transposes(verify(graph, "the model")))
 
 
-def _contents(subgraph: Table, buffers: Sequence[Table],
-              codes: Sequence[Table]) -> tuple[tuple[Tensor, ...], list[Listed]]:
-    """Tensors and operators of a subgraph."""
+def _listed(subgraph: Table, codes: Sequence[Table]) -> list[Listed]:
+    """Operators of a subgraph."""
+    listed = []
+    for index, table in enumerate(_tables(subgraph, "Operators", MOST_OPERATORS)):
+        kind = _kind(index, table, codes)
+        inputs, outputs = _operands(index, kind, table, subgraph.TensorsLength())
+        listed.append(Listed(kind=kind, inputs=inputs, outputs=outputs, options=_options(table)))
+    return listed
+
+
+def _used(listed: Iterable[Listed]) -> set[int]:
+    """Tensors of operators."""
+    return {index for each in listed for index in (*each.inputs, *each.outputs)}
+
+
+def _tensors(subgraph: Table, buffers: Sequence[Table], used: set[int]) -> list[Tensor]:
+    """Tensors of a subgraph, of which only those that are ``used`` are read."""
     tables = _tables(subgraph, "Tensors", MOST_TENSORS)
     scales = sum(quantization.ScaleLength() for table in tables
                  if (quantization := table.Quantization()) is not None)
     if scales > MOST_SCALES:
         raise ModelError(f"the model is damaged: it claims {scales} scales, more than "
                          f"{MOST_SCALES}")
-    tensors = tuple(_tensor(index, table, buffers) for index, table in enumerate(tables))
-    listed = []
-    for index, table in enumerate(_tables(subgraph, "Operators", MOST_OPERATORS)):
-        kind = _kind(index, table, codes)
-        inputs, outputs = _operands(index, kind, table, len(tensors))
-        listed.append(Listed(kind=kind, inputs=inputs, outputs=outputs, options=_options(table)))
-    return tensors, listed
+    return [_tensor(index, table, buffers) if index in used else UNUSED
+            for index, table in enumerate(tables)]
 
 
 def _tensor(index: int, table: Table, buffers: Sequence[Table]) -> Tensor:

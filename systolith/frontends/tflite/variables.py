@@ -1,6 +1,6 @@
 """Variables of a file: what a network keeps from one run to the next."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,12 +85,13 @@ class Variables:
                 return None
         return []
 
-    def own(self, variable: Collection[int], listed: Sequence[Listed],
+    def own(self, variable: Iterable[int], listed: Mapping[int, Listed],
             left: Collection[int]) -> Iterator[str]:
-        """Take the ``variable`` tensors of operators, by index, each of which the one operator
-        among those ``left`` to the runtime changes that reads it; what is wrong with the others."""
-        for tensor in sorted(variable):
-            readers = [index for index, each in enumerate(listed) if tensor in each.inputs]
+        """Take the ``variable`` tensors of the operators ``listed`` by their numbers, each of which
+        the one operator among those ``left`` to the runtime changes that reads it; what is wrong
+        with the others."""
+        for tensor in variable:
+            readers = [index for index, each in listed.items() if tensor in each.inputs]
             if not readers:
                 continue
             name = self._tensors[tensor].name
