@@ -79,10 +79,17 @@ def hx8k_build() -> AcceleratorParams:
 
 
 def resized(board: "Board", *, rows: int | None = None, cols: int | None = None,
-            drain_lanes: int | None = None) -> AcceleratorParams:
-    """The build of a :class:`~boards.board.Board` with an array of another shape, or other lanes of
-    requantisation; each that is None stays."""
-    params, array = board.params, board.params.array
+            drain_lanes: int | None = None, rounding: str | None = None) -> AcceleratorParams:
+    """The build of a :class:`~boards.board.Board` with an array of another shape, other lanes of
+    requantisation, or another rounding; each that is None stays.
+
+    Raises :exc:`ValueError` for a rounding that the board has no multipliers for.
+    """
+    if rounding not in {None, "tflm"} and board.family != "ecp5":
+        raise ValueError(f"{board.title} takes .tflite networks only: the rounding {rounding} "
+                         "needs multipliers of a cycle, which ECP5 boards have")
+    params = board.params if rounding is None else replace(board.params, rounding=rounding)
+    array = params.array
     rows, cols, drain_lanes = (mine if given is None else given for given, mine in (
         (rows, array.rows), (cols, array.cols), (drain_lanes, params.drain_lanes)))
     if (rows, cols, drain_lanes) == (array.rows, array.cols, params.drain_lanes):

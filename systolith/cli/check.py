@@ -152,7 +152,16 @@ def _show(found: "Check", board: "Board | None", others: Sequence[str], planned:
                   "enough", style="bold red")
     for short in found.short:
         console.print(f"  {short.text}")
+        if short.name == "rounding" and board:
+            console.print(f"    {_remedy(board)}")
     console.print(f"  boards that it fits: {', '.join(others) or 'none'}")
+
+
+def _remedy(board: "Board") -> str:
+    """What to do about a rounding that the build of a board does not have."""
+    if board.family != "ecp5":
+        return f"{board.title} takes .tflite networks only; ECP5 boards take both"
+    return f"systolith build --board {board.name} --rounding both makes one"
 
 
 def _operators(found: "Check", board: "Board | None") -> "Table":

@@ -316,6 +316,7 @@ def test_what_does_not_fit_twice_runs_alone():
         """The same accelerator, said to have less."""
 
         params, load, run, run_many = short, simulated.load, simulated.run, simulated.run_many
+        program = None
 
     session, x = Session(GRAPH, Short()), held_out().images[:3]
     assert session.alone == message
