@@ -100,15 +100,15 @@ def check(
             raise ValueError("--dump is of one build: give one --board")
         from systolith.cli.check_boards import check_boards
 
-        fits = check_boards(read_model(model), model, mhz, json)
+        fits = check_boards(read_model(model, partition=True), model, mhz, json)
     else:
         build = build_of(board, **shape)
         if dump:
             from systolith.compiler.dump import dump as text_of
 
-            print(text_of(read_model(model), build[1], dump))
+            print(text_of(read_model(model, partition=True), build[1], dump))
             return
-        fits = _check(read_model(model), model, board, build, mhz, json)
+        fits = _check(read_model(model, partition=True), model, board, build, mhz, json)
     if not fits:
         raise typer.Exit(1)
 
@@ -140,6 +140,8 @@ def _show(found: "Check", board: "Board | None", others: Sequence[str], planned:
     console.print(f"at least {found.floor:,} cycles for the MACs alone\n"
                   f"{found.transfer_bytes:,} bytes of input and output"
                   f"{f', moved{moved}' if moved else ''}")
+    for line in _host(found):
+        console.print(line)
     if found.per_second:
         console.print(f"{found.per_second:,.1f} inferences per second at {found.mhz:g} MHz"
                       f"{' (planned: no clock on record meets timing there)' if planned else ''}, "
@@ -162,6 +164,21 @@ def _remedy(board: "Board") -> str:
     if board.family != "ecp5":
         return f"{board.title} takes .tflite networks only; ECP5 boards take both"
     return f"systolith build --board {board.name} --rounding both makes one"
+
+
+def _host(found: "Check") -> list[str]:
+    """What the host runs, and why."""
+    from rtl.wording import counted
+
+    if not found.host:
+        return []
+    parts = counted(found.segments, "part")
+    lines = [f"{parts} on the accelerator, with {found.mac_share:.1%} of the MACs; the host runs"]
+    for step in found.host:
+        names = ", ".join(f"{number} {name}" for number, name in zip(
+            step.numbers, step.names, strict=True))
+        lines.append(f"  {names}: {step.reason}")
+    return lines
 
 
 def _operators(found: "Check", board: "Board | None") -> "Table":

@@ -67,7 +67,7 @@ def _image(model: Path, board: "Board") -> bytes:
     from systolith.frontends.model_file import read_model
     from systolith.runtime.flash_image import program_image
 
-    program, _ = session_program(read_model(model), board.params, compact=True)
+    program, _ = session_program(read_model(model), board.params, compact=True, partition=False)
     return program_image(program)
 
 

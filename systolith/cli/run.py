@@ -92,10 +92,11 @@ def run(
                          "of a build and no --vcd goes with it")
     build = build_of(board, **shape)
     source = model_bytes() if model is None else model
-    graph = read_model(source)
+    graph = read_model(source, partition=True)
     digits = held_out() if model is None and not input_files else None
     layers = layers or digits is not None and on is None
     comparison = Comparison(source, graph, compare, layers)
+    layers = comparison.layers
     inputs = [digits.images] if digits else _inputs(graph, input_files, count or 1)
     inputs = [x[:count or MOST] for x in inputs]
     target = (simulated(build, graph, layers, vcd) if on is None

@@ -29,15 +29,16 @@ def chosen(work: Callable[[bool], T], compact: bool = False) -> T:
 def program_of(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1,
                compact: bool = False) -> Program:
     """The program of ``graph`` for one run after the other, as of
-    :func:`~systolith.compiler.compile_graph`."""
-    return chosen(lambda compact: compile_graph(graph, params, keep, batch, compact=compact),
-                  compact)
+    :func:`~systolith.compiler.compile_graph`, partitioned if need be."""
+    return chosen(lambda compact: compile_graph(graph, params, keep, batch, compact=compact,
+                                                partition=True), compact)
 
 
 def session_program(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1, *,
-                    overlap: bool = True, compact: bool = False) -> tuple[Program, str]:
+                    overlap: bool = True, compact: bool = False,
+                    partition: bool = True) -> tuple[Program, str]:
     """The program of a session on a build, and why its runs do not overlap if they do not; which
-    some targets cannot."""
+    some targets cannot. ``partition`` is as of :func:`~systolith.compiler.compile_graph`."""
     def program(compact: bool) -> tuple[Program, str]:
         if keep:
             alone = "all tensors are kept"
@@ -46,9 +47,10 @@ def session_program(graph: Graph, params: AcceleratorParams, keep: bool = False,
         else:
             try:
                 return compile_graph(graph, params, batch=batch, double_buffered=True,
-                                     compact=compact), ""
+                                     compact=compact, partition=partition), ""
             except ValueError as error:  # of a network that fits once, nothing else
                 alone = str(error)
-        return compile_graph(graph, params, keep, batch, compact=compact), alone
+        return compile_graph(graph, params, keep, batch, compact=compact,
+                             partition=partition), alone
 
     return chosen(program, compact)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from rtl.accelerator import AcceleratorParams
 from systolith.compiler import Program, Segment
@@ -14,9 +14,10 @@ from systolith.compiler.cost.layers import CycleModel
 from systolith.compiler.cost.machine import Machine
 from systolith.compiler.fitting import Shortage, fit, shortages
 from systolith.compiler.tiling.region_layers import packed_words
+from systolith.graph.attributes import Foreign
 from systolith.graph.ir import Graph, Operator
 
-__all__ = ["Check", "OperatorCheck", "check"]
+__all__ = ["Check", "HostStep", "OperatorCheck", "check"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +43,31 @@ class OperatorCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HostStep:
+    """What the host runs at a time: operators by their ``numbers`` and ``names``, and why."""
+
+    numbers: tuple[int, ...]
+    names: tuple[str, ...]
+    reason: str
+    macs: int = 0
+
+    @classmethod
+    def of(cls, operator: Operator, reason: str) -> Self:
+        if isinstance(operator.attributes, Foreign):
+            return cls(numbers=operator.attributes.numbers, names=operator.attributes.names,
+                       reason=reason, macs=operator.attributes.macs)
+        return cls(numbers=(operator.index,), names=(operator.kind,), reason=reason)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Check:
     """What :func:`check` finds. ``short`` are :class:`~systolith.compiler.fitting.Shortage`;
     ``needs`` and ``have`` are by parameter; ``build`` is what cycles are counted for: the one asked
     about, or, where that is too small, one that is large enough.
 
-    ``transfer_bytes`` are those that the host writes and reads in a run. ``alone`` says why they
-    are not moved during runs, and is empty if they are.
+    ``segments`` are the parts that run on the accelerator, ``host`` what the host runs between,
+    before and after them. ``transfer_bytes`` are those that the host writes and reads in a run.
+    ``alone`` says why they are not moved during runs, and is empty if they are.
     """
 
     operators: list[OperatorCheck]
@@ -61,7 +80,15 @@ class Check:
     floor: int
     transfer_bytes: int
     alone: str
+    segments: int
+    host: list[HostStep]
     mhz: float | None = None
+
+    @property
+    def mac_share(self) -> float:
+        """The share of the network's MACs that the accelerator does."""
+        total = self.macs + sum(step.macs for step in self.host)
+        return self.macs / total if total else 1.0
 
     @property
     def utilisation(self) -> float:
@@ -86,7 +113,8 @@ class Check:
             "operators": [asdict(each) for each in self.operators],
             "cycles": self.cycles, "macs": self.macs, "floor": self.floor,
             "utilisation": self.utilisation, "transfer_bytes": self.transfer_bytes,
-            "transfers_during_runs": not self.alone,
+            "transfers_during_runs": not self.alone, "segments": self.segments,
+            "mac_share": self.mac_share, "host": [asdict(each) for each in self.host],
             "mhz": self.mhz, "inferences_per_second": self.per_second,
         }
 
@@ -96,9 +124,11 @@ def check(graph: Graph, params: AcceleratorParams, *, mhz: float | None = None) 
 
     Raises :exc:`ValueError` for a network that no build of that array runs.
     """
-    short = shortages(graph, params)
-    build = fit(graph, params) if short else params
-    program = program_of(graph, build)
+    try:
+        program, short, build = program_of(graph, params), [], params
+    except ValueError:
+        short, build = shortages(graph, params), fit(graph, params)
+        program = program_of(graph, build)
     model = CycleModel(Machine.of(build))
     products = build.products
     runs = [program.layers[step.first:step.first + step.layers]
@@ -112,7 +142,8 @@ def check(graph: Graph, params: AcceleratorParams, *, mhz: float | None = None) 
         short=short, needs=program.needs, build=build,
         have={name: getattr(params, name) for name in program.needs}, cycles=cycles,
         macs=program.macs, floor=-(-program.macs // products), mhz=mhz,
-        alone=_alone(graph, params),
+        alone=_alone(graph, params), segments=len(program.segments),
+        host=[HostStep.of(op, program.host[op.index]) for op in program.rest],
         transfer_bytes=sum(_bytes(program, index) for index in ends))
 
 
@@ -134,7 +165,9 @@ def _operator(program: Program, expected: Sequence[LayerCycles], products: int,
               operator: Operator) -> OperatorCheck:
     layers = [layer for layer in program.layers if layer.operator.index == operator.index]
     y = program.graph.result(operator)
-    result = partial(OperatorCheck, index=operator.index, operator=operator.kind, shape=y.shape[1:])
+    name = (" + ".join(operator.attributes.names) if isinstance(operator.attributes, Foreign)
+            else operator.kind)
+    result = partial(OperatorCheck, index=operator.index, operator=name, shape=y.shape[1:])
     moves = operator.record.moves is not None or operator.record.parts is not None
     if operator.index in {each.index for each in program.rest}:
         return result(where="host", moved_bytes=math.prod(y.shape) if moves else None)

@@ -11,6 +11,7 @@ from rtl.accelerator.params import SHARED_AGU_BYTES
 from rtl.params import ArrayParams
 from systolith.compiler.choice import chosen
 from systolith.compiler.compile import needs_of
+from systolith.compiler.partition import CannotRun
 from systolith.compiler.passes import absorb_input_reshapes
 from systolith.graph.ir import Graph
 
@@ -85,10 +86,19 @@ def _needs(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: i
         needs = needs_of(graph, planned, keep, batch, double_buffered, compact)
     except ValueError:
         planned = replace(planned, **MOST)
-        needs = needs_of(graph, planned, keep, batch, double_buffered, compact)
+        needs = _at_most(graph, planned, keep, batch, double_buffered, compact)
     if "program_words" in needs:
         needs = {**needs, "program_words": _words(needs, planned, params)}
     return needs
+
+
+def _at_most(graph: Graph, planned: AcceleratorParams, keep: bool, batch: int,
+             double_buffered: bool, compact: bool) -> Mapping[str, int | bool]:
+    """What ``graph`` needs of the largest build, where the host runs what not even that can."""
+    try:
+        return needs_of(graph, planned, keep, batch, double_buffered, compact)
+    except CannotRun:
+        return needs_of(graph, planned, keep, batch, double_buffered, compact, partition=True)
 
 
 def _able(graph: Graph, params: AcceleratorParams) -> AcceleratorParams:

@@ -11,9 +11,11 @@ from systolith.graph.ir import Graph, ModelError
 __all__ = ["format_of", "read_model"]
 
 
-def read_model(source: Source) -> Graph:
+def read_model(source: Source, *, partition: bool = False) -> Graph:
     """The :class:`~systolith.graph.ir.Graph` of a .tflite or .onnx model, given by path or as
     bytes.
+
+    With ``partition``, operators of a .tflite model that are not supported are left to its runtime.
 
     Raises :exc:`~systolith.graph.ir.ModelError` for what is neither, not quantised, or cannot run;
     it names the file, and says what to do.
@@ -25,7 +27,7 @@ def read_model(source: Source) -> Graph:
     if form == "tflite":
         from systolith.frontends.tflite import read_tflite
 
-        return read_tflite(source)
+        return read_tflite(source, partition=partition)
     from systolith.frontends.onnx import read_onnx
 
     return read_onnx(source)

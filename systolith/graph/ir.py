@@ -86,7 +86,7 @@ class Operator:
     def activations(self) -> tuple[int, ...]:
         """Tensors that it computes with, other than weights, biases, sizes and the like."""
         return tuple(tensor for position, tensor in enumerate(self.inputs)
-                     if self.record.role(position) is Role.ACTIVATION)
+                     if self.record.role(position) in {Role.ACTIVATION, Role.VALUE})
 
     def __str__(self) -> str:
         """As messages name it."""

@@ -120,13 +120,16 @@ def _of_operator(graph: Graph, operator: Operator) -> Iterator[str]:
         yield f"operator {operator.index}: {error}"
         return
     least, most = record.counts()
-    if not least <= len(operator.inputs) <= most or len(operator.outputs) != 1:
+    several = record.run is not None and len(operator.outputs) > 1
+    if not least <= len(operator.inputs) <= most or (len(operator.outputs) != 1 and not several):
         yield (f"{operator} has {len(operator.inputs)} operands and {len(operator.outputs)} "
                f"results; {least} to {most} operands and 1 result are possible")
         return
     if type(operator.attributes) is not record.attributes:
         yield (f"{operator} has attributes of type {type(operator.attributes).__name__}, not "
                f"{record.attributes.__name__}")
+        return
+    if record.run is not None:  # of any type
         return
     wrong = [*_answer(operator, operator.attributes.complaint)]
     wrong += [text for position, index in enumerate(operator.inputs)

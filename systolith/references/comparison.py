@@ -61,12 +61,19 @@ class Comparison:
             raise ValueError(f"{RUNTIMES[self.runtime][0]} does not run "
                              f"{'.onnx' if own == 'onnxruntime' else '.tflite'} models; leave "
                              f"--compare out, or give {own}")
-        self.graph, self.layers = graph, layers
+        self.graph = graph
+        #: A part that the runtime itself runs has no layers to compare.
+        self.partitioned = any(op.record.run is not None for op in graph.operators)
+        self.layers = layers and not self.partitioned
         self._reference = self._load(source)
         self.golden = dict.fromkeys((op.outputs[0] for op in graph.operators), 0)
         self.differing = self.compared = self.largest = 0
 
     def _load(self, source: str | os.PathLike[str] | bytes | bytearray) -> _Reference:
+        if self.partitioned:
+            from systolith.references.whole_model import WholeModel
+
+            return WholeModel(source, self.graph)
         if self.runtime == "litert":
             from systolith.references.litert import Litert
 

@@ -13,7 +13,7 @@ from rtl.layouts import ChannelParams
 from sim.golden.types import Int8
 from sim.packing import pack
 from systolith.compiler import Program, Segment, input_words
-from systolith.graph.interpreter import run_operator
+from systolith.graph.interpreter import results_of
 from systolith.runtime.overlap import Pause, Work, finish, outcome_of, overlapped
 from systolith.runtime.target import Run, RunError, Values
 from systolith.runtime.transfers import (
@@ -163,9 +163,10 @@ class AcceleratorDriver(ABC):
             asked = []
             values |= self._tensors(program, (tensor for tensor in step.inputs if tensor not in
                                               values and tensor in program.regions))()
-            result, = step.outputs
-            values[result] = run_operator(program.graph, step, values)
-            self._put(program, result, values[result])
+            found = results_of(program.graph, step, values)
+            values |= found
+            for tensor, x in found.items():
+                self._put(program, tensor, x)
         wanted = program.regions if program.keep else program.graph.outputs
         results = self._tensors(program, (tensor for tensor in wanted if tensor not in values))
         done += [wait() for wait in asked]

@@ -21,8 +21,18 @@ IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 def noise(inputs: Sequence["TensorInfo"], count: int, seed: int = 0) -> list[np.ndarray]:
     """``count`` random images for each of ``inputs``."""
     rng = np.random.default_rng(seed)
-    return [rng.integers(limits.min, limits.max + 1, (count, *tensor.shape[1:]), tensor.dtype)
-            for tensor in inputs for limits in [np.iinfo(tensor.dtype)]]
+    return [_noise(rng, np.dtype(tensor.dtype), (count, *tensor.shape[1:])) for tensor in inputs]
+
+
+def _noise(rng: np.random.Generator, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """Bytes of the whole range; of other types, numbers from 0 to 1 or, of integers, below 256."""
+    if dtype.kind == "f":
+        return rng.random(shape).astype(dtype)
+    if dtype.kind == "b":
+        return rng.random(shape) < 0.5
+    limits = np.iinfo(dtype)
+    low, high = (limits.min, limits.max + 1) if dtype.itemsize == 1 else (0, 256)
+    return rng.integers(low, high, shape, dtype)
 
 
 def load_inputs(inputs: Sequence["TensorInfo"], paths: Iterable[str | Path]) -> list[np.ndarray]:

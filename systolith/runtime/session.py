@@ -15,7 +15,8 @@ from systolith.compiler.choice import session_program
 from systolith.compiler.partition import partition
 from systolith.compiler.passes import optimise
 from systolith.frontends.model_file import read_model
-from systolith.graph.file_layout import axes_of_file, from_graph, to_graph
+from systolith.graph.attributes import Foreign
+from systolith.graph.file_layout import axes_of_file, file_dtype, from_graph, to_graph
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Tensor
 from systolith.runtime.names import distinct
@@ -47,8 +48,8 @@ class TensorInfo:
 
     ``name`` is that of the file, with a number behind it where another one is called so before.
     ``shape`` is that of the file, its first axis the batch, 1 for one image. ``dtype`` is
-    ``"int8"`` or ``"uint8"``; ``real = scale * (number - zero_point)``. ``rounding`` is that of the
-    graph.
+    ``"int8"`` or ``"uint8"``, and ``real = scale * (number - zero_point)``; or another type, of
+    what a runtime takes or gives, whose ``scale`` is 0. ``rounding`` is that of the graph.
     """
 
     name: str
@@ -78,13 +79,15 @@ class TensorInfo:
     @classmethod
     def _of(cls, tensor: Tensor, name: str, rounding: str) -> Self:
         shape = axes_of_file(tensor, np.empty(tensor.shape, np.int8)).shape
-        return cls(name=name, shape=shape, dtype="uint8" if tensor.unsigned else "int8",
-                   scale=float(tensor.scale), zero_point=tensor.zero_point + 128 * tensor.unsigned,
-                   rounding=rounding)
+        return cls(name=name, shape=shape, dtype=file_dtype(tensor),
+                   scale=float(tensor.scale) if tensor.scales else 0.0,
+                   zero_point=tensor.zero_point + 128 * tensor.unsigned, rounding=rounding)
 
     def quantise(self, real: npt.ArrayLike) -> np.ndarray:
         """Numbers of ``dtype`` for ``real`` ones: to nearest, clamped; ties to even, as ONNX's
         QuantizeLinear has them, or away from zero, as TensorFlow Lite's QUANTIZE does."""
+        if self.dtype not in {"int8", "uint8"} or not self.scale:
+            return np.asarray(real).astype(self.dtype)
         limits = np.iinfo(self.dtype)
         if not np.isfinite(real).all():
             raise ValueError(f"input {self.name} has numbers that are not finite: NaN or infinity")
@@ -99,6 +102,8 @@ class TensorInfo:
 
     def dequantise(self, numbers: npt.ArrayLike) -> Float32:
         """float32 of what ``numbers`` stand for."""
+        if not self.scale:
+            return np.asarray(numbers).astype(np.float32)
         return ((np.asarray(numbers).astype(np.int32) - self.zero_point)
                 * np.float32(self.scale)).astype(np.float32)
 
@@ -139,7 +144,8 @@ class Session:
     def __init__(self, model: Graph | str | os.PathLike[str] | bytes,
                  target: str | AcceleratorParams | Target = "rtl", *, keep: bool = False,
                  batch: int = 1) -> None:
-        self.graph = graph = model if isinstance(model, Graph) else read_model(model)
+        self.graph = graph = (model if isinstance(model, Graph)
+                              else read_model(model, partition=True))
         _check_counts(graph)
         self.target, self.batch = _target(graph, target, keep, batch), batch
         self.program, self.cycles = None, 0
@@ -202,7 +208,8 @@ class Session:
                 continue
             count = min(self.batch, total - number * self.batch)
             values = dict(zip(self.graph.inputs, runs[number], strict=True)) | run.values
-            yield replace(run, values={index: value[:count] for index, value in values.items()})
+            yield replace(run, values={index: self._of(index, count, value)
+                                       for index, value in values.items()})
         if failed:
             raise RunError("; ".join(failed))
 
@@ -216,6 +223,12 @@ class Session:
         if (program is not None and not isinstance(target, _Golden)
                 and target.program is not program):
             target.load(program)
+
+    def _of(self, index: int, count: int, value: Int8) -> Int8:
+        """The first ``count`` images: those of a runtime may have a longer first axis."""
+        first, *_ = (*self.graph.tensors[index].shape, 1)
+        one = self.graph.tensors[self.graph.inputs[0]].shape[:1] == (1,)
+        return value[:count * first if one else count]
 
     def gather(self, runs: Sequence[Run]) -> list[np.ndarray]:
         """Outputs (n, ...) of as many runs, in their order, as the file has them."""
@@ -255,7 +268,10 @@ class Session:
 
 
 def _check_counts(graph: Graph) -> None:
-    counts = {graph.tensors[index].shape[0] for index in (*graph.inputs, *graph.outputs)}
+    # Of what a runtime gives, the first axis may be any.
+    foreign = any(isinstance(op.attributes, Foreign) for op in graph.operators)
+    counts = {(*graph.tensors[index].shape, 1)[0]
+              for index in (*graph.inputs, *(() if foreign else graph.outputs))}
     if len(counts) > 1:
         raise ValueError(f"inputs and outputs have first axes of {sorted(counts)}, but that is "
                          "the axis of the images: reshape all to the same")

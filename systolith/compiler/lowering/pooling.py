@@ -17,7 +17,7 @@ from systolith.compiler.lowering.context import Context
 from systolith.compiler.lowering.window_sums import Windows, sums
 from systolith.compiler.tiling.conv_layer import Limits
 from systolith.compiler.tiling.conv_layers import requantisation
-from systolith.graph.attributes import Pool, Resize
+from systolith.graph.attributes import Mean, Pool, Resize
 from systolith.graph.ir import Graph, Operator
 
 __all__ = ["FULL_RANGE", "MOST_CELLS", "Steps", "cells_of", "clamp", "copies", "fill", "mean",
@@ -140,18 +140,25 @@ def cells_of(graph: Graph, operator: Operator) -> set[int]:
 
 
 def mean(context: Context, operator: Operator) -> list[Layer]:
-    """Means of whole images: sums, which the requantizer divides."""
+    """Means of whole images, of lines, or of columns: sums, which the requantizer divides."""
     graph, source = context.graph, context.source(operator)
-    x, y = graph.activation(operator), graph.result(operator)
-    cells = math.prod(x.size)
-    source, window = _compact(source, x.size)
+    x, y, target = graph.activation(operator), graph.result(operator), context.target(operator)
+    attributes: Mean = operator.attributes
+    if attributes.axes is None:
+        source, window = _compact(source, x.size)
+    elif len(x.shape) == 4 and attributes.axes == (1,):
+        window = x.size[0], 1
+    else:  # a pixel for each line
+        window, step = (1, x.size[1]), target.pixel_step if target.height == 1 else target.line_step
+        target = replace(target, height=source.height, width=1, line_step=step)
+    cells = math.prod(window)
     limits: Limits = {**FULL_RANGE, "zero_point": y.zero_point}
     if graph.rounding == "float32":
         limits["low"], limits["high"] = graph.clamp(operator)
         scale = requantisation(graph, float32.mean_factor(graph, operator, cells))
     else:
         scale = mean_params(cells, x.scale / y.scale)
-    windows = Windows(source=source, target=context.target(operator), size=window, stride=window)
+    windows = Windows(source=source, target=target, size=window, stride=window)
     return _sums(context, operator, windows, limits=limits, scale=scale,
                  bias=-x.zero_point * cells)
 

@@ -13,6 +13,7 @@ from flatbuffers import number_types
 from systolith.frontends.source import Source, converting, read_source
 from systolith.frontends.tflite.io_tensors import IoTensors, absorb_transposes
 from systolith.frontends.tflite.node import DAMAGE, Node, Piece, Refusal, damaged
+from systolith.frontends.tflite.partition import STATEFUL, Left, in_groups
 from systolith.graph.attributes import Attributes
 from systolith.graph.ir import Graph, ModelError, Operator, Tensor
 from systolith.graph.record import records
@@ -36,9 +37,15 @@ MOST_OPERANDS, MOST_SCALES, LONGEST_NAME = 1024, 1 << 20, 1024
 VERSION = 3  # of the schema, the only one in use
 BUILTIN_CODE = 10  # where the schema has it among the fields of an operator code
 
+#: Why an operator without a record cannot run.
+UNSUPPORTED = "not supported"
 
-def read_tflite(source: Source) -> Graph:
+
+def read_tflite(source: Source, *, partition: bool = False) -> Graph:
     """The :class:`~systolith.graph.ir.Graph` of a .tflite file, given by path or as bytes.
+
+    With ``partition``, operators that are not supported are left to the runtime: they become
+    operators of kind RUNTIME, which the host runs.
 
     Raises
     ------
@@ -46,14 +53,14 @@ def read_tflite(source: Source) -> Graph:
         If the file cannot be read, is damaged, or holds operators which are not supported: all of
         those are named, each with its index and the reason.
     """
-    return read_source(source, _checked)
+    return read_source(source, lambda data: _checked(data, partition))
 
 
-def _checked(data: bytes) -> Graph:
+def _checked(data: bytes, partition: bool) -> Graph:
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise ModelError("not a .tflite model: it does not carry the identifier TFL3")
     try:
-        return _read(data)
+        return _read(data, partition)
     except DAMAGE as error:
         raise damaged(error) from error
 
@@ -85,13 +92,13 @@ def _text(value: bytes | None) -> str:
                    for letter in text)
 
 
-def _read(data: bytes) -> Graph:
+def _read(data: bytes, partition: bool) -> Graph:
     model = tflite.Model.GetRootAs(data, 0)
     if model.Version() != VERSION:
         raise ModelError(f"the model has version {model.Version()} of the schema instead of "
                          f"{VERSION}")
     subgraphs = _tables(model, "Subgraphs", MOST_OPERATORS)
-    if len(subgraphs) != 1:
+    if not subgraphs or (len(subgraphs) > 1 and not partition):
         raise ModelError(f"the model has {len(subgraphs)} subgraphs instead of 1")
     subgraph = subgraphs[0]
     buffers = _tables(model, "Buffers", MOST_TENSORS)
@@ -101,7 +108,7 @@ def _read(data: bytes) -> Graph:
     if scales > MOST_SCALES:
         raise ModelError(f"the model is damaged: it claims {scales} scales, more than "
                          f"{MOST_SCALES}")
-    tensors = tuple(_tensor(index, table, buffers) for index, table in enumerate(tables))
+    tensors = tuple(_tensor(index, table, buffers, partition) for index, table in enumerate(tables))
     codes = _tables(model, "OperatorCodes", MOST_OPERATORS)
     tables = _tables(subgraph, "Operators", MOST_OPERATORS)
     if not tables:
@@ -111,31 +118,38 @@ def _read(data: bytes) -> Graph:
                 for index, (kind, table) in enumerate(zip(kinds, tables, strict=True))]
     io_tensors = IoTensors(tensors, *_operands_of(subgraph),
                            [x for inputs, _ in operands for x in inputs])
-    operators, refusals = [], []
+    operators: list[Operator] = []
+    left: list[Left] = []
     more = itertools.count(len(tables))
     for index, (kind, table, each) in enumerate(zip(kinds, tables, operands, strict=True)):
         try:
             if not io_tensors.take(kind, *each):
                 operators += _operators(index, kind, table, *each, io_tensors.tensors, more)
         except Refusal as refusal:
-            refusals.append(f"operator {index} ({kind}): {refusal}")
-    if refusals:
+            left.append(Left(index=index, kind=kind, inputs=each[0], outputs=each[1],
+                             reason=str(refusal)))
+    if refusals := [f"operator {each.index} ({each.kind}): {each.reason}" for each in left
+                    if not partition or _keeps_state(each, subgraph)]:
+        known = ([f"supported are {', '.join(supported())}"]
+                 if any(each.reason == UNSUPPORTED for each in left) else [])
         raise ModelError("\n  ".join([f"{len(refusals)} of {len(tables)} operators cannot run:",
-                                      *refusals]))
+                                      *refusals, *known]))
+    if left:
+        operators = in_groups(data, io_tensors.tensors, operators, left, io_tensors.outputs)
     graph = Graph(tensors=tuple(io_tensors.tensors), operators=tuple(operators),
                   inputs=tuple(io_tensors.inputs), outputs=tuple(io_tensors.outputs))
-    _check_inputs(graph)
+    _check_inputs(graph, partition)
     return verify(absorb_transposes(verify(graph, "the model")))
 
 
-def _tensor(index: int, table: Table, buffers: Sequence[Table]) -> Tensor:
+def _tensor(index: int, table: Table, buffers: Sequence[Table], partition: bool) -> Tensor:
     shape = tuple(_numbers(table, "Shape", MOST_OPERANDS).tolist())
     name = f"tensor {index} ({_text(table.Name())})"
     if len(shape) > MOST_AXES or min(shape, default=1) < 1 or math.prod(shape) > MOST_ELEMENTS:
         raise ModelError(f"{name} has the impossible shape {shape}")
     if table.Buffer() >= len(buffers):
         raise ModelError(f"{name} names buffer {table.Buffer()}, but there are {len(buffers)}")
-    if table.Sparsity() is not None or table.IsVariable():
+    if table.Sparsity() is not None or (table.IsVariable() and not partition):
         raise ModelError(f"{name} is sparse or a variable, which is not supported")
     dtype = DTYPES.get(table.Type())
     if dtype is None:
@@ -200,7 +214,7 @@ def _operators(index: int, kind: str, table: Table, inputs: tuple[int, ...],
     first have numbers that are ``more`` than there are in the file."""
     converters = _converters()
     if kind not in converters:
-        raise Refusal(f"not supported; these are: {', '.join(supported())}")
+        raise Refusal(UNSUPPORTED)
     if -1 in outputs:
         raise Refusal("an output is left out")
     options = table.BuiltinOptions()
@@ -232,12 +246,19 @@ def _converters() -> dict[str, tuple[str, Callable[[Node], Attributes | list[Pie
             for name, convert in record.tflite.items()}
 
 
-def _check_inputs(graph: Graph) -> None:
-    """Raise :exc:`ModelError` unless what the model is given are int8 activations."""
+def _keeps_state(operator: Left, subgraph: Table) -> bool:
+    """Whether an operator has something that stays from one run to the next."""
+    return operator.kind in STATEFUL or any(
+        subgraph.Tensors(index).IsVariable() for index in operator.inputs if index >= 0)
+
+
+def _check_inputs(graph: Graph, partition: bool) -> None:
+    """Raise :exc:`ModelError` unless what the model is given are int8 activations, or numbers that
+    the runtime takes."""
     for index in graph.inputs:
         if not 0 <= index < len(graph.tensors):
             raise ModelError(f"the model's input is tensor {index}, but there are "
                              f"{len(graph.tensors)}")
         tensor = graph.tensors[index]
-        if tensor.data is not None or tensor.dtype != "int8":
+        if tensor.data is not None or (tensor.dtype != "int8" and not partition):
             raise ModelError(f"the model's input ({tensor.name}) is not an int8 activation")
