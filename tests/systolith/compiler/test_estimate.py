@@ -177,6 +177,7 @@ def test_command_says_what_takes_an_onnx_network(tmp_path, monkeypatch, board, r
     text = " ".join(result.output.split())
     assert result.exit_code == 1 and remedy in text
     assert "the network needs float32, as .onnx ones do; this build has tflm" in text
+    assert ("with systolith build --rounding both: colorlight" in text) == (board != "icebreaker")
 
 
 def test_no_rate_of_a_build_that_is_not_there(model):
