@@ -1,6 +1,6 @@
 """Models of some of the operators of another one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import flatbuffers
 import numpy as np
@@ -10,12 +10,13 @@ __all__ = ["cut"]
 
 
 def cut(data: bytes, operators: Sequence[int], inputs: Sequence[int],
-        outputs: Sequence[int]) -> bytes:
+        outputs: Sequence[int], constants: Mapping[int, np.ndarray] | None = None) -> bytes:
     """The .tflite model of some ``operators`` of the main graph of a model, by index, from
     ``inputs`` to ``outputs``, indices of tensors.
 
-    Operators, their options and versions, tensors and constants are those of the file. Subgraphs
-    that operators call stay as they are.
+    Operators, their options and versions, tensors and constants are those of the file; what other
+    operators compute there may be among the ``constants``, by index of tensor. Subgraphs that
+    operators call stay as they are.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
     graph = model.subgraphs[0]
@@ -30,6 +31,9 @@ def cut(data: bytes, operators: Sequence[int], inputs: Sequence[int],
             indices = getattr(operator, name)
             if indices is not None:
                 setattr(operator, name, _moved(indices, place))
+    for index in {*used} & {*(constants or {})}:
+        graph.tensors[index].buffer = len(model.buffers)
+        model.buffers.append(_buffer((constants or {})[index]))
     graph.tensors = [graph.tensors[index] for index in used]
     graph.operators = kept
     graph.inputs, graph.outputs = _moved(inputs, place), _moved(outputs, place)
@@ -43,6 +47,13 @@ def cut(data: bytes, operators: Sequence[int], inputs: Sequence[int],
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def _buffer(value: np.ndarray) -> schema.BufferT:
+    buffer = schema.BufferT()
+    little = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
+    buffer.data = np.frombuffer(little.tobytes(), np.uint8)
+    return buffer
 
 
 def _some(indices: Iterable[int] | None) -> Iterable[int]:

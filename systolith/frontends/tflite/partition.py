@@ -30,9 +30,9 @@ class Left:
 
 
 def in_groups(data: bytes, tensors: Sequence[Tensor], operators: Iterable[Operator],
-              left: Iterable[Left], outputs: Sequence[int]) -> list[Operator]:
+              left: Iterable[Left], outputs: Sequence[int], computed: set[int]) -> list[Operator]:
     """``operators``, and what is ``left`` in as few groups as their order allows: each is a model
-    cut from the file ``data``.
+    cut from the file ``data``. Constants that are ``computed`` are not constants there.
 
     All operators come in an order in which they can run: neither those of the graph nor those that
     are left to the runtime stop before all that can be done is done.
@@ -48,7 +48,7 @@ def in_groups(data: bytes, tensors: Sequence[Tensor], operators: Iterable[Operat
         lefts = [each for each in group if isinstance(each, Left)]
         ordered += [each for each in group if isinstance(each, Operator)]
         if lefts:
-            ordered.append(_model(data, tensors, lefts, waiting, outputs))
+            ordered.append(_model(data, tensors, lefts, waiting, outputs, computed))
         foreign = not foreign
     return ordered
 
@@ -66,7 +66,8 @@ def _ready(waiting: Sequence[Operator | Left], made: set[int],
 
 
 def _model(data: bytes, tensors: Sequence[Tensor], group: Sequence[Left],
-           later: Sequence[Operator | Left], outputs: Sequence[int]) -> Operator:
+           later: Sequence[Operator | Left], outputs: Sequence[int],
+           computed: set[int]) -> Operator:
     """One operator for a ``group``."""
     own = {index for each in group for index in each.outputs}
     inputs = list(dict.fromkeys(
@@ -75,11 +76,13 @@ def _model(data: bytes, tensors: Sequence[Tensor], group: Sequence[Left],
     wanted = {index for each in later for index in each.inputs} | {*outputs}
     results = [index for each in group for index in each.outputs if index in wanted]
     numbers = tuple(each.index for each in group)
+    constants = {index: tensors[index].numbers for each in group for index in each.inputs
+                 if index in computed}
     reasons = dict.fromkeys(f"{each.kind}: {each.reason}" for each in group)
     return Operator(
         kind="RUNTIME", inputs=tuple(inputs), outputs=tuple(results), index=group[0].index,
         attributes=Foreign(
-            model=cut(data, numbers, inputs, results), form="tflite", numbers=numbers,
+            model=cut(data, numbers, inputs, results, constants), form="tflite", numbers=numbers,
             names=tuple(each.kind for each in group), reason="; ".join(reasons),
             macs=sum(_macs(tensors, each) for each in group)))
 

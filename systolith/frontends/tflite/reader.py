@@ -11,6 +11,7 @@ import tflite
 from flatbuffers import number_types
 
 from systolith.frontends.source import Source, converting, read_source
+from systolith.frontends.tflite.constants import folded, live
 from systolith.frontends.tflite.io_tensors import IoTensors, absorb_transposes
 from systolith.frontends.tflite.node import DAMAGE, Node, Piece, Refusal, damaged
 from systolith.frontends.tflite.partition import STATEFUL, Left, in_groups
@@ -36,6 +37,9 @@ MOST_OPERANDS, MOST_SCALES, LONGEST_NAME = 1024, 1 << 20, 1024
 
 VERSION = 3  # of the schema, the only one in use
 BUILTIN_CODE = 10  # where the schema has it among the fields of an operator code
+
+#: What stands for a tensor that nothing reads.
+UNUSED = Tensor(name="", shape=(1,))
 
 #: Why an operator without a record cannot run.
 UNSUPPORTED = "not supported"
@@ -108,20 +112,28 @@ def _read(data: bytes, partition: bool) -> Graph:
     if scales > MOST_SCALES:
         raise ModelError(f"the model is damaged: it claims {scales} scales, more than "
                          f"{MOST_SCALES}")
-    tensors = tuple(_tensor(index, table, buffers, partition) for index, table in enumerate(tables))
+    of_tensors = tables
     codes = _tables(model, "OperatorCodes", MOST_OPERATORS)
     tables = _tables(subgraph, "Operators", MOST_OPERATORS)
     if not tables:
         raise ModelError("the model has no operators")
     kinds = [_kind(index, table, codes) for index, table in enumerate(tables)]
-    operands = [_operands(index, kind, table, len(tensors))
+    operands = [_operands(index, kind, table, len(of_tensors))
                 for index, (kind, table) in enumerate(zip(kinds, tables, strict=True))]
-    io_tensors = IoTensors(tensors, *_operands_of(subgraph),
-                           [x for inputs, _ in operands for x in inputs])
+    inputs, outputs = _operands_of(subgraph)
+    needed = live(kinds, operands, outputs)
+    used = {*inputs, *outputs, *(each for index in needed for both in operands[index]
+                                 for each in both)}
+    tensors = [_tensor(index, table, buffers, partition) if index in used else UNUSED
+               for index, table in enumerate(of_tensors)]
+    tensors, needed, computed = folded(data, tensors, kinds, operands, needed, outputs)
+    io_tensors = IoTensors(tensors, inputs, outputs,
+                           [x for index in needed for x in operands[index][0]])
     operators: list[Operator] = []
     left: list[Left] = []
     more = itertools.count(len(tables))
-    for index, (kind, table, each) in enumerate(zip(kinds, tables, operands, strict=True)):
+    for index in sorted(needed):
+        kind, table, each = kinds[index], tables[index], operands[index]
         try:
             if not io_tensors.take(kind, *each):
                 operators += _operators(index, kind, table, *each, io_tensors.tensors, more)
@@ -135,7 +147,8 @@ def _read(data: bytes, partition: bool) -> Graph:
         raise ModelError("\n  ".join([f"{len(refusals)} of {len(tables)} operators cannot run:",
                                       *refusals, *known]))
     if left:
-        operators = in_groups(data, io_tensors.tensors, operators, left, io_tensors.outputs)
+        operators = in_groups(data, io_tensors.tensors, operators, left, io_tensors.outputs,
+                              computed)
     graph = Graph(tensors=tuple(io_tensors.tensors), operators=tuple(operators),
                   inputs=tuple(io_tensors.inputs), outputs=tuple(io_tensors.outputs))
     _check_inputs(graph, partition)

@@ -134,7 +134,8 @@ case("scalar", "0 (SOFTMAX)", "input 0 (x) is a scalar",
      written, "SOFTMAX", activation(()), activation(()), beta=1.0)
 case("input left out", "4 (ADD)", "input 1 is left out",
      with_operator, ADD, inputs=[POINTWISE_Y, -1])
-case("output left out", "4 (ADD)", "an output is left out", with_operator, ADD, outputs=[-1])
+case("output left out", "8 (SOFTMAX)", "an output is left out",
+     with_operator, SOFTMAX, outputs=[SCORES, -1])
 case("number of inputs", "4 (ADD)", "it has 3 inputs and 1 outputs",
      with_operator, ADD, inputs=[POINTWISE_Y] * 3)
 case("number of outputs", "8 (SOFTMAX)", "it has 1 inputs and 2 outputs",
