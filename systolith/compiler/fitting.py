@@ -53,8 +53,9 @@ class Shortage:
     @property
     def text(self) -> str:
         if self.name == "rounding":
-            return (f"rounding: the network needs {self.need}, this build has {self.have}; one "
-                    f"with rounding {self.need} or both would do")
+            return (f"rounding: the network needs {self.need}, as "
+                    f"{'.onnx' if self.need == 'float32' else '.tflite'} ones do; this build has "
+                    f"{self.have}, and one with rounding {self.need} or both would do")
         if self.name not in MEMORIES:
             return f"{self.name}: the network needs that unit, which this build does not have"
         title, unit, remedy = SINGLE_MEMORY if self.single_memory else MEMORIES[self.name]
