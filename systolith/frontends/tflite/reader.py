@@ -13,6 +13,7 @@ from flatbuffers import number_types
 from systolith.frontends.source import Source, converting, read_source
 from systolith.frontends.tflite.constants import folded, live
 from systolith.frontends.tflite.io_tensors import IoTensors, absorb_transposes
+from systolith.frontends.tflite.lookup import lookup
 from systolith.frontends.tflite.node import DAMAGE, Node, Piece, Refusal, damaged
 from systolith.frontends.tflite.partition import STATEFUL, Left, in_groups
 from systolith.graph.attributes import Attributes
@@ -138,6 +139,11 @@ def _read(data: bytes, partition: bool) -> Graph:
             if not io_tensors.take(kind, *each):
                 operators += _operators(index, kind, table, *each, io_tensors.tensors, more)
         except Refusal as refusal:
+            unknown = str(refusal) == UNSUPPORTED or kind == "ADD"  # of two activations alone
+            if (partition or unknown) and (made := lookup(
+                    data, io_tensors.tensors, index, kind, *each, computed)):
+                operators.append(made)
+                continue
             left.append(Left(index=index, kind=kind, inputs=each[0], outputs=each[1],
                              reason=str(refusal)))
     if refusals := [f"operator {each.index} ({each.kind}): {each.reason}" for each in left
