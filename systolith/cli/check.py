@@ -1,5 +1,5 @@
 import json as json_format
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -121,17 +121,20 @@ def _check(graph: "Graph", model: Path, board: str | None, build: Build, mhz: fl
 
     chosen, params = build
     found = examine(graph, params, mhz=mhz or (chosen.mhz if chosen else None))
-    others = boards_that_fit(graph) if found.short else []
+    others = {rounding: boards_that_fit(graph, rounding) if found.short else []
+              for rounding in (None, "both")}
     if json:
         print(json_format.dumps({"model": str(model), "board": board, **found.as_dict(),
-                                 "boards_that_fit": others}, indent=2))
+                                 "boards_that_fit": others[None],
+                                 "boards_that_fit_with_both_roundings": others["both"]}, indent=2))
     else:
         planned = mhz is None and chosen is not None and not clock_is_met(chosen)
         _show(found, chosen, others, planned)
     return not found.short
 
 
-def _show(found: "Check", board: "Board | None", others: Sequence[str], planned: bool) -> None:
+def _show(found: "Check", board: "Board | None", others: Mapping[str | None, Sequence[str]],
+          planned: bool) -> None:
     from systolith.cli.show import console
 
     _operators(found, board).print()
@@ -140,6 +143,9 @@ def _show(found: "Check", board: "Board | None", others: Sequence[str], planned:
     console.print(f"at least {found.floor:,} cycles for the MACs alone\n"
                   f"{found.transfer_bytes:,} bytes of input and output"
                   f"{f', moved{moved}' if moved else ''}")
+    if found.states:
+        console.print(f"{sum(found.states.values()):,} bytes of state, which the host keeps from "
+                      f"run to run: {', '.join(found.states)}")
     for line in _host(found):
         console.print(line)
     if found.per_second:
@@ -154,7 +160,18 @@ def _show(found: "Check", board: "Board | None", others: Sequence[str], planned:
                   "enough", style="bold red")
     for short in found.short:
         console.print(f"  {short.text}")
-    console.print(f"  boards that it fits: {', '.join(others) or 'none'}")
+        if short.name == "rounding" and board:
+            console.print(f"    {_remedy(board)}")
+    console.print(f"  boards that it fits: {', '.join(others[None]) or 'none'}")
+    if built := [name for name in others["both"] if name not in others[None]]:
+        console.print(f"  with systolith build --rounding both: {', '.join(built)}")
+
+
+def _remedy(board: "Board") -> str:
+    """What to do about a rounding that the build of a board does not have."""
+    if board.family != "ecp5":
+        return f"{board.title} takes .tflite networks only; ECP5 boards take both"
+    return f"systolith build --board {board.name} --rounding both makes one"
 
 
 def _host(found: "Check") -> list[str]:

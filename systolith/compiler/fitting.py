@@ -53,8 +53,9 @@ class Shortage:
     @property
     def text(self) -> str:
         if self.name == "rounding":
-            return (f"rounding: the network needs {self.need}, this build has {self.have}; one "
-                    f"with rounding {self.need} or both would do")
+            return (f"rounding: the network needs {self.need}, as "
+                    f"{'.onnx' if self.need == 'float32' else '.tflite'} ones do; this build has "
+                    f"{self.have}, and one with rounding {self.need} or both would do")
         if self.name not in MEMORIES:
             return f"{self.name}: the network needs that unit, which this build does not have"
         title, unit, remedy = SINGLE_MEMORY if self.single_memory else MEMORIES[self.name]
@@ -175,7 +176,7 @@ def fit(graph: Graph, params: AcceleratorParams, keep: bool = False,
 def all_results(graph: Graph) -> Graph:
     """``graph`` with the results of all operators for outputs; but for what becomes an input."""
     graph = absorb_input_reshapes(graph)
-    return replace(graph, outputs=tuple(op.outputs[0] for op in graph.operators))
+    return replace(graph, outputs=tuple(op.outputs[0] for op in graph.operators), states=())
 
 
 def parts(graph: Graph, params: AcceleratorParams) -> list[Graph]:
