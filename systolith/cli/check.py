@@ -143,6 +143,9 @@ def _show(found: "Check", board: "Board | None", others: Mapping[str | None, Seq
     console.print(f"at least {found.floor:,} cycles for the MACs alone\n"
                   f"{found.transfer_bytes:,} bytes of input and output"
                   f"{f', moved{moved}' if moved else ''}")
+    if found.states:
+        console.print(f"{sum(found.states.values()):,} bytes of state, which the host keeps from "
+                      f"run to run: {', '.join(found.states)}")
     for line in _host(found):
         console.print(line)
     if found.per_second:

@@ -69,6 +69,9 @@ def evaluate(
         raise ValueError("--on runs the board that is there: neither --rtl nor --board goes with "
                          "it")
     pixels, graph = pixels_of(layout, mean, scale), read_model(model)
+    if graph.states:
+        raise ValueError(f"{model}: the network keeps states, so that what an input gives depends "
+                         "on those before it: a Session runs one sequence after the other")
     inputs = TensorInfo.inputs_of(graph)
     examples = read_examples(data, {each.name: each.shape for each in inputs}, pixels, count)
     classes = read_classes(data, examples, labels)

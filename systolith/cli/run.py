@@ -34,6 +34,9 @@ __all__ = ["run"]
 #: Images that run where --count says nothing.
 MOST = 100
 
+#: Images of noise of a network that keeps states.
+STEPS = 10
+
 
 def run(
     model: Annotated[Path | None, typer.Argument(
@@ -47,7 +50,8 @@ def run(
         "--output", metavar="Y.npy", help="Write the outputs (n, ...) to this file; .npz if there "
         "are several.")] = None,
     count: Annotated[int | None, typer.Option(
-        min=1, max=10_000, help="The most images to run; by default 100, or one of noise.",
+        min=1, max=10_000, help="The most images to run; by default 100, or one of noise, or ten "
+        "if the network keeps states.",
         show_default=False)] = None,
     board: BoardName = None,
     rows: Rows = None,
@@ -97,7 +101,8 @@ def run(
     layers = layers or digits is not None and on is None
     comparison = Comparison(source, graph, compare, layers)
     layers = comparison.layers
-    inputs = [digits.images] if digits else _inputs(graph, input_files, count or 1)
+    inputs = [digits.images] if digits else _inputs(
+        graph, input_files, count or (STEPS if graph.states else 1))
     inputs = [x[:count or MOST] for x in inputs]
     target = (simulated(build, graph, layers, vcd) if on is None
               else connected(on, baud, graph))

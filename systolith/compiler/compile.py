@@ -7,6 +7,7 @@ from typing import TypeVar
 from rtl.accelerator import AcceleratorParams, descriptor_words
 from rtl.accelerator.registers import Window
 from sim.golden.types import Int8, Int64
+from systolith.compiler.batch import check_states
 from systolith.compiler.codegen.program import (
     UNITS,
     Bases,
@@ -120,7 +121,12 @@ def _with_host(options: Options, work: Callable[[Mapping[int, str]], Result]) ->
 
 
 def _check_host(graph: Graph, options: Options) -> None:
-    """Raise :exc:`ValueError` for operators of a runtime, unless the program is partitioned."""
+    """Raise :exc:`ValueError` for operators of a runtime, unless the program is partitioned, and
+    for states where nothing can keep them."""
+    if graph.states and not options.partition:
+        raise ValueError("the host has to keep the states of the network from one run to the next, "
+                         "and nothing does so where it goes: "
+                         + ", ".join(state.name for state in graph.states))
     foreign = [op.attributes for op in graph.operators
                if isinstance(op.attributes, Foreign)]
     if foreign and not options.partition:
@@ -139,6 +145,7 @@ def run_phases(graph: Graph, params: AcceleratorParams, options: Options,
     Raises :exc:`ValueError` for what cannot run, whatever the memories.
     """
     _check_build(graph, params)
+    check_states(graph, options.batch)
     machine = Machine.of(params)
     graph = optimise(graph, options.keep)
     placement = place_tensors(schedule(graph, divide(graph, cannot)), params.word_bytes)
@@ -170,8 +177,12 @@ def _pong(context: Context, placement: Placement, memory: Memory, lowered: Lower
           params: AcceleratorParams) -> Lowered:
     """The same layers with the regions of the second run.
 
-    Raises :exc:`ValueError` for a network that runs in several segments, or in none.
+    Raises :exc:`ValueError` for a network that runs in several segments, or in none, or keeps
+    states.
     """
+    if context.graph.states:
+        raise ValueError("runs cannot overlap: each is given the states that the one before it "
+                         "leaves")
     segments = len(lowered.segment_ends)
     if segments != 1:
         raise ValueError("runs cannot overlap: the network runs in "

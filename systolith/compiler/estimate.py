@@ -65,6 +65,7 @@ class Check:
     ``needs`` and ``have`` are by parameter; ``build`` is what cycles are counted for: the one asked
     about, or, where that is too small, one that is large enough.
 
+    ``states`` are the bytes that the host keeps from one run to the next, by their names.
     ``segments`` are the parts that run on the accelerator, ``host`` what the host runs between,
     before and after them. ``transfer_bytes`` are those that the host writes and reads in a run.
     ``alone`` says why they are not moved during runs, and is empty if they are.
@@ -80,6 +81,7 @@ class Check:
     floor: int
     transfer_bytes: int
     alone: str
+    states: Mapping[str, int]
     segments: int
     host: list[HostStep]
     mhz: float | None = None
@@ -114,6 +116,7 @@ class Check:
             "cycles": self.cycles, "macs": self.macs, "floor": self.floor,
             "utilisation": self.utilisation, "transfer_bytes": self.transfer_bytes,
             "transfers_during_runs": not self.alone, "segments": self.segments,
+            "states": dict(self.states),
             "mac_share": self.mac_share, "host": [asdict(each) for each in self.host],
             "mhz": self.mhz, "inferences_per_second": self.per_second,
         }
@@ -143,6 +146,7 @@ def check(graph: Graph, params: AcceleratorParams, *, mhz: float | None = None) 
         have={name: getattr(params, name) for name in program.needs}, cycles=cycles,
         macs=program.macs, floor=-(-program.macs // products), mhz=mhz,
         alone=_alone(graph, params), segments=len(program.segments),
+        states={state.name: state.initial.nbytes for state in graph.states},
         host=[HostStep.of(op, program.host[op.index]) for op in program.rest],
         transfer_bytes=sum(_bytes(program, index) for index in ends))
 

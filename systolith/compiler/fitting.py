@@ -176,7 +176,7 @@ def fit(graph: Graph, params: AcceleratorParams, keep: bool = False,
 def all_results(graph: Graph) -> Graph:
     """``graph`` with the results of all operators for outputs; but for what becomes an input."""
     graph = absorb_input_reshapes(graph)
-    return replace(graph, outputs=tuple(op.outputs[0] for op in graph.operators))
+    return replace(graph, outputs=tuple(op.outputs[0] for op in graph.operators), states=())
 
 
 def parts(graph: Graph, params: AcceleratorParams) -> list[Graph]:

@@ -65,12 +65,13 @@ class Comparison:
         #: A part that the runtime itself runs has no layers to compare.
         self.partitioned = any(op.record.run is not None for op in graph.operators)
         self.layers = layers and not self.partitioned
+        self.whole = self.partitioned or bool(graph.states)
         self._reference = self._load(source)
         self.golden = dict.fromkeys((op.outputs[0] for op in graph.operators), 0)
         self.differing = self.compared = self.largest = 0
 
     def _load(self, source: str | os.PathLike[str] | bytes | bytearray) -> _Reference:
-        if self.partitioned:
+        if self.whole:
             from systolith.references.whole_model import WholeModel
 
             return WholeModel(source, self.graph)
@@ -90,7 +91,8 @@ class Comparison:
         if self.layers and hasattr(self._reference, "layers"):
             want = self._reference.layers(*inputs)
         else:
-            want = dict(zip(self.graph.outputs, self._reference.run(*inputs), strict=True))
+            own = inputs[:len(self.graph.own_inputs)]
+            want = dict(zip(self.graph.own_outputs, self._reference.run(*own), strict=True))
         for index, value in want.items():
             got = run.values[index]
             self.differing += int((got != value).sum())

@@ -8,12 +8,13 @@ import pickle
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
 import numpy.typing as npt
 
-__all__ = ["HostRuntimeError", "host_runtime_of", "run_on_host"]
+__all__ = ["HostRuntimeError", "HostStream", "host_runtime_of", "run_on_host"]
 
 #: What runs a model, the first one that does, by its format.
 ORDER = {"tflite": ("tflm", "litert"), "onnx": ("onnxruntime",)}
@@ -39,7 +40,7 @@ class _Worker:
         self._sent: set[str] = set()
         self._lock = threading.Lock()
 
-    def ask(self, key: str, model: bytes, runtime: str,
+    def ask(self, key: str, model: bytes | None, runtime: str,
             inputs: Arrays) -> tuple[Arrays | None, str]:
         """Results, or None and why there are none."""
         with self._lock:
@@ -64,8 +65,13 @@ class _Worker:
             finally:
                 timer.cancel()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process that was asked last is gone, and all that it had."""
+        return self._process is None or self._process.poll() is not None
+
     def _alive(self) -> "subprocess.Popen[bytes]":
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None or self.ended:
             self.close()
             self._sent.clear()
             self._process = subprocess.Popen(
@@ -120,3 +126,38 @@ def run_on_host(model: bytes, form: str, inputs: Sequence[npt.NDArray[Any]]) -> 
 def host_runtime_of(model: bytes) -> str:
     """The name of what ran a model; "" before it has run."""
     return NAMES.get(_known.get(_key(model), ""), "")
+
+
+class HostStream:
+    """A ``model`` that keeps something from one run to the next, in a process of its own; it begins
+    as the file says.
+
+    ``runtime`` is the name of what runs it, once it has.
+    """
+
+    def __init__(self, model: bytes, form: str) -> None:
+        self._model, self._order, self._worker = model, ORDER[form], _Worker()
+        self._key, self._begun = _key(model), False
+        weakref.finalize(self, self._worker.close)
+
+    @property
+    def runtime(self) -> str:
+        return NAMES[self._order[0]] if self._begun else ""
+
+    def run(self, inputs: Sequence[npt.NDArray[Any]]) -> Arrays:
+        """The outputs of the next run.
+
+        Raises :exc:`HostRuntimeError` if no runtime runs the model, and if the process has ended
+        since the first run, with what it kept.
+        """
+        if self._begun and self._worker.ended:
+            raise HostRuntimeError("the process of the runtime has ended, and what it kept is lost")
+        reasons = []
+        model = None if self._begun else self._model  # a new process must not begin again
+        for runtime in self._order:
+            results, error = self._worker.ask(self._key, model, runtime, [*inputs])
+            if results is not None:
+                self._order, self._begun = (runtime,), True
+                return results
+            reasons.append(f"{NAMES[runtime]}: {error}")
+        raise HostRuntimeError(f"no runtime runs the model: {'; '.join(reasons)}")

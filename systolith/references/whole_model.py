@@ -1,6 +1,8 @@
 """A .tflite model as it is, on a runtime in a process of its own: the reference of networks of
 which a part runs on the host."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tflite
 
@@ -8,7 +10,12 @@ from systolith.frontends.source import Source, bytes_of
 from systolith.graph.file_layout import from_runtime, to_runtime
 from systolith.graph.ir import Graph
 from systolith.graph.record import Values
-from systolith.references.host_runtime import HostRuntimeError, host_runtime_of, run_on_host
+from systolith.references.host_runtime import (
+    HostRuntimeError,
+    HostStream,
+    host_runtime_of,
+    run_on_host,
+)
 from systolith.references.tflm import TflmError
 
 __all__ = ["WholeModel"]
@@ -23,33 +30,40 @@ class WholeModel:
     """The model ``source``, of which ``graph`` was made.
 
     It runs on TensorFlow Lite Micro or, where that lacks an operator, on LiteRT's reference
-    kernels; ``runtime`` is the name of the one that did.
+    kernels; ``runtime`` is the name of the one that did. What it keeps from one run to the next it
+    keeps itself, from the first run on.
     """
 
     def __init__(self, source: Source, graph: Graph) -> None:
         self._data, self._graph = bytes_of(source), graph
         main = tflite.Model.GetRootAs(self._data, 0).Subgraphs(0)
+        self._stream = HostStream(self._data, "tflite") if graph.states else None
         self._dtypes = [DTYPES.get(main.Tensors(index).Type())
                         for index in main.InputsAsNumpy().tolist()]
 
     @property
     def runtime(self) -> str:
-        return host_runtime_of(self._data)
+        return self._stream.runtime if self._stream else host_runtime_of(self._data)
 
     def run(self, *inputs: Values) -> list[Values]:
-        """Outputs of the graph, in its order, for ``inputs`` of it; one image after the other.
+        """Outputs of the graph, in its order, for ``inputs`` of it; one image after the other. Both
+        are without states.
 
         Raises :exc:`~systolith.references.tflm.TflmError` if no runtime runs the model.
         """
-        tensors = [self._graph.tensors[index] for index in self._graph.inputs]
+        tensors = [self._graph.tensors[index] for index in self._graph.own_inputs]
         fed = [to_runtime(tensor, x, dtype) for tensor, x, dtype in zip(
             tensors, inputs, self._dtypes, strict=True)]
         count = len(fed[0]) // max(tensors[0].shape[0], 1) if tensors[0].shape else 1
         parts = [np.split(x, count) for x in fed]
         try:
-            runs = [run_on_host(self._data, "tflite", each) for each in zip(*parts, strict=True)]
+            runs = [self._one(each) for each in zip(*parts, strict=True)]
         except HostRuntimeError as error:
             raise TflmError(str(error)) from error
         return [np.concatenate([from_runtime(self._graph.tensors[index], run[position])
                                 for run in runs])
-                for position, index in enumerate(self._graph.outputs)]
+                for position, index in enumerate(self._graph.own_outputs)]
+
+    def _one(self, inputs: Sequence[Values]) -> list[Values]:
+        return (self._stream.run(inputs) if self._stream
+                else run_on_host(self._data, "tflite", inputs))

@@ -167,7 +167,7 @@ class AcceleratorDriver(ABC):
             values |= found
             for tensor, x in found.items():
                 self._put(program, tensor, x)
-        wanted = program.regions if program.keep else program.graph.outputs
+        wanted = program.regions if program.keep else dict.fromkeys(program.graph.outputs)
         results = self._tensors(program, (tensor for tensor in wanted if tensor not in values))
         done += [wait() for wait in asked]
         values |= results()

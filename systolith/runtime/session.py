@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from rtl.accelerator import AcceleratorParams
 from sim.golden.types import Float32, Int8
-from systolith.compiler.batch import check_batch
+from systolith.compiler.batch import check_batch, check_states
 from systolith.compiler.choice import session_program
 from systolith.compiler.partition import partition
 from systolith.compiler.passes import optimise
@@ -20,6 +20,7 @@ from systolith.graph.file_layout import axes_of_file, file_dtype, from_graph, to
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Tensor
 from systolith.runtime.names import distinct
+from systolith.runtime.states import States
 from systolith.runtime.target import Run, RunError, Target, may_overlap
 
 __all__ = ["Session", "TensorInfo"]
@@ -61,13 +62,13 @@ class TensorInfo:
 
     @classmethod
     def inputs_of(cls, graph: Graph) -> tuple[Self, ...]:
-        """All inputs of a graph."""
-        return cls._all(graph, graph.inputs, "input")
+        """All inputs of a graph but for its states."""
+        return cls._all(graph, graph.own_inputs, "input")
 
     @classmethod
     def outputs_of(cls, graph: Graph) -> tuple[Self, ...]:
-        """All outputs of a graph."""
-        return cls._all(graph, graph.outputs, "output")
+        """All outputs of a graph but for its states."""
+        return cls._all(graph, graph.own_outputs, "output")
 
     @classmethod
     def _all(cls, graph: Graph, indices: Iterable[int], stem: str) -> tuple[Self, ...]:
@@ -113,6 +114,9 @@ class Session:
 
     >>> y = Session("model.tflite").run(x)
 
+    A network that keeps states is given each image after the one before it, in one call or in
+    several, until :meth:`reset`. A run that fails changes none of them.
+
     Parameters
     ----------
     model : path, :class:`bytes` or :class:`~systolith.graph.ir.Graph`
@@ -123,7 +127,7 @@ class Session:
     keep : :class:`bool`
         Keep all tensors, for :meth:`results`.
     batch : :class:`int`
-        Images of a run of the accelerator, which share weights.
+        Images of a run of the accelerator, which share weights; one, if the network keeps states.
 
     Attributes
     ----------
@@ -147,6 +151,7 @@ class Session:
         self.graph = graph = (model if isinstance(model, Graph)
                               else read_model(model, partition=True))
         _check_counts(graph)
+        check_states(graph, batch)
         self.target, self.batch = _target(graph, target, keep, batch), batch
         self.program, self.cycles = None, 0
         if isinstance(self.target, _Golden):
@@ -158,6 +163,11 @@ class Session:
                 compact=getattr(self.target, "compact", False))
             self.target.load(self.program)
         self.inputs, self.outputs = TensorInfo.inputs_of(graph), TensorInfo.outputs_of(graph)
+        self._states = States(graph)
+
+    def reset(self) -> None:
+        """Begin anew: the states are what the file says that they begin with."""
+        self._states.reset()
 
     @overload
     def run(self, *inputs: npt.ArrayLike,
@@ -178,7 +188,12 @@ class Session:
             inputs = [tensor.quantise(x) for tensor,
                       x in zip(self.inputs, inputs, strict=False)] + [
                 *inputs[len(self.inputs):]]
-        runs = list(self.results(*inputs))
+        before = self._states.numbers
+        try:
+            runs = list(self.results(*inputs))
+        except BaseException:  # whoever asks again asks for all of them
+            self._states.numbers = before
+            raise
         self.cycles = sum(run.cycles for run in runs)
         outputs = self.gather(runs)
         if real:
@@ -190,9 +205,13 @@ class Session:
         """The :class:`Run` of each image in turn, or of each ``batch`` of them, its values as the
         graph has them.
 
-        Raises :exc:`~systolith.runtime.target.RunError` after the others for those that failed.
+        Raises :exc:`~systolith.runtime.target.RunError` after the others for those that failed; or
+        for the first one, if the network keeps states, and then no other has run.
         """
         images = self._checked(inputs)
+        if self.graph.states:
+            yield from self._after_each_other(images)
+            return
         total, failed = len(images[0]), []
         # The last run may have room for more.
         runs = [tuple(np.resize(x[first:first + self.batch], (self.batch, *x.shape[1:]))
@@ -212,6 +231,19 @@ class Session:
                                        for index, value in values.items()})
         if failed:
             raise RunError("; ".join(failed))
+
+    def _after_each_other(self, images: Sequence[Int8]) -> Iterator[Run]:
+        """Runs of a network that keeps states."""
+        for number in range(total := len(images[0])):
+            given = (*(x[number:number + 1] for x in images), *self._states.given())
+            try:
+                run = self._run(given)
+            except RunError as error:
+                raise RunError(f"run {number + 1} of {total}: {error}; the states are those before "
+                               "it") from error
+            values = dict(zip(self.graph.inputs, given, strict=True)) | run.values
+            self._states.advance(values)
+            yield replace(run, values=values)
 
     def _run(self, images: Sequence[Int8]) -> Run:
         self._load()
@@ -234,7 +266,7 @@ class Session:
         """Outputs (n, ...) of as many runs, in their order, as the file has them."""
         return [from_graph(self.graph.tensors[index],
                            np.concatenate([run.values[index] for run in runs]))
-                for index in self.graph.outputs]
+                for index in self.graph.own_outputs]
 
     def _by_name(self, named: Mapping[str, npt.ArrayLike]) -> list[npt.ArrayLike]:
         names = [tensor.name for tensor in self.inputs]
@@ -249,7 +281,7 @@ class Session:
                              f"({', '.join(tensor.name for tensor in self.inputs)}), but "
                              f"{len(inputs)} were given")
         checked, counts = [], {}
-        for tensor, index, x in zip(self.inputs, self.graph.inputs, inputs, strict=True):
+        for tensor, index, x in zip(self.inputs, self.graph.own_inputs, inputs, strict=True):
             x = np.asarray(x)
             if x.dtype != tensor.dtype:
                 hint = ("; run(..., real=True) quantises real numbers"
@@ -271,7 +303,7 @@ def _check_counts(graph: Graph) -> None:
     # Of what a runtime gives, the first axis may be any.
     foreign = any(isinstance(op.attributes, Foreign) for op in graph.operators)
     counts = {(*graph.tensors[index].shape, 1)[0]
-              for index in (*graph.inputs, *(() if foreign else graph.outputs))}
+              for index in (*graph.own_inputs, *(() if foreign else graph.own_outputs))}
     if len(counts) > 1:
         raise ValueError(f"inputs and outputs have first axes of {sorted(counts)}, but that is "
                          "the axis of the images: reshape all to the same")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from systolith.compiler.batch import check_batch
+from systolith.compiler.codegen.loop_nests import MOST
 from systolith.compiler.layout.region import Region
 from systolith.compiler.layout.views import image_of, part_of, view_of
 from systolith.compiler.schedule import Schedule
@@ -113,6 +114,8 @@ class _Placer:
             return region.even and not region.offset
         if record.moves is not None:
             return True
+        if max(region.height, region.width) >= MOST and not region.whole:
+            return False  # which is not read at once
         if region.offset:
             return self._sums_channels(operator)
         return region.whole or len(operator.activations) == 1  # which are read by the same steps

@@ -110,7 +110,8 @@ def _scattered(taken: Int32, source: Region, target: Region) -> Copy | None:
     first, (down, right, deep) = int(places[0, 0, 0]), steps
     y, x, c = np.ogrid[:part.height, :part.width, :part.channels]
     if (np.any(places != first + y * down + x * right + c * deep) or part.offset
-            or channels[1] - channels[0] != 1 or not 0 <= deep < MOST):
+            or channels[1] - channels[0] != 1 or not 0 <= deep < MOST
+            or max(part.height, part.width, part.channels) >= MOST):
         return None
     words, offset = divmod(target.offset + first, target.word_bytes)
     return Copy(source=part, target=replace(target, base=target.base + words, offset=offset),

@@ -63,7 +63,8 @@ def folded(data: bytes, tensors: Sequence[Tensor], kinds: Sequence[str], operand
                        for each, value in zip(wanted, values, strict=True)}
             break
         left |= {index for index in foldable if wrong.intersection(operands[index][1])}
-    gone = {index for index in needed if {*operands[index][1]} <= {*shapes} - {*outputs}}
+    gone = {index for index in needed if operands[index][1]
+            and {*operands[index][1]} <= {*shapes} - {*outputs}}
     return [tensor if index not in shapes or index in outputs
             else replace(tensor, data=shapes[index]) for index, tensor in enumerate(tensors)], (
         needed - gone - {*foldable}), {*shapes} - {*outputs}

@@ -15,8 +15,9 @@ def cut(data: bytes, operators: Sequence[int], inputs: Sequence[int],
     ``inputs`` to ``outputs``, indices of tensors.
 
     Operators, their options and versions, tensors and constants are those of the file; what other
-    operators compute there may be among the ``constants``, by index of tensor. Subgraphs that
-    operators call stay as they are.
+    operators compute there may be among the ``constants``, by index of tensor. A variable tensor
+    among inputs and outputs stays one: runtimes take and give its numbers all the same. Subgraphs
+    that operators call stay as they are.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
     graph = model.subgraphs[0]

@@ -2,17 +2,14 @@
 own."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from systolith.frontends.tflite.cut import cut
 from systolith.graph.attributes import Foreign
 from systolith.graph.ir import Operator, Tensor
 
-__all__ = ["Left", "STATEFUL", "in_groups"]
-
-#: Operators that keep something from one run to the next.
-STATEFUL = {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
+__all__ = ["Left", "in_groups"]
 
 #: Layers with weights, each of which meets every pixel; of a depthwise one, those of a channel.
 LAYERS = {"CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "DEPTHWISE_CONV_2D"}
@@ -30,9 +27,11 @@ class Left:
 
 
 def in_groups(data: bytes, tensors: Sequence[Tensor], operators: Iterable[Operator],
-              left: Iterable[Left], outputs: Sequence[int], computed: set[int]) -> list[Operator]:
+              left: Iterable[Left], outputs: Sequence[int], computed: set[int],
+              renamed: Mapping[int, int]) -> list[Operator]:
     """``operators``, and what is ``left`` in as few groups as their order allows: each is a model
-    cut from the file ``data``. Constants that are ``computed`` are not constants there.
+    cut from the file ``data``. Constants that are ``computed`` are not constants there. Operands
+    that operators change are other tensors, ``renamed``, after that.
 
     All operators come in an order in which they can run: neither those of the graph nor those that
     are left to the runtime stop before all that can be done is done.
@@ -48,7 +47,7 @@ def in_groups(data: bytes, tensors: Sequence[Tensor], operators: Iterable[Operat
         lefts = [each for each in group if isinstance(each, Left)]
         ordered += [each for each in group if isinstance(each, Operator)]
         if lefts:
-            ordered.append(_model(data, tensors, lefts, waiting, outputs, computed))
+            ordered += _model(data, tensors, lefts, waiting, outputs, computed, renamed)
         foreign = not foreign
     return ordered
 
@@ -67,24 +66,28 @@ def _ready(waiting: Sequence[Operator | Left], made: set[int],
 
 def _model(data: bytes, tensors: Sequence[Tensor], group: Sequence[Left],
            later: Sequence[Operator | Left], outputs: Sequence[int],
-           computed: set[int]) -> Operator:
-    """One operator for a ``group``."""
+           computed: set[int], renamed: Mapping[int, int]) -> list[Operator]:
+    """One operator for a ``group``; none, if nothing needs what it gives."""
     own = {index for each in group for index in each.outputs}
     inputs = list(dict.fromkeys(
         index for each in group for index in each.inputs
         if index >= 0 and index not in own and tensors[index].data is None))
     wanted = {index for each in later for index in each.inputs} | {*outputs}
     results = [index for each in group for index in each.outputs if index in wanted]
+    results += [index for index in inputs if index in renamed]
+    if not results:
+        return []
     numbers = tuple(each.index for each in group)
     constants = {index: tensors[index].numbers for each in group for index in each.inputs
                  if index in computed}
     reasons = dict.fromkeys(f"{each.kind}: {each.reason}" for each in group)
-    return Operator(
-        kind="RUNTIME", inputs=tuple(inputs), outputs=tuple(results), index=group[0].index,
+    return [Operator(
+        kind="RUNTIME", inputs=tuple(inputs), index=group[0].index,
+        outputs=tuple(renamed.get(index, index) for index in results),
         attributes=Foreign(
             model=cut(data, numbers, inputs, results, constants), form="tflite", numbers=numbers,
             names=tuple(each.kind for each in group), reason="; ".join(reasons),
-            macs=sum(_macs(tensors, each) for each in group)))
+            macs=sum(_macs(tensors, each) for each in group)))]
 
 
 def _macs(tensors: Sequence[Tensor], operator: Left) -> int:

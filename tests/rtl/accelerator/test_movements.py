@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from systolith.compiler import needs_of
-from systolith.zoo.random import MOVEMENTS, moving
+from systolith.graph.ir import make_operator
+from systolith.zoo.random import MOVEMENTS, Chain, moving
 from tests.rtl.accelerator.test_random import accelerator, check
 
 
@@ -39,3 +40,24 @@ def test_networks(build):
             raise AssertionError(f"seed {seed}, {build}: {graph}") from error
         host += [step.kind for step in program.rest if step.kind != "SOFTMAX"]
     assert fitting > 15 and len(host) < 12
+
+
+def test_long_signals():
+    """Of more pixels than a descriptor counts."""
+    grown = Chain(np.random.default_rng(1))
+    grown.tensors = []
+    grown.last = grown.tensor((1, 1, 4500, 1), 0.05)
+    grown.logistic()
+    first = grown.last
+    for slices in ((0, 1, 4400), (4499, -1, 100), (100, 2, 2100)):
+        start, grown.last = grown.last, grown.tensor((1, 1, slices[2], 1), 1 / 256, -128)
+        grown.operators.append(make_operator(
+            "STRIDED_SLICE", [first], [grown.last], {"slices": (None, None, slices, None)},
+            len(grown.operators)))
+        if start != first:
+            size = grown.tensors[start].shape[2] + slices[2]
+            grown.append("CONCATENATION", [start, grown.last], (1, 1, size, 1), 1 / 256, -128,
+                         axis=2)
+    grown.append("TANH", [grown.last], grown.x.shape, 1 / 128, 0)
+    program, _ = check(accelerator(4, 4), grown.graph(), np.random.default_rng(2))
+    assert not program.rest

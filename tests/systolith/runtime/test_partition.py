@@ -11,7 +11,6 @@ from systolith.compiler import compile_graph
 from systolith.compiler.estimate import check
 from systolith.compiler.fitting import small_build
 from systolith.frontends.model_file import read_model
-from systolith.frontends.tflite.partition import STATEFUL
 from systolith.frontends.tflite.writer import FileOptions, write_tflite
 from systolith.graph.ir import ModelError, Operator, Tensor
 from systolith.references.comparison import Comparison
@@ -194,14 +193,6 @@ def test_comparison_is_with_the_whole_model():
     run.values[graph.outputs[0]][...] ^= 1
     comparison.take(run)
     assert comparison.failed
-
-
-@pytest.mark.parametrize("kind", sorted(STATEFUL))
-def test_what_keeps_a_state_is_refused(kind):
-    net = Net(1)
-    net.foreign(kind, (net.last,), (1, 2))
-    with pytest.raises(ModelError, match=rf"operator 0 \({kind}\)"):
-        read_model(net.file(), partition=True)
 
 
 def test_a_model_that_no_runtime_runs():
