@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, fields
 
 from sim.golden.operators import BOUNDS
 
-__all__ = ["LARGEST", "Attributes", "Clamp", "Convolution", "Foreign", "Mean", "Pad", "Padding",
-           "Pair", "Pool", "Resize", "Sides", "Window", "pair_of"]
+__all__ = ["LARGEST", "Attributes", "Clamp", "Convolution", "Foreign", "Lookup", "Mean", "Pad",
+           "Padding", "Pair", "Pool", "Resize", "Sides", "Window", "pair_of"]
 
 #: Lines and pixels; or before and after an axis.
 Pair = tuple[int, int]
@@ -141,3 +141,16 @@ class Foreign(Attributes):
     names: tuple[str, ...]
     reason: str
     macs: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup(Attributes):
+    """Of any function of one number: its ``table``, of -128 first, and its ``name`` in the file."""
+
+    table: tuple[int, ...] = field(repr=False)
+    name: str = ""
+
+    def complaint(self) -> str:
+        if len(self.table) != 256 or not all(-128 <= each <= 127 for each in self.table):
+            return f"the table must have 256 int8 numbers, not {len(self.table)} others"
+        return ""

@@ -13,6 +13,7 @@ from flatbuffers import number_types
 from systolith.frontends.source import Source, converting, read_source
 from systolith.frontends.tflite.constants import folded, live
 from systolith.frontends.tflite.io_tensors import IoTensors, absorb_transposes
+from systolith.frontends.tflite.lookup import lookup
 from systolith.frontends.tflite.node import DAMAGE, Node, Piece, Refusal, damaged
 from systolith.frontends.tflite.partition import Left, in_groups
 from systolith.frontends.tflite.variables import Listed, Variables
@@ -144,6 +145,12 @@ def _read(data: bytes, partition: bool) -> Graph:
             elif not io_tensors.take(each.kind, each.inputs, each.outputs):
                 operators += _operators(index, each, io_tensors.tensors, more)
         except Refusal as refusal:
+            unknown = str(refusal) == UNSUPPORTED or each.kind == "ADD"  # of two activations alone
+            if (partition or unknown) and (made := lookup(
+                    data, io_tensors.tensors, index, each.kind, each.inputs, each.outputs,
+                    computed)):
+                operators.append(made)
+                continue
             left.append(Left(index=index, kind=each.kind, inputs=each.inputs,
                              outputs=each.outputs, reason=str(refusal)))
     if not partition:

@@ -22,7 +22,7 @@ from systolith.zoo.random import Chain
 
 
 class Net(Chain):
-    """A chain with operators that no record has: SQUARED_DIFFERENCE, FLOOR_DIV and ARG_MAX."""
+    """A chain with operators that no record has: L2_NORMALIZATION and ARG_MAX."""
 
     def __init__(self, seed, shape=(1, 6, 6, 4)):
         super().__init__(np.random.default_rng(seed))
@@ -31,7 +31,7 @@ class Net(Chain):
 
     def foreign(self, kind, inputs, shape, dtype="int8", table="NONE", fields=None, scale=0.05):
         """The result of an operator of the file."""
-        numbers = {"scales": (scale,), "zero_point": -3} if dtype == "int8" else {}
+        numbers = {"scales": (scale,)} if dtype == "int8" else {}
         self.tensors.append(Tensor(name=f"{kind}{len(self.tensors)}", shape=shape, dtype=dtype,
                                    **numbers))
         self.operators.append(Operator(
@@ -39,11 +39,10 @@ class Net(Chain):
             index=len(self.operators), attributes=FileOptions(table=table, fields=fields or {})))
         return len(self.tensors) - 1
 
-    def square(self, other=None):
-        """The squared difference of the last tensor and another."""
-        x = self.last
-        self.last = self.foreign("SQUARED_DIFFERENCE", (x, x if other is None else other),
-                                 self.tensors[x].shape, table="SquaredDifferenceOptions")
+    def normalise(self):
+        """Channels of a length of one."""
+        self.last = self.foreign("L2_NORMALIZATION", (self.last,), self.tensors[self.last].shape,
+                                 table="L2NormOptions", scale=1 / 128)
 
     def best(self):
         """The number of the largest channel: int32."""
@@ -65,7 +64,7 @@ def inside(seed=1):
     """On the accelerator, on the host, and again."""
     net = Net(seed)
     net.conv()
-    net.square()
+    net.normalise()
     net.conv()
     return net.file()
 
@@ -75,7 +74,7 @@ def read_twice(seed=2):
     net = Net(seed)
     net.conv()
     both = net.last
-    net.square()
+    net.normalise()
     first = net.last
     net.last = both
     net.relu6()
@@ -93,15 +92,15 @@ def ends_with_integers(seed=3):
 
 def only_host(seed=4):
     net = Net(seed)
-    net.square()
-    net.square()
+    net.normalise()
+    net.normalise()
     return net.file()
 
 
 def input_is_output(seed=5):
     net = Net(seed)
     x = net.last
-    net.square()
+    net.normalise()
     return net.file((x, net.last))
 
 
@@ -145,16 +144,16 @@ def test_neighbours_are_one_model():
     """As few runs of the runtime as the order allows."""
     graph = read_model(only_host(), partition=True)
     operator, = graph.operators
-    assert operator.attributes.names == ("SQUARED_DIFFERENCE", "SQUARED_DIFFERENCE")
+    assert operator.attributes.names == ("L2_NORMALIZATION", "L2_NORMALIZATION")
     assert operator.attributes.numbers == (0, 1)
-    assert operator.attributes.reason == "SQUARED_DIFFERENCE: not supported"
+    assert operator.attributes.reason == "L2_NORMALIZATION: not supported"
 
 
 def test_where_there_is_no_runtime():
-    with pytest.raises(ModelError, match=r"operator 1 \(SQUARED_DIFFERENCE\): not supported"):
+    with pytest.raises(ModelError, match=r"operator 1 \(L2_NORMALIZATION\): not supported"):
         read_model(inside())
     with pytest.raises(ValueError, match=r"there is none where it goes: operators 1 "
-                                         r"\(SQUARED_DIFFERENCE\)$"):
+                                         r"\(L2_NORMALIZATION\)$"):
         compile_graph(read_model(inside(), partition=True), small_build(4, 4))
 
 
@@ -178,8 +177,8 @@ def test_check_tells_parts_and_reasons():
     found = check(read_model(inside(), partition=True), small_build(4, 4))
     assert (found.segments, found.mac_share) == (2, 1.0) and not found.short
     step, = found.as_dict()["host"]
-    assert step["names"] == ("SQUARED_DIFFERENCE",) and step["numbers"] == (1,)
-    assert step["reason"] == "SQUARED_DIFFERENCE: not supported"
+    assert step["names"] == ("L2_NORMALIZATION",) and step["numbers"] == (1,)
+    assert step["reason"] == "L2_NORMALIZATION: not supported"
 
 
 def test_comparison_is_with_the_whole_model():
