@@ -67,7 +67,7 @@ def copies_of(taken: Int32, source: Region, target: Region) -> Iterator[Copy]:
     if (channels := same_channels(taken, source.channels)) is not None:
         pixels = taken[..., 0] // source.channels
         for copy in _parts(pixels[..., None], replace(source, channels=1),
-                           replace(target, channels=1)):
+                           replace(target, channels=1), back=False):
             yield replace(copy, source=replace(copy.source, channels=source.channels),
                           target=replace(copy.target, channels=target.channels), channels=channels)
         return
@@ -78,15 +78,16 @@ def copies_of(taken: Int32, source: Region, target: Region) -> Iterator[Copy]:
         yield from _parts(taken, source, target)
 
 
-def _parts(taken: Int32, source: Region, target: Region) -> Iterator[Copy]:
-    """Parts of ``source`` for parts of ``target``."""
+def _parts(taken: Int32, source: Region, target: Region, back: bool = True) -> Iterator[Copy]:
+    """Parts of ``source`` for parts of ``target``, some of which may go ``back``."""
     pixel, channel = np.divmod(taken, source.channels)
     torn = (np.diff(pixel) != 0) | (np.diff(channel) != 1)
     begins = np.append(0, 1 + np.flatnonzero(torn.any(axis=(0, 1))))
     line, column = np.divmod(pixel, source.width)
     words = line * source.line_step + column * source.pixel_step
     for first, end in pairwise([*begins.tolist(), target.channels]):
-        yield from _run(words[..., first], channel[..., first], first, end - first, source, target)
+        yield from _run(words[..., first], channel[..., first], first, end - first, source, target,
+                        back)
 
 
 def _scattered(taken: Int32, source: Region, target: Region) -> Copy | None:
@@ -129,7 +130,7 @@ def same_channels(taken: Int32, channels: int) -> tuple[int, ...] | None:
 
 
 def _run(words: Numbers, channel: Numbers, first: int, count: int, source: Region,
-         target: Region) -> Iterator[Copy]:
+         target: Region, back: bool) -> Iterator[Copy]:
     """Copies of ``count`` channels from the ``first`` on, which come from as many of each pixel
     ``words`` from the base, beginning with that ``channel`` of it."""
     for begin in np.unique(channel).tolist():
@@ -138,29 +139,47 @@ def _run(words: Numbers, channel: Numbers, first: int, count: int, source: Regio
         blocks = [(lines, columns)]
         if not mask[np.ix_(lines, columns)].all() or not _separable(words[np.ix_(lines, columns)]):
             blocks = [(lines[[n]], np.flatnonzero(mask[y])) for n, y in enumerate(lines)]
+        turns = back and (source.offset + begin) % source.word_bytes == 0
         for lines, columns in blocks:
             at = words[np.ix_(lines, columns)]
-            for top, bottom in _steps(lines, at[:, 0]):
-                for left, right in _steps(columns, at[0]):
-                    yield Copy(
-                        source=_strided(source, at[top:bottom, left:right]).slice(begin, count),
-                        target=_grid(target, lines[top:bottom], columns[left:right]).slice(
-                            first, count))
+            for top, bottom in _steps(lines, at[:, 0], turns):
+                for left, right in _steps(columns, at[0], turns):
+                    yield _block(at[top:bottom, left:right], source.slice(begin, count),
+                                 lines[top:bottom], columns[left:right],
+                                 target.slice(first, count))
+
+
+def _block(words: Numbers, source: Region, lines: Numbers, columns: Numbers,
+           target: Region) -> Copy:
+    """Pixels ``words`` from the base of ``source``, at equal steps forwards or backwards, for these
+    ``lines`` and ``columns`` of ``target``. What is read backwards is written backwards instead."""
+    turned = [len(each) > 1 and each[1] < each[0] for each in (words[:, 0], words[0])]
+    if not any(turned):
+        return Copy(source=_strided(source, words), target=_grid(target, lines, columns))
+    if turned[0]:
+        words, lines = words[::-1], lines[::-1]
+    if turned[1]:
+        words, columns = words[:, ::-1], columns[::-1]
+    down, right = (int(each[1] - each[0]) if len(each) > 1 else 0 for each in (lines, columns))
+    return Copy(source=_strided(source, words),
+                target=target.part(int(lines[0]), int(columns[0]), 1, 1),
+                steps=(down * target.line_bytes, right * target.pixel_bytes, 1))
 
 
 def _separable(words: Numbers) -> bool:
     return bool(np.all(words == words[:1] + words[:, :1] - words[0, 0]))
 
 
-def _steps(*sequences: Numbers) -> Iterator[tuple[int, int]]:
-    """Where pieces begin and end throughout which all ``sequences`` rise by equal steps."""
-    begin, size = 0, len(sequences[0])
+def _steps(places: Numbers, words: Numbers, back: bool) -> Iterator[tuple[int, int]]:
+    """Where pieces begin and end throughout which ``places`` and ``words`` go on by equal steps,
+    the latter backwards only if they may go ``back``."""
+    begin, size = 0, len(places)
     while begin < size:
         end = begin + 1
-        if end < size and all(each[end] > each[begin] for each in sequences):
-            steps = [each[end] - each[begin] for each in sequences]
+        steps = [each[end] - each[begin] for each in (places, words) if end < size]
+        if steps and (steps[1] > 0 or back and steps[1] < 0):
             while end < size and all(each[end] - each[end - 1] == step for each, step in zip(
-                    sequences, steps, strict=True)):
+                    (places, words), steps, strict=True)):
                 end += 1
         yield begin, end
         begin = end
