@@ -63,8 +63,9 @@ class Reference:
         ends = [*graph.InputsAsNumpy().tolist(), *graph.OutputsAsNumpy().tolist()]
         other = any(graph.Tensors(index).Type() != schema.TensorType.INT8 for index in ends)
         # One at either end may be left to the layout of what the graph is given, or gives.
-        other |= any(model.OperatorCodes(index).BuiltinCode() == schema.BuiltinOperator.TRANSPOSE
-                     for index in range(model.OperatorCodesLength()))
+        codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
+        other |= any(schema.BuiltinOperator.TRANSPOSE in {
+            code.BuiltinCode(), code.DeprecatedBuiltinCode()} for code in codes)  # of older files
         self._graph = read_tflite(data) if other else None
 
     @functools.cached_property
