@@ -15,7 +15,8 @@ def read_model(source: Source, *, partition: bool = False) -> Graph:
     """The :class:`~systolith.graph.ir.Graph` of a .tflite or .onnx model, given by path or as
     bytes.
 
-    With ``partition``, operators of a .tflite model that are not supported are left to its runtime.
+    With ``partition``, operators that are not supported are left to its runtime; of an .onnx model,
+    what comes behind the quantised part.
 
     Raises :exc:`~systolith.graph.ir.ModelError` for what is neither, not quantised, or cannot run;
     it names the file, and says what to do.
@@ -30,7 +31,7 @@ def read_model(source: Source, *, partition: bool = False) -> Graph:
         return read_tflite(source, partition=partition)
     from systolith.frontends.onnx import read_onnx
 
-    return read_onnx(source)
+    return read_onnx(source, partition=partition)
 
 
 def format_of(source: Source) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from systolith.graph.attributes import Foreign
+from systolith.graph.file_layout import from_graph
 from systolith.graph.ir import Graph, Operator, Tensor
 from systolith.graph.record import OperatorRecord, Role, Values, register
 from systolith.references.host_runtime import run_on_host
@@ -37,7 +38,7 @@ def _images(tensor: Tensor, x: Values) -> Values:
 
 
 def _to_file(tensor: Tensor, x: Values) -> Values:
-    return (x.astype(np.int16) + 128).astype(np.uint8) if tensor.unsigned else x
+    return from_graph(tensor, x) if tensor.shape else x
 
 
 def _joined(tensor: Tensor, results: Sequence[Values]) -> Values:

@@ -75,7 +75,7 @@ class Comparison:
         self.differing = self.compared = self.largest = 0
 
     def _load(self, source: str | os.PathLike[str] | bytes | bytearray) -> _Reference:
-        if self.whole:
+        if self.whole and self.runtime != "onnxruntime":
             from systolith.references.whole_model import WholeModel
 
             return WholeModel(source, self.graph)

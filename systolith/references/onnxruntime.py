@@ -53,7 +53,7 @@ class OnnxReference:
 
     def __init__(self, source: Source, *, integers: bool = True) -> None:
         data = bytes_of(source)
-        self._graph, self._integers = read_onnx(data), integers
+        self._graph, self._integers = read_onnx(data, partition=True), integers
         self._model = onnx.ModelProto.FromString(data)
         if integers:
             _separate(self._model.graph)
