@@ -27,12 +27,13 @@ def ecp5_build(*, rows: int, cols: int, dsps: int, drain_lanes: int, pixel_lanes
 def lfe5u_25_build(sdram_bits: int = 0) -> AcceleratorParams:
     """8x8 products for an LFE5U-25F, or the 12F, which is the same die. Of its 56 block RAMs 16 are
     accumulators, and 8 hold lines; 14 weights and 8 tensors, or 16 tensors and no weights, if these
-    lie in SDRAM."""
+    lie in SDRAM. It has both roundings."""
     memories = {"sdram_bits": sdram_bits, "weight_bytes": 1 << 22, "activation_bytes": 32768,
                 "program_words": 1024}
     if not sdram_bits:
         memories = {"weight_bytes": 26624, "activation_bytes": 16384, "program_words": 512}
-    return ecp5_build(rows=8, cols=8, dsps=28, drain_lanes=2, channels=1024, **memories)
+    return ecp5_build(rows=8, cols=8, dsps=28, drain_lanes=2, channels=1024, rounding="both",
+                      **memories)
 
 
 def lfe5u_45_build(sdram_bits: int = 0, rounding: str = "tflm") -> AcceleratorParams:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice, pairwise
 from typing import Any
 
@@ -17,6 +18,7 @@ from systolith.compiler.layout.views import image_of, part_of, view_of
 from systolith.compiler.lowering.context import Context
 from systolith.compiler.lowering.picking import copy_of
 from systolith.compiler.lowering.pooling import Steps, scatter
+from systolith.compiler.partition import CannotRun
 from systolith.compiler.tiling.region_layers import MOST_WORD_BYTES
 from systolith.graph.ir import Graph, Operator
 from systolith.graph.movement import origins, several_images
@@ -46,8 +48,12 @@ class Copy:
 def move(context: Context, operator: Operator) -> list[Layer]:
     """Copies of what does not lie in its place to begin with."""
     layers: list[Layer] = []
-    for copy in copies_of(origins(context.graph, operator), context.source(operator),
-                          context.target(operator)):
+    copies = list(islice(copies_of(origins(context.graph, operator), context.source(operator),
+                                   context.target(operator), context.pooling),
+                         None if context.pooling else MOST_COPIES + 1))
+    if not context.pooling and len(copies) > MOST_COPIES:
+        raise CannotRun(operator, f"without pooling it takes more than {MOST_COPIES} copies")
+    for copy in copies:
         if copy.steps is not None:
             layers.append(scatter(context, operator, copy.source, copy.target, copy.steps))
         else:
@@ -55,13 +61,15 @@ def move(context: Context, operator: Operator) -> list[Layer]:
     return layers
 
 
-def copies_of(taken: Int32, source: Region, target: Region) -> Iterator[Copy]:
+def copies_of(taken: Int32, source: Region, target: Region,
+              scatters: bool = True) -> Iterator[Copy]:
     """Copies that together move the elements at the flat places ``taken`` of an image in ``source``
     to an image in ``target``.
 
     If one does as parts of the target, then that; if one does as a part of the source whose bytes
     go anywhere at equal steps, then that. Otherwise channels that stay together in all pixels are
-    moved together; pixels, as far as those whose channels begin alike lie at equal steps.
+    moved together; pixels, as far as those whose channels begin alike lie at equal steps. Unless
+    the build ``scatters``, bytes go nowhere but forwards, with the channels of their pixel.
     """
     taken = taken.reshape(target.height, target.width, target.channels)
     if (channels := same_channels(taken, source.channels)) is not None:
@@ -71,14 +79,15 @@ def copies_of(taken: Int32, source: Region, target: Region) -> Iterator[Copy]:
             yield replace(copy, source=replace(copy.source, channels=source.channels),
                           target=replace(copy.target, channels=target.channels), channels=channels)
         return
-    several = len(list(islice(_parts(taken, source, target), 2))) > 1
+    parts = partial(_parts, taken, source, target, back=scatters)
+    several = scatters and len(list(islice(parts(), 2))) > 1
     if several and (found := _scattered(taken, source, target)) is not None:
         yield found
     else:
-        yield from _parts(taken, source, target)
+        yield from parts()
 
 
-def _parts(taken: Int32, source: Region, target: Region, back: bool = True) -> Iterator[Copy]:
+def _parts(taken: Int32, source: Region, target: Region, back: bool) -> Iterator[Copy]:
     """Parts of ``source`` for parts of ``target``, some of which may go ``back``."""
     pixel, channel = np.divmod(taken, source.channels)
     torn = (np.diff(pixel) != 0) | (np.diff(channel) != 1)
