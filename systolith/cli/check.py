@@ -185,7 +185,10 @@ def _host(found: "Check") -> list[str]:
     for step in found.host:
         names = ", ".join(f"{number} {name}" for number, name in zip(
             step.numbers, step.names, strict=True))
-        lines.append(f"  {names}: {step.reason}")
+        costs = [f"{step.bytes:,} bytes cross"] if step.bytes else []
+        if step.cuts:
+            costs.append(f"without it, {counted(step.cuts, 'part')} fewer")
+        lines.append(f"  {names}: {'; '.join([step.reason, *costs])}")
     return lines
 
 

@@ -12,8 +12,8 @@ from systolith.compiler.choice import program_of
 from systolith.compiler.cost.layer_cycles import LayerCycles
 from systolith.compiler.cost.layers import CycleModel
 from systolith.compiler.cost.machine import Machine
+from systolith.compiler.cuts import crossing, cuts_of, transfer_bytes
 from systolith.compiler.fitting import Shortage, fit, shortages
-from systolith.compiler.tiling.region_layers import packed_words
 from systolith.graph.attributes import Foreign
 from systolith.graph.ir import Graph, Operator
 
@@ -44,19 +44,26 @@ class OperatorCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class HostStep:
-    """What the host runs at a time: operators by their ``numbers`` and ``names``, and why."""
+    """What the host runs at a time: operators by their ``numbers`` and ``names``, and why.
+
+    ``bytes`` cross between host and accelerator for that; there would be ``cuts`` segments fewer if
+    the accelerator ran it.
+    """
 
     numbers: tuple[int, ...]
     names: tuple[str, ...]
     reason: str
+    bytes: int
+    cuts: int
     macs: int = 0
 
     @classmethod
-    def of(cls, operator: Operator, reason: str) -> Self:
-        if isinstance(operator.attributes, Foreign):
-            return cls(numbers=operator.attributes.numbers, names=operator.attributes.names,
-                       reason=reason, macs=operator.attributes.macs)
-        return cls(numbers=(operator.index,), names=(operator.kind,), reason=reason)
+    def of(cls, program: Program, operator: Operator) -> Self:
+        foreign = operator.attributes if isinstance(operator.attributes, Foreign) else None
+        return cls(numbers=foreign.numbers if foreign else (operator.index,),
+                   names=foreign.names if foreign else (operator.kind,),
+                   macs=foreign.macs if foreign else 0, reason=program.host[operator.index],
+                   bytes=crossing(program, operator), cuts=cuts_of(program, operator))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,8 +154,8 @@ def check(graph: Graph, params: AcceleratorParams, *, mhz: float | None = None) 
         macs=program.macs, floor=-(-program.macs // products), mhz=mhz,
         alone=_alone(graph, params), segments=len(program.segments),
         states={state.name: state.initial.nbytes for state in graph.states},
-        host=[HostStep.of(op, program.host[op.index]) for op in program.rest],
-        transfer_bytes=sum(_bytes(program, index) for index in ends))
+        host=[HostStep.of(program, op) for op in program.rest],
+        transfer_bytes=sum(transfer_bytes(program, index) for index in ends))
 
 
 def _alone(graph: Graph, params: AcceleratorParams) -> str:
@@ -156,13 +163,6 @@ def _alone(graph: Graph, params: AcceleratorParams) -> str:
         return "; ".join(each.text for each in shortages(graph, params, double_buffered=True))
     except ValueError as error:
         return str(error)
-
-
-def _bytes(program: Program, tensor: int) -> int:
-    if plan := program.inputs.get(tensor):  # in the order of a convolution
-        return packed_words(plan) * program.params.word_bytes
-    region = program.regions.get(tensor)
-    return region.words * region.word_bytes if region else 0
 
 
 def _operator(program: Program, expected: Sequence[LayerCycles], products: int,
@@ -175,7 +175,7 @@ def _operator(program: Program, expected: Sequence[LayerCycles], products: int,
     moves = operator.record.moves is not None or operator.record.parts is not None
     if operator.index in {each.index for each in program.rest}:
         return result(where="host", moved_bytes=math.prod(y.shape) if moves else None)
-    stored = _bytes(program, operator.outputs[0])
+    stored = transfer_bytes(program, operator.outputs[0])
     if not layers:
         return result(where="nowhere", activation_bytes=stored, moved_bytes=0 if moves else None)
     fused_into = program.fused_into.get(operator.index)

@@ -66,6 +66,10 @@ class Comparison:
         self.partitioned = any(op.record.run is not None for op in graph.operators)
         self.layers = layers and not self.partitioned
         self.whole = self.partitioned or bool(graph.states)
+        if self.whole and runtime is not None and runtime != own:
+            raise ValueError("a network of which a runtime runs a part, or which keeps states, is "
+                             f"compared with {RUNTIMES[own][0]} or, where that lacks an operator, "
+                             "with LiteRT's reference kernels; leave --compare out")
         self._reference = self._load(source)
         self.golden = dict.fromkeys((op.outputs[0] for op in graph.operators), 0)
         self.differing = self.compared = self.largest = 0
@@ -114,7 +118,7 @@ class Comparison:
 
     def verdicts(self) -> Iterator[tuple[str, bool]]:
         """Sentences, and whether each is as it should be."""
-        name = RUNTIMES[self.runtime][0]
+        name = getattr(self._reference, "runtime", "") or RUNTIMES[self.runtime][0]
         if self.layers and (wrong := sum(self.golden.values())):
             yield f"{counted(wrong, 'byte')} differ from the golden models", False
         text = (f"{'' if self.differing else 'bit-exact: '}{self.differing:,} of "
@@ -138,8 +142,8 @@ def _refuse_left_out(graph: Graph) -> None:
 def _refuse_flat(graph: Graph, values: Mapping[int, Int8]) -> None:
     """Raise :exc:`TflmError` rather than have TensorFlow Lite Micro end the process."""
     for op in graph.operators:
-        x = values.get(op.inputs[0])
-        if op.kind != "SOFTMAX" or x is None:
+        x = values.get(op.inputs[0]) if op.kind == "SOFTMAX" else None
+        if x is None:
             continue
         *_, total = exponentials(x, scale=graph.tensors[op.inputs[0]].scale,
                                  beta=op.attributes.beta)

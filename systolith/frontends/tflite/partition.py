@@ -92,6 +92,8 @@ def _model(data: bytes, tensors: Sequence[Tensor], group: Sequence[Left],
 
 def _macs(tensors: Sequence[Tensor], operator: Left) -> int:
     """Products of an operator with weights."""
+    if operator.kind == "SVDF" and len(operator.inputs) >= 3:  # of features, and of time
+        return sum(math.prod(tensors[index].shape) for index in operator.inputs[1:3])
     if operator.kind not in LAYERS or len(operator.inputs) < 2:
         return 0
     weights, y = tensors[operator.inputs[1]].shape, tensors[operator.outputs[0]].shape

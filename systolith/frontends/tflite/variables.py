@@ -108,7 +108,7 @@ class Variables:
         Raises :exc:`~systolith.frontends.tflite.node.Refusal` for a variable that has no value
         before it is read, or one of another size.
         """
-        found = [(State(name=x.name, initial=cleared(x)), given, result)
+        found = [(State(name=x.name or f"tensor {given}", initial=cleared(x)), given, result)
                  for given, result in self.renamed.items() for x in [self._tensors[given]]]
         for key, given in self._given.items():
             x, y, name = self._tensors[given], self._tensors[self._now[key]], " ".join(key).strip()

@@ -192,6 +192,10 @@ def test_comparison_is_with_the_whole_model():
     run.values[graph.outputs[0]][...] ^= 1
     comparison.take(run)
     assert comparison.failed
+    assert [text for text, _ in comparison.verdicts()][0].endswith(
+        "differ from TensorFlow Lite Micro")
+    with pytest.raises(ValueError, match="leave --compare out"):
+        Comparison(model, graph, "litert", False)
 
 
 def test_a_model_that_no_runtime_runs():

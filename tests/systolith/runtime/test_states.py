@@ -68,10 +68,10 @@ class Net:
         self.raw("ADD", (a, b), (result,), "AddOptions")
         return result
 
-    def squared(self, a, b):
+    def normalised(self, x):
         """By the runtime."""
-        result = self.new("squared")
-        self.raw("SQUARED_DIFFERENCE", (a, b), (result,), "SquaredDifferenceOptions")
+        result = self.new("normalised", scales=(1 / 128,), zero_point=0)
+        self.raw("L2_NORMALIZATION", (x,), (result,), "L2NormOptions")
         return result
 
     def file(self, *outputs, alter=lambda model: None):
@@ -158,10 +158,10 @@ def on_the_host():
     net = Net()
     a, b = net.var("a", numbers(9)), net.var("b")
     before = net.read(a)
-    squared = net.squared(net.add(net.x, net.read(b)), before)
-    net.assign(b, squared)
-    net.assign(a, net.add(squared, net.x))
-    return net.file(squared, before)
+    y = net.add(net.normalised(net.add(net.x, net.read(b))), net.normalised(before))
+    net.assign(b, net.normalised(y))
+    net.assign(a, net.add(y, net.x))
+    return net.file(y, before)
 
 
 def filters():
@@ -389,7 +389,7 @@ def test_beginnings_that_are_none(name):
 def test_a_variable_of_two_operators():
     net = Net()
     net.variable.append(kept := net.new("kept"))
-    y = net.add(net.squared(net.x, kept), kept)
-    with pytest.raises(ModelError, match=r"operator 0 \(SQUARED_DIFFERENCE\): its operand kept is "
+    y = net.add(net.normalised(kept), kept)
+    with pytest.raises(ModelError, match=r"operator 0 \(L2_NORMALIZATION\): its operand kept is "
                                          "a variable tensor, which is supported only where"):
         read_model(net.file(y), partition=True)
