@@ -18,6 +18,7 @@ from onnx import helper, numpy_helper
 
 from sim.golden.types import Int8
 from systolith.frontends.onnx import read_onnx
+from systolith.frontends.onnx.external import model_bytes
 from systolith.frontends.source import Source, bytes_of
 from systolith.graph.file_layout import from_runtime, to_runtime
 
@@ -52,7 +53,7 @@ class OnnxReference:
     """
 
     def __init__(self, source: Source, *, integers: bool = True) -> None:
-        data = bytes_of(source)
+        data = model_bytes(source, bytes_of(source))
         self._graph, self._integers = read_onnx(data, partition=True), integers
         self._model = onnx.ModelProto.FromString(data)
         if integers:

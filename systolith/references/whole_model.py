@@ -7,6 +7,7 @@ import numpy as np
 import tflite
 
 from systolith.frontends.source import Source, bytes_of
+from systolith.frontends.tflite.buffers import inlined
 from systolith.graph.file_layout import from_runtime, to_runtime
 from systolith.graph.ir import Graph
 from systolith.graph.record import Values
@@ -35,7 +36,7 @@ class WholeModel:
     """
 
     def __init__(self, source: Source, graph: Graph) -> None:
-        self._data, self._graph = bytes_of(source), graph
+        self._data, self._graph = inlined(bytes_of(source)), graph
         main = tflite.Model.GetRootAs(self._data, 0).Subgraphs(0)
         self._stream = HostStream(self._data, "tflite") if graph.states else None
         self._dtypes = [DTYPES.get(main.Tensors(index).Type())

@@ -176,9 +176,12 @@ class AcceleratorDriver(ABC):
 
     def _put(self, program: Program, tensor: int, x: Int8) -> None:
         """Write a tensor, if the accelerator has a place for it."""
-        if tensor in program.regions:
-            self.write(Window.ACTIVATIONS, input_words(program, tensor, x),
-                       program.regions[tensor].base)
+        if tensor not in program.regions:
+            return
+        region, words = program.regions[tensor], input_words(program, tensor, x)
+        apart = tensor not in program.inputs and region.height * region.line_step != region.words
+        for image, part in enumerate(np.split(words, program.images) if apart else [words]):
+            self.write(Window.ACTIVATIONS, part, region.base + image * region.words)
 
     def _end(self, segment: Segment) -> Pending[_Cycles]:
         """Wait for the end of a segment, and ask how it ended.

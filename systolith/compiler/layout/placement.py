@@ -94,16 +94,21 @@ class _Placer:
                 if op.record.placement is not Kind.VIEW}
         joined = self.regions[operator.outputs[0]]
         for number, tensor in enumerate(operator.activations):
-            maker = made.get(tensor)
-            if (maker is None or operator.inputs.count(tensor) > 1
-                    or self.owners[tensor] != tensor):
+            if operator.inputs.count(tensor) > 1 or self.owners[tensor] != tensor:
                 continue
             part = part_of(self.graph, operator, number, joined)
             others = [op for op in self._readers[tensor] if op is not operator]
-            if (part is not None and (part.even or not maker.record.writes_flat)
+            if (part is not None and self._can_write(tensor, made.get(tensor), part)
                     and all(self._takes(op, part) for op in others)):
                 self.regions[tensor] = part
                 self.owners[tensor] = operator.outputs[0]
+
+    def _can_write(self, tensor: int, maker: Operator | None, region: Region) -> bool:
+        """Whether an image can be written to a ``region`` of another one by what computes it, or,
+        an input, by the host, which writes words in their order."""
+        if maker is None:
+            return tensor in self.graph.inputs and region.whole and not region.offset
+        return region.even or not maker.record.writes_flat
 
     def _takes(self, operator: Operator, region: Region) -> bool:
         """Whether ``operator`` can read an image that lies in a ``region`` of another one."""

@@ -14,6 +14,7 @@ from onnx.helper import tensor_dtype_to_np_dtype
 
 from systolith.frontends.onnx import fold, fusion, integer_ops, io_tensors, qdq
 from systolith.frontends.onnx.builder import Builder
+from systolith.frontends.onnx.external import model_bytes
 from systolith.frontends.onnx.node import Converter, Node, damaged
 from systolith.frontends.onnx.tail import joined, tail_of
 from systolith.frontends.onnx.values import Activation, Constant, Refusal, Value, Values
@@ -61,7 +62,7 @@ def read_onnx(source: Source, *, partition: bool = False) -> Graph:
         If the file cannot be read, is damaged, or holds operators which are not supported: all of
         those are named, each with its index, name and the reason.
     """
-    return read_source(source, lambda data: _checked(data, partition))
+    return read_source(source, lambda data: _checked(model_bytes(source, data), partition))
 
 
 def _checked(data: bytes, partition: bool) -> Graph:
@@ -232,7 +233,8 @@ def _array(tensor: TensorProto) -> npt.NDArray[Any]:
     """The numbers of a constant."""
     name = _text(tensor.name)
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-        raise ModelError(f"the constant {name!r} lies in another file: save the model as one file")
+        raise ModelError(f"the constant {name!r} lies in another file, which bytes alone do not "
+                         "have: give the model by its path, or save it as one file")
     shape = tuple(tensor.dims)
     if len(shape) > MOST_AXES or min(shape, default=1) < 0 or math.prod(shape) > MOST_ELEMENTS:
         raise damaged(f"the constant {name!r} has the impossible shape {shape[:MOST_AXES]}")

@@ -11,6 +11,7 @@ import tflite
 from flatbuffers import number_types
 
 from systolith.frontends.source import Source, converting, read_source
+from systolith.frontends.tflite.buffers import inlined
 from systolith.frontends.tflite.constants import folded, live
 from systolith.frontends.tflite.io_tensors import IoTensors, absorb_transposes
 from systolith.frontends.tflite.lookup import lookup
@@ -66,7 +67,7 @@ def _checked(data: bytes, partition: bool) -> Graph:
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise ModelError("not a .tflite model: it does not carry the identifier TFL3")
     try:
-        return _read(data, partition)
+        return _read(inlined(data), partition)
     except DAMAGE as error:
         raise damaged(error) from error
 

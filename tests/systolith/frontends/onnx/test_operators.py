@@ -440,7 +440,7 @@ def test_refused_model(data, reason):
 def test_constants_of_other_files_and_kinds():
     proto = onnx.ModelProto.FromString(model(ADD))
     proto.graph.initializer[0].data_location = TensorProto.EXTERNAL
-    with pytest.raises(ModelError, match="lies in another file: save the model as one file"):
+    with pytest.raises(ModelError, match="give the model by its path, or save it as one file"):
         read_onnx(proto.SerializeToString())
     proto = onnx.ModelProto.FromString(model(ADD))
     proto.graph.initializer[0].dims.extend([1 << 40])
