@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from systolith.frontends.tflite.cut import cut
 from systolith.graph.attributes import Foreign
-from systolith.graph.ir import Operator, Tensor
+from systolith.graph.ir import ModelError, Operator, Tensor
 
 __all__ = ["Left", "in_groups"]
 
@@ -34,7 +34,8 @@ def in_groups(data: bytes, tensors: Sequence[Tensor], operators: Iterable[Operat
     that operators change are other tensors, ``renamed``, after that.
 
     All operators come in an order in which they can run: neither those of the graph nor those that
-    are left to the runtime stop before all that can be done is done.
+    are left to the runtime stop before all that can be done is done. Raises
+    :exc:`~systolith.graph.ir.ModelError` if there is none.
     """
     waiting: list[Operator | Left] = sorted([*operators, *left], key=lambda each: each.index)
     made = {index for each in waiting for index in each.outputs}
@@ -42,6 +43,11 @@ def in_groups(data: bytes, tensors: Sequence[Tensor], operators: Iterable[Operat
     foreign = False
     while waiting:
         group = _ready(waiting, made, foreign)
+        if not group and not _ready(waiting, made, not foreign):
+            first = waiting[0]
+            raise ModelError(f"operator {first.index} ({first.kind}) reads what only it, or an "
+                             "operator behind it, computes: the model is damaged, convert or fetch "
+                             "it again")
         waiting = [each for each in waiting if each not in group]
         made.difference_update(index for each in group for index in each.outputs)
         lefts = [each for each in group if isinstance(each, Left)]

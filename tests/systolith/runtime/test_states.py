@@ -393,6 +393,15 @@ def test_beginnings_that_are_none(name):
         read_model(net.file(total, alter=alter), partition=True)
 
 
+def test_operators_that_wait_for_each_other():
+    net = Net()
+    one, other = net.new("one"), net.new("other")
+    net.raw("L2_NORMALIZATION", (other,), (one,), "L2NormOptions")
+    net.raw("ADD", (one, net.x), (other,), "AddOptions")
+    with pytest.raises(ModelError, match=r"operator 0 \(L2_NORMALIZATION\) reads what only it, or"):
+        read_model(net.file(other), partition=True)
+
+
 def test_a_variable_of_two_operators():
     net = Net()
     net.variable.append(kept := net.new("kept"))
