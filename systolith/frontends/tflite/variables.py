@@ -143,6 +143,8 @@ class Variables:
 
     def _begin(self, operator: Listed) -> None:
         """Take what a subgraph assigns, before anything is read."""
+        if not isinstance(operator.options, tflite.CallOnceOptions):
+            raise Refusal("its options are not CallOnceOptions")
         tensors, listed = self._subgraph(operator.options.InitSubgraphIndex())
         handles: dict[int, Key] = {}
         for each in listed:

@@ -369,7 +369,14 @@ def late(model):
     operators.append(operators.pop(0))
 
 
-BEGINNINGS = {"no handle": (changed_subgraph, "does more than to assign constants"),
+def other_options(model):
+    operator = model.subgraphs[0].operators[0]
+    operator.builtinOptionsType = schema.BuiltinOptions.Conv2DOptions
+    operator.builtinOptions = schema.Conv2DOptionsT()
+
+
+BEGINNINGS = {"options": (other_options, "its options are not CallOnceOptions"),
+              "no handle": (changed_subgraph, "does more than to assign constants"),
               "size": (another_variable, r"is read as int8\[1, 6, 6, 4\], but int8\[2\] is"),
               "no subgraph": (no_subgraph, "it names subgraph 1, but there are 1"),
               "late": (late, "it begins variables that are read or assigned before it")}
