@@ -16,6 +16,7 @@ from systolith.frontends.onnx import fold, fusion, integer_ops, io_tensors, qdq
 from systolith.frontends.onnx.builder import Builder
 from systolith.frontends.onnx.external import model_bytes
 from systolith.frontends.onnx.node import Converter, Node, damaged
+from systolith.frontends.onnx.pairs import merge_pairs
 from systolith.frontends.onnx.tail import joined, tail_of
 from systolith.frontends.onnx.values import Activation, Constant, Refusal, Value, Values
 from systolith.frontends.source import Source, converting, read_source
@@ -74,6 +75,7 @@ def _checked(data: bytes, partition: bool) -> Graph:
         raise ModelError("not an .onnx model: it lacks a version, operator sets or a graph")
     try:
         with np.errstate(all="ignore"):
+            model = merge_pairs(model)
             try:
                 return _Reader(model).graph
             except _Refused as refused:

@@ -86,7 +86,9 @@ def _model(data: bytes, tensors: Sequence[Tensor], group: Sequence[Left],
     numbers = tuple(each.index for each in group)
     constants = {index: tensors[index].numbers for each in group for index in each.inputs
                  if index in computed}
-    reasons = dict.fromkeys(f"{each.kind}: {each.reason}" for each in group)
+    alike = len({each.kind for each in group}) == 1
+    reasons = dict.fromkeys(each.reason if alike else f"{each.kind}: {each.reason}"
+                            for each in group)
     return [Operator(
         kind="RUNTIME", inputs=tuple(inputs), index=group[0].index,
         outputs=tuple(renamed.get(index, index) for index in results),

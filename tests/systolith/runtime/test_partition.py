@@ -146,7 +146,7 @@ def test_neighbours_are_one_model():
     operator, = graph.operators
     assert operator.attributes.names == ("L2_NORMALIZATION", "L2_NORMALIZATION")
     assert operator.attributes.numbers == (0, 1)
-    assert operator.attributes.reason == "L2_NORMALIZATION: not supported"
+    assert operator.attributes.reason == "not supported"
 
 
 def test_where_there_is_no_runtime():
@@ -178,7 +178,7 @@ def test_check_tells_parts_and_reasons():
     assert (found.segments, found.mac_share) == (2, 1.0) and not found.short
     step, = found.as_dict()["host"]
     assert step["names"] == ("L2_NORMALIZATION",) and step["numbers"] == (1,)
-    assert step["reason"] == "L2_NORMALIZATION: not supported"
+    assert step["reason"] == "not supported"
 
 
 def test_comparison_is_with_the_whole_model():
