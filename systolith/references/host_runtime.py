@@ -23,7 +23,7 @@ NAMES = {"tflm": "TensorFlow Lite Micro", "litert": "LiteRT's reference kernels"
          "onnxruntime": "onnxruntime"}
 
 #: Seconds that a runtime may take for one run.
-PATIENCE = 600.0
+PATIENCE = 120.0
 
 Arrays = list[npt.NDArray[Any]]
 
