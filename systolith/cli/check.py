@@ -66,7 +66,8 @@ def check(
     buffer_bytes: BufferBytes = None,
     max_lines: MaxLines = None,
     mhz: Annotated[float | None, typer.Option(
-        min=0.001, help="Clock for inferences per second; by default, the board's.")] = None,
+        min=0.001, max=10_000,
+        help="Clock for inferences per second; by default, the board's.")] = None,
     dump: Annotated[str | None, typer.Option(
         metavar="PHASE", autocompletion=one_of_these(*PHASES),
         help="Instead, print what a phase of the compiler made of the network: graph, passes, "

@@ -1,7 +1,7 @@
 """Files that commands read and write: arrays, images, folders."""
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -33,11 +33,16 @@ def load(path: Path) -> "np.ndarray":
     return array
 
 
-def check_target(path: Path, *, parents: bool = False) -> None:
-    """Refuse, before any work is done, a file that could not be written after it.
+def check_target(path: Path, *, parents: bool = False,
+                 inputs: Iterable[Path | None] = ()) -> None:
+    """Refuse, before any work is done, a file that could not be written after it, or is one of the
+    ``inputs``.
 
     With ``parents`` the folders that it lies in are still to be made.
     """
+    if any(each is not None and each.exists() and path.exists() and path.samefile(each)
+           for each in inputs):
+        raise ValueError(f"{path} is an input, which would be lost: name another file")
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file")
     if not parents and not path.parent.is_dir():

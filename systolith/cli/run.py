@@ -88,12 +88,14 @@ def run(
     from systolith.zoo.digits import held_out, model_bytes
 
     for target in filter(None, (output_file, vcd)):
-        check_target(target)
+        check_target(target, inputs=(model, *(input_files or ())))
     shape = {"rows": rows, "cols": cols, "drain_lanes": drain_lanes, "requantize": requantize,
              "pixel_lanes": pixel_lanes}
     if on is not None and any(each is not None for each in (board, vcd, *shape.values())):
         raise ValueError("--on takes the build of the board that is there: no --board, no option "
                          "of a build and no --vcd goes with it")
+    if on is None and baud is not None:
+        raise ValueError("--baud is that of a board, which --on names: leave it out, or give --on")
     build = build_of(board, **shape)
     source = model_bytes() if model is None else model
     graph = read_model(source, partition=True)
