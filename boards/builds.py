@@ -27,15 +27,16 @@ def ecp5_build(*, rows: int, cols: int, dsps: int, drain_lanes: int, pixel_lanes
 def lfe5u_25_build(sdram_bits: int = 0) -> AcceleratorParams:
     """8x8 products for an LFE5U-25F, or the 12F, which is the same die. Of its 56 block RAMs 16 are
     accumulators, and 8 hold lines; 14 weights and 8 tensors, or 16 tensors and no weights, if these
-    lie in SDRAM."""
+    lie in SDRAM. It has both roundings."""
     memories = {"sdram_bits": sdram_bits, "weight_bytes": 1 << 22, "activation_bytes": 32768,
                 "program_words": 1024}
     if not sdram_bits:
         memories = {"weight_bytes": 26624, "activation_bytes": 16384, "program_words": 512}
-    return ecp5_build(rows=8, cols=8, dsps=28, drain_lanes=2, channels=1024, **memories)
+    return ecp5_build(rows=8, cols=8, dsps=28, drain_lanes=2, channels=1024, rounding="both",
+                      **memories)
 
 
-def lfe5u_45_build(sdram_bits: int = 0) -> AcceleratorParams:
+def lfe5u_45_build(sdram_bits: int = 0, rounding: str = "tflm") -> AcceleratorParams:
     """12x8 products for an LFE5U-45F: 100 of its 108 block RAMs, 42 of them for weights; or, if
     these lie in SDRAM, more of them for tensors, parameters and layers: networks of images of
     96x96, such as MLPerf Tiny's visual wake words, and wide fully connected ones then find room."""
@@ -44,15 +45,15 @@ def lfe5u_45_build(sdram_bits: int = 0) -> AcceleratorParams:
     if not sdram_bits:
         memories = {"weight_bytes": 86016, "activation_bytes": 32768, "channels": 1024,
                     "program_words": 512}
-    return ecp5_build(rows=12, cols=8, dsps=72, drain_lanes=2, **memories)
+    return ecp5_build(rows=12, cols=8, dsps=72, drain_lanes=2, rounding=rounding, **memories)
 
 
-def lfe5u_85_build(rows: int = 8) -> AcceleratorParams:
+def lfe5u_85_build(rows: int = 8, rounding: str = "tflm") -> AcceleratorParams:
     """2 lanes of 8x16 products for an LFE5U-85F; or of more rows, which the tools place for a
     faster grade of it."""
     return ecp5_build(rows=rows, cols=16, dsps=156, drain_lanes=8, pixel_lanes=2,
                       activation_bytes=65536, weight_bytes=98304, channels=1024,
-                      program_words=1024)
+                      program_words=1024, rounding=rounding)
 
 
 def up5k_build() -> AcceleratorParams:
@@ -79,10 +80,17 @@ def hx8k_build() -> AcceleratorParams:
 
 
 def resized(board: "Board", *, rows: int | None = None, cols: int | None = None,
-            drain_lanes: int | None = None) -> AcceleratorParams:
-    """The build of a :class:`~boards.board.Board` with an array of another shape, or other lanes of
-    requantisation; each that is None stays."""
-    params, array = board.params, board.params.array
+            drain_lanes: int | None = None, rounding: str | None = None) -> AcceleratorParams:
+    """The build of a :class:`~boards.board.Board` with an array of another shape, other lanes of
+    requantisation, or another rounding; each that is None stays.
+
+    Raises :exc:`ValueError` for a rounding that the board has no multipliers for.
+    """
+    if rounding not in {None, "tflm"} and board.family != "ecp5":
+        raise ValueError(f"{board.title} takes .tflite networks only: the rounding {rounding} "
+                         "needs multipliers of a cycle, which ECP5 boards have")
+    params = board.params if rounding is None else replace(board.params, rounding=rounding)
+    array = params.array
     rows, cols, drain_lanes = (mine if given is None else given for given, mine in (
         (rows, array.rows), (cols, array.cols), (drain_lanes, params.drain_lanes)))
     if (rows, cols, drain_lanes) == (array.rows, array.cols, params.drain_lanes):

@@ -17,7 +17,7 @@ def _board(size: int, mhz: float, params: AcceleratorParams, **options: Any) -> 
 
 
 BOARDS = (
-    _board(45, 90, lfe5u_45_build(), options=("--placer", "static")),
+    _board(45, 90, lfe5u_45_build(rounding="both"), options=("--placer", "static")),
     _board(85, 120, lfe5u_85_build(rows=10), options=("--placer", "static"), macros=True,
            spread_enables=True),
 )

@@ -8,6 +8,6 @@ __all__ = ["BOARDS"]
 BOARDS = (
     Board(name="icebreaker", title="iCEBreaker v1.0", device="up5k",
           platform="icebreaker:ICEBreakerPlatform", mhz=24, params=up5k_build(),
-          baud=3_000_000, pad=True, options=("--placer", "static"),
+          baud=3_000_000, pad=True, seed=2, options=("--placer", "static"),
           image_at=0x20000, flash=("--board", "ice40_generic"), volatile=False),
 )

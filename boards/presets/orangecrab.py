@@ -21,6 +21,6 @@ def _board(size: int, mhz: float, params: AcceleratorParams, **options: Any) -> 
 
 BOARDS = (
     _board(25, 120, lfe5u_25_build()),
-    _board(85, 90, lfe5u_85_build(), options=("--placer", "static"), macros=True,
+    _board(85, 90, lfe5u_85_build(rounding="both"), options=("--placer", "static"), macros=True,
            spread_enables=True),
 )

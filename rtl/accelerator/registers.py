@@ -52,6 +52,9 @@ class Register(Described):
     CYCLES = 5, "From go to the end of the last run, or to now."
     STOP = 6, "Write anything to abort the run that is under way."
     TAG = 7, "Reads what was written last, 0 after a reset: tells a host what it loaded before."
+    FINGERPRINT = 8, ("Reads a digest of this map (the upper 16 bits), and of the descriptors and "
+                      "memories of this build. After another number was written, `GO` and `TAG` "
+                      "take nothing, and `STATUS` reads the error FOREIGN, until this one is.")
 
 
 class Flag(Described):
@@ -110,3 +113,4 @@ class Error(Described):
     CONV = 12, ("`conv`: as STALL or LONG, before all vectors of a convolution came: it needs "
                 "other words than `fetch` delivers, more lines than the buffer holds, or weights "
                 "that do not exist.")
+    FOREIGN = 13, "The program is for another build, as `FINGERPRINT` was written to say."

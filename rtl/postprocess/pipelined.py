@@ -69,11 +69,8 @@ class PipelinedLane(wiring.Component):
 
         results = {}
         if self.rounding != "float32":
-            wait = 0 if self.rounding == "tflm" else ToFloat.latency
-            shift = after(params["shift"], "shift_wait", wait)
-            fixed = after(x, "x_wait", wait)
-            operands = (fixed, after(params["multiplier"], "multiplier_wait", wait),
-                        Mux((shift != 0) & fixed[-1], -1, 1))
+            shift = params["shift"]
+            operands = x, params["multiplier"], Mux((shift != 0) & x[-1], -1, 1)
             m.submodules.rounding = rounding = Rounding(varies=self.varies)
             m.d.comb += [
                 rounding.enable.eq(enable),
@@ -92,9 +89,8 @@ class PipelinedLane(wiring.Component):
                 from_float.enable.eq(enable),
                 from_float.product.eq(multiply.product),
                 from_float.range.eq(self.range),
-                *(getattr(from_float, name).eq(after(getattr(to_float, name), name,
-                                                     Multiply.latency))
-                  for name in ("negative", "exponent")),
+                from_float.negative.eq(after(to_float.negative, "negative", Multiply.latency)),
+                from_float.exponent.eq(after(to_float.exponent, "exponent", Multiply.latency - 1)),
             ]
             float_operands = (to_float.mantissa, to_float.scale_mantissa, 0)
             results["float32"] = from_float.o
@@ -105,10 +101,12 @@ class PipelinedLane(wiring.Component):
                 operands = float_operands
                 m.d.comb += self.o.eq(results["float32"])
             case "both":
+                # As the mode holds, only results of fixed point have to wait.
                 operands = [Mux(self.float32, *pair)
                             for pair in zip(float_operands, operands, strict=True)]
+                wait = self.latency_of("float32") - self.latency_of("tflm")
                 m.d.comb += self.o.eq(Mux(self.float32, results["float32"], after(
-                    results["tflm"], "fixed_wait", FromFloat.latency - Rounding.latency)))
+                    results["tflm"], "fixed_wait", wait)))
         m.d.comb += [port.eq(value) for port, value in zip(
             (multiply.x, multiply.multiplier, multiply.addend), operands, strict=True)]
         return m

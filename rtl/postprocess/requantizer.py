@@ -3,9 +3,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.layouts import ChannelParams, OutputRange, bytes_of, sums_of
-from rtl.postprocess.float32 import FromFloat
 from rtl.postprocess.pipelined import ROUNDINGS, PipelinedLane
-from rtl.postprocess.rounding import Rounding
 from rtl.postprocess.serial import SerialLane, short_acc_range
 from rtl.validate import boolean, integer, one_of
 
@@ -165,8 +163,7 @@ class Requantizer(wiring.Component):
         if not self.twice:
             return
         # Fixed point is the faster of two roundings, and its result waits.
-        early = FromFloat.latency - Rounding.latency
-
+        early = self.latency_of(1, "float32") - self.latency_of(1, "tflm")
         again = beats[-3].again
         if hasattr(self, "float32"):
             again = Mux(self.float32, again, beats[-3 - early].again)

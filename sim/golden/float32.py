@@ -88,7 +88,8 @@ def average_pool(x: Int8, *, kernel: Pair, stride: Pair, padding: Padding, count
                  input_scale: float, input_zero_point: int, scale: float, zero_point: int,
                  offset: int = 0, low: int = -128, high: int = 127) -> Int8:
     """QLinearAveragePool: real numbers are summed in float32, line by line, and their mean is
-    quantised. With ``count_padding`` the padding is part of it."""
+    quantised. With ``count_padding`` the padding is part of it. Windows that are the whole image
+    without padding have :func:`mean` instead."""
     real = (x.astype(np.float32) - np.float32(input_zero_point)) * np.float32(input_scale)
     real = np.pad(real, ((0, 0), *padding, (0, 0)))
     cells = np.pad(np.ones(x.shape[1:3], np.float32), padding,

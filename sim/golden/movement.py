@@ -4,7 +4,6 @@ Each is a function of an array of any type. Of the places of an operand, ``np.ar
 it makes those from which the result takes its elements, :data:`FILL` where it has a fill value.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -84,8 +83,13 @@ def space_to_batch(x: Array, block: Sequence[int], padding: Sequence[Pair]) -> A
     image of its own: those that begin at the first place come first."""
     axes = len(block)
     x = pad(x, [(0, 0), *padding, *((0, 0),) * (x.ndim - axes - 1)])
-    return np.concatenate([x[(slice(None), *(slice(begin, None, step) for begin, step in zip(
-        begins, block, strict=True)))] for begins in itertools.product(*map(range, block))])
+    n, *sizes = x.shape
+    split = [size for whole, step in zip(sizes, block, strict=False)
+             for size in (whole // step, step)]
+    images = x.reshape(n, *split, *sizes[axes:])
+    order = [*range(2, 2 * axes + 1, 2), 0, *range(1, 2 * axes + 1, 2),
+             *range(2 * axes + 1, images.ndim)]
+    return images.transpose(order).reshape(-1, *split[::2], *sizes[axes:])
 
 
 def batch_to_space(x: Array, block: Sequence[int], crops: Sequence[Pair]) -> Array:

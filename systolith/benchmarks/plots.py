@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from boards.board import Board
 from rtl.accelerator import AcceleratorParams
 from systolith.benchmarks.networks import Network
-from systolith.compiler import Segment, compile_graph
+from systolith.compiler import Segment
+from systolith.compiler.choice import program_of
 from systolith.compiler.cost.layers import CycleModel
 from systolith.compiler.cost.machine import Machine
 from systolith.compiler.fitting import shortages
@@ -43,7 +44,7 @@ class LayerCost:
 
 def costs(graph: Graph, params: AcceleratorParams) -> list[LayerCost]:
     """The :class:`LayerCost` of each layer that the accelerator runs, by the model of cycles."""
-    program, model, found = compile_graph(graph, params), CycleModel(Machine.of(params)), []
+    program, model, found = program_of(graph, params), CycleModel(Machine.of(params)), []
     for step in program.steps:
         if not isinstance(step, Segment):
             continue

@@ -88,6 +88,8 @@ def _boards(names: Sequence[str] | None, record: bool) -> list["Board"]:
     if names is None or not names:
         names = [name for name in read_clocks() if name in known]
     elif "all" in names:
+        if others := sorted(set(names) - {"all"}):
+            raise ValueError(f"--board all has every board: leave out {', '.join(others)}")
         names = list(known)
     chosen = [board_of(name) for name in dict.fromkeys(names)]
     if not chosen:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from systolith.cli.files import check_folder, check_image, check_target, writing
-from systolith.cli.options import Json, board_names
+from systolith.cli.options import Json, board_names, one_of_these
 from systolith.cli.prove import check_proof, proof_of, say_proof
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ def build(
     cols: Annotated[int | None, typer.Option(help="Columns of the array.")] = None,
     drain_lanes: Annotated[int | None, typer.Option(
         help="Channels requantised in parallel.")] = None,
+    rounding: Annotated[str | None, typer.Option(
+        autocompletion=one_of_these("tflm", "float32", "both"),
+        help="What networks it takes: tflm (.tflite), float32 (.onnx) or both; by default, the "
+        "board's.")] = None,
     standalone: Annotated[bool, typer.Option(
         "--standalone", help="Load a program from the board's flash at power-up; "
         "`systolith flash --model` puts it there.")] = False,
@@ -70,7 +74,8 @@ def build(
         check_provable(chosen)
     design: Design = {
         "mhz": frequency, "standalone": standalone,
-        "params": resized(chosen, rows=rows, cols=cols, drain_lanes=drain_lanes)}
+        "params": resized(chosen, rows=rows, cols=cols, drain_lanes=drain_lanes,
+                          rounding=rounding)}
     done = building(chosen, seed=seed, **design)
     if keep:
         _keep(keep, chosen, design, done)

@@ -1,5 +1,5 @@
 import json as json_format
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,7 +66,8 @@ def check(
     buffer_bytes: BufferBytes = None,
     max_lines: MaxLines = None,
     mhz: Annotated[float | None, typer.Option(
-        min=0.001, help="Clock for inferences per second; by default, the board's.")] = None,
+        min=0.001, max=10_000,
+        help="Clock for inferences per second; by default, the board's.")] = None,
     dump: Annotated[str | None, typer.Option(
         metavar="PHASE", autocompletion=one_of_these(*PHASES),
         help="Instead, print what a phase of the compiler made of the network: graph, passes, "
@@ -100,15 +101,15 @@ def check(
             raise ValueError("--dump is of one build: give one --board")
         from systolith.cli.check_boards import check_boards
 
-        fits = check_boards(read_model(model), model, mhz, json)
+        fits = check_boards(read_model(model, partition=True), model, mhz, json)
     else:
         build = build_of(board, **shape)
         if dump:
             from systolith.compiler.dump import dump as text_of
 
-            print(text_of(read_model(model), build[1], dump))
+            print(text_of(read_model(model, partition=True), build[1], dump))
             return
-        fits = _check(read_model(model), model, board, build, mhz, json)
+        fits = _check(read_model(model, partition=True), model, board, build, mhz, json)
     if not fits:
         raise typer.Exit(1)
 
@@ -121,17 +122,20 @@ def _check(graph: "Graph", model: Path, board: str | None, build: Build, mhz: fl
 
     chosen, params = build
     found = examine(graph, params, mhz=mhz or (chosen.mhz if chosen else None))
-    others = boards_that_fit(graph) if found.short else []
+    others = {rounding: boards_that_fit(graph, rounding) if found.short else []
+              for rounding in (None, "both")}
     if json:
         print(json_format.dumps({"model": str(model), "board": board, **found.as_dict(),
-                                 "boards_that_fit": others}, indent=2))
+                                 "boards_that_fit": others[None],
+                                 "boards_that_fit_with_both_roundings": others["both"]}, indent=2))
     else:
         planned = mhz is None and chosen is not None and not clock_is_met(chosen)
         _show(found, chosen, others, planned)
     return not found.short
 
 
-def _show(found: "Check", board: "Board | None", others: Sequence[str], planned: bool) -> None:
+def _show(found: "Check", board: "Board | None", others: Mapping[str | None, Sequence[str]],
+          planned: bool) -> None:
     from systolith.cli.show import console
 
     _operators(found, board).print()
@@ -140,6 +144,11 @@ def _show(found: "Check", board: "Board | None", others: Sequence[str], planned:
     console.print(f"at least {found.floor:,} cycles for the MACs alone\n"
                   f"{found.transfer_bytes:,} bytes of input and output"
                   f"{f', moved{moved}' if moved else ''}")
+    if found.states:
+        console.print(f"{sum(found.states.values()):,} bytes of state, which the host keeps from "
+                      f"run to run: {', '.join(found.states)}")
+    for line in _host(found):
+        console.print(line)
     if found.per_second:
         console.print(f"{found.per_second:,.1f} inferences per second at {found.mhz:g} MHz"
                       f"{' (planned: no clock on record meets timing there)' if planned else ''}, "
@@ -152,7 +161,36 @@ def _show(found: "Check", board: "Board | None", others: Sequence[str], planned:
                   "enough", style="bold red")
     for short in found.short:
         console.print(f"  {short.text}")
-    console.print(f"  boards that it fits: {', '.join(others) or 'none'}")
+        if short.name == "rounding" and board:
+            console.print(f"    {_remedy(board)}")
+    console.print(f"  boards that it fits: {', '.join(others[None]) or 'none'}")
+    if built := [name for name in others["both"] if name not in others[None]]:
+        console.print(f"  with systolith build --rounding both: {', '.join(built)}")
+
+
+def _remedy(board: "Board") -> str:
+    """What to do about a rounding that the build of a board does not have."""
+    if board.family != "ecp5":
+        return f"{board.title} takes .tflite networks only; ECP5 boards take both"
+    return f"systolith build --board {board.name} --rounding both makes one"
+
+
+def _host(found: "Check") -> list[str]:
+    """What the host runs, and why."""
+    from rtl.wording import counted
+
+    if not found.host:
+        return []
+    parts = counted(found.segments, "part")
+    lines = [f"{parts} on the accelerator, with {found.mac_share:.1%} of the MACs; the host runs"]
+    for step in found.host:
+        names = ", ".join(f"{number} {name}" for number, name in zip(
+            step.numbers, step.names, strict=True))
+        costs = [f"{step.bytes:,} bytes cross"] if step.bytes else []
+        if step.cuts:
+            costs.append(f"without it, {counted(step.cuts, 'part')} fewer")
+        lines.append(f"  {names}: {'; '.join([step.reason, *costs])}")
+    return lines
 
 
 def _operators(found: "Check", board: "Board | None") -> "Table":

@@ -24,19 +24,26 @@ def clock_is_met(board: "Board") -> bool:
     return clock is not None and clock.met and abs(clock.clock_mhz - board.mhz) < 1
 
 
-def boards_that_fit(graph: "Graph") -> list[str]:
-    """Names of the boards whose builds are large enough for a network."""
+def boards_that_fit(graph: "Graph", rounding: str | None = None) -> list[str]:
+    """Names of the boards whose builds are large enough for a network, and have its rounding; or of
+    those that can be built with another ``rounding``, if that is given."""
     from boards.board import boards
+    from boards.builds import resized
     from systolith.compiler.fitting import shortages
 
-    fits = {}
-    for board in boards().values():
-        if board.params not in fits:
+    known = [board for board in boards().values() if rounding is None or board.family == "ecp5"]
+    fits: dict[AcceleratorParams, bool] = {}
+    names = []
+    for board in known:
+        params = resized(board, rounding=rounding)
+        if params not in fits:
             try:
-                fits[board.params] = not shortages(graph, board.params)
+                fits[params] = not shortages(graph, params)
             except ValueError:
-                fits[board.params] = False
-    return [board.name for board in boards().values() if fits[board.params]]
+                fits[params] = False
+        if fits[params]:
+            names.append(board.name)
+    return names
 
 
 def check_boards(graph: "Graph", model: Path, mhz: float | None, json: bool) -> bool:

@@ -69,14 +69,17 @@ def evaluate(
         raise ValueError("--on runs the board that is there: neither --rtl nor --board goes with "
                          "it")
     pixels, graph = pixels_of(layout, mean, scale), read_model(model)
-    inputs = [TensorInfo.of(graph.tensors[index], graph.rounding) for index in graph.inputs]
+    if graph.states:
+        raise ValueError(f"{model}: the network keeps states, so that what an input gives depends "
+                         "on those before it: a Session runs one sequence after the other")
+    inputs = TensorInfo.inputs_of(graph)
     examples = read_examples(data, {each.name: each.shape for each in inputs}, pixels, count)
     classes = read_classes(data, examples, labels)
     reference = FloatNetwork(float_model, size_of(size)) if float_model else None
     if reference:
         real_examples = read_examples(data, reference.shapes, pixels, count)
     target = _target(graph, rtl, board, on, baud)
-    names = [graph.tensors[index].name for index in graph.outputs]
+    names = [each.name for each in TensorInfo.outputs_of(graph)]
     steps = -(-len(examples) // PORTION) + (len(examples) if reference else 0)
     with progress(total=steps) as step:
         try:

@@ -11,7 +11,7 @@ NEXT = """\
 systolith run digits.tflite --input digits.npy --board icebreaker
 systolith quantize digits.onnx --calibrate calibration.npz -o digits.int8.onnx
 systolith evaluate digits.int8.onnx --data test.npz --float digits.onnx
-systolith run digits.int8.onnx --input test.npz"""
+systolith run digits.int8.onnx --input test.npz --board ulx3s-25f"""
 
 
 def example(

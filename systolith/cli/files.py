@@ -1,19 +1,20 @@
 """Files that commands read and write: arrays, images, folders."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING, BinaryIO
+from zipfile import BadZipFile, ZipFile
 
 from rtl.wording import joined
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["check_folder", "check_image", "check_target", "load", "save", "writing"]
+__all__ = ["check_folder", "check_image", "check_target", "load", "save",
+           "save_npz", "writing"]
 
 #: Suffixes of images that can be drawn.
 DRAWN = ".png", ".svg", ".pdf"
@@ -32,11 +33,16 @@ def load(path: Path) -> "np.ndarray":
     return array
 
 
-def check_target(path: Path, *, parents: bool = False) -> None:
-    """Refuse, before any work is done, a file that could not be written after it.
+def check_target(path: Path, *, parents: bool = False,
+                 inputs: Iterable[Path | None] = ()) -> None:
+    """Refuse, before any work is done, a file that could not be written after it, or is one of the
+    ``inputs``.
 
     With ``parents`` the folders that it lies in are still to be made.
     """
+    if any(each is not None and each.exists() and path.exists() and path.samefile(each)
+           for each in inputs):
+        raise ValueError(f"{path} is an input, which would be lost: name another file")
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file")
     if not parents and not path.parent.is_dir():
@@ -73,6 +79,16 @@ def writing(path: Path) -> Generator[None, None, None]:
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
+
+
+def save_npz(file: BinaryIO, arrays: Mapping[str, "np.ndarray"]) -> None:
+    """Write ``arrays`` as :func:`numpy.savez` does, but of any names."""
+    import numpy as np
+
+    with ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def save(path: Path, array: "np.ndarray") -> None:

@@ -63,11 +63,11 @@ def flash(
 
 def _image(model: Path, board: "Board") -> bytes:
     """What goes into the flash of a board for a network, which has to fit the board."""
+    from systolith.compiler.choice import session_program
     from systolith.frontends.model_file import read_model
     from systolith.runtime.flash_image import program_image
-    from systolith.runtime.session import session_program
 
-    program, _ = session_program(read_model(model), board.params, compact=True)
+    program, _ = session_program(read_model(model), board.params, compact=True, partition=False)
     return program_image(program)
 
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["gemm"]
 
+#: Products of two int8 whose sum is an int32, whatever they are: -128 times -128 is 2^14.
+MOST_PRODUCTS = (1 << 17) - 1
+
 
 def gemm(
     a: Annotated[Path, typer.Argument(metavar="A.npy", help="int8 matrix (M, K).")],
@@ -34,8 +37,11 @@ def gemm(
     left, right = (_matrix(path) for path in (a, b))
     if left.shape[1] != right.shape[0]:
         raise ValueError(f"matrices must be (M, K) and (K, N), not {left.shape} and {right.shape}")
+    if left.shape[1] > MOST_PRODUCTS:
+        raise ValueError(f"sums of {left.shape[1]} products may exceed int32; up to "
+                         f"{MOST_PRODUCTS} are possible: split the matrices along K")
     for target in filter(None, (output, vcd)):
-        check_target(target)
+        check_target(target, inputs=(a, b))
     core = build_core("gemm", **{name: value for name, value in (("rows", rows), ("cols", cols))
                                  if value is not None})
     with compiling("compiling the core for simulation", "core", core.array.rows * core.array.cols):

@@ -1,6 +1,7 @@
-"""Writes ``docs/registers.md`` from the declarations, and ``docs/clocks.md`` from the record of
-clocks: ``python -m systolith.cli.generate_docs``."""
+"""Writes ``docs/registers.md`` and a constant of the driver in C from the declarations, and
+``docs/clocks.md`` from the record of clocks: ``python -m systolith.cli.generate_docs``."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from amaranth.lib.data import Layout
 from boards.board import boards
 from boards.flow.clocks import read_clocks
 from rtl.accelerator import Kind, descriptor_of, descriptor_words
+from rtl.accelerator.control.fingerprint import MAP
 from rtl.accelerator.control.host_port import chunks_of
 from rtl.accelerator.registers import (
     FIRST_PARAMETER,
@@ -24,8 +26,10 @@ from rtl.bus import StreamRegister
 from rtl.export.layout import layout_of
 from rtl.layouts import ChannelParams
 from systolith.compiler.fitting import small_build
+from systolith.graph.record import OperatorRecord, records
 
-__all__ = ["PAGES", "describe_clocks", "describe_registers", "fields_of", "write_pages"]
+__all__ = ["PAGES", "describe_clocks", "describe_operators", "describe_header",
+           "describe_registers", "fields_of", "write_pages"]
 
 #: What is in a line of a table.
 Cells = Sequence[str | int]
@@ -64,6 +68,49 @@ def describe_clocks() -> str:
     heads = ("board", "products", "clock, MHz", "Fmax, MHz", "seeds", "LUTs", "flip-flops",
              "multipliers", "block RAMs", "single-port RAMs", "seconds", "critical path")
     return "\n".join([CLOCKS, *_table(heads, rows), ""])
+
+
+OPERATORS = """\
+# Operators
+
+This page is written from the records in `systolith/operators` by
+`python -m systolith.cli.generate_docs`; a test holds it to them. What is not here, the runtime
+itself runs on the host: see [compiler.md](compiler.md#from-a-file-to-a-graph).
+
+"Units" are those beside the convolution core that layers may need. Without a pooling unit, means,
+copies, clamps, padding and enlargements are convolutions; other operators whose unit a board lacks
+run on the host. Boards without the float32 rounding take `.tflite` networks only.
+"""
+
+
+def describe_operators() -> str:
+    """The page of operators, as text."""
+    rows = []
+    for record in sorted(records().values(), key=lambda record: record.kind):
+        onnx = sorted({*record.onnx, *record.qlinear})
+        if record.run is None and (record.tflite or onnx) and _is_ours(record):
+            there = record.lower or record.moves or record.parts
+            rows.append((f"`{record.kind}`", _names(sorted(record.tflite)), _names(onnx),
+                         "accelerator" if there else "host", ", ".join(sorted(record.units))))
+    networks = {"both": ".tflite, .onnx", "tflm": ".tflite", "float32": ".onnx"}
+    lacking = [(f"`{name}`", networks[board.params.rounding],
+                ", ".join(unit for unit in ("addition", "pooling")
+                          if not getattr(board.params, unit)))
+               for name, board in sorted(boards().items())]
+    return "\n".join([
+        OPERATORS, *_table(("operator", ".tflite", ".onnx", "runs on", "units"), rows),
+        "\n## Boards\n", *_table(("board", "networks", "units that it lacks"), lacking), ""])
+
+
+def _is_ours(record: OperatorRecord) -> bool:
+    """Whether a record is the project's own: other packages may have registered some."""
+    converters = *record.tflite.values(), *record.onnx.values(), *record.qlinear.values()
+    return all(each.__module__.partition(".")[0] in {"systolith", "functools"}
+               for each in converters)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def describe_registers() -> str:
@@ -123,9 +170,17 @@ def fields_of(layout: Layout, offset: int = 0, name: str = "") -> Iterator[tuple
             yield (offset + field.offset, f"{shape.width}{' signed' * shape.signed}", path)
 
 
+def describe_header() -> str:
+    """The header of the driver in C, with the digest of the register map."""
+    return re.sub(r"(?<=#define SYSTOLITH_MAP )0x[0-9a-f]+u", f"{MAP:#06x}u", HEADER.read_text())
+
+
 DOCS = Path(__file__).parents[2] / "docs"
+HEADER = Path(__file__).parents[1] / "runtime" / "c" / "systolith.h"
 #: What writes each page.
-PAGES = {DOCS / "registers.md": describe_registers, DOCS / "clocks.md": describe_clocks}
+PAGES = {DOCS / "registers.md": describe_registers, DOCS / "clocks.md": describe_clocks,
+         DOCS / "operators.md": describe_operators,
+         HEADER: describe_header}
 
 
 def write_pages() -> None:

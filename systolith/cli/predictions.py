@@ -47,7 +47,7 @@ def predictions(graph: "Graph", tensors: Sequence["TensorInfo"], outputs: Sequen
     ``tensors`` tell what its numbers mean, ``outputs`` (n, ...) are those; ``of`` is what they are
     predictions of.
     """
-    for index, tensor, y in zip(graph.outputs, tensors, outputs, strict=True):
+    for index, tensor, y in zip(graph.own_outputs, tensors, outputs, strict=True):
         if count := class_count(graph, index, labels):
             names = labels(count) or [f"class {number}" for number in range(count)]
             name = f" by {tensor.name}" if len(outputs) > 1 else ""

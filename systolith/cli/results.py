@@ -1,20 +1,22 @@
 """What ``systolith run`` shows and keeps of its results."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rtl.wording import counted
-from systolith.cli.files import writing
+from systolith.cli.files import save_npz, writing
 from systolith.cli.layer_table import draw_digits, layer_table
 from systolith.cli.predictions import predictions
 from systolith.cli.show import console
+from systolith.compiler import Program
 from systolith.frontends.labels import read_labels
 from systolith.frontends.source import Source
+from systolith.graph.attributes import Foreign
 from systolith.references.comparison import Comparison
+from systolith.references.host_runtime import host_runtime_of
 from systolith.runtime.session import Session
 from systolith.runtime.target import Run
 from systolith.zoo.digits import Digits
@@ -28,9 +30,7 @@ def save_outputs(path: Path, session: Session, outputs: Sequence[np.ndarray]) ->
         if len(outputs) == 1:
             np.save(file, outputs[0])
         else:
-            named: dict[str, Any] = {
-                end.name: y for end, y in zip(session.outputs, outputs, strict=True)}
-            np.savez(file, **named)
+            save_npz(file, {end.name: y for end, y in zip(session.outputs, outputs, strict=True)})
 
 
 def show_run(source: Source, session: Session, runs: Sequence[Run], outputs: Sequence[np.ndarray],
@@ -63,9 +63,24 @@ def _summary(session: Session, runs: Sequence[Run]) -> None:
         console.print(f"{counted(program.macs, 'MAC')} take at least "
                       f"{counted(-(-program.macs // products), 'cycle')}: "
                       f"{program.macs / products / cycles:.1%} utilisation")
+    for name in _host_runtimes(program):
+        console.print(name)
     if len(runs) > 1:
         console.print("inputs and outputs are moved "
                       f"{'between' if session.alone else 'during'} runs")
+
+
+def _host_runtimes(program: Program) -> Iterator[str]:
+    """What the host ran, and by what."""
+    ran: dict[str, list[str]] = {}
+    for op in program.rest:
+        foreign = op.attributes if isinstance(op.attributes, Foreign) else None
+        runtime = host_runtime_of(foreign.model) if foreign else ""
+        ran.setdefault(runtime or "the golden models", []).extend(
+            foreign.names if foreign else [op.kind])
+    for runtime, names in ran.items():
+        yield f"{runtime} ran {counted(len(names), 'operator')} on the host: " + ", ".join(
+            dict.fromkeys(names))
 
 
 def _accuracy(digits: Digits, scores: np.ndarray) -> None:

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+#: Images that run where --count says nothing.
+MOST = 100
+
+#: Images of noise of a network that keeps states.
+STEPS = 10
+
 
 def run(
     model: Annotated[Path | None, typer.Argument(
@@ -43,8 +49,10 @@ def run(
     output_file: Annotated[Path | None, typer.Option(
         "--output", metavar="Y.npy", help="Write the outputs (n, ...) to this file; .npz if there "
         "are several.")] = None,
-    count: Annotated[int, typer.Option(
-        min=1, max=10_000, help="The most images to run.")] = 100,
+    count: Annotated[int | None, typer.Option(
+        min=1, max=10_000, help="The most images to run; by default 100, or one of noise, or ten "
+        "if the network keeps states.",
+        show_default=False)] = None,
     board: BoardName = None,
     rows: Rows = None,
     cols: Cols = None,
@@ -80,70 +88,81 @@ def run(
     from systolith.zoo.digits import held_out, model_bytes
 
     for target in filter(None, (output_file, vcd)):
-        check_target(target)
+        check_target(target, inputs=(model, *(input_files or ())))
     shape = {"rows": rows, "cols": cols, "drain_lanes": drain_lanes, "requantize": requantize,
              "pixel_lanes": pixel_lanes}
     if on is not None and any(each is not None for each in (board, vcd, *shape.values())):
         raise ValueError("--on takes the build of the board that is there: no --board, no option "
                          "of a build and no --vcd goes with it")
+    if on is None and baud is not None:
+        raise ValueError("--baud is that of a board, which --on names: leave it out, or give --on")
     build = build_of(board, **shape)
     source = model_bytes() if model is None else model
-    graph = read_model(source)
+    graph = read_model(source, partition=True)
     digits = held_out() if model is None and not input_files else None
     layers = layers or digits is not None and on is None
     comparison = Comparison(source, graph, compare, layers)
-    inputs = [digits.images] if digits else _inputs(graph, input_files)
-    inputs = [x[:count] for x in inputs]
+    layers = comparison.layers
+    inputs = [digits.images] if digits else _inputs(
+        graph, input_files, count or (STEPS if graph.states else 1))
+    inputs = [x[:count or MOST] for x in inputs]
     target = (simulated(build, graph, layers, vcd) if on is None
               else connected(on, baud, graph))
     session = Session(graph, target)
-    runs = _runs(session, target, inputs, comparison, layers)
-    target.close()
+    runs = _runs(session, inputs)
     outputs = session.gather(runs)
-    if output_file:
+    if output_file:  # whatever comes of the comparison
         save_outputs(output_file, session, outputs)
+    _compare(session, target, runs, comparison, layers)
+    target.close()
     show_run(source, session, runs, outputs, comparison, digits=digits, noise=not input_files)
     if comparison.failed:
         raise typer.Exit(1)
 
 
-def _inputs(graph: "Graph", files: Sequence[Path] | None) -> list["np.ndarray"]:
-    """An array (n, ...) for each input, of files or of noise."""
+def _inputs(graph: "Graph", files: Sequence[Path] | None, count: int) -> list["np.ndarray"]:
+    """An array (n, ...) for each input, of files, or ``count`` images of noise."""
     from systolith.runtime.input_files import load_inputs, noise
     from systolith.runtime.session import TensorInfo
 
-    inputs = [TensorInfo.of(graph.tensors[index], graph.rounding) for index in graph.inputs]
-    return load_inputs(inputs, files) if files else noise(inputs, 1)
+    inputs = TensorInfo.inputs_of(graph)
+    return load_inputs(inputs, files) if files else noise(inputs, count)
 
 
-def _runs(session: "Session", target: "AcceleratorDriver", inputs: Sequence["np.ndarray"],
-          comparison: "Comparison", layers: bool) -> list["Run"]:
-    """The run of each image, which the comparison takes, with all tensors if it is of layers."""
+def _runs(session: "Session", inputs: Sequence["np.ndarray"]) -> list["Run"]:
+    """The run of each image."""
     from systolith.cli.progress import progress
 
-    count = len(inputs[0])
-    runs: list[Run] = []
-    with progress(total=count * (1 + layers)) as step:
+    count, runs = len(inputs[0]), []
+    with progress(total=count) as step:
         step(f"image 1 of {count}")
         for number, done in enumerate(session.results(*inputs), 1):
             runs.append(done)
             if number < count:
                 step(f"image {number + 1} of {count}")
-        complete = _complete(session.graph, target, runs) if layers else runs
-        for number, done in enumerate(complete, 1):
-            if layers:
-                step(f"image {number} of {count}, all its tensors")
-            comparison.take(done)
     return runs
+
+
+def _compare(session: "Session", target: "AcceleratorDriver", runs: Sequence["Run"],
+             comparison: "Comparison", layers: bool) -> None:
+    """Let the comparison take each run, with all tensors if it is of ``layers``."""
+    from systolith.cli.progress import progress
+
+    count = len(runs)
+    with progress(total=count) as step:
+        for number, done in enumerate(
+                _complete(session.graph, target, runs) if layers else runs, 1):
+            step(f"image {number} of {count}{', all its tensors' if layers else ', compared'}")
+            comparison.take(done)
 
 
 def _complete(graph: "Graph", target: "AcceleratorDriver",
               runs: Iterable["Run"]) -> Iterator["Run"]:
     """``runs`` with the tensors that they do not give, of others that do."""
-    from systolith.compiler import compile_graph
+    from systolith.compiler.choice import program_of
     from systolith.compiler.fitting import all_results, parts
 
-    programs = [compile_graph(part, target.params)
+    programs = [program_of(part, target.params)
                 for part in parts(all_results(graph), target.params)]
     for run in runs:
         values: Values = {}

@@ -17,7 +17,7 @@ def selftest(
     faults: Annotated[bool, typer.Option(
         "--faults", help="Instead, test the driver on a virtual board, over a link that drops, "
         "duplicates, corrupts and delays bytes, with resets and unplugged cables.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the faults.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of the faults.")] = None,
 ) -> None:
     """Test a board: its link, its memories, and the results of a known network.
 
@@ -25,7 +25,11 @@ def selftest(
     """
     if faults == (on is not None):
         raise ValueError("give either --on PORT, for a board, or --faults, for the driver")
-    good = _campaign(seed) if on is None else _board(on, baud)
+    if faults and baud is not None:
+        raise ValueError("--baud is that of a board, and --faults has none: leave it out")
+    if on is not None and seed is not None:
+        raise ValueError("--seed is that of --faults, of which a board has none: leave it out")
+    good = _campaign(seed or 0) if on is None else _board(on, baud)
     if not good:
         raise typer.Exit(1)
 

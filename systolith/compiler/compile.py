@@ -1,11 +1,13 @@
 """From a graph to a program: the phases of the compiler, one after the other."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from rtl.accelerator import AcceleratorParams, descriptor_words
 from rtl.accelerator.registers import Window
 from sim.golden.types import Int8, Int64
+from systolith.compiler.batch import check_states
 from systolith.compiler.codegen.program import (
     UNITS,
     Bases,
@@ -22,14 +24,18 @@ from systolith.compiler.lowering.context import Context
 from systolith.compiler.lowering.lower import Lowered, lower
 from systolith.compiler.memory.addresses import Memory, assign_addresses
 from systolith.compiler.options import Options
-from systolith.compiler.partition import partition
+from systolith.compiler.partition import CannotRun
+from systolith.compiler.partition import partition as divide
 from systolith.compiler.passes import optimise
 from systolith.compiler.residual_fusion import fuse_adds
 from systolith.compiler.schedule import Schedule, schedule
 from systolith.compiler.tiling.plans import Plans, plan_layers
+from systolith.graph.attributes import Foreign
 from systolith.graph.ir import Graph
 
 __all__ = ["Compilation", "compile_graph", "needs_of", "run_phases"]
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,38 +81,74 @@ class Content:
 
 
 def compile_graph(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1,
-                  double_buffered: bool = False, compact: bool = False) -> Program:
+                  double_buffered: bool = False, compact: bool = False,
+                  partition: bool = False) -> Program:
     """The :class:`Program` of ``graph`` for an accelerator of ``params``; the others are
     :class:`~systolith.compiler.options.Options`.
 
     Raises :exc:`ValueError` for what cannot run, and for a network that does not fit: every memory
     that is short, and by how much.
     """
-    done = run_phases(graph, params, Options(
-        keep=keep, batch=batch, double_buffered=double_buffered, compact=compact))
-    _check_fit(done)
-    return _program(done)
+    options = Options(keep=keep, batch=batch, double_buffered=double_buffered, compact=compact,
+                      partition=partition)
+    _check_host(graph, options)
+    return _with_host(options, lambda cannot: _program(_checked_fit(
+        run_phases(graph, params, options, cannot))))
 
 
 def needs_of(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1,
-             double_buffered: bool = False, compact: bool = False) -> Mapping[str, int | bool]:
+             double_buffered: bool = False, compact: bool = False,
+             partition: bool = False) -> Mapping[str, int | bool]:
     """What ``graph`` takes of a build, as :attr:`Compilation.needs` has it.
 
     Raises :exc:`ValueError` for what cannot run, whatever the memories.
     """
-    return run_phases(graph, params, Options(
-        keep=keep, batch=batch, double_buffered=double_buffered, compact=compact)).needs
+    options = Options(keep=keep, batch=batch, double_buffered=double_buffered, compact=compact,
+                      partition=partition)
+    return _with_host(options, lambda cannot: run_phases(graph, params, options, cannot).needs)
 
 
-def run_phases(graph: Graph, params: AcceleratorParams, options: Options) -> Compilation:
+def _with_host(options: Options, work: Callable[[Mapping[int, str]], Result]) -> Result:
+    """What ``work`` gives, once all that the build cannot run is left to the host."""
+    cannot: dict[int, str] = {}
+    while True:
+        try:
+            return work(cannot)
+        except CannotRun as error:
+            if not options.partition or error.operator.index in cannot:
+                raise
+            cannot[error.operator.index] = error.reason
+
+
+def _check_host(graph: Graph, options: Options) -> None:
+    """Raise :exc:`ValueError` for operators of a runtime, unless the program is partitioned, and
+    for states where nothing can keep them."""
+    if graph.states and not options.partition:
+        raise ValueError("the host has to keep the states of the network from one run to the next, "
+                         "and nothing does so where it goes: "
+                         + ", ".join(state.name for state in graph.states))
+    foreign = [op.attributes for op in graph.operators
+               if isinstance(op.attributes, Foreign)]
+    if foreign and not options.partition:
+        names = [f"{number} ({name})" for each in foreign
+                 for number, name in zip(each.numbers, each.names, strict=True)]
+        raise ValueError("a runtime on the host has to run a part of the network, and there is "
+                         f"none where it goes: operators {', '.join(names)}")
+
+
+def run_phases(graph: Graph, params: AcceleratorParams, options: Options,
+               cannot: Mapping[int, str] | None = None) -> Compilation:
     """All phases but the last, which writes the program: each takes records, and gives one.
+
+    The host runs what the build ``cannot``, by the numbers of operators.
 
     Raises :exc:`ValueError` for what cannot run, whatever the memories.
     """
     _check_build(graph, params)
+    check_states(graph, options.batch)
     machine = Machine.of(params)
     graph = optimise(graph, options.keep)
-    placement = place_tensors(schedule(graph, partition(graph)), params.word_bytes)
+    placement = place_tensors(schedule(graph, divide(graph, cannot)), params.word_bytes)
     plans = plan_layers(machine, placement, options)
     memory = assign_addresses(placement, plans, options)
     context = Context(graph=graph, machine=machine, regions=memory.regions, plans=plans,
@@ -114,6 +156,8 @@ def run_phases(graph: Graph, params: AcceleratorParams, options: Options) -> Com
     placement, memory = fuse_adds(context, params, placement, memory, options)
     context = replace(context, regions=memory.regions, fused_adds=placement.schedule.fused_adds)
     lowered = lower(context, placement, descriptor_words(params))
+    if options.partition:
+        _check_units(params, lowered)
     pong = _pong(context, placement, memory, lowered, params) if options.double_buffered else None
     content = _content(params, memory, lowered, pong)
     return Compilation(params=params, options=options, graph=graph, placement=placement,
@@ -133,8 +177,12 @@ def _pong(context: Context, placement: Placement, memory: Memory, lowered: Lower
           params: AcceleratorParams) -> Lowered:
     """The same layers with the regions of the second run.
 
-    Raises :exc:`ValueError` for a network that runs in several segments, or in none.
+    Raises :exc:`ValueError` for a network that runs in several segments, or in none, or keeps
+    states.
     """
+    if context.graph.states:
+        raise ValueError("runs cannot overlap: each is given the states that the one before it "
+                         "leaves")
     segments = len(lowered.segment_ends)
     if segments != 1:
         raise ValueError("runs cannot overlap: the network runs in "
@@ -180,7 +228,15 @@ def _geometry(layers: Iterable[Layer]) -> Iterable[tuple[str, int]]:
             yield from layer.plan.least.items()
 
 
-def _check_fit(done: Compilation) -> None:
+def _check_units(params: AcceleratorParams, lowered: Lowered) -> None:
+    """Raise :exc:`~systolith.compiler.partition.CannotRun` for layers whose unit a build lacks."""
+    for layer in lowered.layers:
+        if layer.unit is not None and not getattr(params, layer.unit):
+            raise CannotRun(layer.operator, f"it needs the unit for {layer.unit}, which this build "
+                            "does not have")
+
+
+def _checked_fit(done: Compilation) -> Compilation:
     """Raise :exc:`ValueError` for units and memories that a build lacks."""
     params, needs = done.params, done.needs
     lacking = [unit.upper() for unit in dict.fromkeys(UNITS.values())
@@ -194,6 +250,7 @@ def _check_fit(done: Compilation) -> None:
         what = ("inputs and outputs do not fit twice; " if done.options.double_buffered
                 else "the network does not fit; ")
         raise ValueError(what + "; ".join(short))
+    return done
 
 
 def _program(done: Compilation) -> Program:
@@ -208,5 +265,5 @@ def _program(done: Compilation) -> Program:
                    descriptors=descriptors, weights=content.weights, channels=content.channels,
                    areas=content.areas, regions=memory.regions, inputs=done.plans.packed,
                    needs=done.needs, least_activations=memory.least * params.word_bytes,
-                   keep=done.options.keep, images=done.options.batch,
+                   keep=done.options.keep, images=done.options.batch, host=done.schedule.parts.host,
                    pong=memory.pong if done.pong else None)

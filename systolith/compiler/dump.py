@@ -1,8 +1,9 @@
 """What a phase of the compiler made of a network, as text."""
 
 from rtl.accelerator import AcceleratorParams
+from systolith.compiler.choice import program_of
 from systolith.compiler.codegen.disassemble import text_of_program
-from systolith.compiler.compile import compile_graph, run_phases
+from systolith.compiler.compile import run_phases
 from systolith.compiler.options import Options
 from systolith.compiler.passes import optimise_in_steps
 from systolith.graph.ir import Graph
@@ -29,7 +30,7 @@ def dump(graph: Graph, params: AcceleratorParams, phase: str) -> str:
         case "memory":
             return str(run_phases(graph, params, Options()).memory)
         case "program":
-            return text_of_program(compile_graph(graph, params))
+            return text_of_program(program_of(graph, params))
     raise ValueError(f"the phase must be one of {', '.join(PHASES)}, not {phase!r}")
 
 

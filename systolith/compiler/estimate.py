@@ -4,18 +4,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from rtl.accelerator import AcceleratorParams
-from systolith.compiler import Program, Segment, compile_graph
+from systolith.compiler import Program, Segment
+from systolith.compiler.choice import program_of
 from systolith.compiler.cost.layer_cycles import LayerCycles
 from systolith.compiler.cost.layers import CycleModel
 from systolith.compiler.cost.machine import Machine
+from systolith.compiler.cuts import crossing, cuts_of, transfer_bytes
 from systolith.compiler.fitting import Shortage, fit, shortages
-from systolith.compiler.tiling.region_layers import packed_words
+from systolith.graph.attributes import Foreign
 from systolith.graph.ir import Graph, Operator
 
-__all__ = ["Check", "OperatorCheck", "check"]
+__all__ = ["Check", "HostStep", "OperatorCheck", "check"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +43,39 @@ class OperatorCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HostStep:
+    """What the host runs at a time: operators by their ``numbers`` and ``names``, and why.
+
+    ``bytes`` cross between host and accelerator for that; there would be ``cuts`` segments fewer if
+    the accelerator ran it.
+    """
+
+    numbers: tuple[int, ...]
+    names: tuple[str, ...]
+    reason: str
+    bytes: int
+    cuts: int
+    macs: int = 0
+
+    @classmethod
+    def of(cls, program: Program, operator: Operator) -> Self:
+        foreign = operator.attributes if isinstance(operator.attributes, Foreign) else None
+        return cls(numbers=foreign.numbers if foreign else (operator.index,),
+                   names=foreign.names if foreign else (operator.kind,),
+                   macs=foreign.macs if foreign else 0, reason=program.host[operator.index],
+                   bytes=crossing(program, operator), cuts=cuts_of(program, operator))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Check:
     """What :func:`check` finds. ``short`` are :class:`~systolith.compiler.fitting.Shortage`;
     ``needs`` and ``have`` are by parameter; ``build`` is what cycles are counted for: the one asked
     about, or, where that is too small, one that is large enough.
 
-    ``transfer_bytes`` are those that the host writes and reads in a run. ``alone`` says why they
-    are not moved during runs, and is empty if they are.
+    ``states`` are the bytes that the host keeps from one run to the next, by their names.
+    ``segments`` are the parts that run on the accelerator, ``host`` what the host runs between,
+    before and after them. ``transfer_bytes`` are those that the host writes and reads in a run.
+    ``alone`` says why they are not moved during runs, and is empty if they are.
     """
 
     operators: list[OperatorCheck]
@@ -60,7 +88,16 @@ class Check:
     floor: int
     transfer_bytes: int
     alone: str
+    states: Mapping[str, int]
+    segments: int
+    host: list[HostStep]
     mhz: float | None = None
+
+    @property
+    def mac_share(self) -> float:
+        """The share of the network's MACs that the accelerator does."""
+        total = self.macs + sum(step.macs for step in self.host)
+        return self.macs / total if total else 1.0
 
     @property
     def utilisation(self) -> float:
@@ -85,7 +122,9 @@ class Check:
             "operators": [asdict(each) for each in self.operators],
             "cycles": self.cycles, "macs": self.macs, "floor": self.floor,
             "utilisation": self.utilisation, "transfer_bytes": self.transfer_bytes,
-            "transfers_during_runs": not self.alone,
+            "transfers_during_runs": not self.alone, "segments": self.segments,
+            "states": dict(self.states),
+            "mac_share": self.mac_share, "host": [asdict(each) for each in self.host],
             "mhz": self.mhz, "inferences_per_second": self.per_second,
         }
 
@@ -95,9 +134,11 @@ def check(graph: Graph, params: AcceleratorParams, *, mhz: float | None = None) 
 
     Raises :exc:`ValueError` for a network that no build of that array runs.
     """
-    short = shortages(graph, params)
-    build = fit(graph, params) if short else params
-    program = compile_graph(graph, build)
+    try:
+        program, short, build = program_of(graph, params), [], params
+    except ValueError:
+        short, build = shortages(graph, params), fit(graph, params)
+        program = program_of(graph, build)
     model = CycleModel(Machine.of(build))
     products = build.products
     runs = [program.layers[step.first:step.first + step.layers]
@@ -111,8 +152,10 @@ def check(graph: Graph, params: AcceleratorParams, *, mhz: float | None = None) 
         short=short, needs=program.needs, build=build,
         have={name: getattr(params, name) for name in program.needs}, cycles=cycles,
         macs=program.macs, floor=-(-program.macs // products), mhz=mhz,
-        alone=_alone(graph, params),
-        transfer_bytes=sum(_bytes(program, index) for index in ends))
+        alone=_alone(graph, params), segments=len(program.segments),
+        states={state.name: state.initial.nbytes for state in graph.states},
+        host=[HostStep.of(program, op) for op in program.rest],
+        transfer_bytes=sum(transfer_bytes(program, index) for index in ends))
 
 
 def _alone(graph: Graph, params: AcceleratorParams) -> str:
@@ -122,22 +165,17 @@ def _alone(graph: Graph, params: AcceleratorParams) -> str:
         return str(error)
 
 
-def _bytes(program: Program, tensor: int) -> int:
-    if plan := program.inputs.get(tensor):  # in the order of a convolution
-        return packed_words(plan) * program.params.word_bytes
-    region = program.regions.get(tensor)
-    return region.words * region.word_bytes if region else 0
-
-
 def _operator(program: Program, expected: Sequence[LayerCycles], products: int,
               operator: Operator) -> OperatorCheck:
     layers = [layer for layer in program.layers if layer.operator.index == operator.index]
     y = program.graph.result(operator)
-    result = partial(OperatorCheck, index=operator.index, operator=operator.kind, shape=y.shape[1:])
+    name = (" + ".join(operator.attributes.names) if isinstance(operator.attributes, Foreign)
+            else operator.kind)
+    result = partial(OperatorCheck, index=operator.index, operator=name, shape=y.shape[1:])
     moves = operator.record.moves is not None or operator.record.parts is not None
     if operator.index in {each.index for each in program.rest}:
         return result(where="host", moved_bytes=math.prod(y.shape) if moves else None)
-    stored = _bytes(program, operator.outputs[0])
+    stored = transfer_bytes(program, operator.outputs[0])
     if not layers:
         return result(where="nowhere", activation_bytes=stored, moved_bytes=0 if moves else None)
     fused_into = program.fused_into.get(operator.index)

@@ -9,7 +9,9 @@ from amaranth.utils import ceil_log2
 from rtl.accelerator import AcceleratorParams, descriptor_words
 from rtl.accelerator.params import SHARED_AGU_BYTES
 from rtl.params import ArrayParams
+from systolith.compiler.choice import chosen
 from systolith.compiler.compile import needs_of
+from systolith.compiler.partition import CannotRun
 from systolith.compiler.passes import absorb_input_reshapes
 from systolith.graph.ir import Graph
 
@@ -51,8 +53,9 @@ class Shortage:
     @property
     def text(self) -> str:
         if self.name == "rounding":
-            return (f"rounding: the network needs {self.need}, this build has {self.have}; one "
-                    f"with rounding {self.need} or both would do")
+            return (f"rounding: the network needs {self.need}, as "
+                    f"{'.onnx' if self.need == 'float32' else '.tflite'} ones do; this build has "
+                    f"{self.have}, and one with rounding {self.need} or both would do")
         if self.name not in MEMORIES:
             return f"{self.name}: the network needs that unit, which this build does not have"
         title, unit, remedy = SINGLE_MEMORY if self.single_memory else MEMORIES[self.name]
@@ -73,20 +76,29 @@ def small_build(rows: int = 8, cols: int = 8, drain_lanes: int | None = None,
 
 
 def _needs(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1,
-           double_buffered: bool = False) -> Mapping[str, int | bool]:
+           double_buffered: bool = False, compact: bool = False) -> Mapping[str, int | bool]:
     """What ``graph`` needs of each memory, whatever ``params`` have of it.
 
     Raises :exc:`ValueError` if the network cannot run on any build of that array.
     """
     planned = _able(graph, params)
     try:
-        needs = needs_of(graph, planned, keep, batch, double_buffered)
+        needs = needs_of(graph, planned, keep, batch, double_buffered, compact)
     except ValueError:
         planned = replace(planned, **MOST)
-        needs = needs_of(graph, planned, keep, batch, double_buffered)
+        needs = _at_most(graph, planned, keep, batch, double_buffered, compact)
     if "program_words" in needs:
         needs = {**needs, "program_words": _words(needs, planned, params)}
     return needs
+
+
+def _at_most(graph: Graph, planned: AcceleratorParams, keep: bool, batch: int,
+             double_buffered: bool, compact: bool) -> Mapping[str, int | bool]:
+    """What ``graph`` needs of the largest build, where the host runs what not even that can."""
+    try:
+        return needs_of(graph, planned, keep, batch, double_buffered, compact)
+    except CannotRun:
+        return needs_of(graph, planned, keep, batch, double_buffered, compact, partition=True)
 
 
 def _able(graph: Graph, params: AcceleratorParams) -> AcceleratorParams:
@@ -105,11 +117,23 @@ def _words(needs: Mapping[str, int], planned: AcceleratorParams, params: Acceler
 
 def shortages(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1,
               double_buffered: bool = False) -> list[Shortage]:
-    """Every :class:`Shortage` of ``graph`` on a build of ``params``; none if it fits.
-
-    The others are :class:`~systolith.compiler.options.Options`.
+    """Every :class:`Shortage` of ``graph`` on a build of ``params``; none if it fits, be its inputs
+    compact or not. The others are :class:`~systolith.compiler.options.Options`.
     """
-    needs = _needs(graph, params, keep, batch, double_buffered)
+    def short(compact: bool) -> list[Shortage]:
+        return _shortages(params, graph, _needs(graph, params, keep, batch, double_buffered,
+                                                compact))
+
+    return (found := chosen(short)) and min(found, chosen(short, True), key=_size)
+
+
+def _size(short: list[Shortage]) -> tuple[int, int]:
+    """By how little a network is too large: shortages, and what they need in all."""
+    return len(short), sum(each.need for each in short if isinstance(each.need, int))
+
+
+def _shortages(params: AcceleratorParams, graph: Graph,
+               needs: Mapping[str, int | bool]) -> list[Shortage]:
     short = [Shortage(name=name, need=need, have=getattr(params, name),
                       single_memory=params.single_memory and name == "activation_bytes")
              for name, need in needs.items() if need > getattr(params, name)]
@@ -125,7 +149,7 @@ def fit(graph: Graph, params: AcceleratorParams, keep: bool = False,
     Each memory stays as it is if it suffices, and is a power of two otherwise, so that networks
     share builds. Raises :exc:`ValueError` if the network cannot run on any.
     """
-    needs = _needs(graph, params, keep, batch)
+    needs = chosen(lambda compact: _needs(graph, params, keep, batch, compact=compact))
 
     def enough(name: str) -> int:
         need, have = needs[name], getattr(params, name)
@@ -152,7 +176,7 @@ def fit(graph: Graph, params: AcceleratorParams, keep: bool = False,
 def all_results(graph: Graph) -> Graph:
     """``graph`` with the results of all operators for outputs; but for what becomes an input."""
     graph = absorb_input_reshapes(graph)
-    return replace(graph, outputs=tuple(op.outputs[0] for op in graph.operators))
+    return replace(graph, outputs=tuple(op.outputs[0] for op in graph.operators), states=())
 
 
 def parts(graph: Graph, params: AcceleratorParams) -> list[Graph]:

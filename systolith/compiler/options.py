@@ -25,6 +25,9 @@ class Options:
     compact : :class:`bool`
         Inputs come in as few bytes as can be, where others may take lines of an image several times
         over to be done in fewer cycles.
+    partition : :class:`bool`
+        Operators that the build cannot run, whatever its memories, are left to the host, which runs
+        their golden models. Without it they are refused, and so is what only a runtime runs.
 
     Raises :exc:`ValueError` for a batch out of range, and for tensors that are kept while runs
     overlap.
@@ -34,6 +37,7 @@ class Options:
     batch: int = 1
     double_buffered: bool = False
     compact: bool = False
+    partition: bool = False
 
     def __post_init__(self) -> None:
         integer("batch", self.batch, 1, MOST)

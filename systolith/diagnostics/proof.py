@@ -114,7 +114,7 @@ def check_provable(board: Board) -> None:
     if board.link != "uart":
         raise ValueError(f"{board.name} has a link by {board.link.upper()}; only netlists of "
                          "boards with a UART can be simulated from their pins")
-    if board.sdram:
+    if board.params.sdram_bits:
         raise ValueError(f"{board.name} has SDRAM, for whose pads there is no model; netlists of "
                          "boards without it can be simulated")
 

@@ -11,9 +11,12 @@ from systolith.graph.ir import Graph, ModelError
 __all__ = ["format_of", "read_model"]
 
 
-def read_model(source: Source) -> Graph:
+def read_model(source: Source, *, partition: bool = False) -> Graph:
     """The :class:`~systolith.graph.ir.Graph` of a .tflite or .onnx model, given by path or as
     bytes.
+
+    With ``partition``, operators that are not supported are left to its runtime; of an .onnx model,
+    what comes behind the quantised part.
 
     Raises :exc:`~systolith.graph.ir.ModelError` for what is neither, not quantised, or cannot run;
     it names the file, and says what to do.
@@ -25,10 +28,10 @@ def read_model(source: Source) -> Graph:
     if form == "tflite":
         from systolith.frontends.tflite import read_tflite
 
-        return read_tflite(source)
+        return read_tflite(source, partition=partition)
     from systolith.frontends.onnx import read_onnx
 
-    return read_onnx(source)
+    return read_onnx(source, partition=partition)
 
 
 def format_of(source: Source) -> str:

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from sim.golden.operators import BOUNDS
 
-__all__ = ["LARGEST", "Attributes", "Clamp", "Convolution", "Pad", "Padding", "Pair", "Pool",
-           "Resize", "Sides", "Window", "pair_of"]
+__all__ = ["LARGEST", "Attributes", "Clamp", "Convolution", "Foreign", "Lookup", "Mean", "Pad",
+           "Padding", "Pair", "Pool", "Resize", "Sides", "Window", "pair_of"]
 
 #: Lines and pixels; or before and after an axis.
 Pair = tuple[int, int]
@@ -99,6 +99,14 @@ class Pool(Window):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mean(Clamp):
+    """Of a mean over ``axes``, which the result has as axes of 1 or not at all; None stands for all
+    lines and pixels."""
+
+    axes: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pad(Attributes):
     """Of a PAD: ``padding`` has a pair for each axis, of ``fill`` or, if it is None, of zeros."""
 
@@ -119,3 +127,30 @@ class Resize(Attributes):
 
     def complaint(self) -> str:
         return _outside("factor", self.factor, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foreign(Attributes):
+    """Of what a runtime runs: a ``model`` of the format ``form``, with the operators of the file
+    that it has, by their numbers and names, and why they are not on the accelerator. ``macs`` are
+    the products that it takes."""
+
+    model: bytes = field(repr=False)
+    form: str
+    numbers: tuple[int, ...]
+    names: tuple[str, ...]
+    reason: str
+    macs: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup(Attributes):
+    """Of any function of one number: its ``table``, of -128 first, and its ``name`` in the file."""
+
+    table: tuple[int, ...] = field(repr=False)
+    name: str = ""
+
+    def complaint(self) -> str:
+        if len(self.table) != 256 or not all(-128 <= each <= 127 for each in self.table):
+            return f"the table must have 256 int8 numbers, not {len(self.table)} others"
+        return ""

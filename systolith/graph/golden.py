@@ -6,8 +6,8 @@ from typing import Any
 from sim.golden.types import Int8
 from systolith.graph.ir import Graph, Operator
 
-__all__ = ["between_scales", "clamped", "input_and_result", "mapped", "of_input", "of_pixels",
-           "requantised", "result_like", "same_numbers"]
+__all__ = ["Arguments", "Golden", "between_scales", "clamped", "input_and_result", "mapped",
+           "of_input", "requantised", "result_like", "same_numbers"]
 
 #: ``run(graph, operator, *activations)``, or the golden model behind it, which takes others too.
 Golden = Callable[..., Int8]
@@ -57,16 +57,6 @@ def of_input(function: Golden) -> Golden:
 def between_scales(function: Golden, *names: str) -> Golden:
     """``function`` that takes numbers from the input's scale to that of the result."""
     return mapped(function, input_and_result, *names)
-
-
-def of_pixels(function: Golden, arguments: Arguments) -> Golden:
-    """``function`` of images (n, h, w, c), whatever axes of 1 the operand lacks, in the shape of
-    the result."""
-    def run(graph: Graph, operator: Operator, x: Int8) -> Int8:
-        images = x.reshape(len(x), *graph.activation(operator).size, -1)
-        y = function(images, **arguments(graph, operator))
-        return y.reshape(-1, *graph.result(operator).shape[1:])
-    return run
 
 
 def result_like(graph: Graph, operator: Operator) -> tuple[int, ...]:

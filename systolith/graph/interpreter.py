@@ -7,9 +7,12 @@ import numpy as np
 
 from sim.golden.types import Int8
 from systolith.graph.ir import Graph, Operator
-from systolith.graph.record import RecordError, UnknownOperator
+from systolith.graph.record import RecordError, UnknownOperator, Values
 
-__all__ = ["run_graph", "run_operator"]
+__all__ = ["results_of", "run_graph", "run_operator"]
+
+#: ``run(graph, operator, values)``: the result of an operator.
+Run = Callable[[Graph, Operator, Mapping[int, Int8]], Int8]
 
 
 def run_operator(graph: Graph, operator: Operator, values: Mapping[int, Int8]) -> Int8:
@@ -58,21 +61,31 @@ def _operands(graph: Graph, operator: Operator,
     return [operand(index) for index in operator.activations], images
 
 
-def run_graph(graph: Graph, *inputs: Int8,
-              run: Callable[[Graph, Operator, Mapping[int, Int8]], Int8] = run_operator
-              ) -> dict[int, Int8]:
-    """Every activation by its index of tensor, from int8 ``inputs`` in the graph's order.
+def results_of(graph: Graph, operator: Operator, values: Mapping[int, Values],
+               run: Run = run_operator) -> dict[int, Values]:
+    """All results of ``operator`` by index of tensor, as :func:`run_operator` or, of those that a
+    runtime runs, its record gives them."""
+    if operator.record.run is None:
+        return {operator.outputs[0]: run(graph, operator, values)}
+    operands = [values[index] for index in operator.inputs]
+    return dict(zip(operator.outputs, operator.record.run(graph, operator, operands), strict=True))
+
+
+def run_graph(graph: Graph, *inputs: Values, run: Run = run_operator) -> dict[int, Values]:
+    """Every activation by its index of tensor, from ``inputs`` in the graph's order, int8 but for
+    those that a runtime takes.
 
     Inputs may hold any number of images along their first axis. ``run`` computes an operator.
     """
     for index, x in zip(graph.inputs, inputs, strict=True):
         tensor = graph.tensors[index]
-        if x.dtype != np.int8:
-            raise TypeError(f"input {tensor.name} must be int8, not {x.dtype}")
-        if x.ndim != len(tensor.shape) or x.shape[1:] != tensor.shape[1:] or x.shape[0] == 0:
+        if x.dtype != np.dtype(tensor.dtype):
+            raise TypeError(f"input {tensor.name} must be {tensor.dtype}, not {x.dtype}")
+        if tensor.shape and (x.ndim != len(tensor.shape) or x.shape[1:] != tensor.shape[1:]
+                             or x.shape[0] == 0):
             raise ValueError(f"input {tensor.name} must have the shape {tensor.shape} but for the "
                              f"number of images, not {x.shape}")
     values = dict(zip(graph.inputs, inputs, strict=True))
     for operator in graph.operators:
-        values[operator.outputs[0]] = run(graph, operator, values)
+        values |= results_of(graph, operator, values, run)
     return values

@@ -13,7 +13,7 @@ from sim.golden.types import Int32
 from systolith.graph.attributes import Attributes, Clamp
 from systolith.graph.record import OperatorRecord, Role, record_of
 
-__all__ = ["Graph", "ModelError", "Operator", "Tensor", "make_operator", "rescale"]
+__all__ = ["Graph", "ModelError", "Operator", "State", "Tensor", "make_operator", "rescale"]
 
 
 class ModelError(Exception):
@@ -86,7 +86,7 @@ class Operator:
     def activations(self) -> tuple[int, ...]:
         """Tensors that it computes with, other than weights, biases, sizes and the like."""
         return tuple(tensor for position, tensor in enumerate(self.inputs)
-                     if self.record.role(position) is Role.ACTIVATION)
+                     if self.record.role(position) in {Role.ACTIVATION, Role.VALUE})
 
     def __str__(self) -> str:
         """As messages name it."""
@@ -105,8 +105,20 @@ def make_operator(kind: str, inputs: Iterable[int], outputs: Iterable[int],
 
 
 @dataclass(frozen=True, kw_only=True)
+class State:
+    """What a network keeps from one run to the next, by the ``name`` of its variable; ``initial``
+    are the numbers that it begins with, as the file has them."""
+
+    name: str
+    initial: npt.NDArray[Any] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Graph:
     """Operators in an order in which they can run; ``inputs`` and ``outputs`` index tensors.
+
+    The last ones of both, as many as there are ``states``, are these: a run is given their numbers,
+    and gives those for the next run.
 
     ``rounding`` is that of the runtime whose bytes the graph has to give: "tflm" or "float32".
     ``str`` of a graph is its text form, see :mod:`systolith.graph.text`.
@@ -117,6 +129,23 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     rounding: str = "tflm"
+    states: tuple[State, ...] = ()
+
+    @property
+    def own_inputs(self) -> tuple[int, ...]:
+        """Inputs of the network itself, without its states."""
+        return self.inputs[:len(self.inputs) - len(self.states)]
+
+    @property
+    def own_outputs(self) -> tuple[int, ...]:
+        """Outputs of the network itself, without its states."""
+        return self.outputs[:len(self.outputs) - len(self.states)]
+
+    @property
+    def kept(self) -> tuple[tuple[State, int, int], ...]:
+        """Each state with the tensors that a run is given of it, and gives."""
+        return tuple(zip(self.states, self.inputs[len(self.own_inputs):],
+                         self.outputs[len(self.own_outputs):], strict=True))
 
     def __str__(self) -> str:
         from systolith.graph.text import text_of  # which knows graphs

@@ -2,7 +2,7 @@
 
 import enum
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from systolith.graph.ir import Graph, Operator
 
 __all__ = ["ROUNDINGS", "Channels", "Flags", "Locality", "OperatorRecord", "Placement",
-           "RecordError", "Role", "UnknownOperator", "record_of", "records", "register",
+           "RecordError", "Role", "UnknownOperator", "Values", "record_of", "records", "register",
            "unchanged"]
 
 #: What is so of each channel.
 Flags = npt.NDArray[np.bool_]
+
+#: A tensor of any type.
+Values = npt.NDArray[Any]
 
 
 #: Of graphs: that of TensorFlow Lite Micro, and that of LiteRT and onnxruntime.
@@ -48,6 +51,7 @@ class Role(enum.Enum):
     ACTIVATION = "activation"
     WEIGHTS = "weights"
     BIAS = "biases"
+    VALUE = "value"        #: Of any type, of operators that a runtime runs.
     CONSTANT = "constant"  #: Sizes, axes and the like: what the attributes say already.
 
 
@@ -113,6 +117,9 @@ class OperatorRecord:
     golden : mapping
         By the rounding of a graph, ``run(graph, operator, *activations)``: the int8 result, of any
         number of images. Kinds without one for a rounding cannot be in such graphs.
+    run : callable or None
+        In place of ``golden``, for operators with operands and results of any type and number:
+        ``run(graph, operator, operands)`` gives all of its results. The host runs them.
     lower : callable or None
         ``lower(context, operator)``: layers of the accelerator; None for a kind that it does not
         have, which the host runs.
@@ -179,6 +186,7 @@ class OperatorRecord:
     shape: Callable[["Graph", "Operator"], tuple[int, ...]]
     complaint: Callable[["Graph", "Operator"], str] = _no_reason
     golden: Mapping[str, "Callable[..., Int8]"] = field(default_factory=dict)
+    run: Callable[["Graph", "Operator", Sequence[Values]], Sequence[Values]] | None = None
     lower: Callable[["Context", "Operator"], list["Layer"]] | None = None
     host_reason: Callable[["Graph", "Operator"], str] = _no_reason
     moves: "Callable[[Graph, Operator, Array], Array] | None" = None
@@ -226,7 +234,11 @@ class OperatorRecord:
         for name in ("shape", "complaint", "host_reason", "fills", "same_bytes", "reads_flat"):
             if not callable(getattr(self, name)):
                 yield f"{name} must be callable, not {getattr(self, name)!r}"
-        for name in ("lower", "moves", "parts", "select", "batches", "writer"):
+        if self.run is not None and (self.golden or self.lower):
+            yield "what a runtime runs has neither a golden model nor layers (lower)"
+        if (Role.VALUE in self.operands) != (self.run is not None):
+            yield "operands of any type are those of what a runtime runs (run)"
+        for name in ("run", "lower", "moves", "parts", "select", "batches", "writer"):
             if not callable(getattr(self, name) or print):
                 yield f"{name} must be callable or None, not {getattr(self, name)!r}"
         for name in ("golden", "tflite", "onnx", "qlinear"):

@@ -25,6 +25,8 @@ def text_of(graph: "Graph") -> str:
                      f"{', '.join(_operand(graph, index) for index in operator.inputs)})"
                      f"{_attributes(operator.attributes)}")
     lines += [f"  output  {_named(graph, index)}" for index in graph.outputs]
+    lines += [f"  state   {_named(graph, given)} = {_named(graph, result)} of the run before"
+              for _, given, result in graph.kept]
     return "\n".join(lines)
 
 
@@ -62,5 +64,5 @@ def _scale(tensor: "Tensor") -> str:
 
 def _attributes(attributes: Attributes) -> str:
     shown = [f"{each.name}={getattr(attributes, each.name)}" for each in fields(attributes)
-             if getattr(attributes, each.name) != each.default]
+             if each.repr and getattr(attributes, each.name) != each.default]
     return f" {{{', '.join(shown)}}}" if shown else ""

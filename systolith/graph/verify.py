@@ -8,7 +8,7 @@ import numpy as np
 
 from systolith.graph import limits
 from systolith.graph.attributes import Clamp
-from systolith.graph.ir import Graph, ModelError, Operator, Tensor
+from systolith.graph.ir import Graph, ModelError, Operator, State, Tensor
 from systolith.graph.record import ROUNDINGS, Channels, Role, UnknownOperator
 
 __all__ = ["GraphError", "verify"]
@@ -66,6 +66,10 @@ def _of_types(graph: Graph) -> Iterator[str]:
                    (f"the number {where}", (op.index,), WHOLE),
                    (f"the operands {where}", op.inputs, WHOLE),
                    (f"the results {where}", op.outputs, WHOLE)]
+    fields.append(("the states", graph.states, State))
+    fields += [(f"the state {state.name!r}", (state.initial,), np.ndarray)
+               for state in graph.states if isinstance(state, State)
+               ] if isinstance(graph.states, tuple) else []
     for name, values, kind in fields:
         if not _all_are(values, kind):
             yield f"{name} cannot be {values!r}"
@@ -111,6 +115,23 @@ def _of_graph(graph: Graph) -> Iterator[str]:
     for index in graph.outputs:
         if 0 <= index < count and index not in computed:
             yield f"the output {_named(graph, index)} is computed by nothing"
+    yield from _of_states(graph)
+
+
+def _of_states(graph: Graph) -> Iterator[str]:
+    """Whether what a run gives can be given to the next one."""
+    if len(graph.states) > min(len(graph.inputs), len(graph.outputs)):
+        yield f"it has {len(graph.states)} states, more than inputs or outputs"
+        return
+    for state, *ends in graph.kept:
+        for index in ends:
+            if not 0 <= index < len(graph.tensors):
+                continue
+            tensor, begin = graph.tensors[index], state.initial
+            dtype = "uint8" if tensor.unsigned else tensor.dtype
+            if dtype != begin.dtype or math.prod(tensor.shape) != begin.size:
+                yield (f"the state {state.name} begins with {begin.size} numbers of type "
+                       f"{begin.dtype}, but {_named(graph, index)} is {dtype}{list(tensor.shape)}")
 
 
 def _of_operator(graph: Graph, operator: Operator) -> Iterator[str]:
@@ -120,13 +141,16 @@ def _of_operator(graph: Graph, operator: Operator) -> Iterator[str]:
         yield f"operator {operator.index}: {error}"
         return
     least, most = record.counts()
-    if not least <= len(operator.inputs) <= most or len(operator.outputs) != 1:
+    several = record.run is not None and len(operator.outputs) > 1
+    if not least <= len(operator.inputs) <= most or (len(operator.outputs) != 1 and not several):
         yield (f"{operator} has {len(operator.inputs)} operands and {len(operator.outputs)} "
                f"results; {least} to {most} operands and 1 result are possible")
         return
     if type(operator.attributes) is not record.attributes:
         yield (f"{operator} has attributes of type {type(operator.attributes).__name__}, not "
                f"{record.attributes.__name__}")
+        return
+    if record.run is not None:  # of any type
         return
     wrong = [*_answer(operator, operator.attributes.complaint)]
     wrong += [text for position, index in enumerate(operator.inputs)

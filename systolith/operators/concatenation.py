@@ -117,6 +117,8 @@ def _pack(node: Node) -> Join:
     node.expect(tflite.PackOptions, *PARTS)
     parts = [node.activation(position) for position in range(len(node.inputs))]
     axis, rank = node.option("Axis"), len(parts[0].shape) + 1
+    if node.option("ValuesCount") != len(parts):
+        raise Refusal(f"it has {len(parts)} operands, but asks for {node.option('ValuesCount')}")
     if not -rank <= axis < rank or any(part.shape != parts[0].shape for part in parts):
         raise Refusal(f"the shapes {', '.join(str(part.shape) for part in parts)} are not all "
                       f"alike, or have no place for an axis {axis}")

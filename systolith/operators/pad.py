@@ -61,8 +61,9 @@ def _convert(node: Node) -> Pad:
     if node.kind == "PAD":
         return Pad(padding=padding)
     fill = constant(node.inputs[2], "fill value", "int8")
-    if fill.numbers.size != 1:
-        raise Refusal(f"it has {fill.numbers.size} fill values instead of 1")
+    if fill.numbers.size != 1 or len(fill.scales) != 1:
+        raise Refusal(f"it has {fill.numbers.size} fill values of {len(fill.scales)} scales "
+                      "instead of 1")
     same_numbers(x, fill)
     value = fill.numbers.item()
     return Pad(padding=padding, fill=None if value == x.zero_point else value)

@@ -21,6 +21,7 @@ from systolith.graph import golden
 from systolith.graph.attributes import Pool
 from systolith.graph.ir import Graph, Operator
 from systolith.graph.record import Channels, OperatorRecord, register, unchanged
+from systolith.operators import mean
 
 __all__: list[str] = []
 
@@ -105,7 +106,12 @@ def _append(node: OnnxNode, x: Activation, kind: str, unsigned: bool, quantisati
 @shape_ops.channels_first
 def _average(node: OnnxNode, x: Activation, scale: float, zero_point: int,
              unsigned: bool) -> Activation:
-    """Means over windows."""
+    """Means over windows; of those that are the whole image onnxruntime makes global ones."""
+    kernel = node.integers("kernel_shape")
+    if kernel == x.shape[2:]:
+        _, geometry = onnx_window(node, x.shape[2:], kernel)
+        if not any(map(any, geometry["padding"])):
+            return mean.append(node, x, scale, zero_point, unsigned)
     return _append(node, x, "AVERAGE_POOL_2D", unsigned, Quantisation(scale, zero_point),
                    count_padding=bool(node.integer("count_include_pad", 0)))
 

@@ -38,7 +38,8 @@ def _complaint(graph: Graph, operator: Operator) -> str:
 
 def _channels(graph: Graph, operator: Operator) -> Channels:
     x, y = graph.activation(operator).shape, graph.result(operator).shape
-    return Channels.FLATTENED if y[-1] == math.prod(x[1:]) else Channels.ALL
+    whole = len(x) > 1 and x[0] == y[0] and y[-1] == math.prod(x[1:])
+    return Channels.FLATTENED if whole else Channels.ALL
 
 
 def _always(graph: Graph, operator: Operator) -> bool:

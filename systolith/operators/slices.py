@@ -113,6 +113,8 @@ def _strided(node: Node) -> Slices:
             size = shape[len(slices)]
             if shrink >> bit & 1:
                 low = _axis(low, size)
+                if step < 1:
+                    raise Refusal(f"it takes one element with the stride {step}")
                 slices.append(_part(size, low, 1, 1))
                 continue
             part = _range(size, None if begin >> bit & 1 else low,
@@ -157,6 +159,8 @@ def _split(node: Node) -> list[Piece]:
     node.expect(tflite.SplitOptions, 2, outputs=None)
     shape, axis = node.activation(1).shape, _numbers(node, 0, "axis")[0]
     count = len(node.outputs)
+    if node.option("NumSplits") != count:
+        raise Refusal(f"it has {count} results, but asks for {node.option('NumSplits')}")
     return _parts(node, 1, axis, [shape[_axis(axis, len(shape))] // count] * count)
 
 
@@ -169,8 +173,9 @@ def _unpack(node: Node) -> list[Piece]:
     node.expect(tflite.UnpackOptions, 1, outputs=None)
     shape = node.activation(0).shape
     axis = _axis(node.option("Axis"), len(shape))
-    if len(node.outputs) != shape[axis]:
-        raise Refusal(f"it has {len(node.outputs)} results for axis {axis} of {shape}")
+    if not len(node.outputs) == node.option("Num") == shape[axis]:
+        raise Refusal(f"it has {len(node.outputs)} results, and asks for {node.option('Num')}, of "
+                      f"axis {axis} of {shape}")
     pieces = []
     for output in range(shape[axis]):
         slices: list[Slice | None] = [None] * len(shape)

@@ -61,12 +61,24 @@ class Comparison:
             raise ValueError(f"{RUNTIMES[self.runtime][0]} does not run "
                              f"{'.onnx' if own == 'onnxruntime' else '.tflite'} models; leave "
                              f"--compare out, or give {own}")
-        self.graph, self.layers = graph, layers
+        self.graph = graph
+        #: A part that the runtime itself runs has no layers to compare.
+        self.partitioned = any(op.record.run is not None for op in graph.operators)
+        self.layers = layers and not self.partitioned
+        self.whole = self.partitioned or bool(graph.states)
+        if self.whole and runtime is not None and runtime != own:
+            raise ValueError("a network of which a runtime runs a part, or which keeps states, is "
+                             f"compared with {RUNTIMES[own][0]} or, where that lacks an operator, "
+                             "with LiteRT's reference kernels; leave --compare out")
         self._reference = self._load(source)
         self.golden = dict.fromkeys((op.outputs[0] for op in graph.operators), 0)
         self.differing = self.compared = self.largest = 0
 
     def _load(self, source: str | os.PathLike[str] | bytes | bytearray) -> _Reference:
+        if self.whole and self.runtime != "onnxruntime":
+            from systolith.references.whole_model import WholeModel
+
+            return WholeModel(source, self.graph)
         if self.runtime == "litert":
             from systolith.references.litert import Litert
 
@@ -83,7 +95,8 @@ class Comparison:
         if self.layers and hasattr(self._reference, "layers"):
             want = self._reference.layers(*inputs)
         else:
-            want = dict(zip(self.graph.outputs, self._reference.run(*inputs), strict=True))
+            own = inputs[:len(self.graph.own_inputs)]
+            want = dict(zip(self.graph.own_outputs, self._reference.run(*own), strict=True))
         for index, value in want.items():
             got = run.values[index]
             self.differing += int((got != value).sum())
@@ -105,7 +118,7 @@ class Comparison:
 
     def verdicts(self) -> Iterator[tuple[str, bool]]:
         """Sentences, and whether each is as it should be."""
-        name = RUNTIMES[self.runtime][0]
+        name = getattr(self._reference, "runtime", "") or RUNTIMES[self.runtime][0]
         if self.layers and (wrong := sum(self.golden.values())):
             yield f"{counted(wrong, 'byte')} differ from the golden models", False
         text = (f"{'' if self.differing else 'bit-exact: '}{self.differing:,} of "
@@ -129,8 +142,8 @@ def _refuse_left_out(graph: Graph) -> None:
 def _refuse_flat(graph: Graph, values: Mapping[int, Int8]) -> None:
     """Raise :exc:`TflmError` rather than have TensorFlow Lite Micro end the process."""
     for op in graph.operators:
-        x = values.get(op.inputs[0])
-        if op.kind != "SOFTMAX" or x is None:
+        x = values.get(op.inputs[0]) if op.kind == "SOFTMAX" else None
+        if x is None:
             continue
         *_, total = exponentials(x, scale=graph.tensors[op.inputs[0]].scale,
                                  beta=op.attributes.beta)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from sim.golden.types import Int8
 from systolith.frontends.onnx import read_onnx
+from systolith.frontends.onnx.external import model_bytes
 from systolith.frontends.source import Source, bytes_of
 from systolith.graph.file_layout import from_runtime, to_runtime
 
@@ -52,8 +53,8 @@ class OnnxReference:
     """
 
     def __init__(self, source: Source, *, integers: bool = True) -> None:
-        data = bytes_of(source)
-        self._graph, self._integers = read_onnx(data), integers
+        data = model_bytes(source, bytes_of(source))
+        self._graph, self._integers = read_onnx(data, partition=True), integers
         self._model = onnx.ModelProto.FromString(data)
         if integers:
             _separate(self._model.graph)
@@ -104,9 +105,9 @@ def _session(model: onnx.ModelProto, integers: bool) -> "onnxruntime.InferenceSe
     options.graph_optimization_level = (levels.ORT_ENABLE_EXTENDED if integers
                                         else levels.ORT_DISABLE_ALL)
     options.add_session_config_entry("session.qdqisint8allowed", "1")
-    # Without VNNI its sums of uint8 times int8 saturate at 16 bits unless it is asked for all bits;
-    # of int8 it has no such kernels.
-    if any(each.data_type == onnx.TensorProto.UINT8 for each in model.graph.initializer):
+    exact = not _saturates() or not any(  # of int8 it has no such kernels
+        each.data_type == onnx.TensorProto.UINT8 for each in model.graph.initializer)
+    if not exact:
         options.add_session_config_entry("session.x64quantprecision", "1")
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
@@ -114,7 +115,33 @@ def _session(model: onnx.ModelProto, integers: bool) -> "onnxruntime.InferenceSe
         return onnxruntime.InferenceSession(model.SerializeToString(), options,
                                             providers=["CPUExecutionProvider"])
     except Exception as error:
+        if not exact and "Failed to find kernel" in str(error):  # of int8 activations beside uint8
+            raise OnnxruntimeError(
+                "there is no result to compare with: on this CPU, which lacks VNNI, onnxruntime's "
+                "sums of uint8 times int8 saturate at 16 bits, and its option against that "
+                "(session.x64quantprecision) takes no file that has int8 activations too; compare "
+                "on a CPU with VNNI") from error
         raise OnnxruntimeError(f"onnxruntime refuses the model: {error}") from error
+
+
+@functools.cache
+def _saturates() -> bool:
+    """Whether sums of uint8 times int8 saturate at 16 bits on this CPU, as those without VNNI do
+    unless onnxruntime is asked for all bits. It is tried: truth is the exact sum."""
+    import onnxruntime
+
+    graph = helper.make_graph(
+        [helper.make_node("MatMulInteger", ["x", "w"], ["y"])], "sums",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.UINT8, [4, 64])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.INT32, [4, 16])],
+        [numpy_helper.from_array(np.full((64, 16), 127, np.int8), "w")])
+    model = helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 17)])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options,
+                                           providers=["CPUExecutionProvider"])
+    y, = session.run(None, {"x": np.full((4, 64), 255, np.uint8)})
+    return bool(np.any(y != 64 * 255 * 127))
 
 
 def _separate(graph: onnx.GraphProto) -> None:

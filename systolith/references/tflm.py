@@ -13,6 +13,7 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 from sim.golden.types import Int8
 from systolith.frontends.source import Source, bytes_of
 from systolith.frontends.tflite import read_tflite
+from systolith.frontends.tflite.buffers import inlined
 from systolith.graph.file_layout import from_runtime, to_runtime
 
 __all__ = ["Reference", "TflmError", "run_tflm"]
@@ -55,7 +56,7 @@ class Reference:
     """
 
     def __init__(self, source: Source) -> None:
-        data = self._data = bytes_of(source)
+        data = self._data = inlined(bytes_of(source))
         self._interpreter = _load(data)
         model = schema.Model.GetRootAs(data, 0)
         graph = model.Subgraphs(0)
@@ -63,8 +64,9 @@ class Reference:
         ends = [*graph.InputsAsNumpy().tolist(), *graph.OutputsAsNumpy().tolist()]
         other = any(graph.Tensors(index).Type() != schema.TensorType.INT8 for index in ends)
         # One at either end may be left to the layout of what the graph is given, or gives.
-        other |= any(model.OperatorCodes(index).BuiltinCode() == schema.BuiltinOperator.TRANSPOSE
-                     for index in range(model.OperatorCodesLength()))
+        codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
+        other |= any(schema.BuiltinOperator.TRANSPOSE in {
+            code.BuiltinCode(), code.DeprecatedBuiltinCode()} for code in codes)  # of older files
         self._graph = read_tflite(data) if other else None
 
     @functools.cached_property

@@ -10,6 +10,7 @@ import numpy as np
 import rtl
 from rtl.accelerator import AcceleratorParams
 from rtl.accelerator.build_registers import params_of
+from rtl.accelerator.control.fingerprint import fingerprint
 from rtl.accelerator.registers import FIRST_PARAMETER, ID, PARAMETERS, Register
 from sim.golden.types import Int8
 from systolith.compiler import Program
@@ -81,6 +82,11 @@ class Device(AcceleratorDriver):
             self.params = params_of(registers.__getitem__)
         except ValueError as error:
             raise LinkError(f"{name}: {error}") from error
+        found, own = registers[Register.FINGERPRINT], fingerprint(self.params)
+        if found != own:
+            raise LinkError(f"{name}: descriptors or memories of the bitstream are laid out "
+                            f"otherwise than this driver has them: their fingerprint is "
+                            f"{found:#010x}, not {own:#010x}: build and flash it anew")
         if registers[Register.STATUS] & 1:  # what another program left behind
             self.channel.hello(abort=True)
 
@@ -124,6 +130,8 @@ class Device(AcceleratorDriver):
         tag = digest_of(self.writes_of(program))
         if self.read(Register.TAG) == tag:
             return
+        # What a flash holds may be for another build, which shuts TAG.
+        self.command(Register.FINGERPRINT, fingerprint(program.params))
         self.command(Register.TAG, 0)
         super().load(program)
         self.command(Register.TAG, tag)

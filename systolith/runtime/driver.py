@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtl.accelerator import AcceleratorParams
+from rtl.accelerator.control.fingerprint import fingerprint
 from rtl.accelerator.registers import Error, Register, Window
 from rtl.layouts import ChannelParams
 from sim.golden.types import Int8
 from sim.packing import pack
 from systolith.compiler import Program, Segment, input_words
-from systolith.graph.interpreter import run_operator
+from systolith.graph.interpreter import results_of
 from systolith.runtime.overlap import Pause, Work, finish, outcome_of, overlapped
 from systolith.runtime.target import Run, RunError, Values
 from systolith.runtime.transfers import (
@@ -84,12 +85,15 @@ class AcceleratorDriver(ABC):
 
     @staticmethod
     def writes_of(program: Program) -> list[Write]:
-        """What a program is in memories."""
+        """What a program is in memories, behind the fingerprint of the build that it is for, which
+        another one refuses."""
         parts: list[tuple[Window, np.ndarray]] = [
             (Window.PROGRAM, program.descriptors[:, None]), (Window.WEIGHTS, program.weights),
             (Window.PARAMS, pack(ChannelParams, program.channels))]
-        return [write_of(program.params, window, rows, program.areas[window])
-                for window, rows in parts if len(rows)]
+        return [Write(address_of(Window.REGISTERS, Register.FINGERPRINT),
+                      np.array([fingerprint(program.params)], np.uint32)),
+                *(write_of(program.params, window, rows, program.areas[window])
+                  for window, rows in parts if len(rows))]
 
     def load(self, program: Program) -> None:
         """Write a program that was compiled for this build."""
@@ -159,10 +163,11 @@ class AcceleratorDriver(ABC):
             asked = []
             values |= self._tensors(program, (tensor for tensor in step.inputs if tensor not in
                                               values and tensor in program.regions))()
-            result, = step.outputs
-            values[result] = run_operator(program.graph, step, values)
-            self._put(program, result, values[result])
-        wanted = program.regions if program.keep else program.graph.outputs
+            found = results_of(program.graph, step, values)
+            values |= found
+            for tensor, x in found.items():
+                self._put(program, tensor, x)
+        wanted = program.regions if program.keep else dict.fromkeys(program.graph.outputs)
         results = self._tensors(program, (tensor for tensor in wanted if tensor not in values))
         done += [wait() for wait in asked]
         values |= results()
@@ -171,9 +176,12 @@ class AcceleratorDriver(ABC):
 
     def _put(self, program: Program, tensor: int, x: Int8) -> None:
         """Write a tensor, if the accelerator has a place for it."""
-        if tensor in program.regions:
-            self.write(Window.ACTIVATIONS, input_words(program, tensor, x),
-                       program.regions[tensor].base)
+        if tensor not in program.regions:
+            return
+        region, words = program.regions[tensor], input_words(program, tensor, x)
+        apart = tensor not in program.inputs and region.height * region.line_step != region.words
+        for image, part in enumerate(np.split(words, program.images) if apart else [words]):
+            self.write(Window.ACTIVATIONS, part, region.base + image * region.words)
 
     def _end(self, segment: Segment) -> Pending[_Cycles]:
         """Wait for the end of a segment, and ask how it ended.

@@ -21,8 +21,18 @@ IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 def noise(inputs: Sequence["TensorInfo"], count: int, seed: int = 0) -> list[np.ndarray]:
     """``count`` random images for each of ``inputs``."""
     rng = np.random.default_rng(seed)
-    return [rng.integers(limits.min, limits.max + 1, (count, *tensor.shape[1:]), tensor.dtype)
-            for tensor in inputs for limits in [np.iinfo(tensor.dtype)]]
+    return [_noise(rng, np.dtype(tensor.dtype), (count, *tensor.shape[1:])) for tensor in inputs]
+
+
+def _noise(rng: np.random.Generator, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """Bytes of the whole range; of other types, numbers from 0 to 1 or, of integers, below 256."""
+    if dtype.kind == "f":
+        return rng.random(shape).astype(dtype)
+    if dtype.kind == "b":
+        return rng.random(shape) < 0.5
+    limits = np.iinfo(dtype)
+    low, high = (limits.min, limits.max + 1) if dtype.itemsize == 1 else (0, 256)
+    return rng.integers(low, high, shape, dtype)
 
 
 def load_inputs(inputs: Sequence["TensorInfo"], paths: Iterable[str | Path]) -> list[np.ndarray]:
@@ -76,10 +86,11 @@ def _load(tensor: "TensorInfo", path: Path, name: str | None = None) -> np.ndarr
     if name is not None:
         if name not in loaded.files:
             raise ValueError(f"{path} has no array {name}, only {', '.join(loaded.files)}")
-        x = _suited(tensor, loaded[name])
+        found = loaded[f"{name}.npy"]  # of x and x.npy, the one that is meant
+        x = _suited(tensor, found)
         if x is None:
             raise ValueError(f"{name} in {path} must be {_wanted(tensor)}, not "
-                             f"{loaded[name].dtype} {loaded[name].shape}")
+                             f"{found.dtype} {found.shape}")
         return x
     try:
         suited = {key: x for key in loaded.files if (x := _suited(tensor, loaded[key])) is not None}
@@ -127,13 +138,14 @@ def load_image(path: Path, height: int, width: int, channels: int) -> np.ndarray
     Raises :exc:`ValueError` that names the file and what is wrong with it.
     """
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
         raise ValueError(f"{path}: reading images needs Pillow: pip install pillow") from error
     try:
         with Image.open(path) as image:
             if image.mode[0] in "IF":  # of which L would keep what is below 256
                 raise ValueError(f"{path} has more than 8 bits a channel: save it with 8")
+            image = ImageOps.exif_transpose(image)  # as it was held
             image = image.convert("RGB" if channels == 3 else "L").resize((width, height))
             return np.asarray(image).reshape(height, width, channels)
     except UnidentifiedImageError as error:

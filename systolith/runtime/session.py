@@ -1,7 +1,7 @@
 """Networks as the runtimes people know run them."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, overload
 
@@ -10,26 +10,33 @@ import numpy.typing as npt
 
 from rtl.accelerator import AcceleratorParams
 from sim.golden.types import Float32, Int8
-from systolith.compiler import Program, compile_graph
+from systolith.compiler.batch import check_batch, check_states
+from systolith.compiler.choice import session_program
+from systolith.compiler.partition import partition
+from systolith.compiler.passes import optimise
 from systolith.frontends.model_file import read_model
-from systolith.graph.file_layout import axes_of_file, from_graph, to_graph
+from systolith.graph.attributes import Foreign
+from systolith.graph.file_layout import axes_of_file, file_dtype, from_graph, to_graph
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Tensor
+from systolith.runtime.names import distinct
+from systolith.runtime.states import States
 from systolith.runtime.target import Run, RunError, Target, may_overlap
 
-__all__ = ["TensorInfo", "Session", "session_program"]
+__all__ = ["Session", "TensorInfo"]
 
 
 class _Golden:
     """The golden models; they take a graph in place of a program."""
 
-    params = None
+    params = program = None
 
     def load(self, graph: Graph) -> None:
-        counts = {graph.tensors[index].shape[0] for index in (*graph.inputs, *graph.outputs)}
-        if len(counts) > 1:
-            raise ValueError(f"inputs and outputs have first axes of {sorted(counts)}, but that is "
-                             "the axis of the images: reshape all to the same")
+        optimised = optimise(graph, False)
+        parts = partition(optimised)
+        check_batch(optimised, sorted({  # as an accelerator would
+            index for op in optimised.operators if not parts.on_host(op)
+            for index in (*op.activations, *op.outputs)}))
         self.graph = graph
 
     def run(self, *inputs: Int8) -> Run:
@@ -40,9 +47,10 @@ class _Golden:
 class TensorInfo:
     """An input or an output of a network.
 
+    ``name`` is that of the file, with a number behind it where another one is called so before.
     ``shape`` is that of the file, its first axis the batch, 1 for one image. ``dtype`` is
-    ``"int8"`` or ``"uint8"``; ``real = scale * (number - zero_point)``. ``rounding`` is that of the
-    graph.
+    ``"int8"`` or ``"uint8"``, and ``real = scale * (number - zero_point)``; or another type, of
+    what a runtime takes or gives, whose ``scale`` is 0. ``rounding`` is that of the graph.
     """
 
     name: str
@@ -53,15 +61,34 @@ class TensorInfo:
     rounding: str
 
     @classmethod
-    def of(cls, tensor: Tensor, rounding: str) -> Self:
+    def inputs_of(cls, graph: Graph) -> tuple[Self, ...]:
+        """All inputs of a graph but for its states."""
+        return cls._all(graph, graph.own_inputs, "input")
+
+    @classmethod
+    def outputs_of(cls, graph: Graph) -> tuple[Self, ...]:
+        """All outputs of a graph but for its states."""
+        return cls._all(graph, graph.own_outputs, "output")
+
+    @classmethod
+    def _all(cls, graph: Graph, indices: Iterable[int], stem: str) -> tuple[Self, ...]:
+        tensors = [graph.tensors[index] for index in indices]
+        names = distinct((tensor.name for tensor in tensors), stem)
+        return tuple(cls._of(tensor, name, graph.rounding)
+                     for tensor, name in zip(tensors, names, strict=True))
+
+    @classmethod
+    def _of(cls, tensor: Tensor, name: str, rounding: str) -> Self:
         shape = axes_of_file(tensor, np.empty(tensor.shape, np.int8)).shape
-        return cls(name=tensor.name, shape=shape, dtype="uint8" if tensor.unsigned else "int8",
-                   scale=float(tensor.scale), zero_point=tensor.zero_point + 128 * tensor.unsigned,
-                   rounding=rounding)
+        return cls(name=name, shape=shape, dtype=file_dtype(tensor),
+                   scale=float(tensor.scale) if tensor.scales else 0.0,
+                   zero_point=tensor.zero_point + 128 * tensor.unsigned, rounding=rounding)
 
     def quantise(self, real: npt.ArrayLike) -> np.ndarray:
         """Numbers of ``dtype`` for ``real`` ones: to nearest, clamped; ties to even, as ONNX's
         QuantizeLinear has them, or away from zero, as TensorFlow Lite's QUANTIZE does."""
+        if self.dtype not in {"int8", "uint8"} or not self.scale:
+            return np.asarray(real).astype(self.dtype)
         limits = np.iinfo(self.dtype)
         if not np.isfinite(real).all():
             raise ValueError(f"input {self.name} has numbers that are not finite: NaN or infinity")
@@ -76,6 +103,8 @@ class TensorInfo:
 
     def dequantise(self, numbers: npt.ArrayLike) -> Float32:
         """float32 of what ``numbers`` stand for."""
+        if not self.scale:
+            return np.asarray(numbers).astype(np.float32)
         return ((np.asarray(numbers).astype(np.int32) - self.zero_point)
                 * np.float32(self.scale)).astype(np.float32)
 
@@ -84,6 +113,9 @@ class Session:
     """A network on a target.
 
     >>> y = Session("model.tflite").run(x)
+
+    A network that keeps states is given each image after the one before it, in one call or in
+    several, until :meth:`reset`. A run that fails changes none of them.
 
     Parameters
     ----------
@@ -95,13 +127,14 @@ class Session:
     keep : :class:`bool`
         Keep all tensors, for :meth:`results`.
     batch : :class:`int`
-        Images of a run of the accelerator, which share weights.
+        Images of a run of the accelerator, which share weights; one, if the network keeps states.
 
     Attributes
     ----------
     inputs, outputs : tuple of :class:`TensorInfo`
     graph : :class:`~systolith.graph.ir.Graph`
     program : :class:`~systolith.compiler.Program` or None
+        Loaded again for a run if the target has another one by then.
     cycles : :class:`int`
         Of the last :meth:`run`, all images together.
     alone : :class:`str`
@@ -115,7 +148,10 @@ class Session:
     def __init__(self, model: Graph | str | os.PathLike[str] | bytes,
                  target: str | AcceleratorParams | Target = "rtl", *, keep: bool = False,
                  batch: int = 1) -> None:
-        self.graph = graph = model if isinstance(model, Graph) else read_model(model)
+        self.graph = graph = (model if isinstance(model, Graph)
+                              else read_model(model, partition=True))
+        _check_counts(graph)
+        check_states(graph, batch)
         self.target, self.batch = _target(graph, target, keep, batch), batch
         self.program, self.cycles = None, 0
         if isinstance(self.target, _Golden):
@@ -126,9 +162,12 @@ class Session:
                 graph, self.target.params, keep, batch, overlap=may_overlap(self.target),
                 compact=getattr(self.target, "compact", False))
             self.target.load(self.program)
-        self.inputs, self.outputs = (tuple(TensorInfo.of(graph.tensors[index], graph.rounding)
-                                           for index in indices)
-                                     for indices in (graph.inputs, graph.outputs))
+        self.inputs, self.outputs = TensorInfo.inputs_of(graph), TensorInfo.outputs_of(graph)
+        self._states = States(graph)
+
+    def reset(self) -> None:
+        """Begin anew: the states are what the file says that they begin with."""
+        self._states.reset()
 
     @overload
     def run(self, *inputs: npt.ArrayLike,
@@ -149,7 +188,12 @@ class Session:
             inputs = [tensor.quantise(x) for tensor,
                       x in zip(self.inputs, inputs, strict=False)] + [
                 *inputs[len(self.inputs):]]
-        runs = list(self.results(*inputs))
+        before = self._states.numbers
+        try:
+            runs = list(self.results(*inputs))
+        except BaseException:  # whoever asks again asks for all of them
+            self._states.numbers = before
+            raise
         self.cycles = sum(run.cycles for run in runs)
         outputs = self.gather(runs)
         if real:
@@ -161,37 +205,73 @@ class Session:
         """The :class:`Run` of each image in turn, or of each ``batch`` of them, its values as the
         graph has them.
 
-        Raises :exc:`~systolith.runtime.target.RunError` after the others for those that failed.
+        Raises :exc:`~systolith.runtime.target.RunError` after the others for those that failed; or
+        for the first one, if the network keeps states, and then no other has run.
         """
         images = self._checked(inputs)
+        if self.graph.states:
+            yield from self._after_each_other(images)
+            return
         total, failed = len(images[0]), []
         # The last run may have room for more.
         runs = [tuple(np.resize(x[first:first + self.batch], (self.batch, *x.shape[1:]))
                       for x in images) for first in range(0, total, self.batch)]
         if len(runs) > 1 and may_overlap(self.target):
+            self._load()
             outcomes = self.target.run_many(runs)
         else:
-            outcomes = (self.target.run(*each) for each in runs)
+            outcomes = map(self._run, runs)
         for number, run in enumerate(outcomes):
             if isinstance(run, RunError):
                 failed.append(f"run {number + 1} of {len(runs)}: {run}")
                 continue
             count = min(self.batch, total - number * self.batch)
             values = dict(zip(self.graph.inputs, runs[number], strict=True)) | run.values
-            yield replace(run, values={index: value[:count] for index, value in values.items()})
+            yield replace(run, values={index: self._of(index, count, value)
+                                       for index, value in values.items()})
         if failed:
             raise RunError("; ".join(failed))
+
+    def _after_each_other(self, images: Sequence[Int8]) -> Iterator[Run]:
+        """Runs of a network that keeps states."""
+        for number in range(total := len(images[0])):
+            given = (*(x[number:number + 1] for x in images), *self._states.given())
+            try:
+                run = self._run(given)
+            except RunError as error:
+                raise RunError(f"run {number + 1} of {total}: {error}; the states are those before "
+                               "it") from error
+            values = dict(zip(self.graph.inputs, given, strict=True)) | run.values
+            self._states.advance(values)
+            yield replace(run, values=values)
+
+    def _run(self, images: Sequence[Int8]) -> Run:
+        self._load()
+        return self.target.run(*images)
+
+    def _load(self) -> None:
+        """Load the program, unless the target has it: another session may have loaded its own."""
+        target, program = self.target, self.program
+        if (program is not None and not isinstance(target, _Golden)
+                and target.program is not program):
+            target.load(program)
+
+    def _of(self, index: int, count: int, value: Int8) -> Int8:
+        """The first ``count`` images: those of a runtime may have a longer first axis."""
+        first, *_ = (*self.graph.tensors[index].shape, 1)
+        one = self.graph.tensors[self.graph.inputs[0]].shape[:1] == (1,)
+        return value[:count * first if one else count]
 
     def gather(self, runs: Sequence[Run]) -> list[np.ndarray]:
         """Outputs (n, ...) of as many runs, in their order, as the file has them."""
         return [from_graph(self.graph.tensors[index],
                            np.concatenate([run.values[index] for run in runs]))
-                for index in self.graph.outputs]
+                for index in self.graph.own_outputs]
 
     def _by_name(self, named: Mapping[str, npt.ArrayLike]) -> list[npt.ArrayLike]:
         names = [tensor.name for tensor in self.inputs]
         if set(named) != set(names):
-            raise ValueError(f"the inputs are {', '.join(names)}, not {', '.join(named)}")
+            raise ValueError(f"the inputs are {', '.join(names)}, not {', '.join(map(str, named))}")
         return [named[name] for name in names]
 
     def _checked(self, inputs: Sequence[npt.ArrayLike]) -> list[Int8]:
@@ -201,7 +281,7 @@ class Session:
                              f"({', '.join(tensor.name for tensor in self.inputs)}), but "
                              f"{len(inputs)} were given")
         checked, counts = [], {}
-        for tensor, index, x in zip(self.inputs, self.graph.inputs, inputs, strict=True):
+        for tensor, index, x in zip(self.inputs, self.graph.own_inputs, inputs, strict=True):
             x = np.asarray(x)
             if x.dtype != tensor.dtype:
                 hint = ("; run(..., real=True) quantises real numbers"
@@ -219,28 +299,14 @@ class Session:
         return checked
 
 
-def session_program(graph: Graph, params: AcceleratorParams, keep: bool = False, batch: int = 1, *,
-                    overlap: bool = True, compact: bool = False) -> tuple[Program, str]:
-    """The program of a session on a build, and why its runs do not overlap if they do not; which
-    some targets cannot. ``compact`` is as of :func:`~systolith.compiler.compile_graph`, if that
-    fits."""
-    if keep:
-        alone = "all tensors are kept"
-    elif not overlap:
-        alone = "the target does one run at a time"
-    else:
-        try:
-            return compile_graph(graph, params, batch=batch,
-                                 double_buffered=True, compact=compact), ""
-        except ValueError as error:  # of a network that fits once, nothing else
-            alone = str(error)
-    try:
-        return compile_graph(graph, params, keep, batch, compact=compact), alone
-    except ValueError:
-        if not compact:
-            raise
-        # Inputs that take more bytes may go with weights that take fewer.
-        return session_program(graph, params, keep, batch, overlap=overlap)
+def _check_counts(graph: Graph) -> None:
+    # Of what a runtime gives, the first axis may be any.
+    foreign = any(isinstance(op.attributes, Foreign) for op in graph.operators)
+    counts = {(*graph.tensors[index].shape, 1)[0]
+              for index in (*graph.own_inputs, *(() if foreign else graph.own_outputs))}
+    if len(counts) > 1:
+        raise ValueError(f"inputs and outputs have first axes of {sorted(counts)}, but that is "
+                         "the axis of the images: reshape all to the same")
 
 
 def _target(graph: Graph, target: str | AcceleratorParams | Target, keep: bool,
@@ -255,7 +321,7 @@ def _target(graph: Graph, target: str | AcceleratorParams | Target, keep: bool,
             graph, small_build(rounding=graph.rounding), keep, batch)
         return SimulatedAccelerator(params)
     if not isinstance(target, str) and all(
-            hasattr(target, name) for name in ("params", "load", "run")):
+            hasattr(target, name) for name in ("params", "program", "load", "run")):
         return target
     raise ValueError(f"target must be \"golden\", \"rtl\", AcceleratorParams or a device, not "
                      f"{target!r}")

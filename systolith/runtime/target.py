@@ -33,11 +33,13 @@ class RunError(RuntimeError):
 
 
 class Target(Protocol):
-    """``params`` are those of the build to compile for. A target may be an
+    """``params`` are those of the build to compile for, and ``program`` is the one that is loaded,
+    or None. A target may be an
     :class:`OverlappingTarget`, and have ``compact``, which is true where a byte of an input takes
     longer to send than to compute."""
 
     params: "AcceleratorParams"
+    program: "Program | None"
 
     def load(self, program: "Program") -> None:
         """Take a :class:`~systolith.compiler.Program` that was compiled for ``params``."""

@@ -3,6 +3,7 @@
 
 import pytest
 
+from boards.board import boards
 from boards.devices import device_of
 from boards.flow.report import report
 from rtl.catalog import build_core, macs_per_cycle
@@ -30,6 +31,16 @@ def test_place_and_route(core, size, device, multipliers, kinds, luts, mhz):
     if luts is not None:
         assert result.luts <= luts
     assert result.mhz_median >= mhz
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("rounding, luts", [("tflm", 850), ("float32", 1800), ("both", 2600)])
+def test_roundings_keep_up_with_boards(rounding, luts):
+    """Whichever a board is built with, the requantiser is not what its clock waits for."""
+    component = build_core("requantizer", family="ecp5", drain_lanes=2, rounding=rounding)
+    result = report(component, "lfe5u-25f", "requantizer", 0, progress=print)
+    fastest = max(board.mhz for board in boards().values() if board.family == "ecp5")
+    assert result.luts <= luts and result.mhz_median >= 1.15 * fastest
 
 
 def products(component):

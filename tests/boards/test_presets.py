@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from boards.board import Board, board_of, boards
+from boards.builds import resized
 from boards.devices import DEVICES
 from boards.presets import upduino
 from rtl.accelerator import Accelerator
@@ -65,6 +66,19 @@ def test_the_platform_is_one_that_there_is(platform, reason):
     board = replace(board_of("icebreaker"), platform=platform)
     with pytest.raises(ValueError, match=f"^the platform of icebreaker {reason}$"):
         board.platform_class()
+
+
+def test_roundings_of_boards():
+    """ECP5 boards take either kind of network, iCE40 boards .tflite alone."""
+    for board in boards().values():
+        if board.family == "ecp5":
+            params = resized(board, rounding="both")
+            assert params == replace(board.params, rounding="both")
+            continue
+        assert resized(board, rounding="tflm") == board.params
+        with pytest.raises(ValueError, match="takes .tflite networks only: the rounding both "
+                                             "needs multipliers of a cycle"):
+            resized(board, rounding="both")
 
 
 def test_names_are_of_one_board(monkeypatch):

@@ -3,6 +3,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from rtl.accelerator.control.fingerprint import fingerprint
 from rtl.accelerator.memories import host_access, memories_of
 from rtl.accelerator.params import AcceleratorParams
 from rtl.accelerator.registers import (
@@ -63,7 +64,7 @@ class HostPort(wiring.Component):
 
     def __init__(self, params, *, version):
         self.params = of_type("params", params, AcceleratorParams)
-        self.version = version_number(version)
+        self.version, self.fingerprint = version_number(version), fingerprint(params)
         self._memories = memories_of(params)
         self._most = max(chunks_of(width) for width, _ in self._memories.values())
         command = data.StructLayout({"write": 1, "address": ADDRESS_BITS, "data": 32})
@@ -97,14 +98,17 @@ class HostPort(wiring.Component):
             register.eq(offset),
         ]
         orders = asked & command.write & registers
+        foreign = Signal()  # the program is for another build
         m.d.comb += [
             reads.eq(self.commands.valid & ~command.write & free & ~self.o.valid),
-            self.go.eq(orders & (register == Register.GO)),
+            self.go.eq(orders & (register == Register.GO) & ~foreign),
             self.go_address.eq(command.data),
             self.stop.eq(orders & (register == Register.STOP)),
         ]
+        with m.If(orders & (register == Register.FINGERPRINT)):
+            m.d.sync += foreign.eq(command.data != self.fingerprint)
         tag = Signal(32)
-        with m.If(orders & (register == Register.TAG)):
+        with m.If(orders & (register == Register.TAG) & ~foreign):
             m.d.sync += tag.eq(command.data)
         request, words = self.memories.requests, self.memories.words
         part, whole = self._word(m, window, offset, taken & command.write)
@@ -126,7 +130,7 @@ class HostPort(wiring.Component):
             m.d.sync += self.o.valid.eq(0)
         word = words.payload
         answers = {
-            Window.REGISTERS: self._register(m, registers, register, tag),
+            Window.REGISTERS: self._register(m, registers, register, tag, foreign),
             Window.ACTIVATIONS: Cat(word, Const(0, -len(word) % 32)).word_select(part, 32),
             Window.CYCLES: self._layer_cycles(m, offset),
         }
@@ -171,19 +175,21 @@ class HostPort(wiring.Component):
         ]
         return cycles.read_data
 
-    def _register(self, m, there, register, tag):
+    def _register(self, m, there, register, tag, foreign):
         """The value of a register."""
         value = Signal(32)
         parameters, flags = self.params.registers()
+        error = Mux(foreign, Error.FOREIGN, self.error)
         with m.Switch(Cat(register, ~there)):
             for each, content in {
                     Register.ID: ID,
                     Register.VERSION: self.version,
                     Register.FLAGS: flags,
-                    Register.STATUS: Cat(self.running, Const(0, 7), self.error,
-                                         Const(0, 8 - len(self.error)), self.index),
+                    Register.STATUS: Cat(self.running, Const(0, 7), error,
+                                         Const(0, 8 - len(error)), self.index),
                     Register.CYCLES: self.cycles,
                     Register.TAG: tag,
+                    Register.FINGERPRINT: self.fingerprint,
                     **dict(enumerate(parameters.values(), FIRST_PARAMETER))}.items():
                 with m.Case(each):
                     m.d.comb += value.eq(content)

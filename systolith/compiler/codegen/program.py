@@ -1,7 +1,7 @@
 """What the accelerator is given: descriptors, weights, parameters, and where tensors lie."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Generic, Self, TypeVar
 
@@ -17,6 +17,7 @@ from sim.golden.types import Int8, Int64
 from sim.packing import ShapeLike, pack
 from systolith.compiler.codegen.loop_nests import MOST, Fields, shared_loop_nests
 from systolith.compiler.layout.region import Region
+from systolith.compiler.partition import CannotRun
 from systolith.compiler.tiling.conv_plan import ConvPlan
 from systolith.graph.ir import Graph, Operator
 
@@ -89,7 +90,8 @@ class Program:
     :class:`~systolith.compiler.tiling.conv_plan.ConvPlan` of that. ``areas`` say, by window, at
     which word of their memories activations, weights, parameters and descriptors begin. ``needs``
     is what the network takes of each memory, and ``least_activations`` the bytes that are alive at
-    a time at the most. With ``keep`` no tensor makes room for another.
+    a time at the most. With ``keep`` no tensor makes room for another. ``host`` says of each
+    operator that the host runs, by its number, why.
 
     A program with a ``pong`` has its one segment twice, the second right behind the first: it has
     those places for what the host reaches, and shares all else. So the host can write the inputs
@@ -110,6 +112,7 @@ class Program:
     least_activations: int
     images: int = 1
     keep: bool = False
+    host: Mapping[int, str] = field(default_factory=dict)
     pong: Mapping[int, Region] | None = None
 
     @property
@@ -204,10 +207,8 @@ def encode(params: AcceleratorParams, rounding: str, layers: Sequence[Layer],
         try:
             out.append(packed(layout, fields, words))
         except ValueError as error:
-            operator = layer.operator
-            raise ValueError(f"operator {operator.index} ({operator.kind}): it is more than a "
-                             f"descriptor can say, of up to {MOST - 1} lines, pixels or channels: "
-                             f"{error}") from error
+            raise CannotRun(layer.operator, f"it is more than a descriptor can say, of up to "
+                            f"{MOST - 1} lines, pixels or channels: {error}") from error
         if number + 1 in segment_ends:
             out.append(packed(layout, {"kind": int(Kind.END)}, words))
     return np.concatenate(out) if out else np.zeros(0, np.uint32)

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from systolith.compiler.batch import check_batch
+from systolith.compiler.codegen.loop_nests import MOST
 from systolith.compiler.layout.region import Region
 from systolith.compiler.layout.views import image_of, part_of, view_of
 from systolith.compiler.schedule import Schedule
@@ -83,12 +85,8 @@ class _Placer:
         self._readers = {tensor: schedule.readers(tensor) for tensor in self.regions}
 
     def _region(self, tensor: int, word_bytes: int) -> Region:
-        shape, name = self.graph.tensors[tensor].shape, self.graph.tensors[tensor].name
-        if shape[0] != 1:
-            raise ValueError(f"tensor {tensor} ({name}) has the shape {shape}; the first axis is "
-                             "that of the images, of which a network takes one at a time: "
-                             "convert the model for a batch of 1")
-        return image_of(shape, word_bytes)
+        check_batch(self.graph, [tensor])
+        return image_of(self.graph.tensors[tensor].shape, word_bytes)
 
     def join(self, operator: Operator) -> None:
         """Put operands into the result where that does no harm."""
@@ -96,16 +94,21 @@ class _Placer:
                 if op.record.placement is not Kind.VIEW}
         joined = self.regions[operator.outputs[0]]
         for number, tensor in enumerate(operator.activations):
-            maker = made.get(tensor)
-            if (maker is None or operator.inputs.count(tensor) > 1
-                    or self.owners[tensor] != tensor):
+            if operator.inputs.count(tensor) > 1 or self.owners[tensor] != tensor:
                 continue
             part = part_of(self.graph, operator, number, joined)
             others = [op for op in self._readers[tensor] if op is not operator]
-            if (part is not None and (part.even or not maker.record.writes_flat)
+            if (part is not None and self._can_write(tensor, made.get(tensor), part)
                     and all(self._takes(op, part) for op in others)):
                 self.regions[tensor] = part
                 self.owners[tensor] = operator.outputs[0]
+
+    def _can_write(self, tensor: int, maker: Operator | None, region: Region) -> bool:
+        """Whether an image can be written to a ``region`` of another one by what computes it, or,
+        an input, by the host, which writes words in their order."""
+        if maker is None:
+            return tensor in self.graph.inputs and region.whole and not region.offset
+        return region.even or not maker.record.writes_flat
 
     def _takes(self, operator: Operator, region: Region) -> bool:
         """Whether ``operator`` can read an image that lies in a ``region`` of another one."""
@@ -116,6 +119,8 @@ class _Placer:
             return region.even and not region.offset
         if record.moves is not None:
             return True
+        if max(region.height, region.width) >= MOST and not region.whole:
+            return False  # which is not read at once
         if region.offset:
             return self._sums_channels(operator)
         return region.whole or len(operator.activations) == 1  # which are read by the same steps

@@ -6,6 +6,7 @@ from systolith.compiler.codegen.program import Layer, Segment
 from systolith.compiler.layout.placement import Placement
 from systolith.compiler.lowering.context import Context
 from systolith.compiler.lowering.elementwise import fused
+from systolith.compiler.partition import CannotRun
 from systolith.graph.ir import Operator
 from systolith.graph.record import RecordError, UnknownOperator
 
@@ -34,7 +35,13 @@ def layers_of(context: Context, operator: Operator) -> list[Layer]:
         raise UnknownOperator(f"{operator} has no layers on the accelerator")
     layers: list[Layer] = []
     for image in range(context.images // context.count(operator)):
-        each = lower_one(context.of(image), operator)
+        try:
+            each = lower_one(context.of(image), operator)
+        except CannotRun:
+            raise
+        except ValueError as error:
+            reason = str(error).removeprefix(f"{operator}: ")
+            raise CannotRun(operator, reason) from error
         if not isinstance(each, list) or not all(isinstance(layer, Layer) for layer in each):
             raise RecordError(f"{operator}: the lower of its record must give a list of layers, "
                               f"not {each!r}")

@@ -1,6 +1,6 @@
 """Copies of pixels whose channels begin anywhere in a word."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtl.im2col import ConvShape
-from systolith.compiler.codegen.loop_nests import pixels_fetch
+from systolith.compiler.codegen.loop_nests import MOST, pixels_fetch
 from systolith.compiler.codegen.program import Layer
 from systolith.compiler.layout.region import Region
 from systolith.compiler.lowering.context import Context
@@ -22,7 +22,7 @@ from systolith.graph.ir import Graph, Operator
 __all__ = ["copy_of", "identity"]
 
 #: Channels of a convolution that picks them, at the most.
-MOST = 512
+MOST_PICKED = 512
 
 
 def identity(graph: Graph, channels: int) -> dict[str, Any]:
@@ -41,15 +41,29 @@ def copy_of(context: Context, operator: Operator, source: Region, target: Region
     Where channels do not follow each other from the beginning of a word on, convolutions of one
     pixel, whose weights are 1, pick them.
     """
-    if channels is None and not source.offset:
-        layers = copies(context, operator, source, target)
-    else:
-        picked = np.arange(source.channels) if channels is None else np.array(channels)
-        layers = [_pick(context, operator, source, picked[first:first + MOST],
-                        target.slice(first, min(MOST, len(picked) - first)))
-                  for first in range(0, len(picked), MOST)]
+    layers = [layer for part, goes in _pieces(source, target)
+              for layer in _copy(context, operator, part, goes, channels)]
     first, *others = layers
     return [replace(first, moved=target.height * target.width * target.channels), *others]
+
+
+def _pieces(source: Region, target: Region) -> Iterator[tuple[Region, Region]]:
+    """Both by as many lines and pixels as a descriptor counts."""
+    size = MOST - 1
+    for top in range(0, source.height, size):
+        for left in range(0, source.width, size):
+            part = top, left, min(size, source.height - top), min(size, source.width - left)
+            yield source.part(*part), target.part(*part)
+
+
+def _copy(context: Context, operator: Operator, source: Region, target: Region,
+          channels: Sequence[int] | None) -> list[Layer]:
+    if channels is None and not source.offset:
+        return copies(context, operator, source, target)
+    picked = np.arange(source.channels) if channels is None else np.array(channels)
+    return [_pick(context, operator, source, picked[first:first + MOST_PICKED],
+                  target.slice(first, min(MOST_PICKED, len(picked) - first)))
+            for first in range(0, len(picked), MOST_PICKED)]
 
 
 def _pick(context: Context, operator: Operator, source: Region, channels: npt.NDArray[np.integer],

@@ -9,7 +9,7 @@ from rtl.accelerator.control.descriptor import Kind
 from rtl.im2col.params import MAX_KERNEL
 from sim.golden.operators import mean_params
 from sim.golden.types import Pair
-from systolith.compiler.codegen.loop_nests import MOST, Fields, loops, pixels_store
+from systolith.compiler.codegen.loop_nests import MOST, Fields, loops, pixels_store, store_loops
 from systolith.compiler.codegen.program import Layer
 from systolith.compiler.layout.region import Region
 from systolith.compiler.lowering import float32_tables as float32
@@ -17,16 +17,19 @@ from systolith.compiler.lowering.context import Context
 from systolith.compiler.lowering.window_sums import Windows, sums
 from systolith.compiler.tiling.conv_layer import Limits
 from systolith.compiler.tiling.conv_layers import requantisation
-from systolith.graph.attributes import Pool, Resize
+from systolith.graph.attributes import Mean, Pool, Resize
 from systolith.graph.ir import Graph, Operator
 
-__all__ = ["FULL_RANGE", "MOST_CELLS", "cells_of", "clamp", "copies", "fill", "mean",
-           "mean_scale", "pool", "resize", "spans"]
+__all__ = ["FULL_RANGE", "MOST_CELLS", "Steps", "cells_of", "clamp", "copies", "fill", "mean",
+           "mean_scale", "pool", "resize", "scatter", "spans"]
 
 #: Cells of a window at the most.
 MOST_CELLS = 1024
 
 FULL_RANGE: Limits = {"zero_point": 0, "low": -128, "high": 127}
+
+#: Bytes from line to line, from pixel to pixel, and from channel to channel.
+Steps = tuple[int, int, int]
 
 #: Outputs along an axis that see as many cells: (first, count, first cell, cells).
 Span = tuple[int, int, int, int]
@@ -137,18 +140,25 @@ def cells_of(graph: Graph, operator: Operator) -> set[int]:
 
 
 def mean(context: Context, operator: Operator) -> list[Layer]:
-    """Means of whole images: sums, which the requantizer divides."""
+    """Means of whole images, of lines, or of columns: sums, which the requantizer divides."""
     graph, source = context.graph, context.source(operator)
-    x, y = graph.activation(operator), graph.result(operator)
-    cells = math.prod(x.size)
-    source, window = _compact(source, x.size)
+    x, y, target = graph.activation(operator), graph.result(operator), context.target(operator)
+    attributes: Mean = operator.attributes
+    if attributes.axes is None:
+        source, window = _compact(source, x.size)
+    elif len(x.shape) == 4 and attributes.axes == (1,):
+        window = x.size[0], 1
+    else:  # a pixel for each line
+        window, step = (1, x.size[1]), target.pixel_step if target.height == 1 else target.line_step
+        target = replace(target, height=source.height, width=1, line_step=step)
+    cells = math.prod(window)
     limits: Limits = {**FULL_RANGE, "zero_point": y.zero_point}
     if graph.rounding == "float32":
         limits["low"], limits["high"] = graph.clamp(operator)
         scale = requantisation(graph, float32.mean_factor(graph, operator, cells))
     else:
         scale = mean_params(cells, x.scale / y.scale)
-    windows = Windows(source=source, target=context.target(operator), size=window, stride=window)
+    windows = Windows(source=source, target=target, size=window, stride=window)
     return _sums(context, operator, windows, limits=limits, scale=scale,
                  bias=-x.zero_point * cells)
 
@@ -193,6 +203,24 @@ def copies(context: Context, operator: Operator, source: Region, target: Region,
     return [layer for pixel in range(factor[1]) for layer in copies(
         context, operator, source, target.part(0, pixel, target.height, source.width,
                                                (1, factor[1])), limits, (factor[0], 1))]
+
+
+def scatter(context: Context, operator: Operator, source: Region, target: Region,
+            steps: Steps) -> Layer:
+    """A layer that writes each byte of ``source`` to one that lies ``steps`` from those of the line
+    before, of the pixel before and of the channel before, from the first one of ``target`` on."""
+    machine, (line, pixel, channel) = context.machine, steps
+    lanes = machine.drain_lanes
+    beats = source.pixel_words * source.word_bytes // lanes
+    together = channel == 1 and not any(each % lanes for each in (target.byte, line, pixel))
+    fetch = loops((1, 0), (1, 0), (source.pixel_words, 1), (source.width, source.pixel_step),
+                  (source.height, source.line_step), base=source.base)
+    walk = store_loops(machine, (1, 0), (1, 0), (beats, lanes * channel), (source.width, pixel),
+                       (source.height, line), base=target.byte)
+    layer = _layer(context, operator, fetch, target, source.pixel_words)
+    store = {"walk": walk, "limit": source.channels, "lane_step": 0 if together else channel}
+    return replace(layer, fields=layer.fields | {"store": store},
+                   moved=source.height * source.width * source.channels)
 
 
 def _one_tap(context: Context, operator: Operator, source: Region, target: Region,

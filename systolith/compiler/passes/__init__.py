@@ -10,8 +10,9 @@ from systolith.compiler.passes.fuse_dilation import fuse_dilation
 from systolith.compiler.passes.fuse_padding import fuse_padding
 from systolith.compiler.passes.merge_movements import merge_movements
 from systolith.compiler.passes.optimise import PASSES, optimise, optimise_in_steps
+from systolith.compiler.passes.sink_movements import sink_movements
 
 __all__ = ["PASSES", "absorb_input_reshapes", "fold_constants", "fold_movements",
            "fuse_activations",
            "fuse_dilation", "fuse_padding", "merge_movements", "optimise", "optimise_in_steps",
-           "remove_dead_channels", "remove_dead_operators"]
+           "remove_dead_channels", "remove_dead_operators", "sink_movements"]

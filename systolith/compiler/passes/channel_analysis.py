@@ -34,15 +34,17 @@ class ChannelAnalysis:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        indices = {*graph.inputs, *(op.outputs[0] for op in graph.operators)}
-        self.constant = {n: np.zeros(graph.tensors[n].shape[-1], bool) for n in indices}
-        self.values = {n: np.zeros(graph.tensors[n].shape[-1], np.int8) for n in indices}
+        indices = {*graph.inputs, *(index for op in graph.operators for index in op.outputs)}
+        # What a runtime computes may have no axes.
+        channels = {n: (1, *graph.tensors[n].shape)[-1] for n in indices}
+        self.constant = {n: np.zeros(count, bool) for n, count in channels.items()}
+        self.values = {n: np.zeros(count, np.int8) for n, count in channels.items()}
         for op in graph.operators:
-            if all(index in indices for index in op.activations):
+            if op.record.run is None and all(index in indices for index in op.activations):
                 self._settle(op)
         read = {index for op in graph.operators for index in op.inputs} - {
             *graph.inputs, *graph.outputs}
-        self.drop = {n: np.full(graph.tensors[n].shape[-1], n in read) for n in indices}
+        self.drop = {n: np.full(count, n in read) for n, count in channels.items()}
         self._shrink()
 
     # What is constant.
@@ -111,6 +113,10 @@ class ChannelAnalysis:
 
     def _restrict(self, operator: Operator) -> None:
         """Keep what ``operator`` needs: of the operands, and of the result to match them."""
+        if operator.record.run is not None:
+            for index in (*operator.inputs, *operator.outputs):
+                self.drop[index][:] = False
+            return
         y, activations = self.drop[operator.outputs[0]], operator.activations
         parts = [self.drop[index] for index in activations if index in self.drop]
         channels = operator.record.channels_of(self.graph, operator)

@@ -10,6 +10,9 @@ def fold_constants(graph: Graph) -> Graph:
     """``graph`` with constants in place of operators that compute with constants alone."""
     tensors, kept = list(graph.tensors), []
     for op in graph.operators:
+        if op.record.run is not None:
+            kept.append(op)
+            continue
         operands = {index: tensors[index].data for index in op.activations}
         known = {index: data for index, data in operands.items() if data is not None}
         if op.outputs[0] in graph.outputs or not operands or len(known) < len(operands):

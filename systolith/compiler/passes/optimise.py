@@ -11,6 +11,7 @@ from systolith.compiler.passes.fuse_activations import fuse_activations
 from systolith.compiler.passes.fuse_dilation import fuse_dilation
 from systolith.compiler.passes.fuse_padding import fuse_padding
 from systolith.compiler.passes.merge_movements import merge_movements
+from systolith.compiler.passes.sink_movements import sink_movements
 from systolith.graph.ir import Graph
 from systolith.graph.verify import verify
 
@@ -18,8 +19,8 @@ __all__ = ["PASSES", "optimise", "optimise_in_steps"]
 
 #: In their order: each may make room for those after it. None changes a byte of a result.
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
-    absorb_input_reshapes, fold_constants, fuse_dilation, merge_movements, fold_movements,
-    fuse_padding, fuse_activations, remove_dead_channels, remove_dead_operators)
+    absorb_input_reshapes, fold_constants, fuse_dilation, sink_movements, merge_movements,
+    fold_movements, fuse_padding, fuse_activations, remove_dead_channels, remove_dead_operators)
 
 
 def optimise_in_steps(graph: Graph, keep: bool = False) -> Iterator[tuple[str, Graph]]:

@@ -13,13 +13,14 @@ from sim.golden.types import Int8
 from systolith.compiler.codegen.loop_nests import MOST
 from systolith.compiler.cost.machine import Machine
 from systolith.compiler.layout.region import Region
+from systolith.compiler.partition import CannotRun
 from systolith.compiler.tiling.conv_layer import ConvLayer
 from systolith.compiler.tiling.conv_layers import conv_layer, layer_constants
 from systolith.compiler.tiling.conv_plan import ConvPlan
 from systolith.graph.attributes import Pair
 from systolith.graph.ir import Graph, Operator
 
-__all__ = ["packed_words", "plan_convolution", "spread", "widened"]
+__all__ = ["MOST_WORD_BYTES", "packed_words", "plan_convolution", "spread", "widened"]
 
 #: Bytes of a word of any build divide it.
 MOST_WORD_BYTES = 64
@@ -53,7 +54,7 @@ def plan_convolution(machine: Machine, graph: Graph, operator: Operator, region:
         return tuple(ConvPlan(machine, replace(part, shape=shape), fold=packed and not compact,
                               transpose=not connected) for part in parts)
     except ValueError as error:
-        raise ValueError(f"{operator}: {error}") from error
+        raise CannotRun(operator, str(error)) from error
 
 
 def _connected(graph: Graph, operator: Operator, region: Region, target: Region) -> ConvLayer:

@@ -18,7 +18,7 @@ from systolith.frontends.onnx.values import (
 )
 from systolith.graph.ir import ModelError
 
-__all__ = ["enter", "inputs", "leave"]
+__all__ = ["enter", "inputs", "leave", "unfinished"]
 
 #: Types of inputs: whether they are uint8; floats are quantised by the host.
 TYPES: dict[int, bool | None] = {
@@ -119,16 +119,23 @@ def leave(graph: GraphProto, builder: Builder, values: Values) -> list[int]:
     return [_left(each.name, builder, values) for each in graph.output]
 
 
+def unfinished(name: str, values: Values) -> str:
+    """Why a value cannot be an output of the graph, or ""."""
+    value = values.get(name)
+    if not isinstance(value, Activation):
+        return (f"the model's output {name!r} is not quantised: end it with a QuantizeLinear to "
+                "int8 or uint8, which a DequantizeLinear may follow")
+    if (value.low, value.high) != (-np.inf, np.inf):
+        return (f"the model's output {name!r} is the result of a Relu or Clip that nothing has "
+                "quantised: put a QuantizeLinear behind it")
+    return ""
+
+
 def _left(name: str, builder: Builder, values: Values) -> int:
     if name not in values:
         raise ModelError(f"the model's output is {name!r}, which nothing computes")
     value = values[name]
-    if not isinstance(value, Activation):
-        raise ModelError(f"the model's output {name!r} is not quantised: end it with a "
-                         "QuantizeLinear to int8 or uint8, which a DequantizeLinear may follow")
-    if (value.low, value.high) != (-np.inf, np.inf):
-        raise ModelError(f"the model's output {name!r} is the result of a Relu or Clip that "
-                         "nothing has quantised: put a QuantizeLinear behind it")
+    assert isinstance(value, Activation), f"{name} is not finished"
     if value.shape[0] != builder.draft(value.tensor).shape[0]:
         raise ModelError(f"the model's output {name!r} is transposed so that its first axis is not "
                          "that of the images")

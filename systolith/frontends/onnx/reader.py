@@ -2,7 +2,8 @@
 
 import math
 import struct
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,12 @@ from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 from onnx.helper import tensor_dtype_to_np_dtype
 
-from systolith.frontends.onnx import fold, integer_ops, io_tensors, qdq
+from systolith.frontends.onnx import fold, fusion, integer_ops, io_tensors, qdq
 from systolith.frontends.onnx.builder import Builder
+from systolith.frontends.onnx.external import model_bytes
 from systolith.frontends.onnx.node import Converter, Node, damaged
+from systolith.frontends.onnx.pairs import merge_pairs
+from systolith.frontends.onnx.tail import joined, tail_of
 from systolith.frontends.onnx.values import Activation, Constant, Refusal, Value, Values
 from systolith.frontends.source import Source, converting, read_source
 from systolith.graph.ir import Graph, ModelError
@@ -43,8 +47,11 @@ def _converters() -> dict[str, dict[str, Converter]]:
             "com.microsoft": qlinear}
 
 
-def read_onnx(source: Source) -> Graph:
+def read_onnx(source: Source, *, partition: bool = False) -> Graph:
     """The :class:`~systolith.graph.ir.Graph` of an .onnx file, given by path or as bytes.
+
+    With ``partition``, what comes behind its quantised part is left to onnxruntime, as an operator
+    of kind RUNTIME.
 
     Its tensors are int8 and images in it are (n, h, w, c), whatever the file has: see
     :mod:`systolith.frontends.onnx.io_tensors`. A first axis without a size counts as 1. Operators
@@ -56,10 +63,10 @@ def read_onnx(source: Source) -> Graph:
         If the file cannot be read, is damaged, or holds operators which are not supported: all of
         those are named, each with its index, name and the reason.
     """
-    return read_source(source, _checked)
+    return read_source(source, lambda data: _checked(model_bytes(source, data), partition))
 
 
-def _checked(data: bytes) -> Graph:
+def _checked(data: bytes, partition: bool) -> Graph:
     try:
         model = ModelProto.FromString(data)
     except DAMAGE as error:
@@ -68,9 +75,25 @@ def _checked(data: bytes) -> Graph:
         raise ModelError("not an .onnx model: it lacks a version, operator sets or a graph")
     try:
         with np.errstate(all="ignore"):
-            return _Reader(model).graph
+            model = merge_pairs(model)
+            try:
+                return _Reader(model).graph
+            except _Refused as refused:
+                tail = tail_of(model, refused.reasons) if partition else None
+                if tail is None:
+                    raise
+                head = _Reader(tail.head).graph
+                return verify(joined(head, tail, [each.name for each in model.graph.output]))
     except DAMAGE as error:
         raise damaged(error) from error
+
+
+class _Refused(ModelError):
+    """Operators cannot run: ``reasons`` by their numbers."""
+
+    def __init__(self, message: str, reasons: Mapping[int, str]) -> None:
+        super().__init__(message)
+        self.reasons = reasons
 
 
 class _Reader:
@@ -93,21 +116,33 @@ class _Reader:
         if not all(isinstance(name, str) for name in _names(model)):
             raise damaged("a name is not text")
         self.builder = Builder()
+        self.readers = Counter([name for node in graph.node for name in node.input]
+                               + [output.name for output in graph.output])
         self.values: Values = {}
         for tensor in graph.initializer:
             self._define(tensor.name, Constant(_array(tensor)))
         io_tensors.enter(graph, self.builder, self.values)
-        refusals = [text for index, node in enumerate(graph.node)
-                    if (text := self._read(index, node))]
+        refused = {index: text for index, node in enumerate(graph.node)
+                   if (text := self._read(index, node))}
+        refusals = [*refused.values()]
         if refusals:
             count = f"{len(refusals)} of {len(graph.node)} operators cannot run:"
             known = ", ".join(sorted({kind for each in _converters().values() for kind in each}
                                      - set(qdq.REFUSED)))
-            raise ModelError("\n  ".join([count, *refusals, f"these are supported: {known}"]))
+            raise _Refused("\n  ".join([count, *refusals, f"these are supported: {known}"]),
+                           refused)
+        if unfinished := self._unquantised(graph):
+            raise _Refused(next(iter(unfinished.values())), unfinished)
         outputs = io_tensors.leave(graph, self.builder, self.values)
         if not self.builder.operators:
             raise ModelError("the model has no operator that computes anything")
         self.graph = verify(self.builder.graph(self._inputs(graph), outputs), "the model")
+
+    def _unquantised(self, graph: GraphProto) -> dict[int, str]:
+        """Operators that give outputs which nothing has quantised."""
+        made = {name: index for index, node in enumerate(graph.node) for name in node.output}
+        return {made[each.name]: reason for each in graph.output if each.name in made
+                and (reason := io_tensors.unfinished(each.name, self.values))}
 
     def _inputs(self, graph: GraphProto) -> list[int]:
         """Tensors of the inputs of a file's ``graph``, in its order."""
@@ -160,17 +195,19 @@ class _Reader:
             return None
         if len(inputs) > MOST_OPERANDS:
             raise Refusal(f"it has {len(inputs)} operands, more than {MOST_OPERANDS}")
+        version = self.versions.get(domain, VERSIONS[domain][0])
         made = Node(
             kind=kind, name=_text(node.name), inputs=tuple(inputs), outputs=tuple(node.output),
             attributes={attribute.name: attribute for attribute in node.attribute},
-            version=self.versions.get(domain, VERSIONS[domain][0]) if domain else
-            self.versions.get("", VERSIONS[""][0]), builder=self.builder)
+            version=version, builder=self.builder)
         # A Shape needs no numbers; others are computed here where all their operands are known.
         if kind in fold.CONVERTERS and (kind == "Shape" or all(
                 isinstance(value, Constant) for value in inputs)):
             return fold.CONVERTERS[kind](made)
+        fusion.check(kind, node.input, inputs, self.readers, self.builder)
         with converting(where, Refusal):
-            return converters[kind](made)
+            value = converters[kind](made)
+        return fusion.followed(kind, version, inputs, value, self.builder)
 
 
 def _names(model: ModelProto) -> Iterator[str]:
@@ -198,7 +235,8 @@ def _array(tensor: TensorProto) -> npt.NDArray[Any]:
     """The numbers of a constant."""
     name = _text(tensor.name)
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-        raise ModelError(f"the constant {name!r} lies in another file: save the model as one file")
+        raise ModelError(f"the constant {name!r} lies in another file, which bytes alone do not "
+                         "have: give the model by its path, or save it as one file")
     shape = tuple(tensor.dims)
     if len(shape) > MOST_AXES or min(shape, default=1) < 0 or math.prod(shape) > MOST_ELEMENTS:
         raise damaged(f"the constant {name!r} has the impossible shape {shape[:MOST_AXES]}")

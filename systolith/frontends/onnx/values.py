@@ -42,6 +42,7 @@ class Weights:
     scales: Float32
     zero_points: npt.NDArray[np.integer]
     axis: int | None  #: :data:`None` for one scale.
+    behind: str = ""  #: As of :class:`Activation`.
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Activation:
     for each of them, the place where the file has it.
 
     ``real`` numbers are the file's floats: those of the tensor with scale and zero point, between
-    the bounds ``low`` and ``high``.
+    the bounds ``low`` and ``high``. They are ``behind`` an operator that keeps onnxruntime from
+    seeing that they are dequantised.
     """
 
     tensor: int
@@ -61,6 +63,7 @@ class Activation:
     real: bool = False
     low: float = -math.inf
     high: float = math.inf
+    behind: str = ""
 
     def moved(self, move: Move) -> "Activation":
         """The same numbers in the shape that ``move`` gives an array of the file's shape."""
@@ -100,7 +103,8 @@ class Pending:
     """Real numbers whose scale is still to come.
 
     ``finish(scale, zero_point, unsigned, range)`` appends the operator that computes them and gives
-    the :class:`Activation`; ``low`` and ``high`` bound them. ``what`` names the operator.
+    the :class:`Activation`; ``low`` and ``high`` bound them. ``what`` names the operator, which
+    onnxruntime has ``fused`` with the QuantizeLinear to come.
     """
 
     what: str
@@ -108,6 +112,7 @@ class Pending:
     finish: Finish
     low: float = -math.inf
     high: float = math.inf
+    fused: bool = False
 
 
 #: What the sums are multiplied by, or what is added to them.

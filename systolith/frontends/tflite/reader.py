@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,13 @@ import tflite
 from flatbuffers import number_types
 
 from systolith.frontends.source import Source, converting, read_source
+from systolith.frontends.tflite.buffers import inlined
+from systolith.frontends.tflite.constants import folded, live
 from systolith.frontends.tflite.io_tensors import IoTensors, absorb_transposes
+from systolith.frontends.tflite.lookup import lookup
 from systolith.frontends.tflite.node import DAMAGE, Node, Piece, Refusal, damaged
+from systolith.frontends.tflite.partition import Left, in_groups
+from systolith.frontends.tflite.variables import Listed, Variables
 from systolith.graph.attributes import Attributes
 from systolith.graph.ir import Graph, ModelError, Operator, Tensor
 from systolith.graph.record import records
@@ -36,9 +41,18 @@ MOST_OPERANDS, MOST_SCALES, LONGEST_NAME = 1024, 1 << 20, 1024
 VERSION = 3  # of the schema, the only one in use
 BUILTIN_CODE = 10  # where the schema has it among the fields of an operator code
 
+#: What stands for a tensor that nothing reads.
+UNUSED = Tensor(name="", shape=(1,))
 
-def read_tflite(source: Source) -> Graph:
+#: Why an operator without a record cannot run.
+UNSUPPORTED = "not supported"
+
+
+def read_tflite(source: Source, *, partition: bool = False) -> Graph:
     """The :class:`~systolith.graph.ir.Graph` of a .tflite file, given by path or as bytes.
+
+    With ``partition``, operators that are not supported are left to the runtime: they become
+    operators of kind RUNTIME, which the host runs.
 
     Raises
     ------
@@ -46,14 +60,14 @@ def read_tflite(source: Source) -> Graph:
         If the file cannot be read, is damaged, or holds operators which are not supported: all of
         those are named, each with its index and the reason.
     """
-    return read_source(source, _checked)
+    return read_source(source, lambda data: _checked(data, partition))
 
 
-def _checked(data: bytes) -> Graph:
+def _checked(data: bytes, partition: bool) -> Graph:
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise ModelError("not a .tflite model: it does not carry the identifier TFL3")
     try:
-        return _read(data)
+        return _read(inlined(data), partition)
     except DAMAGE as error:
         raise damaged(error) from error
 
@@ -85,47 +99,112 @@ def _text(value: bytes | None) -> str:
                    for letter in text)
 
 
-def _read(data: bytes) -> Graph:
+def _read(data: bytes, partition: bool) -> Graph:
     model = tflite.Model.GetRootAs(data, 0)
     if model.Version() != VERSION:
         raise ModelError(f"the model has version {model.Version()} of the schema instead of "
                          f"{VERSION}")
     subgraphs = _tables(model, "Subgraphs", MOST_OPERATORS)
-    if len(subgraphs) != 1:
-        raise ModelError(f"the model has {len(subgraphs)} subgraphs instead of 1")
-    subgraph = subgraphs[0]
+    if not subgraphs:
+        raise ModelError("the model has no subgraph")
     buffers = _tables(model, "Buffers", MOST_TENSORS)
+    codes = _tables(model, "OperatorCodes", MOST_OPERATORS)
+
+    def further(number: int) -> tuple[Sequence[Tensor], list[Listed]]:
+        if not 0 < number < len(subgraphs):
+            raise Refusal(f"it names subgraph {number}, but there are {len(subgraphs)}")
+        found = _listed(subgraphs[number], codes)
+        return _tensors(subgraphs[number], buffers, _used(found)), found
+
+    listed = _listed(subgraphs[0], codes)
+    if not listed:
+        raise ModelError("the model has no operators")
+    inputs, outputs = _operands_of(subgraphs[0])
+    kinds = [each.kind for each in listed]
+    operands = [(each.inputs, each.outputs) for each in listed]
+    needed = live(kinds, operands, outputs)
+    tensors = _tensors(subgraphs[0], buffers,
+                       {*inputs, *outputs, *_used(listed[index] for index in needed)})
+    tensors, needed, computed = folded(data, tensors, kinds, operands, needed, outputs)
+    io_tensors = IoTensors(tensors, inputs, outputs,
+                           [x for index in needed for x in operands[index][0]])
+    variables = Variables(tensors, further)
+    operators: list[Operator] = []
+    left: list[Left] = []
+    refusals: list[str] = []
+    more = itertools.count(len(listed))
+    for index in sorted(needed):
+        each = listed[index]
+        try:
+            taken = variables.take(index, each)
+        except Refusal as refusal:
+            refusals.append(f"operator {index} ({each.kind}): {refusal}")
+            continue
+        try:
+            if taken is not None:
+                operators += taken
+            elif not io_tensors.take(each.kind, each.inputs, each.outputs):
+                operators += _operators(index, each, io_tensors.tensors, more)
+        except Refusal as refusal:
+            unknown = str(refusal) == UNSUPPORTED or each.kind == "ADD"  # of two activations alone
+            if (partition or unknown) and (made := lookup(
+                    data, io_tensors.tensors, index, each.kind, each.inputs, each.outputs,
+                    computed)):
+                operators.append(made)
+                continue
+            left.append(Left(index=index, kind=each.kind, inputs=each.inputs,
+                             outputs=each.outputs, reason=str(refusal)))
+    if not partition:
+        refusals += [f"operator {each.index} ({each.kind}): {each.reason}" for each in left]
+    variable = [index for index in range(len(tensors)) if subgraphs[0].Tensors(index).IsVariable()]
+    refusals += variables.own(variable, {index: listed[index] for index in sorted(needed)},
+                              {each.index for each in left})
+    if refusals:
+        known = ([f"supported are {', '.join(supported())}"]
+                 if any(each.reason == UNSUPPORTED for each in left) else [])
+        raise ModelError("\n  ".join([f"{len(refusals)} of {len(listed)} operators cannot run:",
+                                      *refusals, *known]))
+    try:
+        states = variables.states()
+    except Refusal as refusal:
+        raise ModelError(str(refusal)) from refusal
+    tensors = [*io_tensors.tensors, *variables.after]
+    inputs = (*io_tensors.inputs, *(given for _, given, _ in states))
+    outputs = (*io_tensors.outputs, *(result for _, _, result in states))
+    if left:
+        operators = in_groups(data, tensors, operators, left, outputs, computed,
+                              variables.renamed)
+    graph = Graph(tensors=tuple(tensors), operators=tuple(operators), inputs=inputs,
+                  outputs=outputs, states=tuple(state for state, *_ in states))
+    _check_inputs(graph, partition)
+    return verify(absorb_transposes(verify(graph, "the model")))
+
+
+def _listed(subgraph: Table, codes: Sequence[Table]) -> list[Listed]:
+    """Operators of a subgraph."""
+    listed = []
+    for index, table in enumerate(_tables(subgraph, "Operators", MOST_OPERATORS)):
+        kind = _kind(index, table, codes)
+        inputs, outputs = _operands(index, kind, table, subgraph.TensorsLength())
+        listed.append(Listed(kind=kind, inputs=inputs, outputs=outputs, options=_options(table)))
+    return listed
+
+
+def _used(listed: Iterable[Listed]) -> set[int]:
+    """Tensors of operators."""
+    return {index for each in listed for index in (*each.inputs, *each.outputs)}
+
+
+def _tensors(subgraph: Table, buffers: Sequence[Table], used: set[int]) -> list[Tensor]:
+    """Tensors of a subgraph, of which only those that are ``used`` are read."""
     tables = _tables(subgraph, "Tensors", MOST_TENSORS)
     scales = sum(quantization.ScaleLength() for table in tables
                  if (quantization := table.Quantization()) is not None)
     if scales > MOST_SCALES:
         raise ModelError(f"the model is damaged: it claims {scales} scales, more than "
                          f"{MOST_SCALES}")
-    tensors = tuple(_tensor(index, table, buffers) for index, table in enumerate(tables))
-    codes = _tables(model, "OperatorCodes", MOST_OPERATORS)
-    tables = _tables(subgraph, "Operators", MOST_OPERATORS)
-    if not tables:
-        raise ModelError("the model has no operators")
-    kinds = [_kind(index, table, codes) for index, table in enumerate(tables)]
-    operands = [_operands(index, kind, table, len(tensors))
-                for index, (kind, table) in enumerate(zip(kinds, tables, strict=True))]
-    io_tensors = IoTensors(tensors, *_operands_of(subgraph),
-                           [x for inputs, _ in operands for x in inputs])
-    operators, refusals = [], []
-    more = itertools.count(len(tables))
-    for index, (kind, table, each) in enumerate(zip(kinds, tables, operands, strict=True)):
-        try:
-            if not io_tensors.take(kind, *each):
-                operators += _operators(index, kind, table, *each, io_tensors.tensors, more)
-        except Refusal as refusal:
-            refusals.append(f"operator {index} ({kind}): {refusal}")
-    if refusals:
-        raise ModelError("\n  ".join([f"{len(refusals)} of {len(tables)} operators cannot run:",
-                                      *refusals]))
-    graph = Graph(tensors=tuple(io_tensors.tensors), operators=tuple(operators),
-                  inputs=tuple(io_tensors.inputs), outputs=tuple(io_tensors.outputs))
-    _check_inputs(graph)
-    return verify(absorb_transposes(verify(graph, "the model")))
+    return [_tensor(index, table, buffers) if index in used else UNUSED
+            for index, table in enumerate(tables)]
 
 
 def _tensor(index: int, table: Table, buffers: Sequence[Table]) -> Tensor:
@@ -135,8 +214,8 @@ def _tensor(index: int, table: Table, buffers: Sequence[Table]) -> Tensor:
         raise ModelError(f"{name} has the impossible shape {shape}")
     if table.Buffer() >= len(buffers):
         raise ModelError(f"{name} names buffer {table.Buffer()}, but there are {len(buffers)}")
-    if table.Sparsity() is not None or table.IsVariable():
-        raise ModelError(f"{name} is sparse or a variable, which is not supported")
+    if table.Sparsity() is not None:
+        raise ModelError(f"{name} is sparse, which is not supported")
     dtype = DTYPES.get(table.Type())
     if dtype is None:
         raise ModelError(f"{name} has the unknown type {table.Type()}")
@@ -193,24 +272,29 @@ def _operands(index: int, kind: str, table: Table,
     return inputs, outputs
 
 
-def _operators(index: int, kind: str, table: Table, inputs: tuple[int, ...],
-               outputs: tuple[int, ...], tensors: Sequence[Tensor],
-               more: Iterator[int]) -> list[Operator]:
-    """What an operator of a file becomes: one, or one for each of its results, of which all but the
-    first have numbers that are ``more`` than there are in the file."""
-    converters = _converters()
-    if kind not in converters:
-        raise Refusal(f"not supported; these are: {', '.join(supported())}")
-    if -1 in outputs:
-        raise Refusal("an output is left out")
+def _options(table: Table) -> Table | None:
+    """Those of an operator, in the class that the file names."""
     options = table.BuiltinOptions()
     if options is not None and table.BuiltinOptionsType() in OPTIONS:
         typed = OPTIONS[table.BuiltinOptionsType()]()
         typed.Init(options.Bytes, options.Pos)
-        options = typed
-    node = Node(kind, tuple(None if position < 0 else tensors[position] for position in inputs),
-                tuple(tensors[position] for position in outputs), options)
-    kind, convert = converters[kind]
+        return typed
+    return options
+
+
+def _operators(index: int, listed: Listed, tensors: Sequence[Tensor],
+               more: Iterator[int]) -> list[Operator]:
+    """What an operator of a file becomes: one, or one for each of its results, of which all but the
+    first have numbers that are ``more`` than there are in the file."""
+    converters = _converters()
+    inputs, outputs = listed.inputs, listed.outputs
+    if listed.kind not in converters:
+        raise Refusal(UNSUPPORTED)
+    if -1 in outputs:
+        raise Refusal("an output is left out")
+    node = Node(listed.kind, tuple(None if at < 0 else tensors[at] for at in inputs),
+                tuple(tensors[at] for at in outputs), listed.options)
+    kind, convert = converters[listed.kind]
     with converting(f"operator {index} ({node.kind})", Refusal):
         made = convert(node)
     if not isinstance(made, list):
@@ -232,12 +316,13 @@ def _converters() -> dict[str, tuple[str, Callable[[Node], Attributes | list[Pie
             for name, convert in record.tflite.items()}
 
 
-def _check_inputs(graph: Graph) -> None:
-    """Raise :exc:`ModelError` unless what the model is given are int8 activations."""
+def _check_inputs(graph: Graph, partition: bool) -> None:
+    """Raise :exc:`ModelError` unless what the model is given are int8 activations, or numbers that
+    the runtime takes."""
     for index in graph.inputs:
         if not 0 <= index < len(graph.tensors):
             raise ModelError(f"the model's input is tensor {index}, but there are "
                              f"{len(graph.tensors)}")
         tensor = graph.tensors[index]
-        if tensor.data is not None or tensor.dtype != "int8":
+        if tensor.data is not None or (tensor.dtype != "int8" and not partition):
             raise ModelError(f"the model's input ({tensor.name}) is not an int8 activation")

@@ -148,6 +148,20 @@ systolith_result systolith_hello(systolith *board, uint32_t nonce, int abort)
     return result;
 }
 
+systolith_result systolith_identify(systolith *board, uint32_t fingerprint)
+{
+    uint32_t id, found;
+    systolith_result result = systolith_read(board, SYSTOLITH_REGISTER_ID, &id, 1);
+    if (result == SYSTOLITH_OK)
+        result = systolith_read(board, SYSTOLITH_REGISTER_FINGERPRINT, &found, 1);
+    if (result != SYSTOLITH_OK)
+        return result;
+    if (id != SYSTOLITH_ID || found >> 16 != SYSTOLITH_MAP
+        || (fingerprint != 0 && found != fingerprint))
+        return SYSTOLITH_FOREIGN;
+    return SYSTOLITH_OK;
+}
+
 systolith_result systolith_write(systolith *board, uint32_t address, const uint32_t *words,
                                  size_t count)
 {

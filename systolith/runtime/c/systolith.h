@@ -19,6 +19,11 @@ extern "C" {
 /* Windows of addresses, and registers in the first: rtl/accelerator/registers.py has them all. */
 #define SYSTOLITH_ADDRESS(window, offset) ((uint32_t)(window) << 20 | (uint32_t)(offset))
 #define SYSTOLITH_ID 0x53595354u
+/* Upper half of the register FINGERPRINT: a digest of these windows and registers. */
+#define SYSTOLITH_MAP 0x04c5u /* written by python -m systolith.cli.generate_docs */
+
+/* Registers of every build. */
+enum { SYSTOLITH_REGISTER_ID = 0, SYSTOLITH_REGISTER_FINGERPRINT = 8 };
 
 enum {
     SYSTOLITH_REGISTERS = 0,
@@ -35,6 +40,7 @@ typedef enum {
     SYSTOLITH_NO_ANSWER, /* nothing, or nothing intact, came back: cable, power, baud rate? */
     SYSTOLITH_RESET,     /* the board was reset: say hello, write everything again */
     SYSTOLITH_REFUSED,   /* the board speaks another version of the link */
+    SYSTOLITH_FOREIGN,   /* no accelerator, or its registers or descriptors are others */
     SYSTOLITH_PORT       /* `send` or `receive` failed */
 } systolith_result;
 
@@ -55,6 +61,10 @@ typedef struct {
 /* Begins a conversation. `nonce` is any number that was not used lately. With `abort` the
  * accelerator is reset first; its memories stay. */
 systolith_result systolith_hello(systolith *board, uint32_t nonce, int abort);
+
+/* Whether the board is what this header and a program were made for: SYSTOLITH_FOREIGN if not.
+ * `fingerprint` is the word that the program writes first, to the register FINGERPRINT, or 0. */
+systolith_result systolith_identify(systolith *board, uint32_t fingerprint);
 
 /* Writes words to ascending addresses. */
 systolith_result systolith_write(systolith *board, uint32_t address, const uint32_t *words,

@@ -9,8 +9,8 @@ from systolith.zoo.random.networks import (
     residual,
     with_zeros,
 )
-from systolith.zoo.random.onnx_networks import FORMS, onnx_network
+from systolith.zoo.random.onnx_networks import FORMS, MOVING, onnx_network
 from systolith.zoo.random.operators import MAKERS, graph_of, int8, tensor
 
-__all__ = ["Chain", "FORMS", "MAKERS", "MOVEMENTS", "autoencoder", "graph_of", "int8", "moving",
-           "network", "onnx_network", "residual", "tensor", "with_zeros"]
+__all__ = ["Chain", "FORMS", "MAKERS", "MOVEMENTS", "MOVING", "autoencoder", "graph_of", "int8",
+           "moving", "network", "onnx_network", "residual", "tensor", "with_zeros"]

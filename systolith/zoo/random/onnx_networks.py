@@ -9,7 +9,7 @@ import numpy.typing as npt
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 from onnx.helper import make_tensor_value_info, np_dtype_to_tensor_dtype
 
-__all__ = ["FORMS", "OnnxChain", "onnx_network"]
+__all__ = ["FORMS", "MOVING", "OnnxChain", "onnx_network"]
 
 #: On integers, or on floats between QuantizeLinear and DequantizeLinear.
 FORMS = "qlinear", "qdq"
@@ -203,15 +203,19 @@ class OnnxChain:
 
     def average_pool(self) -> None:
         kernel, outputs, attributes = self.window(dilated=False)
+        if self.rng.random() < 0.3:  # all of the image
+            kernel, outputs, attributes = list(self.shape[2:]), [1, 1], {}
         scale, zero = self.quantisation(self.scale * 0.3, self.scale * 1.2)
-        if self.rng.random() < 0.4:
-            scale = self.scale
+        if self.rng.random() < 0.6:  # halves
+            scale = self.scale * self.rng.choice([np.float32(0.5), np.float32(1)])
         self.append("AveragePool", "QLinearAveragePool", [self.last],
                     (*self.shape[:2], *outputs), scale, zero, kernel_shape=kernel,
                     count_include_pad=int(self.rng.integers(2)), **attributes)
 
     def global_pool(self) -> None:
         scale, zero = self.quantisation(self.scale * 0.2, self.scale)
+        if self.rng.random() < 0.4:  # halves
+            scale = self.scale * self.rng.choice([np.float32(0.5), np.float32(1)])
         self.append("GlobalAveragePool", "QLinearGlobalAveragePool", [self.last],
                     (*self.shape[:2], 1, 1), scale, zero)
 
@@ -238,6 +242,56 @@ class OnnxChain:
         self.moved("Pad", (n, channels, h + pads[0] + pads[2], w + pads[1] + pads[3]), [
             self.constant(np.array([0, 0, *pads[:2], 0, 0, *pads[2:]])), self.constant(zero)])
 
+    def slices(self) -> None:
+        """Some elements of two of the axes, forwards or backwards."""
+        axes, shape = self.rng.permutation([1, 2, 3])[:2].tolist(), list(self.shape)
+        begins, ends, steps = [], [], []
+        for axis in axes:
+            step = int(self.rng.choice([1, 1, 2, -1]))
+            low, high = sorted(self.rng.integers(0, shape[axis], 2).tolist())
+            begins.append(low if step > 0 else high)
+            ends.append(high + 1 if step > 0 else low - shape[axis] - 1)
+            steps.append(step)
+            shape[axis] = (high - low) // abs(step) + 1
+        self.moved("Slice", tuple(shape), [
+            self.constant(np.array(each)) for each in (begins, ends, axes, steps)])
+
+    def turn(self) -> None:
+        """Other axes for channels, lines and pixels."""
+        order = [0, *(self.rng.permutation(3) + 1).tolist()]
+        self.moved("Transpose", tuple(self.shape[axis] for axis in order), perm=order)
+
+    def gather(self) -> None:
+        axis = self.integer(1, 3)
+        index = self.rng.integers(0, self.shape[axis], self.integer(1, 6))
+        self.moved("Gather", (*self.shape[:axis], index.size, *self.shape[axis + 1:]),
+                   [self.constant(index)], axis=axis)
+
+    def squares(self) -> None:
+        n, channels, h, w = self.shape
+        if h % 2 == w % 2 == 0:
+            self.moved("SpaceToDepth", (n, channels * 4, h // 2, w // 2), blocksize=2)
+        elif channels % 4 == 0:
+            self.moved("DepthToSpace", (n, channels // 4, h * 2, w * 2), blocksize=2,
+                       mode=str(self.rng.choice(["DCR", "CRD"])))
+
+    def shuffle(self) -> None:
+        """Channels of groups side by side."""
+        n, channels, h, w = self.shape
+        groups = int(self.rng.choice([n for n in range(1, channels + 1) if channels % n == 0]))
+        self.moved("Reshape", (n, groups, channels // groups, h, w), [
+            self.constant(np.array([n, groups, channels // groups, h, w]))])
+        self.moved("Transpose", (n, channels // groups, groups, h, w), perm=[0, 2, 1, 3, 4])
+        self.moved("Reshape", (n, channels, h, w), [self.constant(np.array([n, channels, h, w]))])
+
+    def join(self) -> None:
+        """Along lines or pixels, what is as large otherwise."""
+        axis = self.integer(2, 3)
+        alike = [name for name, (shape, *_) in self.known.items() if len(shape) == 4 and all(
+            n == own for at, (n, own) in enumerate(zip(shape, self.shape, strict=True))
+            if at != axis)]
+        self.concatenate(axis, alike)
+
     def resize(self) -> None:
         n, channels, h, w = self.shape
         f = self.rng.integers(1, 4, 2).tolist()
@@ -245,23 +299,25 @@ class OnnxChain:
             "", self.constant(np.array([1, 1, *f], np.float32))], mode="nearest",
             coordinate_transformation_mode="asymmetric", nearest_mode="floor")
 
-    def concatenate(self) -> None:
-        alike = [name for name, (shape, *_) in self.known.items()
-                 if shape[:1] + shape[2:] == self.shape[:1] + self.shape[2:] and len(shape) == 4]
+    def concatenate(self, axis: int = 1, alike: Sequence[str] = ()) -> None:
+        """Along channels, or ``alike`` activations along another ``axis``."""
+        alike = alike or [name for name, (shape, *_) in self.known.items() if len(shape) == 4
+                          and shape[:1] + shape[2:] == self.shape[:1] + self.shape[2:]]
         parts = [self.last, *self.rng.choice(alike, self.integer(1, 3)).tolist()]
         parts = self.rng.permutation(parts).tolist()
         scale, zero = self.quantisation(self.scale * 0.5, self.scale * 2)
         if self.rng.random() < 0.3:
             scale, zero = self.known[parts[0]][1:]
-        shape = (1, sum(self.known[part][0][1] for part in parts), *self.shape[2:])
+        size = sum(self.known[part][0][axis] for part in parts)
+        shape = (*self.shape[:axis], size, *self.shape[axis + 1:])
         if self.form == "qdq":
-            self.append("Concat", "QLinearConcat", parts, shape, scale, zero, axis=1)
+            self.append("Concat", "QLinearConcat", parts, shape, scale, zero, axis=axis)
             return
         result = self.name("q")
         self.known[result] = shape, np.float32(scale), zero
         self.node("QLinearConcat", [*self.pair(result), *(
             each for part in parts for each in (part, *self.pair(part)))], result, MICROSOFT,
-            axis=1)
+            axis=axis)
         self.last = result
 
     def sigmoid(self) -> None:
@@ -328,10 +384,15 @@ GROWING = ("concatenate", "resize")
 STEPS = ("conv", "conv", "depthwise", "add", "average_pool", "max_pool", "pad", "sigmoid",
          "leaky_relu", *GROWING, "requantise")
 
+#: What moves numbers, and what computes between.
+MOVING = ("slices", "turn", "gather", "squares", "shuffle", "join", "conv", "max_pool", "pad")
+
 
 def onnx_network(rng: np.random.Generator, form: str, dtype: str,
                  steps: Sequence[str] = STEPS) -> OnnxChain:
     chain = OnnxChain(rng, form, dtype)
+    if steps is MOVING:  # a network computes something
+        chain.conv()
     for number in range(chain.integer(1, 6)):
         step = str(rng.choice(steps if number else steps[:-1]))
         if step not in GROWING or math.prod(chain.shape) < 4096:

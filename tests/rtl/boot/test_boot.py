@@ -12,11 +12,14 @@ from boards.board import board_of
 from boards.builds import resized
 from boards.flow.bitstream import prepare
 from boards.flow.flash import FlashError, flash_image
+from rtl.accelerator.control.fingerprint import fingerprint
+from rtl.accelerator.registers import Error, Register, Window
 from rtl.boot import Boot
 from sim.flash import FlashModel
 from sim.streams import simulate
 from sim.virtual_board import VirtualBoard
 from systolith.cli.flash import flash
+from systolith.compiler.choice import session_program
 from systolith.compiler.fitting import small_build
 from systolith.frontends.tflite import read_tflite
 from systolith.graph.interpreter import run_graph
@@ -24,7 +27,7 @@ from systolith.runtime.device import Device
 from systolith.runtime.flash_image import program_image
 from systolith.runtime.link import BoardReset
 from systolith.runtime.link.simulated import SimulatedPipe
-from systolith.runtime.session import Session, session_program
+from systolith.runtime.session import Session
 from systolith.zoo.digits import held_out, model_bytes
 
 OFFSET = 0x20000
@@ -89,7 +92,7 @@ def test_a_flash_has_rules():
     assert "50 MHz" in fast.error
 
 
-def test_a_board_that_has_its_program():
+def test_a_board_that_has_its_program(monkeypatch):
     """The host finds it there; a reset loads it anew; a damaged one is not taken for whole."""
     graph, x = read_tflite(model_bytes()), held_out().images[:1]
     params = small_build(4, 4, sdram_bits=16, weight_bytes=1 << 22)
@@ -105,6 +108,13 @@ def test_a_board_that_has_its_program():
         device.load(program)
         assert device.uploads == uploads
         np.testing.assert_array_equal(device.run(x).values[graph.outputs[0]], want)
+    own = fingerprint(params)
+    monkeypatch.setattr("systolith.runtime.driver.fingerprint", lambda params: own ^ 1)
+    foreign = VirtualBoard(params, boot=OFFSET, image=program_image(program))
+    monkeypatch.undo()
+    device = Device(SimulatedPipe(foreign), seed=0)
+    assert device.attempt(program.areas[Window.PROGRAM]) == Error.FOREIGN
+    assert device.read(Register.TAG) == 0
     board = VirtualBoard(params, boot=OFFSET, image=content)
     device = Device(SimulatedPipe(board), seed=1)
     for count in (0, 100_000):

@@ -64,3 +64,31 @@ def test_equals_reference(kind):
 @pytest.mark.parametrize("kind", MAKERS)
 def test_equals_reference_often(kind):
     check(kind, range(60, 660))
+
+
+def mean_over(rng, axes, shape, kept):
+    """A MEAN over these ``axes``."""
+    cells = int(np.prod([shape[axis] for axis in axes]))
+    x = tensor(rng, "x", shape)
+    scales = [float(np.float32(x.scale / rng.choice([1, 2, 4, min(cells, 7), 3.7])))]
+    scales = scales if rng.random() < 0.8 else [x.scale]
+    table = Tensor(name="axes", shape=(len(axes),), dtype="int32", data=np.array(axes, np.int32))
+    left = tuple(1 if axis in axes else size for axis, size in enumerate(shape)
+                 if kept or axis not in axes)
+    return graph_of("MEAN", [x, table, tensor(rng, "y", left, scales=tuple(scales))],
+                    {"axes": tuple(sorted(axes))})
+
+
+@pytest.mark.parametrize("axes", [(1,), (2,), (3,), (2, 1), (1, 3), (3, 2), (1, 2, 3)])
+def test_means_over_any_axes(axes):
+    told = 0
+    for seed in range(40):
+        rng = np.random.default_rng([seed, *axes])
+        data = write_tflite(mean_over(rng, axes, (1, *rng.integers(1, 9, 3).tolist()),
+                                      bool(seed % 2)))
+        graph = read_tflite(data)
+        x = int8(rng, graph.tensors[graph.inputs[0]].shape)
+        got, want = run_graph(graph, x)[graph.outputs[0]], run_tflm(data, x)[0]
+        np.testing.assert_array_equal(got, want, f"seed {seed}, {graph}")
+        told += np.ptp(want.astype(int)) > 10
+    assert told > 5 or len(axes) == 3  # which gives one number

@@ -39,12 +39,12 @@ def test_run_finds_a_difference(monkeypatch):
     """A result that is wrong by one bit does not go unseen."""
     import systolith.runtime.driver
 
-    def run_operator(graph, operator, values):
-        result = systolith.graph.interpreter.run_operator(graph, operator, values)
-        result.reshape(-1)[0] ^= 1
-        return result
+    def results_of(graph, operator, values):
+        results = systolith.graph.interpreter.results_of(graph, operator, values)
+        results[operator.outputs[0]].reshape(-1)[0] ^= 1
+        return results
 
-    monkeypatch.setattr(systolith.runtime.driver, "run_operator", run_operator)
+    monkeypatch.setattr(systolith.runtime.driver, "results_of", results_of)
     result = CliRunner().invoke(app, ["run", "--count", "1", "--rows", "4", "--cols", "4"])
     assert result.exit_code == 1
     assert "\n1 of 3,156 bytes differ from TensorFlow Lite Micro" in result.output

@@ -41,6 +41,9 @@ def folder(tmp_path, monkeypatch):
         outputs=(2,), operators=(add,))))
     for count in (2, 3):
         np.save(f"x{count}.npy", np.zeros((count, 2, 3, 4), np.int8))
+    np.save("square.npy", np.zeros((4, 4), np.int8))
+    np.save("long.npy", np.zeros((1, 1 << 17), np.int8))
+    np.save("tall.npy", np.zeros((1 << 17, 1), np.int8))
     np.save("wrong.npy", np.zeros((1, 7, 8, 1), np.int8))
     np.save("real.npy", np.zeros((1, 8, 8, 1), np.int32))
     np.save("matrix.npy", np.zeros((5, 19), np.int8))
@@ -81,6 +84,13 @@ def folder(tmp_path, monkeypatch):
     ("bench none.tflite --board icebreaker --record", "none.tflite: No such file or directory"),
     ("bench --board icebreaker --board hx8", "did you mean hx8k?"),
     ("check none.tflite --board all", "none.tflite: No such file or directory"),
+    ("run digits.tflite --output digits.tflite", "digits.tflite is an input, which would be lost"),
+    ("run digits.tflite --baud 9600", "--baud is that of a board, which --on names"),
+    ("gemm square.npy square.npy -o square.npy", "square.npy is an input, which would be lost"),
+    ("bench --board all --board hx8k", "--board all has every board: leave out hx8k"),
+    ("gemm long.npy tall.npy -o c.npy", "sums of 131072 products may exceed int32"),
+    ("selftest --faults --baud 9600", "--baud is that of a board, and --faults has none"),
+    ("selftest --on /dev/ttyUSB0 --seed 3", "--seed is that of --faults"),
     ("selftest", "give either --on PORT, for a board, or --faults, for the driver"),
 ])
 def test_says_what_is_wrong(words, message, folder):

@@ -50,7 +50,7 @@ def test_labels_make_scores_of_classes():
 
 
 def shown(graph, y, labels, capsys):
-    tensors = [TensorInfo.of(graph.tensors[index], graph.rounding) for index in graph.outputs]
+    tensors = TensorInfo.outputs_of(graph)
     for view in predictions(graph, tensors, [y], labels):
         view.print()
     return [line.split() for line in capsys.readouterr().out.splitlines()]

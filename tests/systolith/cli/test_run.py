@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from boards.board import board_of
 from systolith.cli import app
+from systolith.cli.results import save_outputs
 from systolith.compiler import compile_graph, needs_of
 from systolith.compiler.fitting import small_build
 from systolith.frontends.tflite import read_tflite
@@ -19,6 +20,7 @@ from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Tensor, make_operator
 from systolith.references.comparison import Comparison
 from systolith.references.tflm import TflmError, run_tflm
+from systolith.runtime.session import Session
 from systolith.runtime.target import Run
 from systolith.zoo.digits import held_out, model_bytes
 from systolith.zoo.random import residual
@@ -57,6 +59,44 @@ def test_inputs_and_outputs(digits):
 def test_noise_where_no_input_is_given(digits):
     result, text = run(digits)
     assert result.exit_code == 0 and "bit-exact: 0 of 10 bytes differ" in text
+
+
+def test_as_much_noise_as_asked_for(digits, tmp_path):
+    result, text = run(digits, "--count", 3, "--output", tmp_path / "y.npy")
+    assert result.exit_code == 0 and "bit-exact: 0 of 30 bytes differ" in text
+    assert len({row.tobytes() for row in np.load(tmp_path / "y.npy")}) > 1
+
+
+@pytest.mark.parametrize("names", [("file", "allow_pickle"), ("a/b", "a/b"), ("", "")])
+def test_outputs_of_awkward_names(tmp_path, names):
+    outputs = save(tmp_path / "y.npz", names)
+    with np.load(tmp_path / "y.npz") as loaded:
+        assert len(loaded.files) == 2
+        for name, want in zip(loaded.files, outputs, strict=True):
+            np.testing.assert_array_equal(loaded[name], want)
+
+
+def save(path, names):
+    """Save two outputs of such names; the outputs."""
+    def tensor(name):
+        return Tensor(name=name, shape=(1, 4), scales=(0.5,))
+
+    graph = Graph(tensors=tuple(map(tensor, ("x", *names))), inputs=(0,), outputs=(1, 2),
+                  operators=tuple(make_operator(kind="RELU", inputs=(0,), outputs=(n,), index=n - 1,
+                                                attributes={}) for n in (1, 2)))
+    session = Session(graph, "golden")
+    outputs = [np.full((3, 4), number, np.int8) for number in (1, 2)]
+    save_outputs(path, session, outputs)
+    return outputs
+
+
+def test_outputs_are_there_whatever_comparing_them_does(digits, tmp_path, monkeypatch):
+    def fail(self, run):
+        raise TflmError("the runtime ends")
+
+    monkeypatch.setattr(Comparison, "take", fail)
+    result, _ = run(digits, "--output", tmp_path / "y.npy")
+    assert str(result.exception) == "the runtime ends" and np.load(tmp_path / "y.npy").shape[0] == 1
 
 
 def test_layers(digits):

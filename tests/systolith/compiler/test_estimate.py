@@ -22,7 +22,7 @@ from systolith.graph.attributes import Clamp
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import make_operator
 from systolith.zoo.digits import model_bytes
-from systolith.zoo.random import Chain, autoencoder
+from systolith.zoo.random import Chain, autoencoder, onnx_network
 
 GRAPH = read_tflite(model_bytes())
 BUILD = small_build(4, 4)
@@ -162,6 +162,22 @@ def test_command_refuses(model):
     text = " ".join(result.output.split())
     assert f"{NEEDS['weight_bytes'] - 1000} more than the 1000 of this build" in text
     assert "boards that it fits:" in text and "ulx3s-85f" in text
+
+
+@pytest.mark.parametrize("board, remedy", [
+    ("icebreaker", "takes .tflite networks only; ECP5 boards take both"),
+    ("colorlight-5a-75b", "systolith build --board colorlight-5a-75b --rounding both makes one")])
+def test_command_says_what_takes_an_onnx_network(tmp_path, monkeypatch, board, remedy):
+    chosen = board_of(board)
+    alone = replace(chosen, params=replace(chosen.params, rounding="tflm"))
+    monkeypatch.setattr("boards.board.boards", lambda: {board: alone})
+    path = tmp_path / "model.onnx"
+    path.write_bytes(onnx_network(np.random.default_rng(3), "qdq", "int8").model())
+    result = CliRunner().invoke(app, ["check", str(path), "--board", board])
+    text = " ".join(result.output.split())
+    assert result.exit_code == 1 and remedy in text
+    assert "the network needs float32, as .onnx ones do; this build has tflm" in text
+    assert ("with systolith build --rounding both: colorlight" in text) == (board != "icebreaker")
 
 
 def test_no_rate_of_a_build_that_is_not_there(model):

@@ -4,12 +4,14 @@ import functools
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rtl.accelerator.registers import FIRST_PARAMETER, OFFSET_BITS, Register, Window
+from rtl.accelerator.control.fingerprint import MAP, fingerprint
+from rtl.accelerator.registers import FIRST_PARAMETER, OFFSET_BITS, Error, Register, Window
 from sim.virtual_board import PseudoTerminal, VirtualBoard
 from systolith.compiler import compile_graph
 from systolith.compiler.fitting import small_build
@@ -250,6 +252,42 @@ def test_build_that_cannot_be(monkeypatch):
         Device(registers_say(monkeypatch, FIRST_PARAMETER, 0))
 
 
+def test_bitstream_of_another_layout(monkeypatch):
+    with pytest.raises(LinkError, match=r"^virtual board: descriptors or memories of the bitstream "
+                       r"are laid out otherwise than this driver has them: their fingerprint is "
+                       r"0x00000007, not 0x[0-9a-f]{8}: build and flash it anew$"):
+        Device(registers_say(monkeypatch, Register.FINGERPRINT, 7))
+
+
+def test_a_program_of_another_layout_does_not_run():
+    """Whoever brings it, a flash or a driver in C: it begins with the fingerprint of its build."""
+    device = fresh()
+    device.load(network()[1])
+    check_digits(device)
+    tag = device.read(Register.TAG)
+    device.command(Register.FINGERPRINT, fingerprint(device.params) ^ 1)
+    device.command(Register.TAG, 5)
+    assert device.attempt(network()[1].areas[Window.PROGRAM]) == Error.FOREIGN
+    assert device.read(Register.TAG) == tag
+    device.command(Register.TAG, 0)
+    again = Device(device.channel.pipe)
+    again.command(Register.FINGERPRINT, fingerprint(device.params))
+    again.command(Register.TAG, 0)
+    again.load(network()[1])  # which opens it
+    check_digits(again)
+
+
+@pytest.mark.parametrize("change", [{"cols": 8}, {"activation_bytes": 1 << 15},
+                                    {"rounding": "both", "requantize": 1}])
+def test_fingerprints_tell_builds_apart(change):
+    params = small_build(4, 4)
+    array = {name: value for name, value in change.items() if name == "cols"}
+    other = replace(params, array=replace(params.array, **array),
+                    **{name: value for name, value in change.items() if name not in array})
+    assert fingerprint(params) >> 16 == fingerprint(other) >> 16 == MAP
+    assert fingerprint(params) != fingerprint(other)
+
+
 def test_program_for_another_build():
     other = compile_graph(network()[0], small_build(4, 8))
     with pytest.raises(LinkError, match=r"^virtual board: the program is for another build: cols "
@@ -401,7 +439,12 @@ def test_driver_in_c(tmp_path):
     with PseudoTerminal(board()) as terminal:
         script = Script(program, terminal.path, board().params)
         script.load(network()[1])
+        own = fingerprint(board().params)
+        script.lines += ["I 0", f"I {own}"]
         check_digits(script)
+        foreign = subprocess.run([program, terminal.path], input=f"H 7 0\nI {own ^ 1}", text=True,
+                                 capture_output=True, timeout=60)
+        assert (foreign.returncode, foreign.stderr) == (1, "result 4, 0 retries\n")
         terminal.reset()
         time.sleep(0.1)
         closed = subprocess.run([program, terminal.path], input="R 0 1", capture_output=True,

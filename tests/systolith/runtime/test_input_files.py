@@ -68,6 +68,24 @@ def images(folder):
         file.write(struct.pack("<ii", 40_000, 40_000))
 
 
+def test_a_photograph_is_as_it_was_held(folder):
+    """Cameras store how they were turned, and not the turned pixels."""
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.arange(0, 240, 20, np.uint8).reshape(4, 3)
+    turned = image.Exif()
+    turned[0x112] = 6  # a quarter to the right brings it upright
+    image.fromarray(np.rot90(pixels)).save(folder / "turned.png", exif=turned)
+    loaded, = load_inputs([END], [folder / "turned.png"])
+    np.testing.assert_array_equal(loaded[0, ..., 0], pixels.astype(int) - 128)
+
+
+def test_names_that_look_like_files(folder):
+    np.savez(folder / "both.npz", **{"x": X, "x.npy": X + 1})
+    loaded = load_inputs([END, replace(END, name="x.npy")], [folder / "both.npz"])
+    for got, want in zip(loaded, (X, X + 1), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
 def test_images(folder):
     image = pytest.importorskip("PIL.Image")
     pixels = np.arange(0, 240, 20, np.uint8).reshape(4, 3)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rtl.accelerator import descriptor_of, descriptor_words
+from rtl.accelerator.control.fingerprint import fingerprint
 from rtl.accelerator.registers import OFFSET_BITS, Register, Window
 from systolith.cli.generate_docs import fields_of
 from systolith.compiler import Segment, compile_graph, needs_of
@@ -295,7 +296,7 @@ def test_another_run_ends_the_others():
         next(results)
 
 
-def test_what_does_not_fit_twice_runs_alone():
+def test_what_does_not_fit_twice_runs_alone(monkeypatch):
     once, twice = (needs_of(GRAPH, BUILD, double_buffered=each) for each in (False, True))
     need = twice["program_words"]
     assert need == 2 * once["program_words"]
@@ -311,11 +312,13 @@ def test_what_does_not_fit_twice_runs_alone():
     assert not found.short and f"{need} words are needed, 1 more" in found.alone
     assert found.as_dict()["transfers_during_runs"] is False
     simulated = accelerator()
+    monkeypatch.setattr("systolith.runtime.driver.fingerprint", lambda _: fingerprint(BUILD))
 
     class Short:
-        """The same accelerator, said to have less."""
+        """The same accelerator, said to have less, and to have another fingerprint."""
 
         params, load, run, run_many = short, simulated.load, simulated.run, simulated.run_many
+        program = None
 
     session, x = Session(GRAPH, Short()), held_out().images[:3]
     assert session.alone == message

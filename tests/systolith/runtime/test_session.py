@@ -2,20 +2,20 @@
 """Sessions: what goes in, what comes out, and what they refuse."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from systolith import Session, compiler
+from systolith import Session
 from systolith.compiler import input_words
 from systolith.compiler.fitting import fit, small_build
-from systolith.frontends.tflite import read_tflite
 from systolith.frontends.tflite.writer import write_tflite
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import Graph, Tensor, make_operator
 from systolith.references.tflm import run_tflm
 from systolith.runtime.device import Device
-from systolith.runtime.session import session_program
+from systolith.runtime.names import distinct
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
 from systolith.zoo.digits import held_out, model_bytes
 from systolith.zoo.random.shapes import SHAPES, mobilenet
@@ -84,8 +84,44 @@ def test_results_that_are_no_images():
                Tensor(name="y", shape=(3, 3), scales=(0.5,)))
     graph = Graph(tensors=tensors, inputs=(0,), outputs=(2,), operators=(make_operator(
         kind="FULLY_CONNECTED", inputs=(0, 1), outputs=(2,), attributes={"activation": "NONE"}),))
-    with pytest.raises(ValueError, match=r"^inputs and outputs have first axes of \[1, 3\], but"):
-        Session(graph, "golden")
+    for target in ("golden", small_build(4, 4)):
+        with pytest.raises(ValueError, match=r"^inputs and outputs have first axes of \[1, 3\]"):
+            Session(graph, target)
+
+
+def test_a_batch_in_the_file_is_refused_by_all_targets():
+    graph = pair()
+    graph = replace(graph, tensors=tuple(replace(tensor, shape=(2, *tensor.shape[1:]))
+                                         for tensor in graph.tensors))
+    for target in ("golden", small_build(4, 4)):
+        with pytest.raises(ValueError, match="convert the model for a batch of 1$"):
+            Session(graph, target)
+
+
+def test_names_are_distinct():
+    """Equal, empty and awkward ones: nobody's array is fed to two inputs."""
+    assert distinct(["a", "a", "a_2", "", "x.npy", "x", "\0"], "input") == (
+        "a", "a_3", "a_2", "input", "x.npy", "x_2", "_")
+    graph = pair()
+    graph = replace(graph, tensors=tuple(replace(tensor, name="same") for tensor in graph.tensors))
+    session = Session(graph, "golden")
+    a, b = np.random.default_rng(6).integers(-128, 128, (2, 5, 2, 3, 4), np.int8)
+    with pytest.raises(ValueError, match="^the inputs are same, same_2, not same$"):
+        session.run({"same": a})
+    total, _ = session.run({"same": a, "same_2": b})
+    np.testing.assert_array_equal(total, np.clip(a.astype(int) + b - 3, -128, 127))
+
+
+def test_sessions_share_a_target():
+    """Each has its program loaded again where another session came between."""
+    target, rng = SimulatedAccelerator(small_build(4, 4)), np.random.default_rng(7)
+    a, b = rng.integers(-128, 128, (2, 3, 2, 3, 4), np.int8)
+    first, other = Session(pair(), target), Session(model_bytes(), target)
+    want, digits = Session(pair(), "golden").run(a, b), Session(model_bytes(), "golden")
+    for count in (1, 3):
+        for got, each in zip(first.run(a[:count], b[:count]), want, strict=True):
+            np.testing.assert_array_equal(got, each[:count])
+        np.testing.assert_array_equal(other.run(PICTURES[:count]), digits.run(PICTURES[:count]))
 
 
 @pytest.mark.parametrize("target", ["golden", small_build(4, 4)])
@@ -170,24 +206,6 @@ def test_compact_inputs_take_fewer_bytes_and_give_the_same(batch):
         np.testing.assert_array_equal(session.run(x), np.concatenate(want))
         sizes.append(input_words(session.program, graph.inputs[0], x).size)
     assert sizes == [batch * 6 * 96, batch * 12 * 32]
-
-
-def test_compact_inputs_give_way_to_those_that_fit(monkeypatch):
-    """They may go with weights that take more bytes."""
-    graph, params = read_tflite(model_bytes()), small_build(8, 8)
-
-    def compile_graph(*args, compact=False, **options):
-        if compact:
-            raise ValueError("weight bytes: 1 more than there are")
-        return compiler.compile_graph(*args, **options)
-
-    monkeypatch.setattr("systolith.runtime.session.compile_graph", compile_graph)
-    program, alone = session_program(graph, params, compact=True)
-    want, _ = session_program(graph, params)
-    np.testing.assert_array_equal(program.weights, want.weights)
-    assert not alone
-    with pytest.raises(ValueError, match="^the network does not fit; weight bytes: "):
-        session_program(graph, small_build(8, 8, weight_bytes=64), compact=True)
 
 
 def test_links_take_compact_inputs():

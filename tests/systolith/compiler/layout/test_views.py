@@ -37,26 +37,34 @@ def test_views_are_what_was_asked_for():
 
 def test_copies_move_each_element_once():
     rng = np.random.default_rng(6)
-    shuffled = 0
-    for number in range(80):
+    shuffled = scattered = 0
+    for number in range(100):
         shape = tuple(rng.integers(1, 6, 3).tolist())
         size = int(np.prod(shape))
         start = rng.integers(0, 4 * 6 * 7 - 20)
-        taken = {  # runs, a permutation, squares, channels
+        taken = {  # runs, a permutation, squares, channels, axes
             0: (start + np.arange(size)) % (4 * 6 * 7), 1: rng.permutation(168)[:size],
             2: np.arange(168).reshape(4, 6, 7)[:shape[0], ::-1][:, :shape[1], :shape[2]],
             3: np.arange(168).reshape(4, 6, 7)[:shape[0], :shape[1], rng.permutation(7)],
-        }[number % 4]
-        if number % 4 > 1:
+            4: np.arange(168).reshape(4, 6, 7)[:shape[0], :shape[1], :shape[2]].transpose(
+                rng.permutation(3))[::-1],
+        }[number % 5]
+        if number % 5 > 1:
             shape = taken.shape
         target = image_of((1, *shape), 4)
         goes = np.full(target.words * 4, -1)
-        for source, part, channels in copies_of(
-                np.asarray(taken).astype(np.int32).reshape(shape), SOURCE, target):
-            assert (goes[bytes_of(part)] == -1).all()
-            goes[bytes_of(part)] = bytes_of(source)[..., slice(None) if channels is None
-                                                    else channels]
-            shuffled += channels is not None
+        copies = list(copies_of(np.asarray(taken).astype(np.int32).reshape(shape), SOURCE, target))
+        for copy in copies:
+            goes_to = bytes_of(copy.target)
+            if copy.steps is not None:
+                y, x, c = np.ogrid[:copy.source.height, :copy.source.width, :copy.source.channels]
+                goes_to = copy.target.byte + y * copy.steps[0] + x * copy.steps[1] + (
+                    c * copy.steps[2])
+            assert (goes[goes_to] == -1).all()
+            goes[goes_to] = bytes_of(copy.source)[..., slice(None) if copy.channels is None
+                                                  else copy.channels]
+            shuffled += copy.channels is not None
+            scattered += copy.steps is not None
         np.testing.assert_array_equal(goes[bytes_of(target)].ravel(),
                                       bytes_of(SOURCE).ravel()[np.asarray(taken).ravel()])
-    assert shuffled > 15
+    assert shuffled > 15 and scattered > 15

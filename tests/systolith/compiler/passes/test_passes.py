@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from systolith import Session
 from systolith.compiler import compile_graph
 from systolith.compiler.fitting import small_build
 from systolith.compiler.passes import (
@@ -19,6 +20,7 @@ from systolith.compiler.passes import (
     optimise,
     remove_dead_channels,
     remove_dead_operators,
+    sink_movements,
 )
 from systolith.graph.attributes import Attributes
 from systolith.graph.golden import result_like
@@ -29,8 +31,7 @@ from systolith.graph.verify import verify
 from systolith.zoo.random import Chain, int8, moving, network, with_zeros
 
 PASSES = [fold_constants, fold_movements, fuse_dilation, fuse_padding, merge_movements,
-          fuse_activations, remove_dead_channels,
-          remove_dead_operators, optimise]
+          sink_movements, fuse_activations, remove_dead_channels, remove_dead_operators, optimise]
 
 
 def kinds(graph):
@@ -60,7 +61,7 @@ def test_random_networks(change):
         told += same_results(graph, after, seed)
         changed += after.operators != graph.operators
     assert told > 60
-    assert changed >= {fold_constants: 0, fold_movements: 0, fuse_dilation: 0,
+    assert changed >= {sink_movements: 0, fold_constants: 0, fold_movements: 0, fuse_dilation: 0,
                        merge_movements: 1, remove_dead_operators: 0,
                        fuse_padding: 3, fuse_activations: 3,
                        remove_dead_channels: 8}.get(change, 12)
@@ -451,3 +452,32 @@ def test_what_leaves_all_in_order_is_a_reshape():
     after = merge_movements(before)
     assert kinds(after)[2:] == ["RESHAPE", "RESHAPE", "FULLY_CONNECTED"]
     assert same_results(before, after) and not compile_graph(before, small_build(4, 4)).rest
+
+
+@pytest.mark.parametrize("order, axes, kinds_after", [
+    ((0, 3, 1, 2), [(3,), (2,)], ["CONV_2D", "MEAN", "MEAN", "RESHAPE"]),
+    ((0, 3, 1, 2), [(2, 3)], ["CONV_2D", "MEAN", "RESHAPE"]),
+    ((0, 2, 1, 3), [(1,)], ["CONV_2D", "MEAN", "RESHAPE"]),
+    ((0, 3, 1, 2), [(3,)], ["CONV_2D", "MEAN", "MOVE"]),
+], ids=["one by one", "at once", "turned", "columns"])
+def test_means_of_what_was_transposed(order, axes, kinds_after):
+    """Over the same axes of what it was before, on the accelerator."""
+    grown = chain(9)
+    grown.tensors, grown.activation = [], lambda: "NONE"
+    grown.last = grown.tensor((1, 4, 6, 3), 0.05)
+    grown.weighted("CONV_2D", (12, 1, 1, 3), 0, (1, 4, 6, 12), stride=(1, 1), dilation=(1, 1),
+                   padding=((0, 0), (0, 0)))
+    grown.tensors[grown.last] = replace(grown.x, zero_point=0)
+    shape = tuple(grown.x.shape[axis] for axis in order)
+    grown.append("TRANSPOSE", [grown.last], shape, grown.x.scale, grown.x.zero_point, order=order)
+    for over in axes:
+        shape = tuple(size for axis, size in enumerate(shape) if axis not in over)
+        grown.append("MEAN", [grown.last], shape, grown.x.scale / 3, 0, axes=over)
+    before = grown.graph()
+    after = optimise(before)
+    assert kinds(after) == kinds_after and same_results(before, after)
+    build = small_build(4, 4)
+    assert not compile_graph(before, build).rest
+    x = int8(np.random.default_rng(2), (2, 4, 6, 3))
+    np.testing.assert_array_equal(Session(before, build).run(x),
+                                  run_graph(before, x)[before.outputs[0]])

@@ -12,7 +12,7 @@ from systolith.frontends.onnx import read_onnx
 from systolith.graph.interpreter import run_graph
 from systolith.references.onnxruntime import OnnxReference
 from systolith.runtime.simulated_accelerator import SimulatedAccelerator
-from systolith.zoo.random import FORMS, MAKERS, int8, onnx_network
+from systolith.zoo.random import FORMS, MAKERS, MOVING, int8, onnx_network
 
 TYPES = "int8", "uint8"
 
@@ -22,17 +22,17 @@ KINDS = [kind for kind in MAKERS
 COPYING = {"concatenation", "pad", "reshape", "resize"}
 
 
-def networks(form, dtype, seeds):
+def networks(form, dtype, seeds, **steps):
     """Seed, generator, graph and reference of each network."""
     for seed in seeds:
         rng = np.random.default_rng([seed, form == "qdq", dtype == "uint8"])
-        data = onnx_network(rng, form, dtype).model(floats=form == "qdq" and seed % 2)
+        data = onnx_network(rng, form, dtype, **steps).model(floats=form == "qdq" and seed % 2)
         yield seed, rng, read_onnx(data), OnnxReference(data)
 
 
-def golden(form, dtype, seeds):
+def golden(form, dtype, seeds, **steps):
     told = layers = 0
-    for seed, rng, graph, reference in networks(form, dtype, seeds):
+    for seed, rng, graph, reference in networks(form, dtype, seeds, **steps):
         x = int8(rng, graph.tensors[graph.inputs[0]].shape)
         got, want = run_graph(graph, x), reference.layers(x)
         assert set(graph.outputs) <= set(want)
@@ -49,10 +49,10 @@ def accelerator(rows, cols, rounding):
                                             weight_bytes=1 << 19))
 
 
-def accelerated(build, form, dtype, seeds):
+def accelerated(build, form, dtype, seeds, **steps):
     """Run networks on the RTL; operators that were left to the host."""
     simulated, local = accelerator(*build), []
-    for seed, rng, graph, reference in networks(form, dtype, seeds):
+    for seed, rng, graph, reference in networks(form, dtype, seeds, **steps):
         x = int8(rng, graph.tensors[graph.inputs[0]].shape)
         try:
             program = compile_graph(graph, simulated.params, keep=seed % 2 == 1)
@@ -119,6 +119,12 @@ def test_many_operators(kind, build):
 @pytest.mark.parametrize("form", FORMS)
 def test_golden(form, dtype):
     golden(form, dtype, range(30))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_movements(form):
+    golden(form, "uint8", range(60), steps=MOVING)
+    accelerated((4, 4, "both"), form, "int8", range(8), steps=MOVING)
 
 
 @pytest.mark.parametrize("dtype", TYPES)

@@ -12,6 +12,7 @@ from systolith.frontends.onnx import read_onnx
 from systolith.graph.file_layout import from_graph, to_graph
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import ModelError
+from systolith.references import onnxruntime
 from systolith.references.onnxruntime import OnnxReference
 
 MICROSOFT = {"QLinearAdd", "QLinearAveragePool", "QLinearConcat", "QLinearGlobalAveragePool",
@@ -119,6 +120,8 @@ SUMS = [node("MatMulInteger", ["x", "m", "z", "wz"], "i"), node("Cast", ["i"], "
     ([node("QLinearGlobalAveragePool", ["x", *Q, *Q2], channels_last=1)],
      ["MOVE", "MEAN"], {"shape": (1, 4, 5, 3)}),
     ([node("QLinearAveragePool", ["x", *Q, *Q2], kernel_shape=[2, 3])], ["AVERAGE_POOL_2D"], {}),
+    ([node("QLinearAveragePool", ["x", *Q, "s", "z2"], kernel_shape=[4, 4], channels_last=1)],
+     ["MOVE", "MEAN"], {"shape": (1, 4, 4, 32)}),
     ([node("QLinearSigmoid", ["x", *Q, "p", "pz"])], ["LOGISTIC"], {}),
     ([node("QLinearLeakyRelu", ["x", *Q, *Q2])], ["LEAKY_RELU"], {}),
     ([node("QLinearSoftmax", ["x", *Q, "p", "pz"], axis=1, opset=13)], ["SOFTMAX"], {}),
@@ -131,6 +134,9 @@ SUMS = [node("MatMulInteger", ["x", "m", "z", "wz"], "i"), node("Cast", ["i"], "
     (qdq("MatMul", weights="m"), ["FULLY_CONNECTED"], {"shape": (1, 12)}),
     (qdq("Gemm", weights="m"), ["FULLY_CONNECTED"], {"shape": (1, 12)}),
     (qdq("AveragePool", kernel_shape=[2, 2]), ["AVERAGE_POOL_2D"], {}),
+    (qdq("AveragePool", kernel_shape=[4, 4], pair=["s", "z2"]), ["MEAN"], {"shape": (1, 32, 4, 4)}),
+    (qdq("AveragePool", kernel_shape=[3, 4], pads=[0, 0, 1, 0]), ["AVERAGE_POOL_2D"],
+     {"shape": (1, 9, 3, 4)}),
     (qdq("GlobalAveragePool"), ["MEAN"], {}),
     (qdq("Sigmoid", pair=["p", "pz"]), ["LOGISTIC"], {}),
     (qdq("LeakyRelu", alpha=0.3), ["LEAKY_RELU"], {}),
@@ -158,6 +164,26 @@ SUMS = [node("MatMulInteger", ["x", "m", "z", "wz"], "i"), node("Cast", ["i"], "
 ])
 def test_operators(nodes, kinds, options):
     assert check(model(*nodes, **options))[1] == kinds
+
+
+def both_types():
+    """A file whose activations are uint8 first, and int8 later."""
+    unsigned = ["s", "uz"]
+    return model(
+        dq("x", "xr", unsigned), dq("w", "wr", ["ws", "wz"]), node("Conv", ["xr", "wr"], "yr"),
+        q("yr", "a", unsigned), dq("a", "ar", unsigned), q("ar", "i", Q), dq("i", "ir"),
+        dq("v", "vr", ["ws", "wz"]), node("Conv", ["ir", "vr"], "zr"), q("zr"), dtype="uint8",
+        constants={"v": np.arange(-72, 72).astype(np.int8).reshape(4, 4, 3, 3)})
+
+
+def test_uint8_and_int8_in_one_file(monkeypatch):
+    if not onnxruntime._saturates():
+        assert check(both_types())[1] == ["CONV_2D", "QUANTIZE", "CONV_2D"]
+    monkeypatch.setattr(onnxruntime, "_saturates", lambda: True)
+    check(model(node("QLinearConv", ["x", "s", "uz", "w", "ws", "wz", "s2", "uz"]), dtype="uint8",
+                output="uint8"))
+    with pytest.raises(onnxruntime.OnnxruntimeError, match="compare on a CPU with VNNI$"):
+        check(both_types())
 
 
 ADD = node("QLinearAdd", ["x", *Q, "x", *Q, *Q2])
@@ -414,7 +440,7 @@ def test_refused_model(data, reason):
 def test_constants_of_other_files_and_kinds():
     proto = onnx.ModelProto.FromString(model(ADD))
     proto.graph.initializer[0].data_location = TensorProto.EXTERNAL
-    with pytest.raises(ModelError, match="lies in another file: save the model as one file"):
+    with pytest.raises(ModelError, match="give the model by its path, or save it as one file"):
         read_onnx(proto.SerializeToString())
     proto = onnx.ModelProto.FromString(model(ADD))
     proto.graph.initializer[0].dims.extend([1 << 40])

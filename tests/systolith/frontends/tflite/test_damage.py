@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from systolith.frontends.tflite import read_tflite
+from systolith.frontends.tflite.writer import write_tflite
 from systolith.graph.interpreter import run_graph
 from systolith.graph.ir import ModelError
 from systolith.zoo.digits import held_out, model_bytes
+from systolith.zoo.random import MOVEMENTS
 
 
 @pytest.fixture(scope="module")
@@ -199,3 +201,16 @@ def test_mutated_fields(data):
     except Exception:  # the writer of flatbuffers does not take any number everywhere
         reject()
     survives(bytes(builder.Output()))
+
+
+@pytest.mark.parametrize("kind", MOVEMENTS)
+def test_damaged_movements(kind):
+    """Files of one operator, whose constants and options are most of them."""
+    model, accepted = write_tflite(MOVEMENTS[kind](np.random.default_rng(3))), 0
+    for seed in range(100):
+        rng = np.random.default_rng([seed, *kind.encode()])
+        data = np.frombuffer(model, np.uint8).copy()
+        where = rng.choice(len(data), rng.integers(1, 5))
+        data[where] = rng.choice([0, 1, 2, 127, 128, 254, 255, rng.integers(256)], len(where))
+        accepted += survives(data.tobytes())
+    assert 2 < accepted < 50

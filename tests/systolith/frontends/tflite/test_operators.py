@@ -89,6 +89,8 @@ def refusals(data):
     with pytest.raises(ModelError) as raised:
         read_tflite(data)
     first, *lines = str(raised.value).split("\n  ")
+    if lines[-1] == f"supported are {', '.join(supported())}":
+        lines.pop()
     assert first.startswith(f"{len(lines)} of ") and first.endswith(" operators cannot run:")
     return dict(line.removeprefix("operator ").split(": ", 1) for line in lines)
 
@@ -132,7 +134,8 @@ case("scalar", "0 (SOFTMAX)", "input 0 (x) is a scalar",
      written, "SOFTMAX", activation(()), activation(()), beta=1.0)
 case("input left out", "4 (ADD)", "input 1 is left out",
      with_operator, ADD, inputs=[POINTWISE_Y, -1])
-case("output left out", "4 (ADD)", "an output is left out", with_operator, ADD, outputs=[-1])
+case("output left out", "8 (SOFTMAX)", "an output is left out",
+     with_operator, SOFTMAX, outputs=[SCORES, -1])
 case("number of inputs", "4 (ADD)", "it has 3 inputs and 1 outputs",
      with_operator, ADD, inputs=[POINTWISE_Y] * 3)
 case("number of outputs", "8 (SOFTMAX)", "it has 1 inputs and 2 outputs",
@@ -313,10 +316,10 @@ def averaged(*axes, keep=True, scale=0.5, size=(2, 3), result=(1, 1, 1, 2), **fi
     return with_options(0, data, keepDims=keep)
 
 
-for axes in ((1,), (2, 3), (0, 1, 2), (1, 1), (1, 2, 2), (1, 6), (-3, -6)):
+for axes in ((0, 1, 2), (1, 1), (1, 2, 2), (1, 6), (-3, -6)):
     case(f"mean over {axes}", "0 (MEAN)",
-         f"it goes over the axes {list(axes)} of (1, 2, 3, 2); only all lines and pixels, [1, 2] "
-         "of four axes or [1] of three, are possible",
+         f"it goes over the axes {list(axes)} of (1, 2, 3, 2); only different ones, and not the "
+         "first, that of the images, are possible",
          averaged, *axes)
 case("axes computed", "0 (MEAN)", "the axes are not a constant", averaged, 1, 2, data=None)
 case("type of axes", "0 (MEAN)", "the axes (axes) are int64, not int32",
@@ -542,12 +545,9 @@ def test_axes_of_one(kind, options, shape, other):
         f"0 ({kind})": "input and output differ in scale or zero point: 0.5, 3 and 0.25, 3"}
 
 
-NOT_SUPPORTED = "not supported; these are: {}"
-
-
 @pytest.mark.parametrize("kind, operator, reason", [
-    ("SUB", "4 (SUB)", NOT_SUPPORTED),
-    ("CUSTOM", "4 (CUSTOM Rotate)", NOT_SUPPORTED),
+    ("FLOOR_DIV", "4 (FLOOR_DIV)", "not supported"),
+    ("CUSTOM", "4 (CUSTOM Rotate)", "not supported"),
     ("DEQUANTIZE", "4 (DEQUANTIZE)", WHOLE),
 ])
 def test_refuses_kinds(kind, operator, reason):
@@ -556,7 +556,7 @@ def test_refuses_kinds(kind, operator, reason):
         code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, kind)
         code.customCode = "Rotate"
 
-    assert refusals(with_table(change)) == {operator: reason.format(", ".join(supported()))}
+    assert refusals(with_table(change)) == {operator: reason}
 
 
 @pytest.mark.parametrize("factor", [1, 1 - 2.0 ** -24, 1 + 2.0 ** -23])

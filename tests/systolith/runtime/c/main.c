@@ -1,5 +1,6 @@
 /* Does what standard input says with the board at the port that is the first argument:
- * "H nonce abort", "W address count words...", "R address count", "D ms" (wait until done). */
+ * "H nonce abort", "W address count words...", "R address count", "D ms" (wait until done),
+ * "I fingerprint" (identify). */
 #include "systolith.h"
 
 #include <fcntl.h>
@@ -47,7 +48,7 @@ int main(int argc, char **argv)
     board.port = &port;
     while (result == SYSTOLITH_OK && scanf(" %c %" SCNu32, &what, &first) == 2) {
         count = 0;
-        if (what != 'D' && scanf("%" SCNu32, &count) != 1)
+        if (what != 'D' && what != 'I' && scanf("%" SCNu32, &count) != 1)
             return 3;
         if ((what == 'W' || what == 'R') && count > MOST)
             return 3;
@@ -57,6 +58,7 @@ int main(int argc, char **argv)
         result = what == 'H'   ? systolith_hello(&board, first, (int)count)
                  : what == 'W' ? systolith_write(&board, first, words, count)
                  : what == 'R' ? systolith_read(&board, first, words, count)
+                 : what == 'I' ? systolith_identify(&board, first)
                                : systolith_wait(&board, first);
         for (uint32_t n = 0; result == SYSTOLITH_OK && what == 'R' && n < count; n++)
             printf("%" PRIu32 "\n", words[n]);
