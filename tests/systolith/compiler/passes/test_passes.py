@@ -274,19 +274,20 @@ def test_attributes_of_channels(monkeypatch, told, left):
     assert [after.tensors[op.outputs[0]].shape[3] for op in after.operators] == [left, left, 3]
 
 
-def test_layers_of_constants(monkeypatch):
-    """What a layer makes of a constant may be a result, and what follows has nothing to go by."""
-    grown = chain()
-    grown.tensors[0] = replace(grown.tensors[0], data=int8(grown.rng, grown.tensors[0].shape))
-    grown.depthwise()
-    first = grown.last
-    grown.conv()
-    x = grown.last = grown.tensor(grown.x.shape, 0.05)
-    grown.relu6()
-    graph = replace(grown.graph(), inputs=(x,), outputs=(first, x + 1))
-    after = optimise(graph)
-    assert kinds(after) == ["DEPTHWISE_CONV_2D", "RELU6"]
-    same_results(graph, after)
+def test_layers_of_constants():
+    """What a layer makes of a constant may be a result, beside layers with dead channels."""
+    graph = layers(0, np.random.default_rng(1))
+    first, second = graph.operators
+    x, y = graph.tensors[first.inputs[0]], graph.tensors[first.outputs[0]]
+    constant = replace(x, data=int8(np.random.default_rng(2), x.shape))
+    count = len(graph.tensors)
+    again = replace(first, inputs=(count, *first.inputs[1:]), outputs=(count + 1,), index=2)
+    before = verify(replace(graph, tensors=(*graph.tensors, constant, y),
+                            operators=(first, again, second),
+                            outputs=(*graph.outputs, count + 1)))
+    after = verify(optimise(before))
+    assert after.tensors[first.outputs[0]].shape[3] == 6 and again in after.operators
+    same_results(before, after)
 
 
 def test_operators_without_activations_stay(monkeypatch):
