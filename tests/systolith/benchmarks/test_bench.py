@@ -229,10 +229,10 @@ def test_record(record, monkeypatch):
     clocks = read_clocks()
     assert list(clocks) == ["icebreaker", "other"]
     assert clocks["icebreaker"] == Clock(
-        board="icebreaker", clock_mhz=24, seeds=[1, 2, 3], mhz=[16.0, 19.0, 22.0], luts=102,
-        ffs=10, dsps=8, rams=3, sprams=4, critical_path="path 2", seconds=[60, 60, 60],
+        board="icebreaker", clock_mhz=24, seeds=[2, 3, 4], mhz=[19.0, 22.0, 28.0], luts=103,
+        ffs=10, dsps=8, rams=3, sprams=4, critical_path="path 3", seconds=[60, 60, 60],
         netlist_hash="hash", tools={"nextpnr": "1"})
-    assert clocks["icebreaker"].median == 19 and not clocks["icebreaker"].met
+    assert clocks["icebreaker"].median == 22 and not clocks["icebreaker"].met
     assert board_of("hx8k").seed == 2
     monkeypatch.setattr("systolith.benchmarks.networks.bench_networks", lambda *_: [])
     bench("--record", "--board", "hx8k", "--seeds", "1")

@@ -70,4 +70,4 @@ def test_place_and_route_by_the_last_one(clock, monkeypatch):
     building(BOARD, params=resized(BOARD, rows=2))
     building(board_of("hx8k"))
     assert clock.seconds == [*map(pytest.approx, (
-        1.15 * 60, 1.15 * 60, 1.15 * 200, 1.15 * 60)), None]
+        1.15 * 60, 1.15 * 60, 1.15 * 200, 1.15 * 70)), None]
